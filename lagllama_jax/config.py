@@ -1,0 +1,246 @@
+"""Configurations: frozen dataclasses, validated when made, that travel as JSON."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from lagllama_jax.errors import ConfigError
+
+# fmt: off
+LAGS: tuple[int, ...] = (
+    0, 7, 8, 10, 11, 12, 13, 14, 19, 20, 21, 22, 23, 24, 26, 27, 28, 29, 30, 34, 35, 36, 46, 47, 48,
+    50, 51, 52, 55, 57, 58, 59, 60, 61, 70, 71, 72, 83, 94, 95, 96, 102, 103, 104, 117, 118, 119,
+    120, 121, 142, 143, 144, 154, 155, 156, 166, 167, 168, 177, 178, 179, 180, 181, 334, 335, 336,
+    362, 363, 364, 502, 503, 504, 670, 671, 672, 718, 719, 720, 726, 727, 728, 1090, 1091, 1092,
+)
+"""The published 84 lags (0 is the value itself), fixed here because a checkpoint depends on them."""
+# fmt: on
+
+Head = Literal["student_t", "negative_binomial", "implicit_quantile"]
+Scaling = Literal["robust", "mean", "std", "none"]
+Rope = Literal["plain", "linear", "dynamic", "none"]
+
+
+def check(condition: bool, message: str) -> None:
+    """Raises `ConfigError` with `message` unless `condition` holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
+def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Raises `ConfigError` unless `value` is one of `choices`."""
+    check(value in choices, f"{name}={value!r} is not one of {', '.join(map(repr, choices))}.")
+
+
+def check_positive(config: Any, *names: str) -> None:
+    """Raises `ConfigError` unless each named field is a whole number of at least 1."""
+    for name in names:
+        value = getattr(config, name)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        check(whole and value >= 1, f"{name}={value!r} must be a whole number of at least 1.")
+
+
+class Serialisable:
+    """JSON there and back for the dataclasses below; unknown and missing fields are errors."""
+
+    def to_json(self) -> str:
+        """The fields as indented JSON, ending in a newline."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"  # type: ignore[call-overload]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+          ConfigError: not JSON, a field that this class does not have, or one that is missing.
+        """
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"Not valid JSON: {error}.") from error
+        check(isinstance(fields, dict), "Expected a JSON object with one entry a field.")
+        known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        unknown, missing = sorted(fields.keys() - known), sorted(known - fields.keys())
+        check(not unknown, f"Unknown field(s) {', '.join(unknown)} for {cls.__name__}.")
+        check(not missing, f"Missing field(s) {', '.join(missing)} for {cls.__name__}.")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated anew."""
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class ModelConfig(Serialisable):
+    """The architecture; travels with the weights. The defaults are the published model.
+
+    Attributes:
+      num_layers: transformer blocks.
+      num_heads: attention heads.
+      num_kv_heads: key-value heads, each shared by `num_heads / num_kv_heads` query heads
+        (grouped-query attention). `None`, as published: one for every head.
+      head_dim: width of one head; the model's width is `num_heads * head_dim`.
+      context_length: tokens of the past that the model was trained to be given.
+      attention_window: tokens, itself included, that a token looked back over in training;
+        the forecaster's default window. `None`: `context_length`.
+      max_context_length: length from which `dynamic` RoPE scaling sets in.
+      lags: lags of a token, ascending; 0 is the value itself.
+      head: distribution head.
+      scaling: how loc and scale are taken from the past (`lagllama_jax.model.scalers`).
+      safe_scaling: replace a degenerate scale by a sound one; `False` is the reference to the letter.
+      imputation: what stands for a missing value: `zero` in raw units (the reference) or `loc`.
+      time_features: six calendar features in every token.
+      scale_features: `absolute` (the reference): `log1p|loc|` and `log scale`; `relative`: the
+        one unit-free `arcsinh(loc / scale)`, with which a forecast does not depend on the unit.
+      observed_features: one flag a lag that tells whether the value was observed.
+      squash: `arcsinh` compresses the scaled lags before the first layer; `none` as published.
+      min_sigma: smallest scale of the Student-t head, in scaled units.
+      rope: rotary position encoding; `linear` and `dynamic` stretch it by `rope_factor`.
+      rope_factor: stretch of the `linear` and `dynamic` encodings.
+      dropout: rate on the outputs of attention and MLP, in training only.
+    """
+
+    num_layers: int = 8
+    num_heads: int = 9
+    num_kv_heads: int | None = None
+    head_dim: int = 16
+    context_length: int = 32
+    attention_window: int | None = None
+    max_context_length: int = 2048
+    lags: tuple[int, ...] = LAGS
+    head: Head = "student_t"
+    scaling: Scaling = "robust"
+    safe_scaling: bool = True
+    imputation: Literal["zero", "loc"] = "zero"
+    time_features: bool = True
+    scale_features: Literal["absolute", "relative"] = "absolute"
+    observed_features: bool = False
+    squash: Literal["none", "arcsinh"] = "none"
+    min_sigma: float = 1.1920929e-07
+    rope: Rope = "plain"
+    rope_factor: float = 1.0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_positive(self, "num_layers", "num_heads", "head_dim", "context_length")
+        check_positive(self, "max_context_length", "kv_heads", "window")
+        check(self.head_dim % 2 == 0, f"head_dim={self.head_dim} must be even for RoPE.")
+        check(
+            self.num_heads % self.kv_heads == 0,
+            f"num_heads={self.num_heads} must be a multiple of num_kv_heads={self.kv_heads}.",
+        )
+        check_choice("head", self.head, ("student_t", "negative_binomial", "implicit_quantile"))
+        check_choice("scaling", self.scaling, ("robust", "mean", "std", "none"))
+        check_choice("imputation", self.imputation, ("zero", "loc"))
+        check_choice("scale_features", self.scale_features, ("absolute", "relative"))
+        check_choice("squash", self.squash, ("none", "arcsinh"))
+        check_choice("rope", self.rope, ("plain", "linear", "dynamic", "none"))
+        check(self.rope_factor >= 1, f"rope_factor={self.rope_factor} must be at least 1.")
+        check(0 <= self.dropout < 1, f"dropout={self.dropout} must be in [0, 1).")
+        check(self.min_sigma > 0, f"min_sigma={self.min_sigma} must be above 0.")
+        ascending = all(a < b for a, b in zip(self.lags, self.lags[1:], strict=False))
+        check(
+            len(self.lags) > 0 and self.lags[0] == 0 and ascending,
+            "lags must be ascending whole numbers, beginning with 0.",
+        )
+
+    @property
+    def kv_heads(self) -> int:
+        """Number of key-value heads."""
+        return self.num_heads if self.num_kv_heads is None else self.num_kv_heads
+
+    @property
+    def window(self) -> int:
+        """Tokens that a token looks back over, itself included."""
+        return self.context_length if self.attention_window is None else self.attention_window
+
+    @property
+    def width(self) -> int:
+        """Model width D."""
+        return self.num_heads * self.head_dim
+
+    @property
+    def mlp_width(self) -> int:
+        """Hidden width of the SwiGLU block: two thirds of 4 D, rounded up to a multiple of 256."""
+        return 256 * -(-int(2 * 4 * self.width / 3) // 256)
+
+    @property
+    def max_lag(self) -> int:
+        """Largest lag M: points of history that precede the context."""
+        return self.lags[-1]
+
+    @property
+    def past_length(self) -> int:
+        """Points of the past that one window holds, M + C."""
+        return self.max_lag + self.context_length
+
+    @property
+    def num_features(self) -> int:
+        """Features F of one token."""
+        lags = len(self.lags) * (2 if self.observed_features else 1)
+        scale = 2 if self.scale_features == "absolute" else 1
+        return lags + scale + (6 if self.time_features else 0)
+
+    @classmethod
+    def released(cls) -> Self:
+        """The published model (2,449,299 parameters), read with the safe scaler."""
+        return cls()
+
+    @classmethod
+    def tiny(cls, **changes: Any) -> Self:
+        """Two layers of two heads of eight: for tests and first steps."""
+        return cls(**{"num_layers": 2, "num_heads": 2, "head_dim": 8, **changes})
+
+
+@dataclass(frozen=True)
+class ForecastConfig(Serialisable):
+    """How a forecast is drawn.
+
+    Attributes:
+      num_samples: sample paths a series.
+      context_length: tokens of the past that the model is shown; `None`: as in training. May be
+        longer (the history before it, for the lags, is as long as ever).
+      attention_window: tokens, itself included, that a token looks back over; `None`: as in
+        training, or `context_length` where that was given and is longer.
+      mode: `scale_once` freezes the scale at the forecast's start, as in training, and shares one
+        prefill among all samples. `recompute`, `kv_cache`, `single_pass` and `single_pass_kv` are
+        the reference's ways, refitting the scale at every step; for comparison only.
+      sampling: `random`: independent draws. `stratified`: the draws of one step cover the
+        distribution evenly across the samples, which needs fewer samples for the same accuracy.
+      nonnegative: clip every draw at 0 before it is fed back.
+      seed: decides every draw, together with a series' identity.
+      batch_size: series in one call of the compiled program; `None`: by memory.
+      precision: of matrix products: `highest` is full float32 on every device, `default` leaves
+        it to the backend.
+      rope_factor: stretch of RoPE for contexts longer than in training; `None`: the model's own.
+    """
+
+    num_samples: int = 100
+    context_length: int | None = None
+    attention_window: int | None = None
+    mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"] = (
+        "scale_once"
+    )
+    sampling: Literal["random", "stratified"] = "stratified"
+    nonnegative: bool = False
+    seed: int = 0
+    batch_size: int | None = None
+    precision: Literal["default", "high", "highest"] = "highest"
+    rope_factor: float | None = None
+
+    def __post_init__(self) -> None:
+        check_positive(self, "num_samples")
+        for name in ("context_length", "attention_window", "batch_size"):
+            if getattr(self, name) is not None:
+                check_positive(self, name)
+        modes = ("scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv")
+        check_choice("mode", self.mode, modes)
+        check_choice("sampling", self.sampling, ("random", "stratified"))
+        check_choice("precision", self.precision, ("default", "high", "highest"))
+        check(
+            self.rope_factor is None or self.rope_factor >= 1,
+            f"rope_factor={self.rope_factor} must be at least 1.",
+        )
+        seeded = isinstance(self.seed, int) and 0 <= self.seed < 2**32
+        check(seeded, f"seed={self.seed!r} must be a whole number from 0 to 2**32 - 1.")

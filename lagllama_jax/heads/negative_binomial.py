@@ -1,0 +1,148 @@
+"""The negative binomial head, for counts."""
+
+import distrax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.layers import Linear
+from lagllama_jax.typing import Array, Float, Key
+
+LARGE_RATE = 1e6
+"""Poisson draws above this rate are rounded normal ones: `jax.random.poisson` counts in int32."""
+
+
+def poisson(key: Key, rate: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """Poisson draws as floats, for rates of any size."""
+    small_key, large_key = jax.random.split(key)
+    small = jax.random.poisson(small_key, jnp.minimum(rate, LARGE_RATE)).astype(rate.dtype)
+    normal = jax.random.normal(large_key, rate.shape)
+    return jnp.where(rate > LARGE_RATE, jnp.round(rate + jnp.sqrt(rate) * normal), small)
+
+
+class NegativeBinomial(distrax.Distribution):
+    """Counts with mean `total_count exp(logits)` and variance `mean (1 + exp(logits))`."""
+
+    def __init__(self, total_count: Float[Array, "*b"], logits: Float[Array, "*b"]):
+        """Args are the (real) number of failures and the log odds of success."""
+        super().__init__()
+        self.total_count, self.logits = total_count, logits
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """A scalar."""
+        return ()
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """The shape of the parameters, broadcast."""
+        return jnp.broadcast_shapes(self.total_count.shape, self.logits.shape)
+
+    def _sample_n(self, key: Key, n: int) -> Float[Array, "n *b"]:
+        gamma_key, poisson_key = jax.random.split(key)
+        shape = (n, *self.batch_shape)
+        rate = jax.random.gamma(gamma_key, jnp.broadcast_to(self.total_count, shape))
+        return poisson(poisson_key, rate * jnp.exp(self.logits))
+
+    def log_prob(self, value: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """Log probability of a count.
+
+        `gammaln(r + x) - gammaln(x + 1) - gammaln(r)` is `-log r` where `x = 0`, else
+        `-log x - betaln(r, x)`, which keeps its digits in float32 for large counts.
+        """
+        count = jnp.maximum(value, 1)
+        beta = -jnp.log(count) - jax.scipy.special.betaln(self.total_count, count)
+        combinations = jnp.where(value > 0, beta, 0.0)
+        failure = self.total_count * jax.nn.log_sigmoid(-self.logits)
+        return failure + value * jax.nn.log_sigmoid(self.logits) + combinations
+
+    def mean(self) -> Float[Array, "*b"]:
+        """`total_count exp(logits)`."""
+        return self.total_count * jnp.exp(self.logits)
+
+    def variance(self) -> Float[Array, "*b"]:
+        """`mean (1 + exp(logits))`."""
+        return self.mean() * (1 + jnp.exp(self.logits))
+
+    def cdf(self, value: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """Probability of at most `value`, by the regularised incomplete beta function."""
+        failure = jax.nn.sigmoid(-self.logits)
+        below = jax.scipy.special.betainc(
+            self.total_count, jnp.maximum(jnp.floor(value), 0) + 1, failure
+        )
+        return jnp.where(value < 0, 0.0, below)
+
+    def quantile(self, level: Float[Array, "*b"] | float) -> Float[Array, "*b"]:
+        """The smallest count whose `cdf` reaches `level`, by bisection."""
+        level = jnp.asarray(level, self.logits.dtype)
+        shape = jnp.broadcast_shapes(level.shape, self.batch_shape)
+        deviation = jnp.sqrt(self.variance())
+        high = jnp.ceil(self.mean() + deviation * jnp.sqrt(level / (1 - level))) + 1
+        bounds = (jnp.full(shape, -1.0), jnp.broadcast_to(high, shape))
+
+        def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+            low, high = bounds
+            middle = jnp.floor((low + high) / 2)
+            enough = self.cdf(middle) >= level
+            return jnp.where(enough, low, middle), jnp.where(enough, middle, high)
+
+        return jax.lax.fori_loop(0, 48, halve, bounds)[1]
+
+
+class NegativeBinomialHead(nn.Module):
+    """Hidden states to a negative binomial; the series' scale shifts the logits, loc is ignored."""
+
+    config: ModelConfig
+
+    def setup(self) -> None:
+        self.total_count = Linear(1, use_bias=True)
+        self.logits = Linear(1, use_bias=True)
+
+    def __call__(
+        self,
+        hidden: Float[Array, "*b D"],
+        loc: Float[Array, "*c"] | float = 0.0,
+        scale: Float[Array, "*c"] | float = 1.0,
+    ) -> NegativeBinomial:
+        """The distribution in the series' units; in scaled ones where scale is left out."""
+        total_count = jax.nn.softplus(self.total_count(hidden)[..., 0])
+        return NegativeBinomial(total_count, self.logits(hidden)[..., 0] + jnp.log(scale))
+
+    def loss(
+        self,
+        hidden: Float[Array, "*b D"],
+        target: Float[Array, "*b"],
+        loc: Float[Array, "*c"],
+        scale: Float[Array, "*c"],
+        key: Key | None = None,
+    ) -> Float[Array, "*b"]:
+        """Negative log likelihood of each target."""
+        return -self(hidden, loc, scale).log_prob(target)
+
+    def sample(
+        self,
+        hidden: Float[Array, "*b D"],
+        loc: Float[Array, "*c"],
+        scale: Float[Array, "*c"],
+        key: Key,
+        stratified: bool = False,
+    ) -> Float[Array, "*b"]:
+        """One independent draw for each hidden state (counts are not stratified)."""
+        return self(hidden, loc, scale).sample(seed=key)
+
+    def mean(
+        self, hidden: Float[Array, "*b D"], loc: Float[Array, "*c"], scale: Float[Array, "*c"]
+    ) -> Float[Array, "*b"]:
+        """Mean of the next value."""
+        return self(hidden, loc, scale).mean()
+
+    def quantile(
+        self,
+        hidden: Float[Array, "*b D"],
+        loc: Float[Array, "*c"],
+        scale: Float[Array, "*c"],
+        level: Float[Array, "*b"] | float,
+    ) -> Float[Array, "*b"]:
+        """Quantile of the next value."""
+        return self(hidden, loc, scale).quantile(level)

@@ -1,0 +1,88 @@
+"""Causal self-attention with rotary positions; the mathematics are pure functions."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.layers import Linear
+from lagllama_jax.model.rope import rope_angles, rotate
+from lagllama_jax.typing import Array, Bool, Float, Int
+
+
+def causal_mask(num_tokens: int, window: int | None = None) -> Bool[Array, "T T"]:
+    """Who may look at whom: token t at itself and at the `window - 1` tokens before it."""
+    distance = jnp.arange(num_tokens)[:, None] - jnp.arange(num_tokens)[None, :]
+    return (distance >= 0) & (distance < (num_tokens if window is None else window))
+
+
+def attend(
+    query: Float[Array, "B T N H"],
+    key: Float[Array, "B U K H"],
+    value: Float[Array, "B U K H"],
+    mask: Bool[Array, "T U"],
+) -> Float[Array, "B T N H"]:
+    """Scaled dot-product attention, softmax in float32; query heads share key heads in groups."""
+    batch, length, heads, width = query.shape
+    grouped = query.reshape(batch, length, key.shape[2], -1, width) * width**-0.5
+    scores = jnp.einsum("btkgh,bukh->bkgtu", grouped, key).astype(jnp.float32)
+    weights = jax.nn.softmax(jnp.where(mask, scores, -jnp.inf), axis=-1).astype(value.dtype)
+    return jnp.einsum("bkgtu,bukh->btkgh", weights, value).reshape(batch, length, heads, width)
+
+
+def attend_fused(
+    query: Float[Array, "B T N H"],
+    key: Float[Array, "B U K H"],
+    value: Float[Array, "B U K H"],
+    window: int | None,
+) -> Float[Array, "B T N H"]:
+    """`attend` through cuDNN's fused kernel, causal, for bfloat16 on NVIDIA GPUs."""
+    local = None if window is None or window >= query.shape[1] else (window - 1, 0)
+    return jax.nn.dot_product_attention(
+        query, key, value, is_causal=True, local_window_size=local, implementation="cudnn"
+    )
+
+
+class Attention(nn.Module):
+    """Projections to queries, keys and values, rotation, attention, projection back; no biases."""
+
+    config: ModelConfig
+    dtype: jnp.dtype = jnp.float32
+    fused: bool = False
+
+    def setup(self) -> None:
+        config = self.config
+        self.query = Linear(config.width, dtype=self.dtype)
+        self.key_value = Linear(2 * config.kv_heads * config.head_dim, dtype=self.dtype)
+        self.output = Linear(config.width, dtype=self.dtype)
+
+    def project(
+        self, x: Float[Array, "*b D"]
+    ) -> tuple[Float[Array, "*b N H"], Float[Array, "*b K H"], Float[Array, "*b K H"]]:
+        """Queries, keys and values, not yet rotated."""
+        config = self.config
+        query = self.query(x).reshape(*x.shape[:-1], config.num_heads, config.head_dim)
+        both = self.key_value(x).reshape(*x.shape[:-1], 2, config.kv_heads, config.head_dim)
+        return query, both[..., 0, :, :], both[..., 1, :, :]
+
+    def rotate(
+        self, x: Float[Array, "*b N H"], positions: Int[Array, "*t"], length: int
+    ) -> Float[Array, "*b N H"]:
+        """Turns queries or keys by their positions in a sequence of `length` tokens."""
+        if self.config.rope == "none":
+            return x
+        return rotate(x, rope_angles(self.config, positions, length)[..., None, :])
+
+    def __call__(
+        self, x: Float[Array, "B T D"], window: int | None = None
+    ) -> tuple[Float[Array, "B T D"], tuple[Float[Array, "B T K H"], Float[Array, "B T K H"]]]:
+        """Attention within one sequence; also returns its rotated keys and its values."""
+        length = x.shape[1]
+        positions = jnp.arange(length)
+        query, key, value = self.project(x)
+        query, key = self.rotate(query, positions, length), self.rotate(key, positions, length)
+        if self.fused:
+            mixed = attend_fused(query, key, value, window)
+        else:
+            mixed = attend(query, key, value, causal_mask(length, window))
+        return self.output(mixed.reshape(x.shape)), (key, value)

@@ -1,0 +1,49 @@
+"""Lag-Llama (arXiv 2310.08278): tokens to hidden states to a distribution of the next value."""
+
+import jax
+import jax.numpy as jnp
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.heads import Head, make_head
+from lagllama_jax.model.scalers import Scale
+from lagllama_jax.model.tokens import tokens
+from lagllama_jax.model.transformer import Transformer
+from lagllama_jax.typing import Array, Bool, Float, Key, Parameters
+
+
+def hidden_states(
+    parameters: Parameters,
+    config: ModelConfig,
+    values: Float[Array, "B U"],
+    observed: Bool[Array, "B U"],
+    time_features: Float[Array, "B T 6"],
+    scale: Scale,
+) -> Float[Array, "B T D"]:
+    """Raw values to hidden states of the last T points; token t's describes point t + 1.
+
+    Args:
+      parameters: the whole model's.
+      config: the architecture.
+      values: raw values, at least `max_lag` of them before the first token.
+      observed: which of them were observed.
+      time_features: calendar features of the T tokens.
+      scale: loc and scale of the series, fit on the past.
+    """
+    features = tokens(config, values, observed, scale, time_features)
+    return Transformer(config).apply({"params": parameters}, features)[0]
+
+
+def bind_head(config: ModelConfig, parameters: Parameters) -> Head:
+    """The head with its weights, its methods ready to be called."""
+    return make_head(config).bind({"params": parameters["head"]})
+
+
+def init_parameters(config: ModelConfig, key: Key) -> Parameters:
+    """Fresh float32 parameters, distributed as in the reference."""
+    trunk_key, head_key = jax.random.split(key)
+    features = jnp.zeros((1, 1, config.num_features))
+    trunk = Transformer(config).init(trunk_key, features)["params"]
+    arguments = [jnp.zeros((1, config.width))]
+    if config.head == "implicit_quantile":
+        arguments.append(jnp.zeros(1))
+    return {**trunk, "head": make_head(config).init(head_key, *arguments)["params"]}

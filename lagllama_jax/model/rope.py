@@ -1,0 +1,36 @@
+"""Rotary position encoding (arXiv 2104.09864), with linear and dynamic (NTK) stretching."""
+
+import jax.numpy as jnp
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.typing import Array, Float, Int
+
+BASE = 10_000.0
+
+
+def rope_base(config: ModelConfig, length: int) -> float:
+    """The base of the angles; `dynamic` raises it for sequences over `max_context_length`.
+
+    A pure function of the length, where the reference keeps the longest base that it has seen.
+    """
+    excess = config.rope_factor * length / config.max_context_length - (config.rope_factor - 1)
+    if config.rope != "dynamic" or length <= config.max_context_length:
+        return BASE
+    return BASE * excess ** (config.head_dim / (config.head_dim - 2))
+
+
+def rope_angles(
+    config: ModelConfig, positions: Int[Array, "*t"], length: int
+) -> Float[Array, "*t H/2"]:
+    """Angle of every pair of channels at every position, for a sequence of `length` tokens."""
+    half = config.head_dim // 2
+    frequencies = rope_base(config, length) ** -(jnp.arange(half) / half)
+    stretch = config.rope_factor if config.rope == "linear" else 1.0
+    return (positions / stretch)[..., None] * frequencies
+
+
+def rotate(x: Float[Array, "*b H"], angles: Float[Array, "*a H/2"]) -> Float[Array, "*b H"]:
+    """Rotates the pairs (x[j], x[j + H/2]) by their angles; angles broadcast against `x`."""
+    cos, sin = jnp.cos(angles).astype(x.dtype), jnp.sin(angles).astype(x.dtype)
+    first, second = jnp.split(x, 2, axis=-1)
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

@@ -1,0 +1,152 @@
+"""Calendar features of a time grid, in integer arithmetic that runs on NumPy and under `jit`.
+
+A series' grid is a `Calendar`; `wall_clock` gives the day and second of its points, and
+`calendar_features` the six numbers a token carries.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lagllama_jax.typing import Array, Float, Int
+
+UNKNOWN, SECOND, BUSINESS_DAY, WEEK, MONTH, SUBSECOND = -1, 0, 1, 2, 3, 4
+SECONDS_A_DAY = 86_400
+NEUTRAL_DAY = -(2**31)
+"""The day that stands for an unknown date; its features are all 0."""
+
+
+class Calendar(NamedTuple):
+    """A regular time grid: one integer, or one int32 array over series, a field.
+
+    Attributes:
+      unit: `SECOND` (minutes, hours and days are multiples), `BUSINESS_DAY`, `WEEK`, `MONTH`
+        (quarters and years are multiples), `SUBSECOND`, or `UNKNOWN` (neutral features).
+      step: units between two points; for `SUBSECOND`, points a second.
+      day: days since 1970-01-01 of the first point.
+      second: second of that day of the first point.
+      anchor: `WEEK`: weekday (Monday 0) on which a week ends. `MONTH`: month (January 0), modulo
+        `step`, in which a period ends, such as 11 for years and 2 for quarters that end in
+        December.
+    """
+
+    unit: Any
+    step: Any
+    day: Any
+    second: Any
+    anchor: Any
+
+    @classmethod
+    def unknown(cls) -> "Calendar":
+        """A series without dates: its calendar features are 0, the middle of their range."""
+        return cls(UNKNOWN, 1, 0, 0, 0)
+
+
+def _module(*arrays: Any) -> Any:
+    return jnp if any(isinstance(a, jax.Array) for a in arrays) else np
+
+
+def civil_from_days(day: Int[Array, "*n"]) -> tuple[Int[Array, "*n"], Int[Array, "*n"], Any]:
+    """Year, month (March 0) and day of the March-based month; proleptic Gregorian calendar."""
+    era_day = day + 719_468
+    era = era_day // 146_097
+    of_era = era_day - era * 146_097
+    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * of_year + 2) // 153
+    return year + era * 400, month, of_year - (153 * month + 2) // 5
+
+
+def days_from_month(months: Int[Array, "*n"]) -> Int[Array, "*n"]:
+    """Day number of the first of a month, given as months since January of year 0."""
+    shifted = months - 2
+    year, month = shifted // 12, shifted % 12
+    era = year // 400
+    of_era = year - era * 400
+    days = of_era * 365 + of_era // 4 - of_era // 100 + (153 * month + 2) // 5
+    return era * 146_097 + days - 719_468
+
+
+def month_of_day(day: Int[Array, "*n"]) -> Int[Array, "*n"]:
+    """Months since January of year 0."""
+    year, month, _ = civil_from_days(day)
+    return year * 12 + month + 2
+
+
+def wall_clock(calendar: Calendar, index: Int[Array, "*n"]) -> tuple[Any, Any]:
+    """Day number and second of the day of the points `index` of a grid.
+
+    For weeks, months, quarters and years: the period's last day at second 0, the reference's
+    convention. Unknown grids give `NEUTRAL_DAY`.
+    """
+    xp = _module(index, *calendar)
+    unit, step, day, second, anchor = (xp.asarray(field) for field in calendar)
+    fixed_day, fixed_second = _fixed_step(xp, unit, step, day, second, index)
+    last_day = xp.where(
+        unit == MONTH,
+        _month_end(day, step, anchor, index),
+        xp.where(
+            unit == WEEK,
+            day + 7 * step * index + (anchor - (day + 3)) % 7,
+            _business_day(day, step * index),
+        ),
+    )
+    fixed = (unit == SECOND) | (unit == SUBSECOND)
+    result_day = xp.where(fixed, fixed_day, last_day)
+    result_second = xp.where(fixed | (unit == BUSINESS_DAY), fixed_second, 0)
+    return xp.where(unit == UNKNOWN, NEUTRAL_DAY, result_day), result_second
+
+
+def _fixed_step(
+    xp: Any, unit: Any, step: Any, day: Any, second: Any, index: Any
+) -> tuple[Any, Any]:
+    """Whole days are split off before multiplying: int32 would overflow after 68 years."""
+    per_step = xp.where(unit == SECOND, step, 1)
+    steps = xp.where(unit == SECOND, index, xp.where(unit == SUBSECOND, index // step, 0))
+    turns = SECONDS_A_DAY // xp.gcd(per_step, xp.asarray(SECONDS_A_DAY, per_step.dtype))
+    whole, rest = steps // turns, steps % turns
+    whole_days, step_days = turns * (per_step // SECONDS_A_DAY), per_step % SECONDS_A_DAY
+    days = whole * (whole_days + (turns * step_days) // SECONDS_A_DAY)
+    days = days + rest * (per_step // SECONDS_A_DAY)
+    seconds = second + (rest * step_days) % SECONDS_A_DAY
+    days = day + days + (rest * step_days) // SECONDS_A_DAY
+    return days + seconds // SECONDS_A_DAY, seconds % SECONDS_A_DAY
+
+
+def _month_end(day: Any, step: Any, anchor: Any, index: Any) -> Any:
+    first = month_of_day(day)
+    last = first + (anchor - first) % step + step * index
+    return days_from_month(last + 1) - 1
+
+
+def _business_day(day: Any, steps: Any) -> Any:
+    """A start on a weekend counts as the Monday after."""
+    weekday = (day + 3) % 7
+    weekend = weekday // 5
+    monday = day - weekday + 7 * weekend
+    offset = weekday * (1 - weekend) + steps
+    return monday + 7 * (offset // 5) + offset % 5
+
+
+def calendar_features(day: Int[Array, "*n"], second: Int[Array, "*n"]) -> Float[Array, "*n 6"]:
+    """Second of minute, minute, hour, weekday, day of month, day of year, each in [-0.5, 0.5].
+
+    Unknown dates (`NEUTRAL_DAY`) give zeros. Specification, section 1.
+    """
+    xp = _module(day, second)
+    known = xp.asarray(day) != NEUTRAL_DAY
+    day = xp.where(known, day, 0)
+    first = days_from_month(month_of_day(day))
+    new_year = days_from_month(month_of_day(day) // 12 * 12)
+    parts = (
+        (second % 60) / 59,
+        (second // 60 % 60) / 59,
+        (second // 3600) / 23,
+        ((day + 3) % 7) / 6,
+        (day - first) / 30,
+        (day - new_year) / 365,
+    )
+    features = xp.stack([xp.asarray(part, dtype=xp.float32) for part in parts], axis=-1) - 0.5
+    return xp.where(known[..., None], features, 0).astype(xp.float32)

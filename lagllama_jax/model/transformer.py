@@ -1,0 +1,78 @@
+"""The decoder-only transformer: pre-norm blocks of attention and SwiGLU, one set of arrays each."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.attention import Attention
+from lagllama_jax.model.layers import Linear, RMSNorm, SwiGLU
+from lagllama_jax.typing import Array, Float
+
+
+class Block(nn.Module):
+    """`x += attention(norm(x)); x += mlp(norm(x))`."""
+
+    config: ModelConfig
+    dtype: jnp.dtype = jnp.float32
+    fused: bool = False
+
+    def setup(self) -> None:
+        self.attention_norm = RMSNorm(self.dtype)
+        self.attention = Attention(self.config, self.dtype, self.fused)
+        self.mlp_norm = RMSNorm(self.dtype)
+        self.mlp = SwiGLU(self.config, self.dtype)
+        self.drop = nn.Dropout(self.config.dropout)
+
+    def feed_forward(self, x: Float[Array, "*b D"], deterministic: bool) -> Float[Array, "*b D"]:
+        """The block's second half."""
+        return x + self.drop(self.mlp(self.mlp_norm(x)), deterministic=deterministic)
+
+    def __call__(
+        self, x: Float[Array, "B T D"], deterministic: bool, window: int | None
+    ) -> tuple[Float[Array, "B T D"], tuple[Float[Array, "B T K H"], Float[Array, "B T K H"]]]:
+        """One block over a whole sequence; also returns its keys and values."""
+        mixed, cache = self.attention(self.attention_norm(x), window)
+        x = x + self.drop(mixed, deterministic=deterministic)
+        return self.feed_forward(x, deterministic), cache
+
+
+class Transformer(nn.Module):
+    """Embedding of tokens, blocks, final norm.
+
+    Attributes:
+      config: the architecture.
+      dtype: of the computation; parameters are float32.
+      fused: cuDNN's attention kernel (bfloat16 on NVIDIA GPUs).
+      remat: recompute each block's activations in the backward pass instead of keeping them.
+    """
+
+    config: ModelConfig
+    dtype: jnp.dtype = jnp.float32
+    fused: bool = False
+    remat: bool = False
+
+    def setup(self) -> None:
+        block = nn.remat(Block, static_argnums=(2, 3)) if self.remat else Block
+        self.embedding = Linear(self.config.width, use_bias=True, dtype=self.dtype)
+        self.blocks = [
+            block(self.config, self.dtype, self.fused, name=f"block_{i}")
+            for i in range(self.config.num_layers)
+        ]
+        self.final_norm = RMSNorm(self.dtype)
+
+    def __call__(
+        self,
+        features: Float[Array, "B T F"],
+        deterministic: bool = True,
+        window: int | None = None,
+    ) -> tuple[
+        Float[Array, "B T D"], list[tuple[Float[Array, "B T K H"], Float[Array, "B T K H"]]]
+    ]:
+        """Hidden states of every token, and each block's rotated keys and values."""
+        x = self.embedding(features)
+        caches = []
+        for index, block in enumerate(self.blocks):
+            x, cache = block(x, deterministic, window)
+            self.sow("intermediates", f"block_{index}_output", x)
+            caches.append(cache)
+        return self.final_norm(x), caches
