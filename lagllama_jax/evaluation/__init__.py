@@ -1,0 +1,1 @@
+"""Metrics, protocols, baselines and tables: how good a forecast is, and against what."""

@@ -1,0 +1,120 @@
+"""Forecasts of windows of the past, and their scores."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from lagllama_jax.evaluation import metrics
+from lagllama_jax.evaluation.protocols import Task, Windows, windows_of
+
+LEVELS: tuple[float, ...] = (0.025, *metrics.LEVELS, 0.975)
+"""Levels asked of a forecaster: those of the CRPS and the 95 % interval of MSIS."""
+
+CRPS = "eval_metrics/mean_weighted_sum_quantile_loss"
+MASE = "eval_metrics/MASE[0.5]"
+
+Row: TypeAlias = dict[str, Any]
+"""One row of the results: column to value."""
+
+
+class Prediction(NamedTuple):
+    """What a forecaster returns for some windows, in the units of the series."""
+
+    quantiles: Float[np.ndarray, "B Q P"]
+    mean: Float[np.ndarray, "B P"]
+
+
+class Forecaster(Protocol):
+    """Anything that can be evaluated: this package's model, a baseline, or a user's own."""
+
+    name: str
+
+    def __call__(self, windows: Windows, levels: Sequence[float]) -> Prediction:
+        """Forecasts every window at the given quantile levels."""
+        ...
+
+
+def score(
+    windows: Windows, prediction: Prediction, levels: Sequence[float] = LEVELS
+) -> dict[str, float]:
+    """All scores of a task under GIFT-Eval's names, and the calibration of its quantiles.
+
+    Args:
+      windows: what was asked.
+      prediction: what was answered, at `levels`.
+      levels: ascending; must hold 0.025, 0.1, 0.2, ..., 0.9 and 0.975.
+    """
+    target, error = windows.target, windows.seasonal_error
+    at = {level: prediction.quantiles[:, number] for number, level in enumerate(levels)}
+    deciles = np.stack([at[level] for level in metrics.LEVELS], axis=1)
+    below = metrics.coverage(target, deciles)
+    values = {
+        "eval_metrics/MSE[mean]": metrics.mse(target, prediction.mean),
+        "eval_metrics/MSE[0.5]": metrics.mse(target, at[0.5]),
+        "eval_metrics/MAE[0.5]": metrics.mae(target, at[0.5]),
+        MASE: metrics.mase(target, at[0.5], error),
+        "eval_metrics/MAPE[0.5]": metrics.mape(target, at[0.5]),
+        "eval_metrics/sMAPE[0.5]": metrics.smape(target, at[0.5]),
+        "eval_metrics/MSIS": metrics.msis(target, at[0.025], at[0.975], error),
+        "eval_metrics/RMSE[mean]": np.sqrt(metrics.mse(target, prediction.mean)),
+        "eval_metrics/NRMSE[mean]": metrics.nrmse(target, prediction.mean),
+        "eval_metrics/ND[0.5]": metrics.nd(target, at[0.5]),
+        CRPS: metrics.mean_weighted_quantile_loss(target, deciles, metrics.LEVELS),
+        "coverage_80": metrics.interval_coverage(target, at[0.1], at[0.9]),
+        "calibration_error": metrics.calibration_error(target, deciles, metrics.LEVELS),
+        **{f"below_{level}": share for level, share in zip(metrics.LEVELS, below, strict=True)},
+    }
+    return {name: float(value) for name, value in values.items()}
+
+
+def evaluate_task(
+    forecaster: Forecaster,
+    task: Task,
+    levels: Sequence[float] = LEVELS,
+    limit: int | None = None,
+) -> Row:
+    """Forecasts one task and scores it.
+
+    Args:
+      forecaster: what is evaluated.
+      task: what it is asked.
+      levels: quantile levels, see `score`.
+      limit: at most that many windows, spread evenly: a quick look, not the protocol.
+
+    Returns:
+      GIFT-Eval's columns, then `coverage_80`, `calibration_error`, `below_0.1` ... `below_0.9`,
+      `windows` and `seconds` (of forecasting alone).
+    """
+    windows = windows_of(task, limit)
+    begun = time.perf_counter()
+    prediction = forecaster(windows, levels)
+    seconds = time.perf_counter() - begun
+    head = {"dataset": task.name, "model": forecaster.name}
+    tail = {"domain": task.domain, "num_variates": task.num_variates}
+    tail |= {"windows": len(windows), "seconds": round(seconds, 3)}
+    return head | score(windows, prediction, levels) | tail
+
+
+def evaluate_tasks(
+    forecaster: Forecaster,
+    tasks: Iterable[Task],
+    levels: Sequence[float] = LEVELS,
+    limit: int | None = None,
+) -> list[Row]:
+    """`evaluate_task` for each task, as rows for `report.relative_scores` or a data frame."""
+    return [evaluate_task(forecaster, task, levels, limit) for task in tasks]
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Geometric mean; NaN where there is nothing."""
+    logs = np.log(np.fromiter(values, np.float64))
+    return float(np.exp(logs.mean())) if len(logs) else float("nan")
+
+
+def relative_score(rows: Iterable[Row], reference: Iterable[Row], column: str = CRPS) -> float:
+    """Geometric mean over tasks of score over the reference's score; lower is better."""
+    base = {row["dataset"]: row[column] for row in reference}
+    return geometric_mean(row[column] / base[row["dataset"]] for row in rows)
