@@ -1,0 +1,73 @@
+"""What every test may ask for: reference data, a tiny model, checked array shapes.
+
+Tests run on the CPU with one device. A test that needs several devices, several processes or a
+fresh JAX starts a subprocess with `XLA_FLAGS=--xla_force_host_platform_device_count=8`, so that
+the ordinary ones do not pay for it.
+"""
+
+import os
+import pathlib
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import jax
+import jaxtyping
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+# The floors that take arrays and no user input: there a wrong shape is a bug, never a message.
+CHECKED = [f"lagllama_jax.{floor}" for floor in ("model", "heads", "forecasting", "training")]
+jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
+
+from lagllama_jax.config import ModelConfig  # noqa: E402 (must follow the import hook)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps compiled programs between runs, in a folder of this process alone.
+
+    JAX writes entries of that cache in place, so processes must not share it.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    folder = config.rootpath / ".pytest_cache" / "jax" / worker
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+@pytest.fixture(scope="session")
+def repository() -> pathlib.Path:
+    """The checkout's root."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> pathlib.Path:
+    """Folder of reference data beside the checkout, or `$LAGLLAMA_SHARED`."""
+    folder = pathlib.Path(os.environ.get("LAGLLAMA_SHARED", REPOSITORY / "../shared")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no reference data at {folder} (set LAGLLAMA_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden(shared: pathlib.Path) -> pathlib.Path:
+    """Folder of checkpoints, inputs and outputs that the reference implementation produced."""
+    folder = shared / "golden"
+    if not folder.is_dir():
+        pytest.skip(f"no recorded reference results at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> ModelConfig:
+    """The smallest model that has every part."""
+    return ModelConfig.tiny()
+
+
+@pytest.fixture(scope="session")
+def tiny_parameters(tiny_config: ModelConfig):
+    """Freshly drawn parameters of `tiny_config`."""
+    from lagllama_jax.model.lag_llama import init_parameters
+
+    return init_parameters(tiny_config, jax.random.key(0))
