@@ -1,0 +1,47 @@
+"""Files that are whole or not there: written beside their place, then renamed onto it."""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from lagllama_jax.errors import DataError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary sibling of `path` that takes its place when the block ends well.
+
+    The sibling has the same suffix, for writers that go by it. A block that fails, or a process
+    that is stopped, leaves `path` as it was.
+
+    Raises:
+      DataError: `path` cannot be written; names it and the system's reason.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise DataError(f"Cannot write {path}: it is not a regular file. Give another path.")
+    if not target.parent.is_dir():
+        raise DataError(
+            f"Cannot write {path}: there is no folder {target.parent}. Create it first."
+        )
+    temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        if error.filename not in (None, str(temporary), os.fspath(path)):
+            raise  # it concerns a file that the block read
+        raise DataError(
+            f"Cannot write {path}: {error.strerror or error}. Give another path."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a whole file, or nothing (see `atomic_path`)."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)

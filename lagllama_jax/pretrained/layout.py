@@ -1,0 +1,172 @@
+"""Every weight of the model: its place in our tree, its name in the authors' checkpoint, its shape.
+
+One table (`rows`) from which both directions of the conversion and all shape checks are derived.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.errors import CheckpointError
+from lagllama_jax.typing import Parameters
+
+COSINES = 64
+"""Width of the implicit quantile head's embedding of a level."""
+
+_EMBEDDING = (
+    ("wte.weight", "embedding/kernel", "F D"),
+    ("wte.bias", "embedding/bias", "D"),
+)
+_BLOCK = (
+    ("h.{i}.rms_1.scale", "block_{i}/attention_norm/scale", "D"),
+    ("h.{i}.attn.q_proj.weight", "block_{i}/attention/query/kernel", "D D"),
+    ("h.{i}.attn.kv_proj.weight", "block_{i}/attention/key_value/kernel", "D KV"),
+    ("h.{i}.attn.c_proj.weight", "block_{i}/attention/output/kernel", "D D"),
+    ("h.{i}.rms_2.scale", "block_{i}/mlp_norm/scale", "D"),
+    ("h.{i}.mlp.c_fc1.weight", "block_{i}/mlp/gate/kernel", "D W"),
+    ("h.{i}.mlp.c_fc2.weight", "block_{i}/mlp/up/kernel", "D W"),
+    ("h.{i}.mlp.c_proj.weight", "block_{i}/mlp/down/kernel", "W D"),
+)
+_FINAL = (("ln_f.scale", "final_norm/scale", "D"),)
+
+
+def _projections(*names: str) -> tuple[tuple[str, str, str], ...]:
+    """Rows of a head that has one linear layer a parameter, in the reference's order."""
+    return tuple(
+        row
+        for k, name in enumerate(names)
+        for row in (
+            (f"proj.{k}.weight", f"head/{name}/kernel", "D 1"),
+            (f"proj.{k}.bias", f"head/{name}/bias", "1"),
+        )
+    )
+
+
+_HEADS = {
+    "student_t": _projections("df", "loc", "scale"),
+    "negative_binomial": _projections("total_count", "logits"),
+    "implicit_quantile": (
+        ("quantile_layer.output_layer.0.weight", "head/cosine/kernel", "C C"),
+        ("quantile_layer.output_layer.0.bias", "head/cosine/bias", "C"),
+        ("quantile_layer.output_layer.1.weight", "head/cosine_slope", "1"),
+        ("quantile_layer.output_layer.2.weight", "head/embedding/kernel", "C D"),
+        ("quantile_layer.output_layer.2.bias", "head/embedding/bias", "D"),
+        ("output_layer.0.weight", "head/hidden/kernel", "D D"),
+        ("output_layer.0.bias", "head/hidden/bias", "D"),
+        ("output_layer.1.weight", "head/hidden_slope", "1"),
+        *_projections("output"),
+    ),
+}
+
+
+class Row(NamedTuple):
+    """One weight.
+
+    Attributes:
+      torch: its key in the authors' `state_dict`.
+      path: its place in our tree, joined by `/`.
+      shape: its shape in our tree.
+    """
+
+    torch: str
+    path: str
+    shape: tuple[int, ...]
+
+    @property
+    def is_kernel(self) -> bool:
+        """Whether it is a matrix: `[in, out]` here, `[out, in]` in PyTorch."""
+        return self.path.endswith("/kernel")
+
+    @property
+    def torch_shape(self) -> tuple[int, ...]:
+        """Its shape in the authors' checkpoint."""
+        return self.shape[::-1]
+
+
+def rows(config: ModelConfig) -> list[Row]:
+    """All weights of a model, in the order of the authors' checkpoints."""
+    sizes = {
+        "F": config.num_features,
+        "D": config.width,
+        "KV": 2 * config.kv_heads * config.head_dim,
+        "W": config.mlp_width,
+        "C": COSINES,
+        "1": 1,
+    }
+
+    def expand(table: Any, prefix: str, i: int = 0) -> Iterator[Row]:
+        for torch, path, axes in table:
+            shape = tuple(sizes[axis] for axis in axes.split())
+            yield Row(prefix + torch.format(i=i), path.format(i=i), shape)
+
+    trunk = "model.transformer."
+    return [
+        *expand(_HEADS[config.head], "model.param_proj."),
+        *expand(_EMBEDDING, trunk),
+        *(row for i in range(config.num_layers) for row in expand(_BLOCK, trunk, i)),
+        *expand(_FINAL, trunk),
+    ]
+
+
+def flatten(parameters: Parameters) -> dict[str, np.ndarray]:
+    """The tree's arrays under their places, joined by `/`."""
+    flat: dict[str, np.ndarray] = {}
+    for key, value in parameters.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}/{rest}": leaf for rest, leaf in flatten(value).items()}
+        else:
+            flat[key] = np.asarray(value)
+    return flat
+
+
+def unflatten(flat: Mapping[str, Any]) -> Parameters:
+    """Inverse of `flatten`."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *folders, name = path.split("/")
+        branch = tree
+        for folder in folders:
+            branch = branch.setdefault(folder, {})
+        branch[name] = value
+    return tree
+
+
+def check_tensors(
+    found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], source: str
+) -> None:
+    """Checks presence, shape, type and finiteness of every tensor.
+
+    Raises:
+      CheckpointError: names the file and the tensors that are missing, not expected, of another
+        shape, not floating-point numbers of at most 32 bits, or not finite.
+    """
+    faults = {
+        "lacks": sorted(expected.keys() - found.keys()),
+        "has unexpected": sorted(found.keys() - expected.keys()),
+    }
+    for verb, names in faults.items():
+        if names:
+            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+            raise CheckpointError(
+                f"{source}: {verb} tensor(s) {', '.join(names[:4])}{more}. It does not fit its "
+                "configuration, or is no Lag-Llama."
+            )
+    for name, shape in expected.items():
+        tensor = found[name]
+        if tensor.shape != shape:
+            raise CheckpointError(
+                f"{source}: tensor {name} has shape {tensor.shape}, its configuration asks for "
+                f"{shape}."
+            )
+        if tensor.dtype.name not in ("float32", "float16", "bfloat16"):
+            raise CheckpointError(
+                f"{source}: tensor {name} holds {tensor.dtype.name}; expected float32, float16 "
+                "or bfloat16."
+            )
+        if not np.isfinite(tensor.astype(np.float32)).all():
+            raise CheckpointError(
+                f"{source}: tensor {name} holds values that are not finite. Training diverged; "
+                "take an earlier checkpoint."
+            )
