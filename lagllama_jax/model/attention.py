@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.kv_cache import KVCache, append, visible
 from lagllama_jax.model.layers import Linear
 from lagllama_jax.model.rope import rope_angles, rotate
 from lagllama_jax.typing import Array, Bool, Float, Int
@@ -41,6 +42,26 @@ def attend_fused(
     return jax.nn.dot_product_attention(
         query, key, value, is_causal=True, local_window_size=local, implementation="cudnn"
     )
+
+
+def attend_cached(
+    query: Float[Array, "B S N H"],
+    cache: KVCache,
+    prefix_mask: Bool[Array, "C"],
+    ring_mask: Bool[Array, "R"],
+) -> Float[Array, "B S N H"]:
+    """Attention of one token a sample over the shared prefix and the sample's own ring."""
+    batch, samples, heads, width = query.shape
+    grouped = query.reshape(batch, samples, cache.key.shape[1], -1, width) * width**-0.5
+    prefix = jnp.einsum("bskgh,bckh->bksgc", grouped, cache.prefix_key)
+    ring = jnp.einsum("bskgh,bksrh->bksgr", grouped, cache.key)
+    scores = jnp.concatenate([prefix, ring], axis=-1).astype(jnp.float32)
+    mask = jnp.concatenate([prefix_mask, ring_mask])
+    weights = jax.nn.softmax(jnp.where(mask, scores, -jnp.inf), axis=-1).astype(query.dtype)
+    split = prefix_mask.shape[0]
+    mixed = jnp.einsum("bksgc,bckh->bskgh", weights[..., :split], cache.prefix_value)
+    mixed = mixed + jnp.einsum("bksgr,bksrh->bskgh", weights[..., split:], cache.value)
+    return mixed.reshape(query.shape)
 
 
 class Attention(nn.Module):
@@ -86,3 +107,28 @@ class Attention(nn.Module):
         else:
             mixed = attend(query, key, value, causal_mask(length, window))
         return self.output(mixed.reshape(x.shape)), (key, value)
+
+    def prefill(
+        self, x: Float[Array, "B C D"], window: int
+    ) -> tuple[Float[Array, "B C D"], tuple[Float[Array, "B C K H"], Float[Array, "B C K H"]]]:
+        """As `__call__`, with the rotation of a sequence of `window` tokens whatever its length."""
+        positions = jnp.arange(x.shape[1])
+        query, key, value = self.project(x)
+        query, key = self.rotate(query, positions, window), self.rotate(key, positions, window)
+        mixed = attend(query, key, value, causal_mask(x.shape[1], window))
+        return self.output(mixed.reshape(x.shape)), (key, value)
+
+    def extend(
+        self, x: Float[Array, "B S D"], cache: KVCache, step: Int[Array, ""], window: int
+    ) -> tuple[Float[Array, "B S D"], KVCache]:
+        """Own token `step` of every sample, which follows the prefix and the own tokens before it.
+
+        Rotation is by absolute position, so that cached keys stay valid; as scores depend on
+        distances alone, which `window` bounds, the base is that of a sequence of `window` tokens.
+        """
+        position = cache.prefix_key.shape[1] + step
+        query, key, value = self.project(x)
+        query, key = self.rotate(query, position, window), self.rotate(key, position, window)
+        cache = append(cache, key, value, step)
+        mixed = attend_cached(query, cache, *visible(cache, step, window))
+        return self.output(mixed.reshape(x.shape)), cache

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.attention import Attention
+from lagllama_jax.model.kv_cache import KVCache
 from lagllama_jax.model.layers import Linear, RMSNorm, SwiGLU
-from lagllama_jax.typing import Array, Float
+from lagllama_jax.typing import Array, Float, Int
 
 
 class Block(nn.Module):
@@ -34,6 +35,20 @@ class Block(nn.Module):
         mixed, cache = self.attention(self.attention_norm(x), window)
         x = x + self.drop(mixed, deterministic=deterministic)
         return self.feed_forward(x, deterministic), cache
+
+    def prefill(
+        self, x: Float[Array, "B C D"], window: int
+    ) -> tuple[Float[Array, "B C D"], tuple[Float[Array, "B C K H"], Float[Array, "B C K H"]]]:
+        """One block over the context (`Attention.prefill`)."""
+        mixed, cache = self.attention.prefill(self.attention_norm(x), window)
+        return self.feed_forward(x + mixed, deterministic=True), cache
+
+    def extend(
+        self, x: Float[Array, "B S D"], cache: KVCache, step: Int[Array, ""], window: int
+    ) -> tuple[Float[Array, "B S D"], KVCache]:
+        """One block for own token `step` of every sample."""
+        mixed, cache = self.attention.extend(self.attention_norm(x), cache, step, window)
+        return self.feed_forward(x + mixed, deterministic=True), cache
 
 
 class Transformer(nn.Module):
@@ -76,3 +91,31 @@ class Transformer(nn.Module):
             self.sow("intermediates", f"block_{index}_output", x)
             caches.append(cache)
         return self.final_norm(x), caches
+
+    def prefill(
+        self, features: Float[Array, "B C F"], window: int
+    ) -> tuple[
+        Float[Array, "B C D"], list[tuple[Float[Array, "B C K H"], Float[Array, "B C K H"]]]
+    ]:
+        """Hidden states of the context's tokens, and each block's keys and values, for `extend`."""
+        x = self.embedding(features)
+        caches = []
+        for block in self.blocks:
+            x, cache = block.prefill(x, window)
+            caches.append(cache)
+        return self.final_norm(x), caches
+
+    def extend(
+        self,
+        features: Float[Array, "B S F"],
+        caches: list[KVCache],
+        step: Int[Array, ""],
+        window: int,
+    ) -> tuple[Float[Array, "B S D"], list[KVCache]]:
+        """Hidden states of own token `step` of every sample, each looking back `window` tokens."""
+        x = self.embedding(features)
+        extended = []
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x, cache = block.extend(x, cache, step, window)
+            extended.append(cache)
+        return self.final_norm(x), extended

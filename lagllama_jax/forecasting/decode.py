@@ -1,0 +1,219 @@
+"""Sample paths: the context read once a series, then one token a step for all samples together.
+
+The scale is fit once, at the forecast's start, the way the model is trained (the reference refits
+it at every step: `reference_decode`). The context is then the same for all samples of a series,
+and they share its keys and values.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.kv_cache import KVCache, ring_slots, start_cache
+from lagllama_jax.model.lag_llama import bind_head
+from lagllama_jax.model.scalers import Scale, fit_scale
+from lagllama_jax.model.time_features import calendar_features
+from lagllama_jax.model.tokens import assemble, model_inputs, scale_features, tokens
+from lagllama_jax.model.transformer import Transformer
+from lagllama_jax.typing import Array, Bool, Float, Int, Key, Parameters, UInt
+
+LARGEST_DRAW = 1e6
+"""Draws further than this many scales from loc are pulled back to it: a path that runs away over
+hundreds of steps stays finite."""
+
+
+class Past(NamedTuple):
+    """What is known of a batch of series.
+
+    Attributes:
+      values: the last M + C points in the series' units, 0 where missing.
+      observed: which of them were observed.
+      day: day number of the last C points and of those to come (`time_features.wall_clock`).
+      second: second of that day.
+      identity: decides a series' random numbers, together with the seed.
+    """
+
+    values: Float[Array, "B U"]
+    observed: Bool[Array, "B U"]
+    day: Int[Array, "B T"]
+    second: Int[Array, "B T"]
+    identity: UInt[Array, "B"]
+
+
+class Drawing(NamedTuple):
+    """How paths are drawn; static under `jit`.
+
+    Attributes:
+      num_samples: paths a series.
+      capacity: most steps that the buffers hold.
+      stratified: draws of one step cover the distribution evenly across samples.
+      nonnegative: clip draws at 0 before they are fed back.
+    """
+
+    num_samples: int
+    capacity: int
+    stratified: bool = True
+    nonnegative: bool = False
+
+
+class Series(NamedTuple):
+    """What stays the same while a batch is decoded."""
+
+    inputs: Float[Array, "B U"]
+    observed: Bool[Array, "B U"]
+    scale: Scale
+    scale_part: Float[Array, "B E"]
+    time_features: Float[Array, "B P 6"]
+    keys: Key
+
+
+class Paths(NamedTuple):
+    """What grows: drawn values, the same as model inputs, caches, and the last hidden states."""
+
+    samples: Float[Array, "P B S"]
+    inputs: Float[Array, "P B S"]
+    hidden: Float[Array, "B S D"]
+    caches: list[KVCache]
+
+
+def series_keys(seed: UInt[Array, ""], identity: UInt[Array, "B"]) -> Key:
+    """One key a series, whatever its neighbours."""
+    return jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(identity)
+
+
+def prefill(
+    parameters: Parameters,
+    config: ModelConfig,
+    past: Past,
+    drawing: Drawing,
+    seed: UInt[Array, ""],
+) -> tuple[Series, Paths]:
+    """Reads the context once a series; the paths are empty but for the hidden states of its end."""
+    scale = fit_scale(past.values, past.observed, config.scaling, config.safe_scaling)
+    calendar = calendar_features(past.day, past.second)
+    context = calendar[:, : config.context_length]
+    features = tokens(config, past.values, past.observed, scale, context)
+    hidden, prefix = Transformer(config).apply(
+        {"params": parameters}, features, config.window, method="prefill"
+    )
+    series = Series(
+        model_inputs(config, past.values, past.observed, scale),
+        past.observed,
+        scale,
+        scale_features(config, scale),
+        calendar[:, config.context_length :],
+        series_keys(seed, past.identity),
+    )
+    batch, samples = past.values.shape[0], drawing.num_samples
+    slots = ring_slots(config.window, drawing.capacity)
+    empty = jnp.zeros((drawing.capacity, batch, samples), past.values.dtype)
+    last = jnp.broadcast_to(hidden[:, -1:], (batch, samples, config.width))
+    caches = [start_cache(key, value, samples, slots) for key, value in prefix]
+    return series, Paths(empty, empty, last, caches)
+
+
+def draw(
+    parameters: Parameters,
+    config: ModelConfig,
+    drawing: Drawing,
+    series: Series,
+    paths: Paths,
+    step: Int[Array, ""],
+) -> Paths:
+    """Draws the values of `step` from the last hidden states and appends them to the paths."""
+    head = bind_head(config, parameters)
+    loc, scale = series.scale
+
+    def sample(hidden: Array, loc: Array, scale: Array, key: Array) -> Array:
+        step_key = jax.random.fold_in(key, step)
+        return head.sample(hidden, loc, scale, step_key, stratified=drawing.stratified)
+
+    values = jax.vmap(sample)(paths.hidden, loc, scale, series.keys)
+    values = jnp.clip(values, loc - LARGEST_DRAW * scale, loc + LARGEST_DRAW * scale)
+    if drawing.nonnegative:
+        values = jnp.maximum(values, 0)
+    return feed(config, series, paths, values, step)
+
+
+def feed(
+    config: ModelConfig,
+    series: Series,
+    paths: Paths,
+    values: Float[Array, "B S"],
+    step: Int[Array, ""],
+) -> Paths:
+    """Appends the values of `step` to the paths."""
+    inputs = model_inputs(config, values, jnp.ones(values.shape, bool), series.scale)
+    return paths._replace(
+        samples=paths.samples.at[step].set(values), inputs=paths.inputs.at[step].set(inputs)
+    )
+
+
+def own_tokens(
+    config: ModelConfig, series: Series, paths: Paths, step: Int[Array, ""]
+) -> Float[Array, "B S F"]:
+    """Tokens of own point `step`: lags that reach before the forecast are shared by all samples."""
+    length = series.inputs.shape[1]
+    index = step - jnp.asarray(config.lags)
+    own = index >= 0
+    past = jnp.minimum(index, -1) + length
+    drawn = jnp.moveaxis(paths.inputs[jnp.maximum(index, 0)], 0, -1)
+    lagged = jnp.where(own, drawn, series.inputs[:, None, past])
+    rows = lagged.shape[:2]
+    scale_part = jnp.broadcast_to(series.scale_part[:, None], (*rows, series.scale_part.shape[-1]))
+    calendar = jnp.broadcast_to(series.time_features[:, None, step], (*rows, 6))
+    flags = lagged
+    if config.observed_features:
+        seen = (own | series.observed[:, None, past]).astype(lagged.dtype)
+        flags = jnp.broadcast_to(seen, lagged.shape)
+    return assemble(config, lagged, scale_part, calendar, flags)
+
+
+def advance(
+    parameters: Parameters,
+    config: ModelConfig,
+    series: Series,
+    paths: Paths,
+    step: Int[Array, ""],
+) -> Paths:
+    """Reads own point `step`: hidden states of the next point, and its keys and values."""
+    hidden, caches = Transformer(config).apply(
+        {"params": parameters},
+        own_tokens(config, series, paths, step),
+        paths.caches,
+        step,
+        config.window,
+        method="extend",
+    )
+    return paths._replace(hidden=hidden, caches=caches)
+
+
+def decode(
+    parameters: Parameters,
+    config: ModelConfig,
+    past: Past,
+    num_steps: Int[Array, ""],
+    seed: UInt[Array, ""],
+    drawing: Drawing,
+) -> Float[Array, "B S P"]:
+    """Sample paths of `capacity` points, of which the first `num_steps` are drawn.
+
+    Args:
+      parameters: the model's.
+      config: the architecture; `context_length` and `window` are those of the forecast.
+      past: the series. Calendars reach `capacity` points beyond the context.
+      num_steps: points to draw; traced, so that horizons share a program.
+      seed: of the random numbers.
+      drawing: how paths are drawn.
+    """
+    series, paths = prefill(parameters, config, past, drawing, seed)
+    paths = draw(parameters, config, drawing, series, paths, jnp.int32(0))
+
+    def step_on(step: Int[Array, ""], paths: Paths) -> Paths:
+        paths = advance(parameters, config, series, paths, step - 1)
+        return draw(parameters, config, drawing, series, paths, step)
+
+    paths = jax.lax.fori_loop(1, num_steps, step_on, paths)
+    return jnp.moveaxis(paths.samples, 0, -1)
