@@ -1,0 +1,84 @@
+"""A table as the user gave it, as a pandas frame that can still name its rows."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.typing import Int
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame and how its rows are called in messages.
+
+    Attributes:
+      frame: the rows, index and all.
+      name: file name, or "the frame".
+      lines: line of the file that holds each row; `None`: rows are counted from 0.
+    """
+
+    frame: "pd.DataFrame"
+    name: str = "the frame"
+    lines: Int[np.ndarray, "n"] | None = None
+
+    def row(self, position: int) -> str:
+        """Where a row stands, such as `line 19 of data.csv`."""
+        if self.lines is None:
+            return f"row {position} of {self.name}"
+        return f"line {self.lines[position]} of {self.name}"
+
+
+def as_table(data: Any) -> Table:
+    """A table from a pandas DataFrame or Series, or any frame that has `to_pandas` (polars, Arrow).
+
+    Levels of a named or multiple index become columns; so does an index of dates, under its name
+    or as `timestamp`.
+
+    Raises:
+      DataError: something else, an empty table, or two columns of one name.
+    """
+    import pandas as pd
+
+    if isinstance(data, Table):
+        return data
+    if hasattr(data, "collect") and not hasattr(data, "to_pandas"):
+        data = data.collect()
+    if not isinstance(data, pd.DataFrame | pd.Series) and hasattr(data, "to_pandas"):
+        data = data.to_pandas()
+    if isinstance(data, pd.Series):
+        data = data.to_frame("target" if data.name is None else data.name)
+    if not isinstance(data, pd.DataFrame):
+        raise DataError(f"Expected a data frame, not {type(data).__name__}.")
+    return Table(checked(_with_index(data), "the frame"))
+
+
+def _with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    index = frame.index
+    dated = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex)
+    if not dated and all(name is None for name in index.names):
+        return frame
+    names = ["timestamp"] if dated and index.name is None else None
+    if not dated and names is None and set(map(str, index.names)) & set(map(str, frame.columns)):
+        return frame
+    return frame.reset_index(names=names)
+
+
+def checked(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
+    """The frame itself.
+
+    Raises:
+      DataError: it is empty, or two columns share a name.
+    """
+    if frame.columns.has_duplicates:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"Column {twice!r} occurs twice in {name}: rename or drop one.")
+    if len(frame) == 0:
+        raise DataError(f"No rows in {name}: there is nothing to forecast.")
+    return frame
