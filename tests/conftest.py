@@ -5,6 +5,7 @@ fresh JAX starts a subprocess with `XLA_FLAGS=--xla_force_host_platform_device_c
 the ordinary ones do not pay for it.
 """
 
+import importlib.util
 import os
 import pathlib
 
@@ -33,6 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = config.rootpath / ".pytest_cache" / "jax" / worker
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what is marked with an extra that is not installed here."""
+    for extra in ("torch", "gluonts"):
+        if importlib.util.find_spec(extra) is None:
+            skip = pytest.mark.skip(reason=f"needs the extra {extra}: make test-{extra}")
+            for item in items:
+                if extra in item.keywords:
+                    item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

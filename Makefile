@@ -1,0 +1,93 @@
+# `make demo` and `make test` need Python 3.11 or newer, make and a package index; nothing else.
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+PINS := setup.cfg pyproject.toml constraints.txt
+
+# $(call new_venv,FOLDER): a virtual environment of the first Python that will do.
+define new_venv
+@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14; do \
+  if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+  then echo "Creating $(1) with $$($$python --version)"; exec $$python -m venv $(1); fi; \
+done; \
+echo "No Python 3.11 or newer with the module venv was found. Install one (on Debian and Ubuntu:" \
+  "python3 and python3-venv), or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1
+endef
+
+.PHONY: help install demo test test-torch test-gluonts test-plain notebooks lint format types clean
+
+help:
+	@echo "make demo         forecast a real series: a table, and a picture in demo/"
+	@echo "make test         the tests and the notebooks"
+	@echo "make install      the environment in $(VENV), with everything but torch and GluonTS"
+	@echo "make test-torch   the tests that compare with PyTorch (installs it in $(VENV))"
+	@echo "make test-gluonts the tests that need GluonTS (in an environment of their own)"
+	@echo "make test-plain   a plain install with the newest of everything, and the data tests there"
+	@echo "make lint | format | types | notebooks | clean"
+
+install: $(VENV)/.dev
+
+$(VENV)/.created:
+	$(call new_venv,$(VENV))
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.created $(PINS)
+	@echo "Installing what the demo needs in $(VENV) (once, a minute or two)"
+	@$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.created $(PINS)
+	@echo "Installing in $(VENV) (once, a few minutes)"
+	@$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	@touch $(VENV)/.demo $@
+
+demo: $(VENV)/.demo
+	$(BIN)/lagllama demo
+
+test: $(VENV)/.dev
+	$(PYTEST) --nbmake
+
+notebooks: $(VENV)/.dev
+	$(BIN)/pytest --nbmake notebooks
+
+test-torch: $(VENV)/.dev
+	@$(BIN)/python $(PIP_INSTALL) -c constraints.txt torch
+	$(BIN)/pytest -m torch
+
+# GluonTS asks for an older toolz, hence an older chex, than the rest would choose.
+.venv-gluonts/.done: $(PINS)
+	$(call new_venv,.venv-gluonts)
+	@grep -vE '^(chex|toolz)==' constraints.txt > .venv-gluonts/constraints.txt
+	@.venv-gluonts/bin/python $(PIP_INSTALL) -c .venv-gluonts/constraints.txt \
+	  -e '.[gluonts]' beartype hypothesis pytest pytest-xdist
+	@touch $@
+
+test-gluonts: .venv-gluonts/.done
+	.venv-gluonts/bin/pytest -m gluonts
+
+# What a user gets who installs the package without the pinned versions: pandas 3, for one.
+test-plain:
+	$(call new_venv,.venv-plain)
+	@.venv-plain/bin/python $(PIP_INSTALL) . beartype hypothesis polars pytest pytest-xdist
+	.venv-plain/bin/lagllama info
+	.venv-plain/bin/pytest tests/data
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+# Everything that was made, but for the environments.
+clean:
+	rm -rf build dist *.egg-info demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find lagllama_jax tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +
