@@ -1,7 +1,7 @@
 """Forecasts of windows of the past, and their scores."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -75,6 +75,7 @@ def evaluate_task(
     task: Task,
     levels: Sequence[float] = LEVELS,
     limit: int | None = None,
+    on_forecast: Callable[[Task, Windows, Prediction], None] | None = None,
 ) -> Row:
     """Forecasts one task and scores it.
 
@@ -83,6 +84,7 @@ def evaluate_task(
       task: what it is asked.
       levels: quantile levels, see `score`.
       limit: at most that many windows, spread evenly: a quick look, not the protocol.
+      on_forecast: called with task, windows and prediction before they are dropped.
 
     Returns:
       GIFT-Eval's columns, then `coverage_80`, `calibration_error`, `below_0.1` ... `below_0.9`,
@@ -92,6 +94,8 @@ def evaluate_task(
     begun = time.perf_counter()
     prediction = forecaster(windows, levels)
     seconds = time.perf_counter() - begun
+    if on_forecast is not None:
+        on_forecast(task, windows, prediction)
     head = {"dataset": task.name, "model": forecaster.name}
     tail = {"domain": task.domain, "num_variates": task.num_variates}
     tail |= {"windows": len(windows), "seconds": round(seconds, 3)}

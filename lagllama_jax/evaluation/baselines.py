@@ -4,6 +4,7 @@
 models of the same names, hence of GIFT-Eval's; the others are other people's, from extras.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -63,15 +64,27 @@ def naive(
     return seasonal_naive(past, prediction_length, 1, levels)
 
 
-BASELINES: dict[str, Baseline] = {"naive": naive, "seasonal_naive": seasonal_naive}
+STATISTICAL = ("auto_ets", "auto_theta", "auto_arima")
+BASELINES = ("naive", "seasonal_naive", *STATISTICAL, "deepar")
 
 
 def baseline(name: str) -> Baseline:
     """The baseline called `name`: takes pasts, horizon, season and levels, gives quantiles.
 
+    `naive` and `seasonal_naive` are this module's; `auto_ets`, `auto_theta` and `auto_arima` need
+    the extra `baselines`, `deepar` the extra `deepar`.
+
     Raises:
       ConfigError: no such baseline.
     """
     if name not in BASELINES:
-        raise ConfigError(f"{name!r} is not a baseline; there are {', '.join(sorted(BASELINES))}.")
-    return BASELINES[name]
+        raise ConfigError(f"{name!r} is not a baseline; there are {', '.join(BASELINES)}.")
+    if name in STATISTICAL:
+        from lagllama_jax.evaluation.statistical import statistical
+
+        return functools.partial(statistical, name)
+    if name == "deepar":
+        from lagllama_jax.evaluation.deepar import deepar
+
+        return deepar
+    return naive if name == "naive" else seasonal_naive
