@@ -244,3 +244,100 @@ class ForecastConfig(Serialisable):
         )
         seeded = isinstance(self.seed, int) and 0 <= self.seed < 2**32
         check(seeded, f"seed={self.seed!r} must be a whole number from 0 to 2**32 - 1.")
+
+
+@dataclass(frozen=True)
+class DataConfig(Serialisable):
+    """Which windows a model is trained on.
+
+    Attributes:
+      future_length: points of a window after its longest context.
+      min_context: the context's length is drawn evenly between this and the model's
+        `context_length`, the rest of the window being future; `None`: always the full context.
+      min_past: points of a series that must precede the forecast's start; a history shorter than
+        the model's is padded and masked. `None`: the full history is required, as published.
+      mixture: weight of a dataset: `series` (its number of series, as published), `timesteps`,
+        their inverses, `uniform`, or `root_timesteps` (square root of its points, at most 1.5
+        million counted).
+      series_power: within a dataset, a series is drawn in proportion to its length to this power;
+        0, as published: evenly.
+      short_history: share of windows whose history is hidden before a random point.
+      drop_calendar: share of windows without calendar features.
+      stretch: share of windows that are interpolated to a 2 to 6 times finer grid.
+      mixup: share of windows mixed with others of the batch after standardisation.
+      flip: share of windows turned upside down.
+      synthetic: share of windows that are made up by `data/synthetic.py`.
+      augmentation: share of batches that go through frequency masking and mixing.
+    """
+
+    future_length: int = 1
+    min_context: int | None = None
+    min_past: int | None = None
+    mixture: Literal[
+        "series", "series_inverse", "timesteps", "timesteps_inverse", "uniform", "root_timesteps"
+    ] = "series"
+    series_power: float = 0.0
+    short_history: float = 0.0
+    drop_calendar: float = 0.0
+    stretch: float = 0.0
+    mixup: float = 0.0
+    flip: float = 0.0
+    synthetic: float = 0.0
+    augmentation: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_positive(self, "future_length")
+        for name in ("min_context", "min_past"):
+            if getattr(self, name) is not None:
+                check_positive(self, name)
+        for name in (
+            "short_history", "drop_calendar", "stretch", "mixup", "flip", "synthetic", "augmentation",
+        ):  # fmt: skip
+            share = getattr(self, name)
+            check(0 <= share <= 1, f"{name}={share} must be in [0, 1].")
+
+
+@dataclass(frozen=True)
+class TrainConfig(Serialisable):
+    """How a model is trained. The defaults are the published pre-training.
+
+    Attributes:
+      steps: optimizer steps.
+      batch_size: windows in one step.
+      learning_rate: its peak.
+      schedule: `constant`, or `cosine` down to a hundredth of the peak.
+      warmup_steps: linear warm-up.
+      weight_decay: of AdamW, on matrices only; 0 is Adam.
+      b2: decay of Adam's second moment.
+      clip_norm: largest norm of a gradient; `None`: no clipping.
+      accumulate: gradients of this many batches are averaged before an update.
+      ema_decay: the weights' moving average, which is what is validated and saved; 0: none.
+      max_scaled: targets beyond this many scales are left out of the loss.
+      dtype: of the computation; parameters stay float32.
+      remat: recompute activations in the backward pass.
+      seed: decides initialisation, windows and dropout.
+    """
+
+    steps: int = 128_000
+    batch_size: int = 256
+    learning_rate: float = 1e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    b2: float = 0.999
+    clip_norm: float | None = None
+    accumulate: int = 1
+    ema_decay: float = 0.0
+    max_scaled: float | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    remat: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_positive(self, "steps", "batch_size", "accumulate")
+        check(self.learning_rate > 0, f"learning_rate={self.learning_rate} must be above 0.")
+        check(self.warmup_steps >= 0, f"warmup_steps={self.warmup_steps} must not be negative.")
+        check_choice("schedule", self.schedule, ("constant", "cosine"))
+        check_choice("dtype", self.dtype, ("float32", "bfloat16"))
+        check(0 <= self.ema_decay < 1, f"ema_decay={self.ema_decay} must be in [0, 1).")
+        check(self.weight_decay >= 0, f"weight_decay={self.weight_decay} must not be negative.")

@@ -23,9 +23,7 @@ class Scale(NamedTuple):
         return (values - self.loc) / self.scale
 
 
-def weighted_mean(
-    values: Float[Array, "B T"], observed: Bool[Array, "B T"]
-) -> Float[Array, "B 1"]:
+def weighted_mean(values: Float[Array, "B T"], observed: Bool[Array, "B T"]) -> Float[Array, "B 1"]:
     """Mean of the observed values; 0 where there are none."""
     total = jnp.sum(jnp.where(observed, values, 0), axis=-1, keepdims=True)
     return total / jnp.maximum(observed.sum(axis=-1, keepdims=True), 1)

@@ -52,9 +52,7 @@ def tokens(
 ) -> Float[Array, "B T F"]:
     """Tokens of the last T points of a stretch of raw values (specification, section 1)."""
     num_tokens = time_features.shape[1]
-    lagged = lag_features(
-        model_inputs(config, values, observed, scale), config.lags, num_tokens
-    )
+    lagged = lag_features(model_inputs(config, values, observed, scale), config.lags, num_tokens)
     flags = lagged
     if config.observed_features:
         flags = lag_features(observed.astype(lagged.dtype), config.lags, num_tokens)

@@ -1,0 +1,164 @@
+"""Training windows: which stretches of a corpus, and the arrays of one batch.
+
+Drawing and gathering are apart, so that the path on the device (`jax.random` inside the jitted
+step) and the path on the host (NumPy, `grain`) share the gathering and the meaning of a draw.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lagllama_jax.config import DataConfig, ModelConfig
+from lagllama_jax.data.mixture import AliasTable
+from lagllama_jax.model.time_features import (
+    NEUTRAL_DAY,
+    SECOND,
+    Calendar,
+    calendar_features,
+    wall_clock,
+)
+from lagllama_jax.typing import Array, Bool, Float, Int, Key
+
+SHORTEST_HISTORY = 16
+STRETCHES = (2, 3, 4, 6)
+
+
+class CorpusArrays(NamedTuple):
+    """A corpus as arrays, on the device or the host.
+
+    Attributes:
+      values: every series end to end; NaN is missing.
+      offsets: index of each series' first value.
+      lengths: points of each series.
+      calendar: each series' time grid.
+      dataset: index of each series' dataset.
+      table: which series to draw.
+    """
+
+    values: Float[Array, "N"]
+    offsets: Int[Array, "n"]
+    lengths: Int[Array, "n"]
+    calendar: Calendar
+    dataset: Int[Array, "n"]
+    table: AliasTable
+
+
+class Draws(NamedTuple):
+    """What is random about a batch of windows.
+
+    Attributes:
+      series: index of the series.
+      start: index in the series of the forecast's first point.
+      context: tokens of the window before the forecast's start.
+      history: points before the forecast's start that are shown.
+      stretch: how many points of the window lie between two of the series.
+      dated: whether calendar features are shown.
+    """
+
+    series: Int[Array, "B"]
+    start: Int[Array, "B"]
+    context: Int[Array, "B"]
+    history: Int[Array, "B"]
+    stretch: Int[Array, "B"]
+    dated: Bool[Array, "B"]
+
+
+class Windows(NamedTuple):
+    """A batch: M + C + P points of raw values, the last C + P of them with calendar features.
+
+    `past` is the number of points before the forecast's start, between M + 1 and M + C; loc and
+    scale are fit on those alone.
+    """
+
+    values: Float[Array, "B U"]
+    observed: Bool[Array, "B U"]
+    time_features: Float[Array, "B T 6"]
+    past: Int[Array, "B"]
+    dataset: Int[Array, "B"]
+
+
+def draw(key: Key, corpus: CorpusArrays, batch: int, model: ModelConfig, data: DataConfig) -> Draws:
+    """Draws a batch of windows with `jax.random`."""
+    keys = iter(jax.random.split(key, 8))
+    uniform = lambda: jax.random.uniform(next(keys), (batch,))  # noqa: E731
+    series = corpus.table.draw(next(keys), batch)
+    context = between(uniform(), data.min_context or model.context_length, model.context_length)
+    full = model.max_lag + context
+    needed = jnp.minimum(full if data.min_past is None else data.min_past, full)
+    room = corpus.lengths[series] - (data.future_length if data.min_past is None else 1)
+    start = between(uniform(), needed, jnp.maximum(room, needed))
+    short = jnp.exp(uniform() * jnp.log(full / SHORTEST_HISTORY)) * SHORTEST_HISTORY
+    history = jnp.where(uniform() < data.short_history, short.astype(jnp.int32), full)
+    stretched = uniform() < data.stretch
+    factor = jax.random.choice(next(keys), jnp.asarray(STRETCHES), (batch,))
+    factor = jnp.where(stretched, factor, 1)
+    dated = jax.random.uniform(jax.random.fold_in(key, 8), (batch,)) >= data.drop_calendar
+    return Draws(series, start, context, history, factor, dated)
+
+
+def between(uniform: Any, low: Any, high: Any) -> Any:
+    """Whole numbers from `low` to `high`, both included, from uniforms in [0, 1)."""
+    return low + (uniform * (high - low + 1)).astype("int32")
+
+
+def gather(corpus: CorpusArrays, draws: Draws, model: ModelConfig, data: DataConfig) -> Windows:
+    """The windows of a batch of draws; NumPy arrays in, NumPy arrays out, and likewise for JAX."""
+    xp = jnp if isinstance(corpus.values, jax.Array) else np
+    length = model.past_length + data.future_length
+    past = model.max_lag + draws.context
+    offset = xp.arange(length, dtype=xp.int32)[None, :] - past[:, None]
+    values = read(xp, corpus, draws, offset, interpolate=data.stretch > 0)
+    values = xp.where(offset < -draws.history[:, None], xp.nan, values)
+    observed = ~xp.isnan(values)
+    clock = clock_features(xp, corpus, draws, offset[:, model.max_lag :])
+    values = xp.where(observed, values, xp.float32(0))
+    return Windows(values, observed, clock, past, corpus.dataset[draws.series])
+
+
+def read(
+    xp: Any, corpus: CorpusArrays, draws: Draws, offset: Int[Array, "B U"], interpolate: bool
+) -> Float[Array, "B U"]:
+    """Values at `offset` points from the forecast's start; NaN outside the series.
+
+    On a stretched grid the values between two points lie on a Catmull-Rom cubic.
+    """
+    first = corpus.offsets[draws.series][:, None]
+    last = corpus.lengths[draws.series][:, None] - 1
+
+    def at(index: Int[Array, "B U"]) -> Float[Array, "B U"]:
+        inside = (index >= 0) & (index <= last)
+        return xp.where(inside, corpus.values[first + xp.clip(index, 0, last)], xp.nan)
+
+    stretch = draws.stretch[:, None]
+    index = draws.start[:, None] + offset // stretch
+    if not interpolate:
+        return at(index)
+    step = ((offset % stretch) / stretch).astype(xp.float32)
+    before, low, high, after = (at(index + k) for k in (-1, 0, 1, 2))
+    slope_low, slope_high = (high - before) / 2, (after - low) / 2
+    cubic = low + step * (
+        slope_low
+        + step
+        * (
+            3 * (high - low)
+            - 2 * slope_low
+            - slope_high
+            + step * (2 * (low - high) + slope_low + slope_high)
+        )
+    )
+    return xp.where(stretch == 1, low, cubic)
+
+
+def clock_features(
+    xp: Any, corpus: CorpusArrays, draws: Draws, offset: Int[Array, "B T"]
+) -> Float[Array, "B T 6"]:
+    """Calendar features of the points at `offset` from the forecast's start."""
+    calendar = Calendar(*(field[draws.series] for field in corpus.calendar))
+    fine = calendar._replace(step=calendar.step // draws.stretch)
+    divides = (calendar.unit == SECOND) & (calendar.step % draws.stretch == 0)
+    known = draws.dated & ((draws.stretch == 1) | divides)
+    index = draws.start * draws.stretch
+    day, second = wall_clock(Calendar(*(field[:, None] for field in fine)), index[:, None] + offset)
+    return calendar_features(xp.where(known[:, None], day, NEUTRAL_DAY), second)
