@@ -70,7 +70,7 @@ def _split(series: Any) -> list[Any]:
 
 def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
     if isinstance(array, np.ma.MaskedArray):
-        array = array.astype(np.float64).filled(np.nan)
+        array = np.ma.filled(array.astype(np.float64), np.nan)
     try:
         if hasattr(array, "to_frame") and hasattr(
             array, "isna"
@@ -114,7 +114,7 @@ def _starts(start: Any, names: list[str]) -> "list[pd.Timestamp]":
             stamp = value.start_time if isinstance(value, pd.Period) else pd.Timestamp(value)
         except (TypeError, ValueError) as error:
             raise DataError(f"Series {name!r}: the start {value!r} is no time stamp.") from error
-        if stamp is pd.NaT:
+        if pd.isna(stamp):
             raise DataError(f"Series {name!r}: the start is missing.")
         stamps.append(stamp)
     return stamps

@@ -180,7 +180,12 @@ def _from_text(cells: "pd.Series") -> "pd.Series":
     import pandas as pd
 
     text = cells.astype(object)
-    attempts = ({"format": "ISO8601"}, {"format": "ISO8601", "utc": True}, {}, {"utc": True})
+    attempts: tuple[dict[str, Any], ...] = (
+        {"format": "ISO8601"},
+        {"format": "ISO8601", "utc": True},
+        {},
+        {"utc": True},
+    )
     best: pd.Series | None = None
     with warnings.catch_warnings():
         # pandas warns of slow or ambiguous formats; what it cannot read is reported by row.

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Clock = tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]
+"""Day number and second of the day of consecutive points."""
+
+
 @dataclass(frozen=True)
 class SeriesSet:
     """Series on regular grids.
@@ -55,6 +59,28 @@ class SeriesSet:
             names = ", ".join(sorted({frequency.alias for frequency in self.frequencies}))
             raise DataError(f"The series have several frequencies ({names}): split them by it.")
         return self.frequencies[0]
+
+    def timestamps(self, series: int, first: int, count: int) -> "pd.DatetimeIndex":
+        """Time stamps of a stretch of one series; point 0 follows the last value, -1 is the last.
+
+        Raises:
+          DataError: the series have no dates.
+        """
+        if self.starts is None or self.frequencies is None:
+            raise DataError("These series have no dates: give start and freq.")
+        first += len(self.values[series])
+        return self.frequencies[series].timestamps(self.starts[series], first, count)
+
+    def clocks(self, past: int, coming: int) -> list[Clock] | None:
+        """Local day and second of each series' last `past` points and the `coming` ones.
+
+        For a series shorter than `past` the grid is followed back beyond its start; without dates
+        `None`.
+        """
+        if self.starts is None or self.frequencies is None:
+            return None
+        grids = zip(self.frequencies, self.starts, self.values, strict=True)
+        return [f.clock(start, len(v) - past, past + coming) for f, start, v in grids]
 
 
 def read_frame(

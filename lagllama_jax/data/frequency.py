@@ -106,7 +106,7 @@ class Frequency:
             return time_features.SECOND, self.nanoseconds // _SECOND, 0
         if self.months is None:
             return time_features.BUSINESS_DAY, self.step, 0
-        first = np.asarray(time_features.month_of_day(day))
+        first: Any = time_features.month_of_day(day)
         last = first + (self.anchor - first) % MONTHS_PER[self.unit]
         return time_features.MONTH, self.months, last % self.months
 
@@ -118,7 +118,8 @@ class Frequency:
         if self.within_day and getattr(start, "tz", None) is not None:
             stamps = local_clock(self.timestamps(start, first, count))
             return np.divmod(self._rounded(stamps), time_features.SECONDS_A_DAY)
-        return time_features.wall_clock(self.calendar(start), np.arange(first, first + count))
+        index: Any = np.arange(first, first + count)
+        return time_features.wall_clock(self.calendar(start), index)
 
     def timestamps(self, start: "pd.Timestamp", first: int, count: int) -> "pd.DatetimeIndex":
         """The time stamps of points `first` to `first + count - 1` of a series from `start`.

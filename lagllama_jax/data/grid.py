@@ -166,8 +166,8 @@ def _check_density(
         first = int(sparse[0])
         raise DataError(
             f"Frequency {frequency.alias!r} does not fit: {describe(int(starts[first]))} begins a "
-            f"series that has a value at every {divisors[first]}th step only. Give the frequency of the data "
-            "(freq), and forecast series of different frequencies in separate calls."
+            f"series that has a value at every {divisors[first]}th step only. Give the frequency "
+            "of the data (freq), and forecast series of other frequencies in calls of their own."
         )
 
 

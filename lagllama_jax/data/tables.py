@@ -82,3 +82,12 @@ def checked(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
     if len(frame) == 0:
         raise DataError(f"No rows in {name}: there is nothing to forecast.")
     return frame
+
+
+def like(data: Any, frame: "pd.DataFrame") -> Any:
+    """A result as the kind of frame that the user gave: polars for polars, else pandas."""
+    if type(data).__module__.partition(".")[0] != "polars":
+        return frame
+    import polars
+
+    return polars.from_pandas(frame)

@@ -1,0 +1,267 @@
+"""`LagLlama`: the object a user holds, with one short method for each thing to do."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+
+from lagllama_jax.config import ForecastConfig, ModelConfig
+from lagllama_jax.data.frames import SeriesSet
+from lagllama_jax.forecasting.forecast import DEFAULT_LEVELS, Forecast, check_levels
+from lagllama_jax.forecasting.progress import Progress, progress_bar
+from lagllama_jax.typing import Parameters
+
+if TYPE_CHECKING:
+    from lagllama_jax.data.frequency import Frequency
+
+
+class ForecastOptions(TypedDict, total=False):
+    """Further keyword arguments of `predict` and `predict_df`: fields of `ForecastConfig`."""
+
+    attention_window: int | None
+    mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"]
+    sampling: Literal["random", "stratified"]
+    nonnegative: bool
+    batch_size: int | None
+    precision: Literal["default", "high", "highest"]
+    rope_factor: float | None
+
+
+class LagLlama:
+    """A forecaster: weights and their configuration.
+
+    Attributes:
+      parameters: the weights, a pytree of float32 arrays.
+      config: the architecture.
+      source: where they came from, in words.
+    """
+
+    def __init__(self, parameters: Parameters, config: ModelConfig, source: str = "memory"):
+        self.parameters = parameters
+        self.config = config
+        self.source = source
+
+    def __repr__(self) -> str:
+        size = f"{self.config.num_layers} layers, width {self.config.width}"
+        return f"LagLlama({size}, {self.config.head} head, from {self.source})"
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> Self:
+        """Loads a model.
+
+        Args:
+          source: `None` for the weights in the box; a folder written by `save_pretrained`; an
+            authors' `.ckpt` file; or a repository on the Hugging Face hub (extra `hub`).
+          revision: branch, tag or commit on the hub.
+          cache_dir: where the hub's files are kept.
+          local_files_only: make no connection to the hub.
+          token: for private repositories.
+
+        Raises:
+          CheckpointError: nothing is there, or it cannot be read.
+          MissingExtraError: a hub id without the extra `hub`.
+        """
+        from lagllama_jax.pretrained.hub import from_pretrained
+
+        config, parameters = from_pretrained(
+            source,
+            revision=revision,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        return cls(parameters, config, "the box" if source is None else os.fspath(source))
+
+    def save_pretrained(
+        self,
+        folder: str | os.PathLike[str],
+        dtype: Literal["float32", "float16"] = "float32",
+    ) -> None:
+        """Writes `config.json` and `model.safetensors`, from which `from_pretrained` loads.
+
+        Raises:
+          CheckpointError: a weight is too large for float16.
+          DataError: the folder cannot be written.
+        """
+        from lagllama_jax.pretrained.hub import save_pretrained
+
+        save_pretrained(folder, self.config, self.parameters, dtype)
+
+    def predict(
+        self,
+        series: Any,
+        prediction_length: int,
+        *,
+        start: Any = None,
+        freq: "str | Frequency | Sequence[str | Frequency] | None" = None,
+        item_ids: Sequence[Any] | None = None,
+        num_samples: int = 100,
+        seed: int = 0,
+        context_length: int | None = None,
+        quantile_levels: Sequence[float] = DEFAULT_LEVELS,
+        progress: bool | Progress | None = None,
+        **options: Unpack[ForecastOptions],
+    ) -> Forecast:
+        """Draws the points that follow each series.
+
+        A series' forecast depends on its values, dates and name, and on the seed; not on the other
+        series of the call. Series without a name go by their position.
+
+        Args:
+          series: a 1-D array, a list of arrays of any lengths, or a 2-D array with one series a
+            row; NaN where a value is missing. Also a `SeriesSet`, or a data frame as `predict_df`
+            takes it, whose names and dates are then used.
+          prediction_length: points to forecast.
+          start: time stamp of the first value, one for all or one a series.
+          freq: pandas alias of the step, one for all or one a series. Without `start` and `freq`
+            the calendar features are neutral.
+          item_ids: names of the series.
+          num_samples: sample paths a series.
+          seed: decides the draws.
+          context_length: points of the past that attention sees; `None`: as in training. The lags
+            reach further back in any case.
+          quantile_levels: columns of the forecast's `to_frame`.
+          progress: `True` or `False` for a bar or none, or a function of series done and in all;
+            `None`: a bar on long work in a terminal.
+          **options: fields of `ForecastConfig`: mode, sampling, nonnegative, batch_size,
+            attention_window, precision, rope_factor.
+
+        Raises:
+          DataError: series, dates or names that cannot be used; names series and position.
+          ConfigError: a length, a level or an option that cannot be, or too little memory.
+        """
+        levels = check_levels(quantile_levels)
+        config = ForecastConfig(
+            num_samples=num_samples, seed=seed, context_length=context_length, **options
+        )
+        read = _read_series(series, start, freq, item_ids)
+        return self._forecast(read, prediction_length, config, levels, progress)
+
+    def predict_df(
+        self,
+        df: Any,
+        prediction_length: int,
+        *,
+        freq: "str | Frequency | None" = None,
+        quantile_levels: Sequence[float] = DEFAULT_LEVELS,
+        id_column: str | None = None,
+        timestamp_column: str | None = None,
+        target_column: str | None = None,
+        num_samples: int = 100,
+        seed: int = 0,
+        context_length: int | None = None,
+        progress: bool | Progress | None = None,
+        **options: Unpack[ForecastOptions],
+    ) -> Any:
+        """Forecasts the series of a data frame; the result is one too, of the same kind.
+
+        Args:
+          df: long, with columns `item_id, timestamp, target` or `unique_id, ds, y` (the first may
+            be absent for a single series), or wide, with time stamps and one column a series;
+            pandas or polars. Rows in any order; steps without a row are missing values.
+          prediction_length: points to forecast after each series' last row.
+          freq: pandas alias of the step; `None`: told from the time stamps.
+          quantile_levels: a column each.
+          id_column: name of the column of series names, if it is another.
+          timestamp_column: name of the column of time stamps, if it is another.
+          target_column: name of the column of values, if it is another.
+          num_samples: sample paths a series.
+          seed: decides the draws.
+          context_length: points of the past that attention sees; `None`: as in training.
+          progress: as in `predict`.
+          **options: as in `predict`.
+
+        Returns:
+          One row a series and point: names and time stamps under the names of the input's columns,
+          `predictions` (the median) and a column a quantile level, such as `"0.1"`.
+
+        Raises:
+          DataError: data that cannot be used; names series, column, row and the remedy.
+          ConfigError: as in `predict`.
+        """
+        from lagllama_jax.data.frames import read_frame
+        from lagllama_jax.data.tables import like
+
+        read = read_frame(
+            df,
+            freq=freq,
+            id_column=id_column,
+            timestamp_column=timestamp_column,
+            target_column=target_column,
+        )
+        forecast = self.predict(
+            read,
+            prediction_length,
+            num_samples=num_samples,
+            seed=seed,
+            context_length=context_length,
+            quantile_levels=quantile_levels,
+            progress=progress,
+            **options,
+        )
+        return like(df, forecast.to_frame())
+
+    def _forecast(
+        self,
+        series: SeriesSet,
+        prediction_length: int,
+        config: ForecastConfig,
+        levels: Sequence[float],
+        progress: bool | Progress | None,
+    ) -> Forecast:
+        from lagllama_jax.forecasting.runner import (
+            capacity_for,
+            forecast_model,
+            forecast_samples,
+        )
+
+        capacity_for(prediction_length)  # refuses a length that cannot be before any work is done
+        context = forecast_model(self.config, config).context_length
+        with progress_bar(progress) as report:
+            samples = forecast_samples(
+                self.parameters,
+                self.config,
+                series.values,
+                series.clocks(context, prediction_length),
+                series.item_ids,
+                prediction_length,
+                config,
+                report,
+            )
+        return Forecast(
+            samples,
+            series.item_ids,
+            None if series.starts is None else series.timestamps,
+            series.values,
+            levels,
+            series.id_column,
+            series.timestamp_column,
+            series.labels,
+        )
+
+
+def _read_series(series: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> SeriesSet:
+    """Bare arrays, a frame that brings its own names and dates, or series that were read before."""
+    if isinstance(series, SeriesSet):
+        return series
+    if start is None and item_ids is None and _is_dated(series):
+        from lagllama_jax.data.frames import read_frame
+
+        return read_frame(series, freq=freq)
+    from lagllama_jax.data.arrays import read_arrays
+
+    return read_arrays(series, start, freq, item_ids)
+
+
+def _is_dated(series: Any) -> bool:
+    """Whether it is a data frame, or a pandas Series with an index of dates."""
+    if hasattr(series, "columns"):
+        return True
+    return hasattr(getattr(series, "index", None), "freqstr")
