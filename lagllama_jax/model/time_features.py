@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lagllama_jax.typing import Array, Float, Int
+from lagllama_jax.typing import Float, Int
 
 UNKNOWN, SECOND, BUSINESS_DAY, WEEK, MONTH, SUBSECOND = -1, 0, 1, 2, 3, 4
 SECONDS_A_DAY = 86_400
@@ -48,7 +48,7 @@ def _module(*arrays: Any) -> Any:
     return jnp if any(isinstance(a, jax.Array) for a in arrays) else np
 
 
-def civil_from_days(day: Int[Array, "*n"]) -> tuple[Int[Array, "*n"], Int[Array, "*n"], Any]:
+def civil_from_days(day: Int[Any, "*n"]) -> tuple[Int[Any, "*n"], Int[Any, "*n"], Any]:
     """Year, month (March 0) and day of the March-based month; proleptic Gregorian calendar."""
     era_day = day + 719_468
     era = era_day // 146_097
@@ -59,7 +59,7 @@ def civil_from_days(day: Int[Array, "*n"]) -> tuple[Int[Array, "*n"], Int[Array,
     return year + era * 400, month, of_year - (153 * month + 2) // 5
 
 
-def days_from_month(months: Int[Array, "*n"]) -> Int[Array, "*n"]:
+def days_from_month(months: Int[Any, "*n"]) -> Int[Any, "*n"]:
     """Day number of the first of a month, given as months since January of year 0."""
     shifted = months - 2
     year, month = shifted // 12, shifted % 12
@@ -69,13 +69,13 @@ def days_from_month(months: Int[Array, "*n"]) -> Int[Array, "*n"]:
     return era * 146_097 + days - 719_468
 
 
-def month_of_day(day: Int[Array, "*n"]) -> Int[Array, "*n"]:
+def month_of_day(day: Int[Any, "*n"]) -> Int[Any, "*n"]:
     """Months since January of year 0."""
     year, month, _ = civil_from_days(day)
     return year * 12 + month + 2
 
 
-def wall_clock(calendar: Calendar, index: Int[Array, "*n"]) -> tuple[Any, Any]:
+def wall_clock(calendar: Calendar, index: Int[Any, "*n"]) -> tuple[Any, Any]:
     """Day number and second of the day of the points `index` of a grid.
 
     For weeks, months, quarters and years: the period's last day at second 0, the reference's
@@ -130,7 +130,7 @@ def _business_day(day: Any, steps: Any) -> Any:
     return monday + 7 * (offset // 5) + offset % 5
 
 
-def calendar_features(day: Int[Array, "*n"], second: Int[Array, "*n"]) -> Float[Array, "*n 6"]:
+def calendar_features(day: Int[Any, "*n"], second: Int[Any, "*n"]) -> Float[Any, "*n 6"]:
     """Second of minute, minute, hour, weekday, day of month, day of year, each in [-0.5, 0.5].
 
     Unknown dates (`NEUTRAL_DAY`) give zeros. Specification, section 1.
