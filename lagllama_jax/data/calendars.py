@@ -43,7 +43,7 @@ def _calendar(start: object, frequency: str) -> Calendar:
         stamp = pd.Timestamp(start)  # type: ignore[arg-type]
     except ValueError as error:
         raise DataError(f"the start {start!r} is no time between 1678 and 2261.") from error
-    if stamp is pd.NaT:
+    if pd.isna(stamp):
         raise DataError("the start is missing (NaT).")
     if stamp.tzinfo is not None:
         stamp = stamp.tz_localize(None)

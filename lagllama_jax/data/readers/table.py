@@ -34,7 +34,7 @@ class Table:
     time_format: str = "ISO8601"
     lines: list[int] = field(default_factory=list)
     times: list[str] = field(default_factory=list)
-    values: array = field(default_factory=lambda: array("f"))  # type: ignore[type-arg]
+    values: array = field(default_factory=lambda: array("f"))
 
     def __post_init__(self) -> None:
         doubles = [name for name in self.columns if self.columns.count(name) > 1]

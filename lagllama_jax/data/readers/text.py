@@ -80,7 +80,8 @@ def _unpack(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[Te
     if magic == b"PK\x03\x04":
         yield from _unzip(name, raw, suffixes)
     elif magic[:2] == b"\x1f\x8b":
-        yield TextFile(name, _lines(name, gzip.GzipFile(fileobj=raw)))
+        with gzip.open(raw) as unpacked:
+            yield TextFile(name, _lines(name, unpacked))
     else:
         yield TextFile(name, _lines(name, raw))
 
@@ -96,7 +97,7 @@ def _unzip(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[Tex
         raise DataError(f"{name} is no whole zip file: {error}. Fetch it again.") from error
 
 
-def _lines(name: str, raw: IO[bytes]) -> Iterator[Line]:
+def _lines(name: str, raw: IO[bytes] | gzip.GzipFile) -> Iterator[Line]:
     number, empty = 0, True
     try:
         with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace") as text:
