@@ -181,7 +181,7 @@ def _check_opcodes(data: bytes) -> None:
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name.startswith("EXT"):
             raise CheckpointError("its pickle uses the process' extension registry. Refused.")
-        if opcode.name in ("LONG_BINPUT", "PUT") and argument > len(data):
+        if opcode.name in ("LONG_BINPUT", "PUT") and int(argument or 0) > len(data):
             raise CheckpointError("its pickle claims more objects than it has bytes. Refused.")
 
 
