@@ -2,13 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
 
 from lagllama_jax.evaluation import metrics
-from lagllama_jax.evaluation.protocols import Task, Windows, windows_of
+from lagllama_jax.evaluation.forecasters import Forecaster, Prediction, as_forecaster
+from lagllama_jax.evaluation.protocols import Panel, Task, Windows, cut, windows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lagllama_jax.data.frames import SeriesSet
+    from lagllama_jax.data.frequency import Frequency
 
 LEVELS: tuple[float, ...] = (0.025, *metrics.LEVELS, 0.975)
 """Levels asked of a forecaster: those of the CRPS and the 95 % interval of MSIS."""
@@ -18,23 +24,6 @@ MASE = "eval_metrics/MASE[0.5]"
 
 Row: TypeAlias = dict[str, Any]
 """One row of the results: column to value."""
-
-
-class Prediction(NamedTuple):
-    """What a forecaster returns for some windows, in the units of the series."""
-
-    quantiles: Float[np.ndarray, "B Q P"]
-    mean: Float[np.ndarray, "B P"]
-
-
-class Forecaster(Protocol):
-    """Anything that can be evaluated: this package's model, a baseline, or a user's own."""
-
-    name: str
-
-    def __call__(self, windows: Windows, levels: Sequence[float]) -> Prediction:
-        """Forecasts every window at the given quantile levels."""
-        ...
 
 
 def score(
@@ -122,3 +111,70 @@ def relative_score(rows: Iterable[Row], reference: Iterable[Row], column: str = 
     """Geometric mean over tasks of score over the reference's score; lower is better."""
     base = {row["dataset"]: row[column] for row in reference}
     return geometric_mean(row[column] / base[row["dataset"]] for row in rows)
+
+
+def cross_validate(
+    model: Any,
+    df: Any,
+    prediction_length: int,
+    num_windows: int = 1,
+    step: int | None = None,
+    *,
+    quantile_levels: Sequence[float] = metrics.LEVELS,
+    season: int | None = None,
+    freq: str | None = None,
+) -> "pd.DataFrame":
+    """Forecasts the last windows of every series of a user's own frame, each from what preceded it.
+
+    Args:
+      model: the name of a baseline, a model with `parameters` and `config`, or a `Forecaster`.
+      df: as `predict_df` reads it: `item_id, timestamp, target` or `unique_id, ds, y`, or wide.
+      prediction_length: points of a window.
+      num_windows: windows at the end of each series.
+      step: points from one window to the next; `None`: `prediction_length`, without overlap.
+      quantile_levels: quantiles to return, one column each.
+      season: points of a season, for baselines; `None`: by frequency.
+      freq: pandas alias; `None`: told from the time stamps.
+
+    Returns:
+      One row a series, window and step: the name and time columns of `df`, `cutoff` (the last time
+      that the model saw), what came (`target`, or `y` beside `ds`), `predictions` (the median) and
+      one column a quantile level.
+
+    Raises:
+      DataError: a frame that cannot be read, or a series too short for its windows.
+    """
+    from lagllama_jax.data.frames import read_frame
+
+    table = read_frame(df, freq=freq)
+    frequency = table.frequency
+    assert frequency is not None and table.starts is not None  # a frame has time stamps
+    panel = Panel(tuple(table.item_ids), tuple(table.values), tuple(table.starts), frequency.alias)
+    windows = cut(panel, prediction_length, season or frequency.season, num_windows, step)
+    quantiles = as_forecaster(model)(windows, (0.5, *quantile_levels)).quantiles
+    frame = _window_times(table, frequency, windows, num_windows)
+    frame["y" if table.timestamp_column == "ds" else "target"] = windows.target.ravel()
+    for number, name in enumerate(("predictions", *map(str, quantile_levels))):
+        frame[name] = quantiles[:, number].ravel()
+    return frame
+
+
+def _window_times(
+    table: "SeriesSet", frequency: "Frequency", windows: Windows, num_windows: int
+) -> "pd.DataFrame":
+    """Name, time stamp and cutoff of every point of the windows."""
+    import pandas as pd
+
+    points = windows.prediction_length
+    times = [
+        frequency.timestamps(start, len(past) - 1, points + 1)
+        for start, past in zip(windows.starts, windows.past, strict=True)
+    ]
+    names = table.item_ids if table.labels is None else table.labels
+    return pd.DataFrame(
+        {
+            table.id_column: np.repeat(np.asarray(names), num_windows * points),
+            table.timestamp_column: np.concatenate([stamps[1:] for stamps in times]),
+            "cutoff": np.repeat([stamps[0] for stamps in times], points),
+        }
+    )

@@ -135,3 +135,29 @@ def suite_tasks(
     if suite in ("m4_hourly", "all") and "short" in terms:
         tasks.append(m4_hourly_task(data_dir))
     return tasks
+
+
+def own_task(path: Path, prediction_length: int, windows: int = 1, freq: str | None = None) -> Task:
+    """A task from a user's CSV or Parquet table: the last windows of each series.
+
+    Args:
+      path: long (`item_id, timestamp, target` or `unique_id, ds, y`) or wide.
+      prediction_length: points of a window.
+      windows: windows at the end of each series, one after the other.
+      freq: pandas alias; `None`: told from the time stamps.
+
+    Raises:
+      DataError: a table that cannot be read; names file, series, column and row.
+    """
+    from lagllama_jax.data.files import read_table
+    from lagllama_jax.data.frames import read_frame
+
+    table = read_frame(read_table(path), freq=freq)
+    frequency = table.frequency
+    assert frequency is not None and table.starts is not None  # a table has time stamps
+    panel = Panel(tuple(table.item_ids), tuple(table.values), tuple(table.starts), frequency.alias)
+    name = Path(path).name.split(".")[0]
+    return Task(
+        name, frequency.alias, "own", prediction_length, frequency.season, windows, "own",
+        len(table), lambda: panel,
+    )  # fmt: skip

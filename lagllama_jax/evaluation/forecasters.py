@@ -2,14 +2,35 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from jaxtyping import Float
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
-from lagllama_jax.evaluation.backtest import Prediction
 from lagllama_jax.evaluation.baselines import baseline
 from lagllama_jax.evaluation.protocols import Windows
 from lagllama_jax.typing import Parameters
+
+
+class Prediction(NamedTuple):
+    """What a forecaster returns for some windows, in the units of the series."""
+
+    quantiles: Float[np.ndarray, "B Q P"]
+    mean: Float[np.ndarray, "B P"]
+
+
+class Forecaster(Protocol):
+    """Anything that can be evaluated: this package's model, a baseline, or a user's own."""
+
+    @property
+    def name(self) -> str:
+        """The model's name in tables."""
+        ...
+
+    def __call__(self, windows: Windows, levels: Sequence[float]) -> Prediction:
+        """Forecasts every window at the given quantile levels."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +58,8 @@ class ModelForecaster:
       forecast_config: how forecasts are drawn.
       name: of the model, in tables.
       dated: give the model the windows' wall clocks; `False`: neutral calendar features.
-      progress: called with windows done and windows in all.
+      progress: a function of windows done and in all; `True`, `False`, `None`: a bar, none, or
+        one where it is long work in a terminal.
     """
 
     parameters: Parameters = field(repr=False)
@@ -45,7 +67,7 @@ class ModelForecaster:
     forecast_config: ForecastConfig = ForecastConfig()
     name: str = "lagllama_jax"
     dated: bool = True
-    progress: Callable[[int, int], None] | None = field(default=None, repr=False)
+    progress: bool | Callable[[int, int], None] | None = field(default=False, repr=False)
 
     def __call__(self, windows: Windows, levels: Sequence[float]) -> Prediction:
         """Forecasts every window at the given quantile levels."""
@@ -55,16 +77,29 @@ class ModelForecaster:
 
     def samples(self, windows: Windows) -> np.ndarray:
         """Sample paths `[B, S, P]` of every window."""
+        from lagllama_jax.forecasting.progress import progress_bar
         from lagllama_jax.forecasting.runner import forecast_samples
 
         context = self.forecast_config.context_length or self.model_config.context_length
-        return forecast_samples(
-            self.parameters,
-            self.model_config,
-            windows.past,
-            windows.clocks(context) if self.dated else None,
-            windows.item_ids,
-            windows.prediction_length,
-            self.forecast_config,
-            self.progress,
-        )
+        clocks = windows.clocks(context) if self.dated else None
+        with progress_bar(self.progress) as progress:
+            return forecast_samples(
+                self.parameters,
+                self.model_config,
+                windows.past,
+                clocks,
+                windows.item_ids,
+                windows.prediction_length,
+                self.forecast_config,
+                progress,
+            )
+
+
+def as_forecaster(model: Any) -> Forecaster:
+    """The forecaster of a baseline's name, or of a model with `parameters` and `config`."""
+    if isinstance(model, str):
+        return BaselineForecaster(model)
+    if hasattr(model, "parameters") and hasattr(model, "config"):
+        return ModelForecaster(model.parameters, model.config)
+    forecaster: Forecaster = model
+    return forecaster

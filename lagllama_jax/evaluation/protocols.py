@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -30,13 +30,13 @@ class Panel:
     Attributes:
       item_ids: names, unique.
       values: one array a series; NaN is missing.
-      starts: ISO time of each series' first point.
+      starts: time of each series' first point: a time stamp or ISO text.
       frequency: pandas alias of the grid.
     """
 
     item_ids: tuple[str, ...]
     values: tuple[Float[np.ndarray, "T"], ...]
-    starts: tuple[str, ...]
+    starts: tuple[Any, ...]
     frequency: str
 
 
@@ -82,7 +82,7 @@ class Windows:
       target: what came; NaN where it is missing.
       seasonal_error: mean absolute seasonal difference of the past, NaN where there is none.
       season: points of a season.
-      starts: ISO time of the first point of `past`.
+      starts: time of the first point of each past.
       frequency: pandas alias of the grid.
     """
 
@@ -91,7 +91,7 @@ class Windows:
     target: Float[np.ndarray, "B P"]
     seasonal_error: Float[np.ndarray, "B"]
     season: int
-    starts: list[str]
+    starts: list[Any]
     frequency: str
 
     def __len__(self) -> int:
@@ -104,14 +104,13 @@ class Windows:
 
     def clocks(self, context_length: int) -> list[Clock]:
         """Wall clock of the last `context_length` points of each past and of the window's own."""
-        from lagllama_jax.data.frequency import Frequency
-        from lagllama_jax.model.time_features import wall_clock
+        import pandas as pd
 
-        frequency = Frequency.parse(self.frequency)
-        calendars = {start: frequency.calendar(start) for start in set(self.starts)}
-        span = np.arange(-context_length, self.prediction_length)
+        from lagllama_jax.data.frequency import Frequency
+
+        frequency, count = Frequency.parse(self.frequency), context_length + self.prediction_length
         return [
-            wall_clock(calendars[start], len(past) + span)  # type: ignore[arg-type]
+            frequency.clock(pd.Timestamp(start), len(past) - context_length, count)
             for start, past in zip(self.starts, self.past, strict=True)
         ]
 

@@ -116,7 +116,9 @@ def markdown(rows: Sequence[Row], published: Scores, columns: Sequence[str] = ()
     """
     model, tasks = rows[0]["model"], [row["dataset"] for row in rows]
     scores = {**published, **scores_of(rows)}
-    others = [name for name in columns if name != model and set(tasks) <= scores[name].keys()]
+    others = [
+        name for name in columns if name != model and set(tasks) <= scores.get(name, {}).keys()
+    ]
     return (
         "\n\n".join(
             (

@@ -1,11 +1,21 @@
 """A folder of results: one table in GIFT-Eval's columns, one of calibration, kept row by row."""
 
 import csv
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import shlex
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from lagllama_jax import __version__
+from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import DataError
-from lagllama_jax.evaluation.backtest import Forecaster, Prediction, Row, evaluate_task
+from lagllama_jax.evaluation.backtest import Row, evaluate_task
+from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
 from lagllama_jax.evaluation.protocols import Task, Windows
 from lagllama_jax.files import atomic_path
 
@@ -41,10 +51,11 @@ CALIBRATION_COLUMNS = (
 
 TABLES = {"all_results.csv": GIFT_EVAL_COLUMNS, "calibration.csv": CALIBRATION_COLUMNS}
 TEXT = ("dataset", "model", "domain")
+WHOLE = ("num_variates", "windows")
 
 
 def read_table(path: Path) -> list[Row]:
-    """Rows of a results table, numbers as floats.
+    """Rows of a results table, numbers as numbers.
 
     Raises:
       DataError: a cell that is no number; names file, row and column.
@@ -54,7 +65,7 @@ def read_table(path: Path) -> list[Row]:
     for number, row in enumerate(rows, start=2):
         for column in row.keys() - set(TEXT):
             try:
-                row[column] = float(row[column])
+                row[column] = (int if column in WHOLE else float)(row[column])
             except (TypeError, ValueError) as error:
                 raise DataError(
                     f"{path}, line {number}, column {column!r}: {row[column]!r} is no number."
@@ -124,3 +135,26 @@ def evaluate_into(
                 on_row(row)
         rows.append(row)
     return rows
+
+
+def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
+    """Writes beside the tables how, when and on what they came about, one entry a model.
+
+    `run.json`: the command, the time, the forecast's configuration, versions and hardware.
+    """
+    import jax
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "run.json"
+    runs = json.loads(path.read_text()) if path.exists() else {}
+    runs[name] = {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "forecast": dataclasses.asdict(config),
+        "versions": {"lagllama_jax": __version__, "jax": jax.__version__},
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
+        "devices": [device.device_kind for device in jax.local_devices()],
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(runs, indent=2) + "\n")

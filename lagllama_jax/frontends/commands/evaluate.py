@@ -1,0 +1,163 @@
+"""`lagllama evaluate`: scores of any weights, or a baseline, in GIFT-Eval's columns."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lagllama_jax.config import ForecastConfig
+from lagllama_jax.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lagllama_jax.evaluation.backtest import Row
+    from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
+    from lagllama_jax.evaluation.protocols import Task, Windows
+
+BOX = "box"
+SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
+"""Published models with a column of their own in the table by task."""
+
+
+def evaluate(
+    model: str = BOX,
+    suite: Literal["gift-eval-ett", "m4_hourly", "all", "paper"] = "all",
+    data_dir: Path = Path("../shared/data/evaluation"),
+    terms: tuple[Literal["short", "medium", "long"], ...] = ("short", "medium", "long"),
+    output_dir: Path = Path("results"),
+    name: str | None = None,
+    published: Path | None = None,
+    data: Path | None = None,
+    prediction_length: int | None = None,
+    windows: int = 1,
+    num_samples: int = 100,
+    context_length: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    overwrite: bool = False,
+    plots: bool = True,
+) -> None:
+    """Forecasts windows of the past and scores them; writes tables, a report and pictures.
+
+    A task that the output folder holds already is skipped, so that a stopped run can be resumed.
+
+    Args:
+      model: `box` for the weights in the package, a folder, a .ckpt file, a hub id, or a baseline:
+        naive, seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
+      suite: the 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), or the paper's last windows.
+      data_dir: folder of the evaluation sets.
+      terms: horizons of GIFT-Eval: once, ten and fifteen times the short one.
+      output_dir: all_results.csv, calibration.csv, run.json, <name>.md and the pictures go there.
+      name: the model's name in the tables; None: after `model`.
+      published: CSV of published scores (dataset, model, crps, mase) to compare with.
+      data: a CSV or Parquet table of your own instead of a suite.
+      prediction_length: points of a window of `data`.
+      windows: windows at the end of each series of `data`.
+      num_samples: sample paths a window.
+      context_length: points of the past that attention sees; None: as in training.
+      batch_size: windows in one call; None: by memory.
+      seed: decides the draws.
+      limit: windows of a task at most, spread evenly: a quick look, not the protocol.
+      overwrite: evaluate again what is there.
+      plots: draw the pictures (extra `plot`).
+    """
+    from lagllama_jax.evaluation.results import evaluate_into, record_run
+
+    config = ForecastConfig(
+        num_samples=num_samples, context_length=context_length, batch_size=batch_size, seed=seed
+    )
+    forecaster = _forecaster(model, name, config)
+    tasks = _tasks(suite, data_dir, terms, data, prediction_length, windows)
+    record_run(output_dir, forecaster.name, config)
+    rows = evaluate_into(
+        output_dir,
+        forecaster,
+        tasks,
+        overwrite=overwrite,
+        limit=limit,
+        on_row=_print_row,
+        on_forecast=_Examples(output_dir, forecaster.name) if plots else None,
+    )
+    _report(output_dir, rows, tasks, published, limit, plots)
+
+
+def _forecaster(model: str, name: str | None, config: ForecastConfig) -> "Forecaster":
+    from lagllama_jax.evaluation.baselines import BASELINES
+    from lagllama_jax.evaluation.forecasters import BaselineForecaster, ModelForecaster
+
+    if model in BASELINES:
+        return BaselineForecaster(model)
+    from lagllama_jax.api import LagLlama
+
+    loaded = LagLlama.from_pretrained(None if model == BOX else model)
+    given = name or ("lagllama_jax" if model == BOX else Path(model).stem)
+    return ModelForecaster(loaded.parameters, loaded.config, config, given, progress=None)
+
+
+def _tasks(
+    suite: str,
+    data_dir: Path,
+    terms: Sequence[str],
+    data: Path | None,
+    prediction_length: int | None,
+    windows: int,
+) -> "list[Task]":
+    from lagllama_jax.evaluation.datasets import own_task, suite_tasks
+
+    if data is None:
+        return suite_tasks(suite, data_dir, terms)
+    if prediction_length is None:
+        raise ConfigError("--data needs --prediction-length, the points of a window.")
+    return [own_task(data, prediction_length, windows)]
+
+
+def _print_row(row: "Row") -> None:
+    from lagllama_jax.evaluation.backtest import CRPS, MASE
+
+    print(
+        f"{row['dataset']:<24} CRPS {row[CRPS]:.4f}  MASE {row[MASE]:.3f}  80 % interval covers "
+        f"{row['coverage_80']:.0%}  {row['windows']} windows, {row['seconds']:.1f} s",
+        flush=True,
+    )
+
+
+class _Examples:
+    """Draws three windows of every task as it is forecast."""
+
+    def __init__(self, folder: Path, name: str):
+        self.folder, self.name = folder / "examples", name
+
+    def __call__(self, task: "Task", windows: "Windows", prediction: "Prediction") -> None:
+        from lagllama_jax.evaluation import plots
+        from lagllama_jax.evaluation.backtest import LEVELS
+
+        figure = plots.examples(windows, prediction, LEVELS, f"{task.name}, {self.name}")
+        plots.save(figure, self.folder / f"{self.name}_{task.name.replace('/', '_')}.png")
+
+
+def _report(
+    folder: Path,
+    rows: "list[Row]",
+    tasks: "list[Task]",
+    published: Path | None,
+    limit: int | None,
+    plots: bool,
+) -> None:
+    """The Markdown table and the pictures; the reference is computed where it is not published."""
+    from lagllama_jax.evaluation import plots as pictures
+    from lagllama_jax.evaluation import report
+    from lagllama_jax.evaluation.backtest import evaluate_tasks
+    from lagllama_jax.evaluation.forecasters import BaselineForecaster
+    from lagllama_jax.files import atomic_path
+
+    name = rows[0]["model"]
+    reference = evaluate_tasks(BaselineForecaster(report.REFERENCE), tasks, limit=limit)
+    others = {} if published is None else report.read_published(published)
+    scores = {**others, **report.scores_of(reference), **report.scores_of(rows)}
+    means = report.relative(scores, [task.name for task in tasks])
+    with atomic_path(folder / f"{name}.md") as temporary:
+        temporary.write_text(report.markdown(rows, scores, SHOWN))
+    if plots:
+        pictures.save(pictures.ratio_bars(means, name), folder / f"{name}_ratios.png")
+        pictures.save(pictures.calibration(rows), folder / f"{name}_calibration.png")
+    print(f"geometric mean relative to {report.REFERENCE}: CRPS {means[name][0]:.3f}, ", end="")
+    print(f"MASE {means[name][1]:.3f}; tables and pictures in {folder}/")
