@@ -12,7 +12,7 @@ from lagllama_jax.data.readers.delimited import (
     read_prsa,
     read_wide,
 )
-from lagllama_jax.data.readers.gluonts import read_gluonts
+from lagllama_jax.data.readers.jsonl import read_jsonl
 from lagllama_jax.data.readers.parquet import find_parquet, read_parquet
 from lagllama_jax.data.readers.record import Record
 from lagllama_jax.data.readers.text import TextFile, text_files
@@ -43,8 +43,8 @@ FORMATS: dict[str, Format] = {
     "lstnet": Format(
         "numbers without header or times, as LSTNet's .txt.gz", (".txt",), read_lstnet
     ),
-    "gluonts": Format(
-        "GluonTS JSON, an object a line or one document", (".json", ".jsonl"), read_gluonts
+    "jsonl": Format(
+        "GluonTS JSON, an object a line or one document", (".json", ".jsonl"), read_jsonl
     ),
     "air_quality": Format("UCI AirQualityUCI.csv", (".csv",), read_air_quality),
     "prsa": Format("Beijing air quality CSV with year, month, day, hour", (".csv",), read_prsa),

@@ -16,7 +16,7 @@ LISTS = ("data", "test", "train")
 """Keys under which a document may have its series; `test` holds whole series, `train` cut ones."""
 
 
-def read_gluonts(file: TextFile) -> Iterator[Record]:
+def read_jsonl(file: TextFile) -> Iterator[Record]:
     """The series of one file, in turn; items without `item_id` are named by their position.
 
     The reference's air quality and cloud files are such documents, its ETT files such lines.
@@ -32,7 +32,9 @@ def read_gluonts(file: TextFile) -> Iterator[Record]:
         entries = ((f"{file.name}, line {line.number}", _loads(file, line)) for line in lines)
         frequency = None
     else:
-        series = next((document[key] for key in LISTS if key in document), ())
+        series = next((document[key] for key in LISTS if key in document), None)
+        if not isinstance(series, list):
+            raise DataError(f"{file.name} holds no series under {', '.join(LISTS)}.")
         entries = ((f"{file.name}, series {i}", entry) for i, entry in enumerate(series))
         frequency = document.get("metadata", {}).get("freq")
     for position, (place, entry) in enumerate(entries):
