@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from lagllama_jax.forecasting.forecast import Forecast
 
 MAX_PANELS = 8
-PAST, MEDIAN, TRUTH, INTERVAL = "#3d4451", "#0b5fa5", "#c2410c", "#3b8fd4"
+PAST, MEDIAN, TRUTH = "#3d4451", "#0b4f8a", "#d9480f"
+NARROW, WIDE = np.array([0.45, 0.68, 0.90]), np.array([0.87, 0.93, 0.98])
+"""Colours of the narrowest and the widest interval."""
 
 
 def plot_forecast(
@@ -82,24 +84,26 @@ def _panel(
         axis.plot(known, past[len(past) - shown :], color=PAST, linewidth=1.3, label="past")
     coming = _ticks(forecast.stamps(number, 0, length))
     marker = "o" if length == 1 else None
-    for level in sorted(levels, reverse=True):
-        _interval(axis, coming, forecast.samples[number], level)
+    shades = np.linspace(WIDE, NARROW, len(levels)) if len(levels) > 1 else [NARROW]
+    for level, shade in zip(sorted(levels, reverse=True), shades, strict=True):
+        _interval(axis, coming, forecast.samples[number], level, tuple(shade))
     median = np.median(forecast.samples[number], axis=0)
     axis.plot(coming, median, color=MEDIAN, linewidth=1.8, marker=marker, label="median")
     if truth is not None:
         style: dict[str, Any] = {"color": TRUTH, "linewidth": 1.3, "marker": marker}
-        axis.plot(coming[: len(truth)], truth, label="what came", **style)
+        axis.plot(coming[: len(truth)], truth, label="actual", **style)
     _decorate(axis, forecast.item_ids[number], dated=forecast.times is not None)
 
 
-def _interval(axis: "Axes", coming: np.ndarray, samples: np.ndarray, level: float) -> None:
+def _interval(
+    axis: "Axes", coming: np.ndarray, samples: np.ndarray, level: float, colour: tuple[float, ...]
+) -> None:
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    name = f"{100 * level:g} % interval"
     if len(coming) == 1:
-        axis.vlines(coming, low, high, color=INTERVAL, alpha=0.35, linewidth=10 * (1.2 - level))
-        return
-    axis.fill_between(
-        coming, low, high, color=INTERVAL, alpha=0.24, linewidth=0, label=f"{level:.0%} interval"
-    )
+        axis.vlines(coming, low, high, color=colour, linewidth=12, label=name)
+    else:
+        axis.fill_between(coming, low, high, color=colour, linewidth=0, label=name)
 
 
 def _ticks(stamps: Any) -> np.ndarray:

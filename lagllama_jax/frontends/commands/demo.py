@@ -1,0 +1,83 @@
+"""`lagllama demo`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lagllama_jax.frontends.arguments import Model
+
+if TYPE_CHECKING:
+    from lagllama_jax.data.frames import SeriesSet
+
+HORIZON = 22
+"""Two of the sun's eleven-year cycles."""
+
+
+def main(
+    output_dir: Path = Path("demo"),
+    model: Model = None,
+    num_samples: int = 200,
+    seed: int = 0,
+) -> None:
+    """Forecasts a real series offline: yearly sunspot numbers, the last 22 years held out.
+
+    Prints a table, and writes forecast.csv and forecast.png, in which what came to pass is drawn
+    too. The series comes with the package statsmodels and is not in the training corpus.
+
+    Args:
+      output_dir: folder to write to.
+      model: folder, authors' .ckpt file or hub id; without it the weights in the box.
+      num_samples: sample paths.
+      seed: decides the draws.
+    """
+    from lagllama_jax.api import LagLlama
+    from lagllama_jax.data.files import put_table
+    from lagllama_jax.frontends.commands.forecast import check_picture, make_folder, result_file
+
+    check_picture(output_dir / "forecast.png")
+    past, truth = _sunspots()
+    make_folder(output_dir)
+    with (
+        result_file(output_dir / "forecast.csv") as table,
+        result_file(output_dir / "forecast.png") as picture,
+    ):
+        forecast = LagLlama.from_pretrained(model).predict(
+            past, HORIZON, num_samples=num_samples, seed=seed, nonnegative=True
+        )
+        frame = forecast.to_frame()
+        frame.insert(len(frame.columns), "actual", truth)
+        assert table is not None and picture is not None
+        put_table(frame, table)
+        forecast.plot(history=120, truth=truth).savefig(picture, dpi=150)
+    _print_table(frame)
+    print(f"Wrote {output_dir / 'forecast.csv'} and {output_dir / 'forecast.png'}.")
+
+
+def _sunspots() -> "tuple[SeriesSet, list[float]]":
+    """Yearly sunspot numbers from 1700 to 1986, and those of the 22 years after."""
+    from lagllama_jax.data.arrays import read_arrays
+    from lagllama_jax.errors import require
+
+    counts = require("statsmodels.datasets.sunspots", "demo").load_pandas().data["SUNACTIVITY"]
+    known, coming = counts.to_numpy()[:-HORIZON], counts.to_numpy()[-HORIZON:]
+    return read_arrays(known, "1700-12-31", "YE", ["sunspots"]), coming.tolist()
+
+
+def _print_table(frame: object) -> None:
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    assert isinstance(frame, pd.DataFrame)
+    table = Table(title="Sunspot numbers", caption="80 % range: of ten sampled futures, eight")
+    for heading in ("year", "median", "80 % range", "actual"):
+        table.add_column(heading, justify="right")
+    for _, row in frame.iterrows():
+        low, high = row["0.1"], row["0.9"]
+        inside = "green" if low <= row["actual"] <= high else "yellow"
+        table.add_row(
+            str(row["timestamp"].year),
+            f"{row['predictions']:.1f}",
+            f"{low:.1f} to {high:.1f}",
+            f"[{inside}]{row['actual']:.1f}[/]",
+        )
+    Console().print(table)

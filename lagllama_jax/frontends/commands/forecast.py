@@ -1,0 +1,129 @@
+"""`lagllama forecast`."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from lagllama_jax.forecasting.forecast import DEFAULT_LEVELS
+from lagllama_jax.frontends.arguments import Model, OptionalCount, OptionalFile, OptionalName
+
+
+def main(
+    data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")],
+    /,
+    *,
+    prediction_length: Annotated[int, tyro.conf.arg(aliases=["-p"], metavar="N")],
+    output: Annotated[OptionalFile, tyro.conf.arg(aliases=["-o"])] = None,
+    plot: OptionalFile = None,
+    model: Model = None,
+    freq: OptionalName = None,
+    quantile_levels: tuple[float, ...] = DEFAULT_LEVELS,
+    num_samples: int = 100,
+    seed: int = 0,
+    context_length: OptionalCount = None,
+    nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
+    batch_size: OptionalCount = None,
+    id_column: OptionalName = None,
+    timestamp_column: OptionalName = None,
+    target_column: OptionalName = None,
+) -> None:
+    """Forecasts the series of a CSV or Parquet file.
+
+    The file is long, with the columns item_id, timestamp, target (or unique_id, ds, y; a single
+    series needs no name), or wide, with time stamps and one column a series. Rows may be in any
+    order and steps may be missing. The result has one row a series and point: the names and time
+    stamps, `predictions` (the median) and a column a quantile level.
+
+    Args:
+      data: CSV (packed or not) or Parquet file.
+      prediction_length: points to forecast after each series' last row.
+      output: CSV or Parquet file to write; without it CSV goes to the standard output.
+      plot: picture to write (png, svg, pdf): the past, the median and intervals.
+      model: folder, authors' .ckpt file or hub id; without it the weights in the box.
+      freq: pandas alias of the step (h, 15min, D, W, ME); told from the rows if not given.
+      quantile_levels: a column each.
+      num_samples: sample paths of each series.
+      seed: decides the draws.
+      context_length: points of the past that attention sees; as in training if not given.
+      nonnegative: never draw below 0.
+      batch_size: most series at a time; by memory if not given.
+      id_column: column of series names.
+      timestamp_column: column of time stamps.
+      target_column: column of values.
+    """
+    from lagllama_jax.data.files import check_suffix, put_table, read_table
+    from lagllama_jax.data.frames import read_frame
+    from lagllama_jax.forecasting.forecast import check_levels
+
+    check_levels(quantile_levels)
+    if output is not None:
+        check_suffix(output)
+    if plot is not None:
+        check_picture(plot)
+    series = read_frame(
+        read_table(data, id_column),
+        freq=freq,
+        id_column=id_column,
+        timestamp_column=timestamp_column,
+        target_column=target_column,
+    )
+    from lagllama_jax.api import LagLlama
+
+    with result_file(output) as table, result_file(plot) as picture:
+        forecast = LagLlama.from_pretrained(model).predict(
+            series,
+            prediction_length,
+            num_samples=num_samples,
+            seed=seed,
+            context_length=context_length,
+            quantile_levels=quantile_levels,
+            nonnegative=nonnegative,
+            batch_size=batch_size,
+        )
+        if picture is not None:
+            forecast.plot().savefig(picture, dpi=150)
+        if table is not None:
+            put_table(forecast.to_frame(), table)
+    if output is None:
+        forecast.to_frame().to_csv(sys.stdout, index=False)
+
+
+@contextlib.contextmanager
+def result_file(path: Path | None) -> Iterator[Path | None]:
+    """A file to fill, which appears at `path` if all goes well; tried before the long work begins.
+
+    Raises:
+      DataError: it cannot be written.
+    """
+    from lagllama_jax.files import atomic_path
+
+    if path is None:
+        yield None
+        return
+    with atomic_path(path) as temporary:
+        temporary.touch()
+        yield temporary
+
+
+def make_folder(path: Path) -> None:
+    """Raises `DataError` unless the folder is there or can be made."""
+    from lagllama_jax.errors import DataError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"Cannot create the folder {path}: {error.strerror}.") from error
+
+
+def check_picture(path: Path) -> None:
+    """Raises an error of the package unless Matplotlib is there and can write such a file."""
+    from lagllama_jax.errors import DataError, require
+
+    require("matplotlib", "plot").use("agg")
+    known = require("matplotlib.backend_bases", "plot").FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lower().lstrip(".") not in known:
+        raise DataError(f"{path}: a picture's name ends in .png, .svg or .pdf.")
