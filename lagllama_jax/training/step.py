@@ -12,10 +12,10 @@ from lagllama_jax.data.augmentations.mixing import flip, mixup
 from lagllama_jax.data.synthetic import synthetic_windows
 from lagllama_jax.data.windows import CorpusArrays, Windows, draw, gather
 from lagllama_jax.model.lag_llama import bind_head
-from lagllama_jax.model.scalers import fit_scale
+from lagllama_jax.model.scalers import Scale, fit_scale
 from lagllama_jax.model.tokens import tokens
 from lagllama_jax.model.transformer import Transformer
-from lagllama_jax.typing import Array, Float, Int, Key, Parameters
+from lagllama_jax.typing import Array, Bool, Float, Int, Key, Parameters
 
 
 class TrainState(NamedTuple):
@@ -27,29 +27,39 @@ class TrainState(NamedTuple):
     ema: Parameters
 
 
-def targets_loss(
+class PointLosses(NamedTuple):
+    """The loss of every target of a batch, and which targets count.
+
+    Attributes:
+      values: in the series' units as in the reference.
+      weight: observed, of a series with an observed past, and not beyond `max_scaled`.
+      scale: loc and scale of each series.
+    """
+
+    values: Float[Array, "B T"]
+    weight: Bool[Array, "B T"]
+    scale: Scale
+
+
+def point_losses(
     parameters: Parameters,
     model: ModelConfig,
     train: TrainConfig,
     windows: Windows,
     key: Key | None,
     fused: bool = False,
-) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Mean loss over the observed targets of a batch (specification, section 4).
+) -> PointLosses:
+    """Losses of points 1 to C + P - 1 of each window, each predicted from the point before it.
 
-    Loc and scale are fit on the points before the forecast's start. Token t is scored on point
-    t + 1, in the series' units as in the reference.
+    Loc and scale are fit on the points before the forecast's start (specification, section 4).
 
     Args:
       parameters: the model's.
       model: its architecture.
-      train: dtype, dropout through the model, and which targets count.
+      train: dtype, and which targets count.
       windows: the batch.
       key: for dropout and random levels; `None`: evaluation.
       fused: cuDNN's attention.
-
-    Returns:
-      The loss, and metrics: `loss` likewise and `scaled_loss`, which leaves out the series' scale.
     """
     length = windows.values.shape[1]
     in_past = jnp.arange(length)[None, :] < windows.past[:, None]
@@ -61,8 +71,7 @@ def targets_loss(
         scale,
         windows.time_features[:, :-1],
     )
-    dtype = jnp.dtype(train.dtype)
-    network = Transformer(model, dtype=dtype, fused=fused, remat=train.remat)
+    network = Transformer(model, dtype=jnp.dtype(train.dtype), fused=fused, remat=train.remat)
     drop_key, head_key = (None, None) if key is None else jax.random.split(key)
     hidden, _ = network.apply(
         {"params": parameters},
@@ -79,6 +88,23 @@ def targets_loss(
     losses = head.loss(
         hidden.astype(jnp.float32), jnp.where(weight, target, scale.loc), *scale, head_key
     )
+    return PointLosses(losses, weight, scale)
+
+
+def targets_loss(
+    parameters: Parameters,
+    model: ModelConfig,
+    train: TrainConfig,
+    windows: Windows,
+    key: Key | None,
+    fused: bool = False,
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """Mean of `point_losses` over the targets that count (arguments as there).
+
+    Returns:
+      The loss, and metrics: `loss` likewise and `scaled_loss`, which leaves out the series' scale.
+    """
+    losses, weight, scale = point_losses(parameters, model, train, windows, key, fused)
     total = jnp.maximum(weight.sum(), 1)
     loss = jnp.sum(jnp.where(weight, losses, 0)) / total
     log_scale = jnp.sum(jnp.where(weight, jnp.log(scale.scale), 0)) / total
