@@ -105,6 +105,7 @@ def _load_box() -> tuple[ModelConfig, Parameters]:
 
 def _load_hub(repository: str, options: dict[str, Any]) -> tuple[ModelConfig, Parameters]:
     """Our two files where the repository has them, else the authors' checkpoint."""
+    where = "in the local cache" if options["local_files_only"] else "on the hub or in the cache"
     config = _download(repository, CONFIG, options)
     if config is not None and _is_ours(config):
         parse_config(config.read_text(encoding="utf-8"), f"{repository}: {CONFIG}")
@@ -114,7 +115,6 @@ def _load_hub(repository: str, options: dict[str, Any]) -> tuple[ModelConfig, Pa
         return load_folder(weights.parent)
     checkpoint = _download(repository, AUTHORS_FILE, options)
     if checkpoint is None:
-        where = "in the local cache" if options["local_files_only"] else "on the hub or offline"
         raise CheckpointError(
             f"{repository}: neither {CONFIG} with {WEIGHTS} nor {AUTHORS_FILE} was found {where}, "
             "and there is no folder of that name here. Check the name, the revision and the "
@@ -137,7 +137,10 @@ def _download(repository: str, file: str, options: dict[str, Any]) -> Path | Non
     errors = require("huggingface_hub.errors", "hub")
     try:
         return Path(hub.hf_hub_download(repository, file, **options))
-    except errors.EntryNotFoundError:  # its subclass means: not in the cache, and no connection
+    except errors.LocalEntryNotFoundError:
+        options["local_files_only"] = True  # the hub is out of reach: only the cache is left
+        return None
+    except errors.EntryNotFoundError:
         return None
     except errors.RevisionNotFoundError as error:
         raise CheckpointError(
