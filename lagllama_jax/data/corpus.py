@@ -238,8 +238,9 @@ class Corpus:
     @classmethod
     def from_series_set(cls, series: "SeriesSet", name: str = "frame") -> Self:
         """One data set from a data frame, by way of `lagllama_jax.data.frames`."""
-        frequency = None if series.frequency is None else series.frequency.alias
-        return cls.from_series(series.values, series.starts, frequency, series.item_ids, name)
+        steps = series.frequencies
+        aliases = None if steps is None else [step.alias for step in steps]
+        return cls.from_series(series.values, series.starts, aliases, series.item_ids, name)
 
     @classmethod
     def from_parquet(cls, source: str | Path, exclude: Iterable[str] = ()) -> Self:

@@ -12,6 +12,7 @@ from lagllama_jax.data.readers.delimited import (
     read_prsa,
     read_wide,
 )
+from lagllama_jax.data.readers.frame import read_csv_frame
 from lagllama_jax.data.readers.jsonl import read_jsonl
 from lagllama_jax.data.readers.parquet import find_parquet, read_parquet
 from lagllama_jax.data.readers.record import Record
@@ -26,26 +27,35 @@ class Format(NamedTuple):
     Attributes:
       description: for people.
       suffixes: of its files, in folders and zips, before any `.gz`.
-      reader: makes records of one text file; None for Parquet, which is no text.
+      read_text: makes records of one text file; None where `read_path` does all.
+      read_path: makes records of a path, where the format needs more than lines of text.
     """
 
     description: str
     suffixes: tuple[str, ...]
-    reader: Callable[[TextFile], Iterator[Record]] | None
+    read_text: Callable[[TextFile], Iterator[Record]] | None
+    read_path: Callable[[str | Path], Iterator[Record]] | None = None
+
+
+def _read_parquet_files(path: str | Path) -> Iterator[Record]:
+    for file in find_parquet(path):
+        yield from read_parquet(file)
 
 
 FORMATS: dict[str, Format] = {
-    "parquet": Format("Parquet, a row a series: item_id, start, freq, target", (".parquet",), None),
+    "parquet": Format(
+        "Parquet, a row a series: item_id, start, freq, target",
+        (".parquet",),
+        None,
+        _read_parquet_files,
+    ),
     "tsf": Format("Monash .tsf", (".tsf",), read_tsf),
-    "wide": Format(
-        "CSV with a first column of times and a column a series, as ETT", (".csv",), read_wide
+    "wide": Format("CSV, first column times, then a column a series (ETT)", (".csv",), read_wide),
+    "frame": Format(
+        "CSV as data frames: item_id, timestamp, target, or wide", (".csv",), None, read_csv_frame
     ),
-    "lstnet": Format(
-        "numbers without header or times, as LSTNet's .txt.gz", (".txt",), read_lstnet
-    ),
-    "jsonl": Format(
-        "GluonTS JSON, an object a line or one document", (".json", ".jsonl"), read_jsonl
-    ),
+    "lstnet": Format("numbers without header or times (LSTNet)", (".txt",), read_lstnet),
+    "jsonl": Format("GluonTS JSON, lines or one document", (".json", ".jsonl"), read_jsonl),
     "air_quality": Format("UCI AirQualityUCI.csv", (".csv",), read_air_quality),
     "prsa": Format("Beijing air quality CSV with year, month, day, hour", (".csv",), read_prsa),
     "nab": Format("Numenta Anomaly Benchmark: timestamp,value", (".csv",), read_nab),
@@ -79,13 +89,45 @@ def read(
         yield record._replace(start=record.start or start, frequency=record.frequency or frequency)
 
 
+def guess_format(path: str | Path) -> str:
+    """The format of a file, by its suffix and, of a CSV file, its first line.
+
+    Raises:
+      DataError: nothing there, or a suffix that no format has.
+    """
+    suffixes = [suffix for format in FORMATS.values() for suffix in format.suffixes]
+    if Path(path).suffix.lower() == ".parquet" or (
+        Path(path).is_dir() and any(Path(path).glob("*.parquet"))
+    ):
+        return "parquet"
+    for file in text_files(path, tuple(dict.fromkeys(suffixes))):
+        name = file.name.lower().removesuffix(".gz")
+        if name.endswith(".csv"):
+            return _guess_csv(next(file.lines).text.replace('"', ""))
+        for format, described in FORMATS.items():
+            if name.endswith(described.suffixes):
+                return format
+        break
+    raise DataError(f"{path}: no format has this suffix; known are {', '.join(suffixes)}.")
+
+
+def _guess_csv(header: str) -> str:
+    if header.startswith("Date;Time;"):
+        return "air_quality"
+    columns = set(header.split(","))
+    if {"year", "month", "day", "hour"} <= columns:
+        return "prsa"
+    if columns == {"timestamp", "value"}:
+        return "nab"
+    return "frame" if columns & {"item_id", "unique_id"} else "wide"
+
+
 def _records(path: str | Path, format: Format) -> Iterator[tuple[str, Record]]:
-    if format.reader is None:
-        for file in find_parquet(path):
-            yield from ((str(file), record) for record in read_parquet(file))
-        return
-    for text in text_files(path, format.suffixes):
-        yield from ((text.name, record) for record in format.reader(text))
+    if format.read_path is not None:
+        yield from ((str(path), record) for record in format.read_path(path))
+    elif format.read_text is not None:
+        for text in text_files(path, format.suffixes):
+            yield from ((text.name, record) for record in format.read_text(text))
 
 
-__all__ = ["FORMATS", "Format", "Record", "TextFile", "read", "text_files"]
+__all__ = ["FORMATS", "Format", "Record", "TextFile", "guess_format", "read", "text_files"]

@@ -1,6 +1,7 @@
 """Lines of text files that lie plain, gzipped, in a zip or in a folder, with their numbers."""
 
 import gzip
+import hashlib
 import io
 import zipfile
 import zlib
@@ -12,6 +13,8 @@ from lagllama_jax.errors import DataError
 
 BROKEN = (EOFError, OSError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 """What the standard library raises on a file that is truncated, damaged or locked."""
+
+Bytes = IO[bytes] | gzip.GzipFile
 
 
 class Line(NamedTuple):
@@ -42,13 +45,34 @@ def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[Tex
       DataError: nothing there, no file of these suffixes, or (while reading) a file that is
         empty, damaged, truncated or not text.
     """
-    path = Path(path)
+    for name, content in _contents(Path(path), suffixes):
+        yield TextFile(name, _lines(name, content))
+
+
+def unpacked_sha256(path: str | Path, suffixes: Collection[str] = ()) -> str:
+    """SHA-256 of the one file that `text_files` would open, unpacked, in hexadecimal.
+
+    Raises:
+      DataError: as `text_files`, or more than one file.
+    """
+    digests = []
+    for name, content in _contents(Path(path), suffixes):
+        try:
+            digests.append(hashlib.file_digest(content, "sha256").hexdigest())  # type: ignore[arg-type]
+        except BROKEN as error:
+            raise DataError(f"{name} is damaged or truncated: {error}. Fetch it again.") from error
+    if len(digests) != 1:
+        raise DataError(f"{path} holds {len(digests)} files, and one was expected.")
+    return digests[0]
+
+
+def _contents(path: Path, suffixes: Collection[str]) -> Iterator[tuple[str, Bytes]]:
     found = False
     for member in _members(path, suffixes):
         with _opened(member) as raw:
-            for file in _unpack(str(member), raw, suffixes):
+            for named in _unpack(str(member), raw, suffixes):
                 found = True
-                yield file
+                yield named
     if not found:
         raise DataError(f"{path} holds no file ending in {', '.join(sorted(suffixes))}.")
 
@@ -74,19 +98,19 @@ def _opened(path: Path) -> IO[bytes]:
         raise DataError(f"{path} cannot be opened: {error.strerror}.") from error
 
 
-def _unpack(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[TextFile]:
+def _unpack(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[tuple[str, Bytes]]:
     magic = raw.read(4)
     raw.seek(0)
     if magic == b"PK\x03\x04":
         yield from _unzip(name, raw, suffixes)
     elif magic[:2] == b"\x1f\x8b":
         with gzip.open(raw) as unpacked:
-            yield TextFile(name, _lines(name, unpacked))
+            yield name, unpacked
     else:
-        yield TextFile(name, _lines(name, raw))
+        yield name, raw
 
 
-def _unzip(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[TextFile]:
+def _unzip(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[tuple[str, Bytes]]:
     try:
         archive = zipfile.ZipFile(raw)
         for member in archive.namelist():
@@ -97,7 +121,7 @@ def _unzip(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[Tex
         raise DataError(f"{name} is no whole zip file: {error}. Fetch it again.") from error
 
 
-def _lines(name: str, raw: IO[bytes] | gzip.GzipFile) -> Iterator[Line]:
+def _lines(name: str, raw: Bytes) -> Iterator[Line]:
     number, empty = 0, True
     try:
         with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace") as text:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lagllama_jax.data.readers import FORMATS, read
+from lagllama_jax.data.readers import FORMATS, guess_format, read
 from lagllama_jax.errors import DataError
 
 # file, format, series, points, missing, first and last item, start, frequency, first, last value
@@ -64,6 +64,9 @@ def test_the_corpus_holds_what_the_reader_makes_of_the_original(shared):
     np.testing.assert_array_equal(record.target, match)
 
 
+ROWS = [("a", ["1", "2", "3"]), ("b", ["4", "", "6"])]
+
+
 def write_sample(folder, format):
     """The same two series, 1 2 3 and 4 - 6, in any format."""
     hours = [f"2020-01-01 0{hour}:00:00" for hour in range(3)]
@@ -79,6 +82,10 @@ def write_sample(folder, format):
         "01/01/2020;01.00.00;2;-200;;\n01/01/2020;02.00.00;3;6,0;;\n;;;;;\n",
         "prsa": "No,year,month,day,hour,a,b,wd\n"
         '1,2020,1,1,0,1,4,"N"\n2,2020,1,1,1,2,NA,NA\n3,2020,1,1,2,3,6,"S"\n',
+        "frame": "item_id,timestamp,target\n"
+        + "".join(
+            f"{name},{hours[i]},{v}\n" for name, values in ROWS for i, v in enumerate(values)
+        ),
     }
     if format == "parquet":
         columns = {"item_id": ["a", "b"], "start": ["2020-01-01"] * 2, "freq": ["h"] * 2}
@@ -101,7 +108,9 @@ def test_the_same_data_are_the_same_series_in_any_format(tmp_path, format):
     np.testing.assert_array_equal(records[1].target, [4, np.nan, 6])
 
 
-@pytest.mark.parametrize("format", [name for name in TWO_SERIES if name != "parquet"])
+@pytest.mark.parametrize(
+    "format", [name for name in TWO_SERIES if name not in ("parquet", "frame")]
+)
 def test_packing_a_text_file_changes_nothing(tmp_path, format):
     path = write_sample(tmp_path, format)
     plain = list(read(path, format))
@@ -120,6 +129,19 @@ def test_packing_a_text_file_changes_nothing(tmp_path, format):
             np.testing.assert_array_equal(one.target, other.target)
 
 
+@pytest.mark.parametrize("format", TWO_SERIES)
+def test_a_format_is_known_by_its_file(tmp_path, format):
+    path = write_sample(tmp_path, format)
+    assert guess_format(path) == format
+    if format != "parquet":
+        gzipped = path.with_name(path.name + ".gz")
+        gzipped.write_bytes(gzip.compress(path.read_bytes()))
+        assert guess_format(gzipped) == format
+    (tmp_path / "a.xlsx").write_text("?")
+    with pytest.raises(DataError, match="a.xlsx: no format has this suffix"):
+        guess_format(tmp_path / "a.xlsx")
+
+
 def test_a_folder_is_read_file_by_file_and_other_files_are_left_alone(tmp_path):
     (tmp_path / "b.csv").write_text(
         "timestamp,value\n2020-01-01 00:00:00,1\n2020-01-01 00:05:00,2\n"
@@ -134,7 +156,7 @@ def test_a_folder_is_read_file_by_file_and_other_files_are_left_alone(tmp_path):
 @pytest.mark.parametrize("format", list(FORMATS))
 def test_a_file_of_another_format_is_an_error_that_names_it(tmp_path, format):
     for other in TWO_SERIES:
-        if other == format:
+        if other == format or (format, other) == ("frame", "wide"):
             continue
         folder = tmp_path / other
         folder.mkdir()
