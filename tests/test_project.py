@@ -28,13 +28,20 @@ BOX = [
 
 
 @pytest.fixture(scope="module")
-def wheel(repository: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """A wheel of this checkout, built from a copy without the network."""
-    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+def source(repository: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A copy of what the wheel is built from: a build leaves folders behind."""
+    source = tmp_path_factory.mktemp("source")
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(repository / name, source)
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(repository / "lagllama_jax", source / "lagllama_jax", ignore=unwanted)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """A wheel of this checkout, built without the network."""
+    built = tmp_path_factory.mktemp("built")
     build = [
         sys.executable,
         "-m",
@@ -118,17 +125,17 @@ def test_the_wheel_carries_types_and_licence_and_nothing_beside_the_package(whee
     assert not any(name.endswith(".ckpt") for name in names)
 
 
-def test_the_wheel_carries_the_weights(wheel, repository: pathlib.Path):
-    if not (repository / BOX[1]).exists():
+def test_the_wheel_carries_the_weights(wheel, source: pathlib.Path):
+    if not (source / BOX[1]).exists():
         pytest.skip(f"{BOX[1]} is not there yet")
     for name in BOX:
-        assert wheel.read(name) == (repository / name).read_bytes()
+        assert wheel.read(name) == (source / name).read_bytes()
     assert wheel.getinfo(BOX[1]).file_size <= 10e6
 
 
-def test_every_package_folder_is_in_the_wheel(wheel, repository: pathlib.Path):
-    sources = (repository / "lagllama_jax").rglob("*.py")
-    expected = {str(source.relative_to(repository)) for source in sources}
+def test_every_package_folder_is_in_the_wheel(wheel, source: pathlib.Path):
+    modules = (source / "lagllama_jax").rglob("*.py")
+    expected = {module.relative_to(source).as_posix() for module in modules}
     assert expected == {name for name in wheel.namelist() if name.endswith(".py")}
 
 
