@@ -12,6 +12,7 @@ import pathlib
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import hypothesis
 import jax
 import jaxtyping
 import pytest
@@ -21,6 +22,10 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # The floors that take arrays and no user input: there a wrong shape is a bug, never a message.
 CHECKED = [f"lagllama_jax.{floor}" for floor in ("model", "heads", "forecasting", "training")]
 jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
+
+# How long an example takes depends on what else the machine does, and on compilation.
+hypothesis.settings.register_profile("lagllama", deadline=None)
+hypothesis.settings.load_profile("lagllama")
 
 from lagllama_jax.config import ModelConfig  # noqa: E402 (must follow the import hook)
 
