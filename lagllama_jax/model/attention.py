@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.kv_cache import KVCache, append, visible
@@ -68,7 +69,7 @@ class Attention(nn.Module):
     """Projections to queries, keys and values, rotation, attention, projection back; no biases."""
 
     config: ModelConfig
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     fused: bool = False
 
     def setup(self) -> None:

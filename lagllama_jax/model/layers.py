@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.typing import Array, Float
@@ -16,7 +17,7 @@ class Linear(nn.Module):
 
     features: int
     use_bias: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     kernel_init: nn.initializers.Initializer = uniform_fan_in
 
     @nn.compact
@@ -33,7 +34,7 @@ class Linear(nn.Module):
 class RMSNorm(nn.Module):
     """`scale * x / sqrt(mean(x^2) + 1e-5)`, statistics in float32 (arXiv 1910.07467)."""
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b D"]) -> Float[Array, "*b D"]:
@@ -47,7 +48,7 @@ class SwiGLU(nn.Module):
     """`down(silu(gate(x)) * up(x))` without biases (arXiv 2002.05202)."""
 
     config: ModelConfig
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b D"]) -> Float[Array, "*b D"]:

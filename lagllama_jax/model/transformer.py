@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.attention import Attention
@@ -14,7 +15,7 @@ class Block(nn.Module):
     """`x += attention(norm(x)); x += mlp(norm(x))`."""
 
     config: ModelConfig
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     fused: bool = False
 
     def setup(self) -> None:
@@ -62,7 +63,7 @@ class Transformer(nn.Module):
     """
 
     config: ModelConfig
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     fused: bool = False
     remat: bool = False
 
