@@ -5,41 +5,25 @@ it at every step: `reference_decode`). The context is then the same for all samp
 and they share its keys and values.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Key as Keys
 
 from lagllama_jax.config import ModelConfig
+from lagllama_jax.forecasting.past import Past
 from lagllama_jax.model.kv_cache import KVCache, ring_slots, start_cache
 from lagllama_jax.model.lag_llama import bind_head
 from lagllama_jax.model.scalers import Scale, fit_scale
 from lagllama_jax.model.time_features import calendar_features
 from lagllama_jax.model.tokens import assemble, model_inputs, scale_features, tokens
 from lagllama_jax.model.transformer import Transformer
-from lagllama_jax.typing import Array, Bool, Float, Int, Key, Parameters, UInt
+from lagllama_jax.typing import Array, Bool, Float, Int, Parameters, UInt
 
 LARGEST_DRAW = 1e6
 """Draws further than this many scales from loc are pulled back to it: a path that runs away over
 hundreds of steps stays finite."""
-
-
-class Past(NamedTuple):
-    """What is known of a batch of series.
-
-    Attributes:
-      values: the last M + C points in the series' units, 0 where missing.
-      observed: which of them were observed.
-      day: day number of the last C points and of those to come (`time_features.wall_clock`).
-      second: second of that day.
-      identity: decides a series' random numbers, together with the seed.
-    """
-
-    values: Float[Array, "B U"]
-    observed: Bool[Array, "B U"]
-    day: Int[Array, "B T"]
-    second: Int[Array, "B T"]
-    identity: UInt[Array, "B"]
 
 
 class Drawing(NamedTuple):
@@ -66,7 +50,7 @@ class Series(NamedTuple):
     scale: Scale
     scale_part: Float[Array, "B E"]
     time_features: Float[Array, "B P 6"]
-    keys: Key
+    keys: Keys[Array, "B"]
 
 
 class Paths(NamedTuple):
@@ -78,7 +62,7 @@ class Paths(NamedTuple):
     caches: list[KVCache]
 
 
-def series_keys(seed: UInt[Array, ""], identity: UInt[Array, "B"]) -> Key:
+def series_keys(seed: UInt[Array, ""], identity: UInt[Array, "B"]) -> Keys[Array, "B"]:
     """One key a series, whatever its neighbours."""
     return jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(identity)
 
@@ -95,9 +79,10 @@ def prefill(
     calendar = calendar_features(past.day, past.second)
     context = calendar[:, : config.context_length]
     features = tokens(config, past.values, past.observed, scale, context)
-    hidden, prefix = Transformer(config).apply(
+    outputs: Any = Transformer(config).apply(
         {"params": parameters}, features, config.window, method="prefill"
     )
+    hidden, prefix = outputs
     series = Series(
         model_inputs(config, past.values, past.observed, scale),
         past.observed,
@@ -114,6 +99,31 @@ def prefill(
     return series, Paths(empty, empty, last, caches)
 
 
+def draw_values(
+    parameters: Parameters,
+    config: ModelConfig,
+    drawing: Drawing,
+    hidden: Float[Array, "B S D"],
+    scale: Scale,
+    keys: Keys[Array, "B"],
+    step: Int[Array, ""],
+) -> Float[Array, "B S"]:
+    """Draws one value for each hidden state, in the series' units.
+
+    The random numbers of a series and step come from its key and the step alone.
+    """
+    head = bind_head(config, parameters)
+
+    def sample(hidden: Array, loc: Array, scale: Array, key: Array) -> Array:
+        step_key = jax.random.fold_in(key, step)
+        return head.sample(hidden, loc, scale, step_key, stratified=drawing.stratified)
+
+    values = jax.vmap(sample)(hidden, *scale, keys)
+    reach = LARGEST_DRAW * scale.scale
+    values = jnp.clip(values, scale.loc - reach, scale.loc + reach)
+    return jnp.maximum(values, 0) if drawing.nonnegative else values
+
+
 def draw(
     parameters: Parameters,
     config: ModelConfig,
@@ -123,17 +133,7 @@ def draw(
     step: Int[Array, ""],
 ) -> Paths:
     """Draws the values of `step` from the last hidden states and appends them to the paths."""
-    head = bind_head(config, parameters)
-    loc, scale = series.scale
-
-    def sample(hidden: Array, loc: Array, scale: Array, key: Array) -> Array:
-        step_key = jax.random.fold_in(key, step)
-        return head.sample(hidden, loc, scale, step_key, stratified=drawing.stratified)
-
-    values = jax.vmap(sample)(paths.hidden, loc, scale, series.keys)
-    values = jnp.clip(values, loc - LARGEST_DRAW * scale, loc + LARGEST_DRAW * scale)
-    if drawing.nonnegative:
-        values = jnp.maximum(values, 0)
+    values = draw_values(parameters, config, drawing, paths.hidden, series.scale, series.keys, step)
     return feed(config, series, paths, values, step)
 
 
@@ -179,7 +179,7 @@ def advance(
     step: Int[Array, ""],
 ) -> Paths:
     """Reads own point `step`: hidden states of the next point, and its keys and values."""
-    hidden, caches = Transformer(config).apply(
+    outputs: Any = Transformer(config).apply(
         {"params": parameters},
         own_tokens(config, series, paths, step),
         paths.caches,
@@ -187,6 +187,7 @@ def advance(
         config.window,
         method="extend",
     )
+    hidden, caches = outputs
     return paths._replace(hidden=hidden, caches=caches)
 
 

@@ -14,23 +14,28 @@ for any machine."""
 FLOAT_BYTES = 4
 
 
-def series_bytes(model: ModelConfig, num_samples: int, capacity: int) -> int:
+def series_bytes(model: ModelConfig, config: ForecastConfig, capacity: int) -> int:
     """Bytes that one series takes while it is decoded, by estimate: what grows, generously.
 
     Args:
       model: the architecture, with the context and the window of the forecast.
-      num_samples: paths.
+      config: the number of samples and the mode; the reference's modes copy the series for each
+        sample and look at everything.
       capacity: most steps that the buffers hold.
     """
-    context, width = model.context_length, model.width
+    length, width, samples = model.context_length, model.width, config.num_samples
     cached = 2 * model.num_layers * model.kv_heads * model.head_dim
-    rings = num_samples * ring_slots(model.window, capacity) * cached
-    prefix = context * cached
-    scores = 2 * model.num_heads * context**2
-    activations = (context + num_samples) * (3 * model.mlp_width + 8 * width)
-    paths = 4 * num_samples * capacity + 4 * model.past_length
-    tokens = 3 * (context + num_samples) * model.num_features
-    return FLOAT_BYTES * (rings + prefix + scores + activations + paths + tokens)
+    if config.mode == "scale_once":
+        copies, rows = 1, model.context_length + samples
+        rings = samples * ring_slots(model.window, capacity) * cached
+    else:
+        copies, length = samples, length + capacity
+        rows, rings = copies * length, 0
+    prefix = copies * length * cached
+    scores = 2 * copies * model.num_heads * length**2
+    activations = rows * (3 * model.mlp_width + 8 * width + 3 * model.num_features)
+    paths = 4 * samples * capacity + 4 * copies * (model.past_length + capacity)
+    return FLOAT_BYTES * (rings + prefix + scores + activations + paths)
 
 
 def device_memory(device: jax.Device) -> int:
@@ -52,7 +57,7 @@ def check_memory(
     Raises:
       ConfigError: they are more than the device has.
     """
-    needed = series_bytes(model, config.num_samples, capacity)
+    needed = series_bytes(model, config, capacity)
     available = device_memory(device)
     if needed > available:
         raise ConfigError(

@@ -4,7 +4,6 @@ Every series becomes one window of M + C points, so that only the batch size and
 the horizon decide which program runs.
 """
 
-import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,18 +14,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.forecasting.decode import Drawing, Past, decode
+from lagllama_jax.forecasting.decode import Drawing, decode
 from lagllama_jax.forecasting.memory import batch_size, check_memory
-from lagllama_jax.model.time_features import NEUTRAL_DAY
+from lagllama_jax.forecasting.past import Clock, Past, batches, gather, stack_clocks
+from lagllama_jax.forecasting.reference_decode import SINGLE_PASS, reference_samples
 from lagllama_jax.typing import Array, Float, Parameters
 
-LARGEST_VALUE = 1e18
-"""Larger values would overflow float32 when they are squared."""
-SMALLEST_VALUE = 1e-30
-"""Smaller values count as 0: their squares and ratios would underflow float32."""
 SMALLEST_CAPACITY = 64
+BATCH, WHOLE = PartitionSpec("batch"), PartitionSpec()
 
-Clock = tuple[np.ndarray, np.ndarray]
 Progress = Callable[[int, int], None]
 
 
@@ -59,92 +55,67 @@ def capacity_for(prediction_length: int) -> int:
     return max(1 << (int(prediction_length) - 1).bit_length(), SMALLEST_CAPACITY)
 
 
-def identity(item_id: str) -> int:
-    """A stable 32-bit number of a name: a series draws the same wherever it stands."""
-    return zlib.crc32(str(item_id).encode())
-
-
-def last_points(
-    series: Sequence[np.ndarray], item_ids: Sequence[str], length: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The last `length` points of every series, padded on the left, and which are observed.
+def drawing_for(model: ModelConfig, config: ForecastConfig, prediction_length: int) -> Drawing:
+    """How paths are drawn. The reference's modes compile for every horizon anew.
 
     Raises:
-      DataError: a series is empty or not one-dimensional, or a value is infinite or too large.
+      ConfigError: a single pass with a head that has no mean to be fed.
     """
-    values = np.zeros((len(series), length), np.float32)
-    observed = np.zeros((len(series), length), bool)
-    for row, (one, name) in enumerate(zip(series, item_ids, strict=True)):
-        points = np.asarray(one, np.float64)
-        if points.ndim != 1 or points.size == 0:
-            raise DataError(
-                f"Series {name!r} has shape {points.shape}: give one axis of at least one point."
-            )
-        points = points[-length:]
-        seen = ~np.isnan(points)
-        magnitude = np.abs(points, where=seen, out=np.zeros_like(points))
-        if magnitude.max() > LARGEST_VALUE:
-            place = int(np.argmax(magnitude))
-            raise DataError(
-                f"Series {name!r}: value {points[place]} at point {np.size(one) - points.size + place}"
-                f" is infinite or larger than {LARGEST_VALUE:g}. Remove it or rescale the series."
-            )
-        values[row, length - points.size :] = np.where(magnitude < SMALLEST_VALUE, 0, points)
-        observed[row, length - points.size :] = seen
-    return values, observed
-
-
-def stack_clocks(
-    clocks: Sequence[Clock] | None, count: int, context: int, steps: int, capacity: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Days and seconds `[n, C + capacity]`; neutral without clocks. Unused steps repeat the last."""
-    shape = (count, context + capacity)
-    if clocks is None:
-        return np.full(shape, NEUTRAL_DAY, np.int32), np.zeros(shape, np.int32)
-    given = np.asarray(clocks, np.int32)
-    if given.shape != (count, 2, context + steps):
-        raise DataError(
-            f"Clocks have shape {given.shape}; expected day and second of {context} past and "
-            f"{steps} coming points for each of {count} series."
+    capacity = capacity_for(prediction_length)
+    if config.mode in SINGLE_PASS and model.head == "implicit_quantile":
+        raise ConfigError(
+            f"mode={config.mode!r} feeds the distribution's mean, which an implicit quantile head "
+            "does not have. Use scale_once."
         )
-    padded = np.pad(given, ((0, 0), (0, 0), (0, capacity - steps)), mode="edge")
-    return padded[:, 0], padded[:, 1]
+    return Drawing(
+        config.num_samples,
+        capacity if config.mode == "scale_once" else int(prediction_length),
+        config.sampling == "stratified",
+        config.nonnegative,
+    )
+
+
+def device_mesh(devices: tuple[jax.Device, ...]) -> Mesh:
+    """The devices along one axis, that of the batch."""
+    return Mesh(np.array(devices), ("batch",))
 
 
 @lru_cache(maxsize=32)
-def program(model: ModelConfig, drawing: Drawing, devices: tuple[jax.Device, ...]) -> Any:
-    """The compiled decoder for one configuration; batches are divided among the devices."""
+def program(
+    model: ModelConfig, drawing: Drawing, mode: str, devices: tuple[jax.Device, ...]
+) -> Any:
+    """The decoder for one configuration, to be compiled at its first call of each batch size.
+
+    Several devices divide a batch among them: each decodes its part on its own.
+    """
 
     def run(parameters: Parameters, past: Past, num_steps: Array, seed: Array) -> Array:
-        return decode(parameters, model, past, num_steps, seed, drawing)
+        if mode == "scale_once":
+            return decode(parameters, model, past, num_steps, seed, drawing)
+        return reference_samples(parameters, model, past, seed, drawing, mode)
 
-    if len(devices) == 1:
-        return jax.jit(run)
-    mesh = Mesh(np.array(devices), ("batch",))
-    whole, rows = PartitionSpec(), PartitionSpec("batch")
-    return jax.jit(
-        jax.shard_map(
-            run, mesh=mesh, in_specs=(whole, rows, whole, whole), out_specs=rows, check_vma=False
-        )
-    )
+    if len(devices) > 1:
+        specs = (WHOLE, BATCH, WHOLE, WHOLE)
+        mesh = device_mesh(devices)
+        run = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=BATCH, check_vma=False)
+    return jax.jit(run)
 
 
 def place_parameters(parameters: Parameters, devices: tuple[jax.Device, ...]) -> Parameters:
     """Parameters on every device that takes part."""
     if len(devices) == 1:
         return jax.device_put(parameters, devices[0])
-    mesh = Mesh(np.array(devices), ("batch",))
-    return jax.device_put(parameters, NamedSharding(mesh, PartitionSpec()))
+    return jax.device_put(parameters, NamedSharding(device_mesh(devices), WHOLE))
 
 
-def batches(past: Past, size: int) -> list[tuple[slice, Past]]:
-    """Consecutive parts of one size; the last is filled up with copies of its last series."""
-    count = past.values.shape[0]
-    parts = []
-    for start in range(0, count, size):
-        rows = np.minimum(np.arange(start, start + size), count - 1)
-        parts.append((slice(start, min(start + size, count)), Past(*(a[rows] for a in past))))
-    return parts
+def check_finite(samples: np.ndarray, item_ids: Sequence[str]) -> None:
+    """Raises `DataError` naming the first series whose paths are not finite."""
+    finite = np.isfinite(samples).all(axis=(1, 2))
+    if not finite.all():
+        name = item_ids[int(np.argmin(finite))]
+        raise DataError(
+            f"The forecast of series {name!r} is not finite: the model's weights are not sound."
+        )
 
 
 def forecast_samples(
@@ -178,33 +149,33 @@ def forecast_samples(
       DataError: an empty series, an infinite or too large value, clocks of other lengths; paths
         that are not finite, which only unsound weights give.
     """
-    capacity = capacity_for(prediction_length)
     model = forecast_model(model_config, config)
-    devices = tuple(jax.local_devices())
+    drawing = drawing_for(model, config, prediction_length)
     count = len(series)
-    each = check_memory(model, config, capacity, devices[0])
-    values, observed = last_points(series, item_ids, model.past_length)
-    clock = stack_clocks(clocks, count, model.context_length, prediction_length, capacity)
-    names = np.array([identity(name) for name in item_ids], np.uint32)
-    past = Past(values, observed, *clock, names)
-    samples = np.empty((count, config.num_samples, prediction_length), np.float32)
-    if count == 0:
-        return samples
-    devices = devices[: min(len(devices), count)]
-    size = batch_size(count, each, config.batch_size, len(devices))
-    drawing = Drawing(
-        config.num_samples, capacity, config.sampling == "stratified", config.nonnegative
+    devices = tuple(jax.local_devices())[: max(count, 1)]
+    bytes_each = check_memory(model, config, drawing.capacity, devices[0])
+    days_and_seconds = stack_clocks(
+        clocks, count, model.context_length, prediction_length, drawing.capacity
     )
-    run = program(model, drawing, devices)
-    parameters = place_parameters(parameters, devices)
-    precision = None if config.precision == "default" else config.precision
-    for rows, part in batches(past, size):
-        with jax.default_matmul_precision(precision):
-            paths = run(parameters, part, np.int32(prediction_length), np.uint32(config.seed))
-        samples[rows] = np.asarray(paths)[: rows.stop - rows.start, :, :prediction_length]
-        if progress is not None:
-            progress(rows.stop, count)
-    if not np.isfinite(samples).all():
-        row = int(np.argmin(np.isfinite(samples).all(axis=(1, 2))))
-        raise DataError(f"Series {item_ids[row]!r} got paths that are not finite: unsound weights?")
+    past = gather(series, item_ids, model.past_length, days_and_seconds)
+    samples = np.empty((count, config.num_samples, prediction_length), np.float32)
+    if count:
+        size = batch_size(count, bytes_each, config.batch_size, len(devices))
+        parameters = place_parameters(parameters, devices)
+        run = program(model, drawing, config.mode, devices)
+        for rows, part in batches(past, size):
+            paths = call(run, parameters, part, prediction_length, config)
+            samples[rows] = paths[: rows.stop - rows.start, :, :prediction_length]
+            if progress is not None:
+                progress(rows.stop, count)
+    check_finite(samples, item_ids)
     return samples
+
+
+def call(
+    run: Any, parameters: Parameters, past: Past, steps: int, config: ForecastConfig
+) -> Float[np.ndarray, "B S P"]:
+    """One batch through a program, at the precision asked for, back on the host."""
+    precision = None if config.precision == "default" else config.precision
+    with jax.default_matmul_precision(precision):
+        return np.asarray(run(parameters, past, np.int32(steps), np.uint32(config.seed)))

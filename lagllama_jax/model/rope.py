@@ -8,19 +8,20 @@ from lagllama_jax.typing import Array, Float, Int
 BASE = 10_000.0
 
 
-def rope_base(config: ModelConfig, length: int) -> float:
+def rope_base(config: ModelConfig, length: int | Int[Array, ""]) -> float | Float[Array, ""]:
     """The base of the angles; `dynamic` raises it for sequences over `max_context_length`.
 
     A pure function of the length, where the reference keeps the longest base that it has seen.
     """
-    excess = config.rope_factor * length / config.max_context_length - (config.rope_factor - 1)
-    if config.rope != "dynamic" or length <= config.max_context_length:
+    if config.rope != "dynamic":
         return BASE
-    return BASE * excess ** (config.head_dim / (config.head_dim - 2))
+    excess = config.rope_factor * length / config.max_context_length - (config.rope_factor - 1)
+    stretch = max(excess, 1.0) if isinstance(length, int) else jnp.maximum(excess, 1.0)
+    return BASE * stretch ** (config.head_dim / (config.head_dim - 2))
 
 
 def rope_angles(
-    config: ModelConfig, positions: Int[Array, "*t"], length: int
+    config: ModelConfig, positions: Int[Array, "*t"], length: int | Int[Array, ""]
 ) -> Float[Array, "*t H/2"]:
     """Angle of every pair of channels at every position, for a sequence of `length` tokens."""
     half = config.head_dim // 2
