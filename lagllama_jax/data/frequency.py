@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _SEASONS = {"s": 3600, "min": 1440, "h": 24, "D": 1, "B": 5, "W": 1, "M": 12, "Q": 4, "Y": 1}
 _SECOND = NANOSECONDS["s"]
+_RESOLUTIONS = "s ms us ns"
+"""Of time stamps, finer ones later."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Frequency:
             earlier = np.ones(count, dtype=bool)
             stamps = stamps.tz_localize(zone, ambiguous=earlier, nonexistent="shift_forward")
         try:
-            return stamps.as_unit(start.unit)
+            return stamps.as_unit(max(start.unit, self.unit, key=_RESOLUTIONS.find))
         except pd.errors.OutOfBoundsDatetime:
             return stamps
 

@@ -108,7 +108,7 @@ def place(
     since = coordinate - np.repeat(coordinate[starts], lengths)
     off |= since % unit != 0
     position = since // unit
-    repeated = np.r_[False, (np.diff(position) == 0) & (series[1:] == series[:-1])]
+    repeated = np.r_[False, (np.diff(position) == 0) & (series[1:] == series[:-1])] & ~off
     off |= repeated
     if off.any():
         row = int(np.flatnonzero(off)[0])
