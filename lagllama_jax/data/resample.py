@@ -1,0 +1,72 @@
+"""Coarser series from fine ones: means over whole hours, days or weeks, as further data sets."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.data.corpus_layout import offsets_of
+from lagllama_jax.model.time_features import SECOND, SECONDS_A_DAY, WEEK, Calendar
+from lagllama_jax.typing import Float
+
+WEEK_SECONDS = 7 * SECONDS_A_DAY
+TARGETS = {"15min": 900, "30min": 1800, "h": 3600, "D": SECONDS_A_DAY, "W": WEEK_SECONDS}
+SHORTEST = 64
+"""A coarser series is kept if it has at least this many points."""
+OBSERVED_SHARE = 0.5
+"""A coarse point is observed if at least this share of its fine points are."""
+
+
+def block_means(values: Float[np.ndarray, "T"], size: int) -> Float[np.ndarray, "t"]:
+    """Means of consecutive whole blocks; NaN where too few points of a block are observed."""
+    blocks = values[: len(values) // size * size].reshape(-1, size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of a block without values
+        means = np.nanmean(blocks, axis=1, dtype=np.float64)
+    enough = np.mean(~np.isnan(blocks), axis=1) >= OBSERVED_SHARE
+    return np.where(enough, means, np.nan).astype(np.float32)
+
+
+def coarse(
+    corpus: Corpus, index: int, seconds: int
+) -> tuple[Float[np.ndarray, "t"], tuple[int, ...]] | None:
+    """One series on a grid of `seconds`, aligned to the hour, midnight or Monday, and its calendar.
+
+    `None` where its grid is not a finer one that divides, or where too little is left.
+    """
+    unit, step, day, second, _ = (int(np.asarray(field)[index]) for field in corpus.calendar)
+    if unit != SECOND or step >= seconds or seconds % step:
+        return None
+    elapsed = (day + 3) % 7 * SECONDS_A_DAY + second  # since Monday, 1970-01-01 being a Thursday
+    skip = -elapsed % seconds
+    if skip % step:
+        return None
+    means = block_means(corpus.series(index)[skip // step :], seconds // step)
+    if len(means) < SHORTEST or np.isnan(means).mean() > 1 - OBSERVED_SHARE:
+        return None
+    begin = day * SECONDS_A_DAY + second + skip
+    grid = (WEEK, 1) if seconds == WEEK_SECONDS else (SECOND, seconds)
+    return means, (*grid, begin // SECONDS_A_DAY, begin % SECONDS_A_DAY, 6)
+
+
+def coarser(corpus: Corpus) -> Iterator[Corpus]:
+    """For every grid of `TARGETS`, the series that can be brought to it, as `name/grid` data sets."""
+    for alias, seconds in TARGETS.items():
+        made = {i: c for i in range(len(corpus)) if (c := coarse(corpus, i, seconds)) is not None}
+        if not made:
+            continue
+        kept = corpus.select(np.isin(np.arange(len(corpus)), list(made)))
+        values = np.concatenate([means for means, _ in made.values()])
+        fields = zip(*(calendar for _, calendar in made.values()), strict=True)
+        yield replace(
+            kept,
+            values=values,
+            observed=~np.isnan(values),
+            offsets=offsets_of(np.array([len(means) for means, _ in made.values()])),
+            calendar=Calendar(*(np.array(field, np.int32) for field in fields)),
+            dataset_names=tuple(f"{name}/{alias}" for name in kept.dataset_names),
+            frequency=np.zeros(len(made), np.int32),
+            frequency_names=(alias,),
+        )
