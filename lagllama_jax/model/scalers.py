@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from lagllama_jax.typing import Array, Bool, Float
+from lagllama_jax.typing import Array, Bool, Float, Int
 
 SOUND_SHARE = 1e-3
 """An inter-quartile range below this share of the standard deviation is not sound."""
@@ -30,7 +30,7 @@ def weighted_mean(values: Float[Array, "B T"], observed: Bool[Array, "B T"]) -> 
 
 
 def sorted_quantile(
-    ordered: Float[Array, "B T"], count: Float[Array, "B 1"], level: float
+    ordered: Float[Array, "B T"], count: Int[Array, "B 1"], level: float
 ) -> Float[Array, "B 1"]:
     """Linearly interpolated quantile of the first `count` of the sorted values."""
     position = level * jnp.maximum(count - 1, 0).astype(ordered.dtype)
