@@ -263,6 +263,23 @@ class Corpus:
         kept = [path for name, path in files.items() if name not in set(exclude)]
         return cls.concatenate(cls.from_arrays(path.stem, *read_columns(path)) for path in kept)
 
+    @classmethod
+    def from_tfds(cls, name: str, data_dir: str | Path | None = None, split: str = "train") -> Self:
+        """A data set of `lagllama_jax.data.catalogue` that was built with `lagllama data build`.
+
+        Args:
+          name: of the data set.
+          data_dir: TFDS' folder; by default its own, `~/tensorflow_datasets`.
+          split: `train`, `validation` or `test` (`lagllama_jax.data.builders.splits`).
+
+        Raises:
+          DataError: it was not built there, or there is no such data set or split.
+          MissingExtraError: TFDS is not installed.
+        """
+        from lagllama_jax.data.builders.store import DATA_DIR, read_built
+
+        return cls.from_records(read_built(name, split, data_dir or DATA_DIR), name)
+
     def save(self, folder: str | Path) -> None:
         """Writes the corpus to a folder, replacing a corpus that lies there; see `load`."""
         from lagllama_jax.data.corpus_folder import save_corpus
