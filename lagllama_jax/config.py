@@ -14,7 +14,7 @@ LAGS: tuple[int, ...] = (
     120, 121, 142, 143, 144, 154, 155, 156, 166, 167, 168, 177, 178, 179, 180, 181, 334, 335, 336,
     362, 363, 364, 502, 503, 504, 670, 671, 672, 718, 719, 720, 726, 727, 728, 1090, 1091, 1092,
 )
-"""The published 84 lags (0 is the value itself), fixed here because a checkpoint depends on them."""
+"""The published 84 lags (0 is the value itself), fixed here: a checkpoint depends on them."""
 # fmt: on
 
 Head = Literal["student_t", "negative_binomial", "implicit_quantile"]
@@ -88,7 +88,7 @@ class ModelConfig(Serialisable):
       lags: lags of a token, ascending; 0 is the value itself.
       head: distribution head.
       scaling: how loc and scale are taken from the past (`lagllama_jax.model.scalers`).
-      safe_scaling: replace a degenerate scale by a sound one; `False` is the reference to the letter.
+      safe_scaling: replace a degenerate scale by a sound one; `False` is the reference, exactly.
       imputation: what stands for a missing value: `zero` in raw units (the reference) or `loc`.
       time_features: six calendar features in every token.
       scale_features: `absolute` (the reference): `log1p|loc|` and `log scale`; `relative`: the
@@ -290,9 +290,8 @@ class DataConfig(Serialisable):
         for name in ("min_context", "min_past"):
             if getattr(self, name) is not None:
                 check_positive(self, name)
-        for name in (
-            "short_history", "drop_calendar", "stretch", "mixup", "flip", "synthetic", "augmentation",
-        ):  # fmt: skip
+        shares = ("short_history", "drop_calendar", "stretch", "mixup", "flip", "synthetic")
+        for name in (*shares, "augmentation"):
             share = getattr(self, name)
             check(0 <= share <= 1, f"{name}={share} must be in [0, 1].")
 

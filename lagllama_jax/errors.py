@@ -13,7 +13,7 @@ class ConfigError(LagLlamaError):
 
 
 class DataError(LagLlamaError):
-    """Input data that cannot be used: the message names series, column, row or file, and the remedy."""
+    """Input data that cannot be used: the message names series, column, row or file, and remedy."""
 
 
 class CheckpointError(LagLlamaError):
@@ -25,7 +25,7 @@ class TrainingError(LagLlamaError):
 
 
 class MissingExtraError(LagLlamaError, ImportError):
-    """An optional dependency that is not installed: the message holds the command that installs it."""
+    """An optional dependency that is not installed: the message says how to install it."""
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -52,7 +52,7 @@ def coarse(
 
 
 def coarser(corpus: Corpus) -> Iterator[Corpus]:
-    """For every grid of `TARGETS`, the series that can be brought to it, as `name/grid` data sets."""
+    """For each grid of `TARGETS`, the series that can be brought to it, as data set `name/grid`."""
     for alias, seconds in TARGETS.items():
         made = {i: c for i in range(len(corpus)) if (c := coarse(corpus, i, seconds)) is not None}
         if not made:

@@ -15,7 +15,7 @@ from lagllama_jax.heads.student_t import StudentT, StudentTHead
 
 Head: TypeAlias = StudentTHead | NegativeBinomialHead | ImplicitQuantileHead
 
-HEADS = {
+HEADS: dict[str, type[Head]] = {
     "student_t": StudentTHead,
     "negative_binomial": NegativeBinomialHead,
     "implicit_quantile": ImplicitQuantileHead,

@@ -20,6 +20,7 @@ class ImplicitQuantileHead(nn.Module):
     config: ModelConfig
 
     def setup(self) -> None:
+        """Makes the layers."""
         width = self.config.width
         slope = nn.initializers.constant(0.25)
         self.cosine = Linear(NUM_COSINES, use_bias=True)

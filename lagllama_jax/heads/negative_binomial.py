@@ -96,6 +96,7 @@ class NegativeBinomialHead(nn.Module):
     config: ModelConfig
 
     def setup(self) -> None:
+        """Makes the layers."""
         self.total_count = Linear(1, use_bias=True)
         self.logits = Linear(1, use_bias=True)
 

@@ -1,4 +1,4 @@
-"""The Student-t head: a location-scale Student-t distribution with at least two degrees of freedom."""
+"""The Student-t head: location, scale, and more than two degrees of freedom."""
 
 import distrax
 import flax.linen as nn
@@ -65,7 +65,7 @@ class StudentT(distrax.Distribution):
 
         return stdtr(self.df, (value - self.loc) / self.scale)
 
-    def quantile(self, level: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    def quantile(self, level: Float[Array, "*b"] | float) -> Float[Array, "*b"]:
         """Inverse of `cdf`."""
         from tensorflow_probability.substrates.jax.distributions.student_t import stdtrit
 
@@ -78,6 +78,7 @@ class StudentTHead(nn.Module):
     config: ModelConfig
 
     def setup(self) -> None:
+        """Makes the layers."""
         self.df = Linear(1, use_bias=True)
         self.loc = Linear(1, use_bias=True)
         self.scale = Linear(1, use_bias=True)

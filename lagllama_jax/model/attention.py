@@ -109,6 +109,7 @@ class Attention(nn.Module):
     fused: bool = False
 
     def setup(self) -> None:
+        """Makes the layers."""
         config = self.config
         self.query = Linear(config.width, dtype=self.dtype)
         self.key_value = Linear(2 * config.kv_heads * config.head_dim, dtype=self.dtype)

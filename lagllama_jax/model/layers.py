@@ -22,6 +22,7 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b I"]) -> Float[Array, "*b O"]:
+        """Maps the last axis."""
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
         y = x.reshape(-1, x.shape[-1]).astype(self.dtype) @ kernel.astype(self.dtype)
         if self.use_bias:
@@ -38,6 +39,7 @@ class RMSNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b D"]) -> Float[Array, "*b D"]:
+        """Normalises the last axis."""
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         x32 = x.astype(jnp.float32)
         inverse = jax.lax.rsqrt(jnp.mean(x32**2, axis=-1, keepdims=True) + 1e-5)
@@ -52,6 +54,7 @@ class SwiGLU(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b D"]) -> Float[Array, "*b D"]:
+        """Maps every position by itself."""
         gate = Linear(self.config.mlp_width, dtype=self.dtype, name="gate")(x)
         up = Linear(self.config.mlp_width, dtype=self.dtype, name="up")(x)
         return Linear(self.config.width, dtype=self.dtype, name="down")(nn.silu(gate) * up)

@@ -22,7 +22,7 @@ def rope_base(config: ModelConfig, length: int | Int[Array, ""]) -> float | Floa
 
 def rope_angles(
     config: ModelConfig, positions: Int[Array, "*t"], length: int | Int[Array, ""]
-) -> Float[Array, "*t H/2"]:
+) -> Float[Array, "*t R"]:
     """Angle of every pair of channels at every position, for a sequence of `length` tokens."""
     half = config.head_dim // 2
     frequencies = rope_base(config, length) ** -(jnp.arange(half) / half)
@@ -30,7 +30,7 @@ def rope_angles(
     return (positions / stretch)[..., None] * frequencies
 
 
-def rotate(x: Float[Array, "*b H"], angles: Float[Array, "*a H/2"]) -> Float[Array, "*b H"]:
+def rotate(x: Float[Array, "*b H"], angles: Float[Array, "*a R"]) -> Float[Array, "*b H"]:
     """Rotates the pairs (x[j], x[j + H/2]) by their angles; angles broadcast against `x`."""
     cos, sin = jnp.cos(angles).astype(x.dtype), jnp.sin(angles).astype(x.dtype)
     first, second = jnp.split(x, 2, axis=-1)

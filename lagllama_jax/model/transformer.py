@@ -19,6 +19,7 @@ class Block(nn.Module):
     fused: bool = False
 
     def setup(self) -> None:
+        """Makes the layers."""
         self.attention_norm = RMSNorm(self.dtype)
         self.attention = Attention(self.config, self.dtype, self.fused)
         self.mlp_norm = RMSNorm(self.dtype)
@@ -68,6 +69,7 @@ class Transformer(nn.Module):
     remat: bool = False
 
     def setup(self) -> None:
+        """Makes the layers."""
         block = nn.remat(Block, static_argnums=(2, 3)) if self.remat else Block
         self.embedding = Linear(self.config.width, use_bias=True, dtype=self.dtype)
         self.blocks = [
