@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from lagllama_jax.data.frequency import Frequency
 from lagllama_jax.data.readers.delimited import (
     read_air_quality,
@@ -75,7 +77,7 @@ def read(
 
     Raises:
       DataError: an unknown format, a frequency that cannot be read, a name that occurs twice,
-        or a file that is not what the format promises; names file and line.
+        an infinite value, or a file that is not what the format promises; names file and line.
     """
     if format not in FORMATS:
         raise DataError(f"Unknown format {format!r}; known are {', '.join(FORMATS)}.")
@@ -86,6 +88,12 @@ def read(
         if record.item_id in seen:
             raise DataError(f"{name}: the name {record.item_id!r} occurs twice.")
         seen.add(record.item_id)
+        if np.isinf(record.target).any():
+            point = int(np.isinf(record.target).argmax())
+            raise DataError(
+                f"{name}: series {record.item_id!r} is infinite, or beyond float32, at point "
+                f"{point}; make it finite, or NaN for missing."
+            )
         yield record._replace(start=record.start or start, frequency=record.frequency or frequency)
 
 

@@ -28,9 +28,11 @@ def read_csv_frame(path: str | Path) -> Iterator[Record]:
     except DataError as error:
         raise DataError(str(error) if path.name in str(error) else f"{path}: {error}") from error
     for index, item_id in enumerate(series.item_ids):
+        with np.errstate(over="ignore"):
+            target = series.values[index].astype(np.float32)
         yield Record(
             item_id=item_id,
             start=None if series.starts is None else series.starts[index].isoformat(),
             frequency=None if series.frequencies is None else series.frequencies[index].alias,
-            target=series.values[index].astype(np.float32),
+            target=target,
         )

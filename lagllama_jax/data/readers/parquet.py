@@ -37,8 +37,12 @@ def read_columns(path: Path) -> tuple[np.ndarray, np.ndarray, list[str], list[st
     """
     import pyarrow as pa
 
-    table = _open(path).read(columns=list(COLUMNS))
-    return _columns(path, pa.Table.combine_chunks(table))
+    file = _open(path)
+    try:
+        table = file.read(columns=list(COLUMNS))
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+    return _columns(path, table)
 
 
 def read_parquet(path: str | Path, batch_size: int = 64) -> Iterator[Record]:
@@ -50,11 +54,20 @@ def read_parquet(path: str | Path, batch_size: int = 64) -> Iterator[Record]:
     import pyarrow as pa
 
     path = Path(path)
-    for batch in _open(path).iter_batches(batch_size, columns=list(COLUMNS)):
-        values, lengths, *rest = _columns(path, pa.Table.from_batches([batch]).combine_chunks())
-        targets = np.split(values, np.cumsum(lengths)[:-1])
+    batches = _open(path).iter_batches(batch_size, columns=list(COLUMNS))
+    while True:
+        try:
+            batch = next(batches, None)
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+        if batch is None:
+            return
+        values, lengths, *rest = _columns(path, pa.Table.from_batches([batch]))
+        with np.errstate(over="ignore"):
+            single = np.asarray(values, np.float32)
+        targets = np.split(single, np.cumsum(lengths)[:-1])
         for target, start, frequency, item_id in zip(targets, *rest, strict=True):
-            yield Record(item_id, start, frequency, np.asarray(target, np.float32))
+            yield Record(item_id, start, frequency, target)
 
 
 def _open(path: Path) -> Any:

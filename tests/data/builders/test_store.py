@@ -47,12 +47,16 @@ def test_a_built_data_set_comes_back_in_order_as_it_was_read(folder):
 def test_building_needs_no_tensorflow(folder):
     """In a process in which an import of TensorFlow fails."""
     script = f"""
-import sys
+import importlib.util, sys
+find_spec = importlib.util.find_spec
 class Without:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "tensorflow":
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Without())
+importlib.util.find_spec = lambda name, *rest: (
+    None if name.split(".")[0] == "tensorflow" else find_spec(name, *rest)
+)
 from lagllama_jax.data.builders.store import build, read_built
 from lagllama_jax.data.catalogue import DataSet
 ours = DataSet("ours", "tsf", "h", 3, "none", ("ours.tsf",))
@@ -60,7 +64,8 @@ build(ours, {str(folder)!r}, {str(folder / "tfds")!r})
 print(len(list(read_built(ours, "test", {str(folder / "tfds")!r}))))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.split()[-1] == "4", done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "4"
 
 
 def test_published_files_build_into_the_paper_s_splits(shared, tmp_path):

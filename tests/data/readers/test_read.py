@@ -200,3 +200,20 @@ def test_series_stream_so_that_the_first_comes_before_the_last_line_is_read(tmp_
     assert next(records).item_id == "a"
     with pytest.raises(DataError, match="long.tsf, line 4: value 2, 'oops', is no number"):
         next(records)
+
+
+@pytest.mark.parametrize("format", list(FORMATS))
+def test_a_value_beyond_float32_is_an_error_in_any_format(tmp_path, format):
+    if format == "parquet":
+        columns = {"item_id": ["a"], "start": ["2020-01-01"], "freq": ["h"]}
+        path = tmp_path / "sample.parquet"
+        pq.write_table(pa.table(columns | {"target": [[1.0, 1e39]]}), path)
+    elif format == "nab":
+        path = tmp_path / "sample.csv"
+        path.write_text("timestamp,value\n2020-01-01,1\n2020-01-02,1e39\n")
+    else:
+        path = write_sample(tmp_path, format)
+        text = path.read_text().replace("6.0", "6").replace("6,0", "6")
+        path.write_text(text.replace("6", "1e39"))
+    with pytest.raises(DataError, match="sample.*infinite"):
+        list(read(path, format))
