@@ -106,7 +106,6 @@ def evaluate_into(
     tasks: Iterable[Task],
     *,
     overwrite: bool = False,
-    limit: int | None = None,
     on_row: Callable[[Row], None] | None = None,
     on_forecast: Callable[[Task, Windows, Prediction], None] | None = None,
 ) -> list[Row]:
@@ -117,7 +116,6 @@ def evaluate_into(
       forecaster: what is evaluated; its name is the model's name in the tables.
       tasks: what it is asked.
       overwrite: evaluate again what is there.
-      limit: windows of a task, at most (not the protocol).
       on_row: called with every new row.
       on_forecast: called with task, windows and prediction before they are dropped.
 
@@ -129,7 +127,7 @@ def evaluate_into(
     for task in tasks:
         row = None if overwrite else old.get(task.name)
         if row is None:
-            row = evaluate_task(forecaster, task, limit=limit, on_forecast=on_forecast)
+            row = evaluate_task(forecaster, task, on_forecast=on_forecast)
             add_result(folder, row)
             if on_row is not None:
                 on_row(row)

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import tyro
+
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError
+from lagllama_jax.frontends.arguments import Model, OptionalCount, OptionalFile, OptionalName
 
 if TYPE_CHECKING:
     from lagllama_jax.evaluation.backtest import Row
@@ -17,67 +20,67 @@ SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
 """Published models with a column of their own in the table by task."""
 
 
-def evaluate(
-    model: str = BOX,
+def main(
+    *,
+    model: Model = BOX,
     suite: Literal["gift-eval-ett", "m4_hourly", "all", "paper"] = "all",
     data_dir: Path = Path("../shared/data/evaluation"),
     terms: tuple[Literal["short", "medium", "long"], ...] = ("short", "medium", "long"),
     output_dir: Path = Path("results"),
-    name: str | None = None,
-    published: Path | None = None,
-    data: Path | None = None,
-    prediction_length: int | None = None,
+    name: OptionalName = None,
+    published: OptionalFile = None,
+    data: OptionalFile = None,
+    prediction_length: OptionalCount = None,
     windows: int = 1,
     num_samples: int = 100,
-    context_length: int | None = None,
-    batch_size: int | None = None,
+    context_length: OptionalCount = None,
+    batch_size: OptionalCount = None,
     seed: int = 0,
-    limit: int | None = None,
-    overwrite: bool = False,
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False,
     plots: bool = True,
 ) -> None:
     """Forecasts windows of the past and scores them; writes tables, a report and pictures.
 
-    A task that the output folder holds already is skipped, so that a stopped run can be resumed.
+    A task that the output folder holds already is skipped, so that a stopped run can go on.
 
     Args:
-      model: `box` for the weights in the package, a folder, a .ckpt file, a hub id, or a baseline:
-        naive, seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
+      model: `box` for the weights in the package, a folder, an authors' .ckpt file, a hub id, or a
+        baseline: naive, seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
       suite: the 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), or the paper's last windows.
       data_dir: folder of the evaluation sets.
       terms: horizons of GIFT-Eval: once, ten and fifteen times the short one.
-      output_dir: all_results.csv, calibration.csv, run.json, <name>.md and the pictures go there.
-      name: the model's name in the tables; None: after `model`.
+      output_dir: all_results.csv, calibration.csv, run.json, NAME.md and the pictures go there.
+      name: the model's name in the tables; after `model` if not given.
       published: CSV of published scores (dataset, model, crps, mase) to compare with.
       data: a CSV or Parquet table of your own instead of a suite.
       prediction_length: points of a window of `data`.
       windows: windows at the end of each series of `data`.
       num_samples: sample paths a window.
-      context_length: points of the past that attention sees; None: as in training.
-      batch_size: windows in one call; None: by memory.
+      context_length: points of the past that attention sees; as in training if not given.
+      batch_size: most windows at a time; by memory if not given.
       seed: decides the draws.
-      limit: windows of a task at most, spread evenly: a quick look, not the protocol.
       overwrite: evaluate again what is there.
       plots: draw the pictures (extra `plot`).
     """
     from lagllama_jax.evaluation.results import evaluate_into, record_run
+    from lagllama_jax.frontends.commands.forecast import make_folder
 
     config = ForecastConfig(
         num_samples=num_samples, context_length=context_length, batch_size=batch_size, seed=seed
     )
-    forecaster = _forecaster(model, name, config)
     tasks = _tasks(suite, data_dir, terms, data, prediction_length, windows)
+    forecaster = _forecaster(model or BOX, name, config)
+    make_folder(output_dir)
     record_run(output_dir, forecaster.name, config)
     rows = evaluate_into(
         output_dir,
         forecaster,
         tasks,
         overwrite=overwrite,
-        limit=limit,
         on_row=_print_row,
         on_forecast=_Examples(output_dir, forecaster.name) if plots else None,
     )
-    _report(output_dir, rows, tasks, published, limit, plots)
+    _report(output_dir, rows, tasks, published, plots)
 
 
 def _forecaster(model: str, name: str | None, config: ForecastConfig) -> "Forecaster":
@@ -139,10 +142,9 @@ def _report(
     rows: "list[Row]",
     tasks: "list[Task]",
     published: Path | None,
-    limit: int | None,
     plots: bool,
 ) -> None:
-    """The Markdown table and the pictures; the reference is computed where it is not published."""
+    """The Markdown table and the pictures, beside the reference's scores on the same windows."""
     from lagllama_jax.evaluation import plots as pictures
     from lagllama_jax.evaluation import report
     from lagllama_jax.evaluation.backtest import evaluate_tasks
@@ -150,7 +152,7 @@ def _report(
     from lagllama_jax.files import atomic_path
 
     name = rows[0]["model"]
-    reference = evaluate_tasks(BaselineForecaster(report.REFERENCE), tasks, limit=limit)
+    reference = evaluate_tasks(BaselineForecaster(report.REFERENCE), tasks)
     others = {} if published is None else report.read_published(published)
     scores = {**others, **report.scores_of(reference), **report.scores_of(rows)}
     means = report.relative(scores, [task.name for task in tasks])
