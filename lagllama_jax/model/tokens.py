@@ -30,7 +30,7 @@ def scale_features(config: ModelConfig, scale: Scale) -> Float[Array, "B E"]:
 def assemble(
     config: ModelConfig,
     lagged: Float[Array, "*b L"],
-    scale_part: Float[Array, "*b E"],
+    scale_part: Float[Array, "*#b E"],
     time_features: Float[Array, "*b 6"],
     observed: Float[Array, "*b L"],
 ) -> Float[Array, "*b F"]:
