@@ -20,7 +20,7 @@ past) and how many."""
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-def check_levels(levels: Sequence[float]) -> tuple[float, ...]:
+def check_levels(levels: Sequence[Any]) -> tuple[float, ...]:
     """Quantile levels as numbers.
 
     Raises:
