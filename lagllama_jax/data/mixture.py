@@ -1,6 +1,6 @@
 """Which series a window is drawn from: weights of datasets and series, and drawing by them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,8 @@ def alias_table(weights: Float[np.ndarray, "n"]) -> AliasTable:
     left = np.asarray(small, np.int64)  # by rounding only: their share is 1, or 0 without weight
     share[left] = weights[left] > 0
     alias[left[weights[left] == 0]] = np.argmax(weights)
-    return AliasTable(np.minimum(share, 1).astype(np.float32), alias)
+    fields: Any = np.minimum(share, 1).astype(np.float32), alias
+    return AliasTable(*fields)
 
 
 def dataset_weights(

@@ -26,6 +26,11 @@ class TrainState(NamedTuple):
     optimizer: Any
     ema: Parameters
 
+    @property
+    def weights(self) -> Parameters:
+        """What is validated and saved: the moving average."""
+        return self.ema
+
 
 class PointLosses(NamedTuple):
     """The loss of every target of a batch, and which targets count.
@@ -77,7 +82,7 @@ def point_losses(
         {"params": parameters},
         features,
         deterministic=key is None,
-        rngs=None if key is None else {"dropout": drop_key},
+        rngs=None if drop_key is None else {"dropout": drop_key},
     )
     count = features.shape[1]
     target = windows.values[:, -count:]
@@ -170,8 +175,14 @@ def update(
     decay = jnp.minimum(train.ema_decay, (1 + state.step) / (10 + state.step))
     ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), state.ema, parameters)
     ema = parameters if train.ema_decay == 0 else ema
-    metrics |= {"gradient_norm": optax.global_norm(grads)}
+    metrics |= {"gradient_norm": optax.tree.norm(grads)}
     return TrainState(state.step + 1, parameters, optimizer, ema), metrics
+
+
+def step_keys(key: Key, step: Int[Array, ""] | int) -> tuple[Key, Key]:
+    """The keys of one step: of its windows, and of dropout and random levels."""
+    window_key, step_key = jax.random.split(jax.random.fold_in(key, step))
+    return window_key, step_key
 
 
 def make_steps(
@@ -181,13 +192,17 @@ def make_steps(
     num_datasets: int,
     count: int,
     fused: bool = False,
-) -> Callable[[TrainState, CorpusArrays, Key], tuple[TrainState, dict[str, Float[Array, ""]]]]:
-    """`count` steps in one call, windows drawn on the device; step n's draws come from n alone."""
+    place: Callable[[Windows], Windows] = lambda windows: windows,
+) -> Callable[[TrainState, CorpusArrays, Key], tuple[TrainState, dict[str, Float[Array, "n"]]]]:
+    """`count` steps in one call, windows drawn on the device; step n's draws come from n alone.
+
+    `place` may split a batch over a mesh.
+    """
 
     def step(state: TrainState, corpus: CorpusArrays, key: Key) -> Any:
-        window_key, step_key = jax.random.split(jax.random.fold_in(key, state.step))
+        window_key, step_key = step_keys(key, state.step)
         windows = sample_windows(corpus, window_key, train.batch_size, model, data, num_datasets)
-        return update(state, windows, step_key, model, train, fused)
+        return update(state, place(windows), step_key, model, train, fused)
 
     def steps(state: TrainState, corpus: CorpusArrays, key: Key) -> Any:
         return jax.lax.scan(lambda s, _: step(s, corpus, key), state, length=count)

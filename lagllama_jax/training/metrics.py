@@ -1,0 +1,149 @@
+"""Metrics of a run: a CSV file always, TensorBoard and Weights & Biases where they are wanted."""
+
+import csv
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.files import atomic_path
+
+COLUMNS = (
+    "step",
+    "loss",
+    "scaled_loss",
+    "gradient_norm",
+    "validation_loss",
+    "tokens_per_second",
+    "utilisation",
+    "seconds",
+)
+"""One row a dispatch: means over its steps; `validation_loss` where one was taken; `utilisation`
+as a share of the device's matrix product; `seconds` since the process began to train."""
+
+Row = Mapping[str, float | None]
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Something that takes rows."""
+
+    def write(self, row: Row) -> None:
+        """Takes the row of one dispatch."""
+
+    def close(self) -> None:
+        """Takes no more."""
+
+
+class MetricsFile:
+    """`metrics.csv`. A resumed run drops what a killed one wrote after its last checkpoint."""
+
+    def __init__(self, path: Path, first_step: int):
+        """Opens the file for rows of steps after `first_step`.
+
+        Raises:
+          DataError: the file cannot be read or written.
+        """
+        self.path = path
+        kept = [row for row in read_metrics(path) if row["step"] <= first_step]
+        with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+            table = csv.DictWriter(file, COLUMNS)
+            table.writeheader()
+            table.writerows(kept)
+        self._file = open(path, "a", newline="", buffering=1)  # noqa: SIM115
+        self._table = csv.DictWriter(self._file, COLUMNS)
+
+    def write(self, row: Row) -> None:
+        """Adds a row, on disk at once.
+
+        Raises:
+          DataError: the disk refuses.
+        """
+        try:
+            self._table.writerow({name: row.get(name) for name in COLUMNS})
+        except OSError as error:
+            raise DataError(f"Cannot write {self.path}: {error.strerror}.") from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics file, a last half-written one left out; none if there is no file.
+
+    Raises:
+      DataError: it is another kind of file.
+    """
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        whole = [row for row in rows if None not in row.values()]
+        return [
+            {name: float(text) if text else None for name, text in row.items()}
+            | {"step": int(row["step"])}
+            for row in whole
+        ]
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{path}: not a metrics file of this package ({error}).") from error
+
+
+class TensorBoard:
+    """Event files for TensorBoard, by tensorboardX."""
+
+    def __init__(self, folder: Path):
+        """Writes into `folder`."""
+        from tensorboardX import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder))
+
+    def write(self, row: Row) -> None:
+        """Takes the row of one dispatch."""
+        for name, value in row.items():
+            if name != "step" and value is not None:
+                self._writer.add_scalar(name, value, int(row["step"] or 0))
+
+    def close(self) -> None:
+        """Flushes and closes."""
+        self._writer.close()
+
+
+class WeightsAndBiases:
+    """A run of Weights & Biases."""
+
+    def __init__(self, folder: Path):
+        """Starts or resumes the run that is named after `folder`."""
+        import wandb
+
+        self._run = wandb.init(dir=str(folder), id=folder.absolute().name, resume="allow")
+
+    def write(self, row: Row) -> None:
+        """Takes the row of one dispatch."""
+        values = {name: value for name, value in row.items() if value is not None}
+        self._run.log(values, step=int(row["step"] or 0))
+
+    def close(self) -> None:
+        """Ends the run."""
+        self._run.finish()
+
+
+def open_sinks(folder: Path, first_step: int) -> list[Sink]:
+    """The sinks of a run.
+
+    CSV always; TensorBoard if tensorboardX is installed; Weights & Biases if it is, and
+    WANDB_API_KEY or WANDB_MODE is set.
+
+    Raises:
+      DataError: the folder cannot be written.
+    """
+    sinks: list[Sink] = [MetricsFile(folder / "metrics.csv", first_step)]
+    if importlib.util.find_spec("tensorboardX"):
+        sinks.append(TensorBoard(folder / "tensorboard"))
+    asked = "WANDB_API_KEY" in os.environ or "WANDB_MODE" in os.environ
+    if asked and importlib.util.find_spec("wandb"):
+        sinks.append(WeightsAndBiases(folder))
+    return sinks

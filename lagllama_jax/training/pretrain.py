@@ -1,0 +1,184 @@
+"""A pre-training run in a folder: where it begins, and its parts put together."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.data.windows import gather
+from lagllama_jax.errors import CheckpointError, DataError
+from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.training.checkpoints import Checkpoints, Restored
+from lagllama_jax.training.corpus_arrays import corpus_arrays
+from lagllama_jax.training.device_path import DevicePath
+from lagllama_jax.training.loop import Best, LoopConfig, Run, Trained, train
+from lagllama_jax.training.metrics import open_sinks
+from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
+from lagllama_jax.training.step import TrainState, init_state
+from lagllama_jax.training.throughput import measured_peak, tokens_per_step
+from lagllama_jax.training.validation import Evaluate, make_evaluate, tail_draws
+from lagllama_jax.training.watch import Watch
+from lagllama_jax.typing import Int, Key, Parameters
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run computes."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def as_record(self) -> dict[str, Any]:
+        """As JSON, for checkpoints."""
+        parts = {"model": self.model, "data": self.data, "train": self.train}
+        return {name: json.loads(part.to_json()) for name, part in parts.items()}
+
+
+def pretrain(
+    corpus: Corpus,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    lengths: Int[np.ndarray, "n"] | None = None,
+    mixture: Mapping[str, float] | None = None,
+    continue_from: Path | None = None,
+    initial: Parameters | None = None,
+    mesh: Mesh | None = None,
+    progress: bool | None = None,
+) -> Trained:
+    """Trains in `folder`, going on where a run that was stopped there left off.
+
+    The start, in order of precedence: the last checkpoint in `folder`; the last one of the run
+    `continue_from` (weights, optimizer and step); the weights `initial`; fresh weights.
+
+    Args:
+      corpus: the series.
+      folder: for checkpoints, metrics and what watches them.
+      recipe: model, data, optimizer, intervals.
+      lengths: points of each series to train on; the ones after them validate. `None`: all, and
+        nothing validates.
+      mixture: weights of data sets by name, instead of the recipe's rule.
+      continue_from: folder of another run of the same architecture.
+      initial: weights of the same architecture.
+      mesh: devices; all of them along `data` if `None`.
+      progress: a bar or none; `None`: a bar in a terminal.
+
+    Raises:
+      DataError: a corpus or folder that cannot be used.
+      CheckpointError: a checkpoint that cannot be read, or of another recipe.
+      ConfigError: sizes that do not divide over the devices.
+      TrainingError: the training diverges.
+    """
+    mesh = make_mesh() if mesh is None else mesh
+    model, data = recipe.model, recipe.data
+    arrays = corpus_arrays(corpus, model, data, lengths=lengths, mixture=mixture)
+    path = DevicePath(arrays, corpus.dataset_names, model, data, recipe.train, mesh, Rules())
+    evaluate = None if lengths is None else _evaluate(corpus, lengths, recipe, mesh)
+    _make_folder(folder)
+    key = jax.random.key(recipe.train.seed)
+    with Checkpoints(folder / CHECKPOINTS, recipe.loop.keep) as checkpoints:
+        start = _begin(checkpoints, recipe, key, mesh, continue_from, initial)
+        run = Run(
+            start.key,
+            path,
+            recipe.train.steps,
+            recipe.loop,
+            _watch(folder, recipe, start.state),
+            evaluate,
+            checkpoints,
+            recipe.as_record(),
+        )
+        try:
+            return train(run, start.state, _best(checkpoints, start), progress)
+        finally:
+            run.watch.close()
+
+
+def _begin(
+    checkpoints: Checkpoints,
+    recipe: Recipe,
+    key: Key,
+    mesh: Mesh,
+    continue_from: Path | None,
+    initial: Parameters | None,
+) -> Restored:
+    """The state to start from; its record is empty unless this very run is resumed."""
+    if initial is None or checkpoints.latest is not None or continue_from is not None:
+        initial = init_parameters(recipe.model, jax.random.fold_in(key, recipe.train.steps))
+    state = shard_state(mesh, Rules(), init_state(initial, recipe.train))
+    if checkpoints.latest is not None:
+        _check_recipe(checkpoints, recipe, ("model", "data", "train"))
+        return checkpoints.restore(checkpoints.latest, state, key)
+    if continue_from is not None:
+        with Checkpoints(continue_from / CHECKPOINTS) as other:
+            if other.latest is None:
+                raise CheckpointError(f"{continue_from}: holds no checkpoint to continue from.")
+            _check_recipe(other, recipe, ("model",))
+            return Restored(other.restore(other.latest, state, key).state, key, {})
+    return Restored(state, key, {})
+
+
+def _check_recipe(checkpoints: Checkpoints, recipe: Recipe, parts: tuple[str, ...]) -> None:
+    """Raises `CheckpointError` where a checkpoint was made by another recipe; steps may differ."""
+    assert checkpoints.latest is not None
+    theirs, ours = checkpoints.record(checkpoints.latest), recipe.as_record()
+    for part in parts:
+        changed = [
+            f"{part}.{name}={ours[part].get(name)!r} (there {value!r})"
+            for name, value in theirs.get(part, {}).items()
+            if ours[part].get(name) != value and name != "steps"
+        ]
+        if changed:
+            raise CheckpointError(
+                f"{checkpoints.folder}: made with other settings than {', '.join(changed)}. Use "
+                "the same ones to resume, or another folder to begin anew or continue from this."
+            )
+
+
+def _best(checkpoints: Checkpoints, start: Restored) -> Best | None:
+    """The best weights of the run that is resumed."""
+    place = start.record.get("best")
+    if place is None:
+        return None
+    weights = checkpoints.restore(place["step"], start.state, start.key).state.weights
+    return Best(weights, place["loss"], place["step"], place["stale"])
+
+
+def _evaluate(
+    corpus: Corpus, lengths: Int[np.ndarray, "n"], recipe: Recipe, mesh: Mesh
+) -> Evaluate | None:
+    """The validation loss over the points after `lengths`; `None` if there are none."""
+    model, data = recipe.model, recipe.data
+    draws = tail_draws(corpus, lengths, model, data, recipe.loop.validation_windows)
+    if not len(draws.series):
+        return None
+    arrays = corpus_arrays(corpus, model, data, on_device=False)
+    split = batch_sharding(mesh, Rules(), recipe.train.batch_size)
+    place = lambda windows: jax.device_put(windows, split)  # noqa: E731
+    return make_evaluate(gather(arrays, draws, model, data), model, recipe.train, place)
+
+
+def _watch(folder: Path, recipe: Recipe, state: TrainState) -> Watch:
+    sinks = open_sinks(folder, int(state.step)) if jax.process_index() == 0 else []
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.parameters))
+    tokens = tokens_per_step(recipe.model, recipe.data, recipe.train.batch_size)
+    peak = measured_peak(recipe.train.dtype) * jax.device_count()
+    return Watch(sinks, tokens * recipe.train.accumulate, 6 * parameters, peak)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"Cannot create the folder {folder}: {error.strerror}.") from error

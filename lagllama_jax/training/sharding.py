@@ -1,0 +1,152 @@
+"""Devices and hosts: a mesh with the axes `data` and `fsdp`, and what is split over which.
+
+One program runs on the whole mesh: `jax.jit` over arrays that know their `NamedSharding`, which
+replaces `jax.pmap`. The batch is split over both axes; parameters, and the optimizer's state with
+them, over `fsdp`, to be gathered where they are used (arXiv 2304.11277).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from lagllama_jax.config import check
+from lagllama_jax.training.step import TrainState
+
+DATA, FSDP = "data", "fsdp"
+
+KERNELS: dict[str, tuple[str, str]] = {
+    "embedding": ("features", "width"),
+    "query": ("width", "heads"),
+    "key_value": ("width", "heads"),
+    "output": ("heads", "width"),
+    "gate": ("width", "hidden"),
+    "up": ("width", "hidden"),
+    "down": ("hidden", "width"),
+}
+"""Logical axes of the kernel of each linear layer."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which axes of the mesh each logical axis is split over; `None`: none.
+
+    Attributes:
+      batch: windows of a batch.
+      width: model width D.
+      features: features of a token.
+      heads: heads times their width.
+      hidden: hidden width of the MLP.
+    """
+
+    batch: tuple[str, ...] = (DATA, FSDP)
+    width: str | None = FSDP
+    features: str | None = None
+    heads: str | None = None
+    hidden: str | None = None
+
+    def parameter(self, path: tuple[Any, ...]) -> PartitionSpec:
+        """How one leaf of the parameters, or of an optimizer's copy of them, is split."""
+        names = [str(entry.key) for entry in path if isinstance(entry, jax.tree_util.DictKey)]
+        if not names or "head" in names or names[-1] == "key":
+            return PartitionSpec()
+        if names[-1] == "kernel":
+            return PartitionSpec(*(getattr(self, axis) for axis in KERNELS[names[-2]]))
+        return PartitionSpec(self.width)
+
+
+def initialize_hosts(address: str | None, processes: int | None, process: int | None) -> None:
+    """Joins this process to the others of the run, before any device is used.
+
+    Args:
+      address: HOST:PORT of the first process. On TPU pods and under Slurm all three are found out
+        when they are `None`.
+      processes: how many there are.
+      process: number of this one.
+    """
+    jax.distributed.initialize(address, processes, process)
+
+
+def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
+    """A mesh over all devices of all hosts.
+
+    Args:
+      data: size of the axis `data`; -1: what is left.
+      fsdp: size of the axis `fsdp`.
+
+    Raises:
+      ConfigError: the sizes do not multiply to the number of devices.
+    """
+    count = jax.device_count()
+    data = count // fsdp if data == -1 and fsdp > 0 else data
+    check(
+        data >= 1 and fsdp >= 1 and data * fsdp == count,
+        f"A mesh of data={data} times fsdp={fsdp} does not fit {count} device(s): choose sizes "
+        f"whose product is {count}.",
+    )
+    automatic = (jax.sharding.AxisType.Auto,) * 2
+    return jax.make_mesh((data, fsdp), (DATA, FSDP), axis_types=automatic)
+
+
+def state_sharding(mesh: Mesh, rules: Rules, state: Any) -> Any:
+    """The sharding of every leaf of a state, or of parameters alone.
+
+    Raises:
+      ConfigError: an axis of a leaf does not divide by its part of the mesh.
+    """
+
+    def of_leaf(path: tuple[Any, ...], leaf: jax.Array) -> NamedSharding:
+        spec = rules.parameter(path)
+        for size, axis in zip(leaf.shape, spec, strict=False):
+            parts = 1 if axis is None else mesh.shape[axis]
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            check(
+                size % parts == 0,
+                f"{name} has {size} along an axis that {axis}={parts} does not divide: choose a "
+                f"divisor of the model's width for {axis}.",
+            )
+        return NamedSharding(mesh, spec)
+
+    return jax.tree_util.tree_map_with_path(of_leaf, state)
+
+
+def shard_state(mesh: Mesh, rules: Rules, state: TrainState) -> TrainState:
+    """Puts a state on the devices, in arrays of its own, which may be donated."""
+    place = jax.jit(lambda tree: tree, out_shardings=state_sharding(mesh, rules, state))
+    return place(jax.tree.map(np.array, state))
+
+
+def batch_sharding(mesh: Mesh, rules: Rules, batch: int) -> NamedSharding:
+    """The sharding of a batch along its first axis.
+
+    Raises:
+      ConfigError: the batch does not divide evenly.
+    """
+    parts = math.prod(mesh.shape[axis] for axis in rules.batch)
+    check(
+        batch % parts == 0,
+        f"A batch of {batch} does not divide over {parts} devices: make batch_size a multiple.",
+    )
+    return NamedSharding(mesh, PartitionSpec(rules.batch))
+
+
+def replicated(mesh: Mesh, tree: Any) -> Any:
+    """The same arrays on every device."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def to_host(tree: Any) -> Any:
+    """Whole NumPy arrays of arrays that may be split over hosts; every process calls it."""
+
+    def whole(leaf: jax.Array) -> np.ndarray:
+        sharding = leaf.sharding
+        if not leaf.is_fully_addressable and isinstance(sharding, NamedSharding):
+            everywhere = NamedSharding(sharding.mesh, PartitionSpec())
+            leaf = jax.jit(lambda x: x, out_shardings=everywhere)(leaf)
+            return np.asarray(leaf.addressable_data(0))
+        return np.asarray(leaf)
+
+    return jax.tree.map(whole, tree)

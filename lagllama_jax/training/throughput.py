@@ -1,0 +1,39 @@
+"""How fast a run is: tokens a second, and the share of the device's matrix product it reaches."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+
+from lagllama_jax.config import DataConfig, ModelConfig
+
+PRODUCTS = {"cpu": (4096, 144, 1024)}
+ACCELERATOR_PRODUCT = (8192, 8192, 8192)
+
+
+def tokens_per_step(model: ModelConfig, data: DataConfig, batch: int) -> int:
+    """Tokens of one step: each window has C + P - 1 of them."""
+    return batch * (model.context_length + data.future_length - 1)
+
+
+def measured_peak(dtype: str, seconds: float = 0.2) -> float:
+    """Operations a second of a large matrix product on one device, multiplied and added apart.
+
+    On the CPU `[4096, 144] x [144, 1024]`, elsewhere `[8192, 8192]` squared, in `dtype`.
+    """
+    rows, inner, columns = PRODUCTS.get(jax.default_backend(), ACCELERATOR_PRODUCT)
+    left = jnp.ones((rows, inner), dtype)
+    right = jnp.ones((inner, columns), dtype)
+    product = jax.jit(jnp.matmul)
+    product(left, right).block_until_ready()
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        product(left, right).block_until_ready()
+        best = min(best, time.perf_counter() - start)
+    return 2 * rows * inner * columns / best
+
+
+def utilisation(parameters: int, tokens_per_second: float, peak: float) -> float:
+    """Share of the peak that 6 operations a parameter and token come to (arXiv 2001.08361)."""
+    return 6 * parameters * tokens_per_second / (peak * jax.device_count())
