@@ -4,7 +4,7 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 PINS := setup.cfg pyproject.toml constraints.txt
 
@@ -63,7 +63,7 @@ test-torch: $(VENV)/.dev
 	$(call new_venv,.venv-gluonts)
 	@grep -vE '^(chex|toolz)==' constraints.txt > .venv-gluonts/constraints.txt
 	@.venv-gluonts/bin/python $(PIP_INSTALL) -c .venv-gluonts/constraints.txt \
-	  -e '.[gluonts]' beartype hypothesis pytest pytest-xdist
+	  -e '.[deepar]' beartype hypothesis pytest pytest-xdist
 	@touch $@
 
 test-gluonts: .venv-gluonts/.done

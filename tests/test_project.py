@@ -163,6 +163,14 @@ def test_every_package_of_the_test_environment_is_pinned_to_the_version_installe
     assert not differing
 
 
+def test_an_extra_that_an_error_tells_to_install_exists(metadata, source: pathlib.Path):
+    call = re.compile(r'require\("[\w.]+", "(\w+)"\)')
+    modules = (source / "lagllama_jax").rglob("*.py")
+    named = {extra for module in modules for extra in call.findall(module.read_text())}
+    assert "plot" in named
+    assert named <= set(metadata.get_all("Provides-Extra"))
+
+
 def test_the_version_is_the_same_everywhere(metadata, repository: pathlib.Path):
     citation = yaml.safe_load((repository / "CITATION.cff").read_text())
     assert metadata["Version"] == citation["version"] == lagllama_jax.__version__
