@@ -18,14 +18,14 @@ echo "No Python 3.11 or newer with the module venv was found. Install one (on De
   "python3 and python3-venv), or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1
 endef
 
-.PHONY: help install demo test test-torch test-gluonts test-plain notebooks lint format types clean
+.NOTPARALLEL:
+.PHONY: help install demo test test-peers test-plain notebooks lint format types clean
 
 help:
 	@echo "make demo         forecast a real series: a table, and a picture in demo/"
 	@echo "make test         the tests and the notebooks"
-	@echo "make install      the environment in $(VENV), with everything but torch and GluonTS"
-	@echo "make test-torch   the tests that compare with PyTorch (installs it in $(VENV))"
-	@echo "make test-gluonts the tests that need GluonTS (in an environment of their own)"
+	@echo "make install      the environment in $(VENV), without PyTorch and GluonTS"
+	@echo "make test-peers   the tests that compare with PyTorch and GluonTS (an environment apart)"
 	@echo "make test-plain   a plain install with the newest of everything, and the data tests there"
 	@echo "make lint | format | types | notebooks | clean"
 
@@ -54,23 +54,21 @@ test: $(VENV)/.dev
 notebooks: $(VENV)/.dev
 	$(BIN)/pytest --nbmake notebooks
 
-test-torch: $(VENV)/.dev
-	@$(BIN)/python $(PIP_INSTALL) -c constraints.txt torch
-	$(BIN)/pytest -m torch
-
 # GluonTS asks for an older toolz, hence an older chex, than the rest would choose.
-.venv-gluonts/.done: $(PINS)
-	$(call new_venv,.venv-gluonts)
-	@grep -vE '^(chex|toolz)==' constraints.txt > .venv-gluonts/constraints.txt
-	@.venv-gluonts/bin/python $(PIP_INSTALL) -c .venv-gluonts/constraints.txt \
-	  -e '.[deepar]' beartype hypothesis pytest pytest-xdist
+.venv-peers/.done: $(PINS)
+	$(call new_venv,.venv-peers)
+	@echo "Installing PyTorch and GluonTS in .venv-peers (once, a few minutes)"
+	@grep -vE '^(chex|toolz)==' constraints.txt > .venv-peers/constraints.txt
+	@.venv-peers/bin/python $(PIP_INSTALL) -c .venv-peers/constraints.txt \
+	  -e '.[deepar,torch]' beartype hypothesis pytest pytest-xdist
 	@touch $@
 
-test-gluonts: .venv-gluonts/.done
-	.venv-gluonts/bin/pytest -m gluonts
+test-peers: .venv-peers/.done
+	.venv-peers/bin/pytest -m 'torch or gluonts' $$(grep -rlE 'mark\.(torch|gluonts)' tests --include '*.py')
 
 # What a user gets who installs the package without the pinned versions: pandas 3, for one.
 test-plain:
+	@rm -rf build
 	$(call new_venv,.venv-plain)
 	@.venv-plain/bin/python $(PIP_INSTALL) . beartype hypothesis polars pytest pytest-xdist
 	.venv-plain/bin/lagllama info

@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips what is marked with an extra that is not installed here."""
     for extra in ("torch", "gluonts"):
         if importlib.util.find_spec(extra) is None:
-            skip = pytest.mark.skip(reason=f"needs the extra {extra}: make test-{extra}")
+            skip = pytest.mark.skip(reason=f"needs the extra {extra}: make test-peers")
             for item in items:
                 if extra in item.keywords:
                     item.add_marker(skip)
