@@ -11,7 +11,7 @@ import numpy as np
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import CheckpointError, ConfigError
-from lagllama_jax.pretrained.layout import COSINES, Row, check_tensors, flatten, rows, unflatten
+from lagllama_jax.pretrained.layout import COSINES, check_tensors, flatten, rows, unflatten
 from lagllama_jax.pretrained.torch_archive import read_archive, write_archive
 from lagllama_jax.typing import Parameters
 
@@ -94,11 +94,7 @@ def parameters_from_torch(
         raise CheckpointError(f"{source}: {_LEVELS} is not 0 to {COSINES - 1}.")
     table = rows(config)
     check_tensors(state, {row.torch: row.torch_shape for row in table}, source)
-    return unflatten({row.path: _from_torch_layout(state[row.torch], row) for row in table})
-
-
-def _from_torch_layout(tensor: np.ndarray, row: Row) -> np.ndarray:
-    return np.array(tensor.T if row.is_kernel else tensor, np.float32, order="C")
+    return unflatten({row.path: row.from_torch(state[row.torch]) for row in table})
 
 
 def _read_config(
@@ -165,8 +161,7 @@ def to_torch(path: str | os.PathLike[str], config: ModelConfig, parameters: Para
     if config.head == "implicit_quantile":
         state[_LEVELS] = np.arange(COSINES)
     for row in table:
-        tensor = flat[row.path].astype(np.float32)
-        state[row.torch] = np.ascontiguousarray(tensor.T if row.is_kernel else tensor)
+        state[row.torch] = np.array(row.to_torch(flat[row.path]), np.float32, order="C")
     write_archive(path, {
         "epoch": 0,
         "global_step": 0,

@@ -84,6 +84,14 @@ class Row(NamedTuple):
         """Its shape in the authors' checkpoint."""
         return self.shape[::-1]
 
+    def to_torch(self, tensor: np.ndarray) -> np.ndarray:
+        """From our layout to PyTorch's."""
+        return tensor.T if self.is_kernel else tensor
+
+    def from_torch(self, tensor: np.ndarray) -> np.ndarray:
+        """From PyTorch's layout to ours, as a float32 copy."""
+        return np.array(self.to_torch(tensor), np.float32, order="C")
+
 
 def rows(config: ModelConfig) -> list[Row]:
     """All weights of a model, in the order of the authors' checkpoints."""
