@@ -1,0 +1,47 @@
+"""Scores weights on GIFT-Eval's ETT and m4_hourly tasks and on the paper's last windows.
+
+python experiments/zero_shot/run.py                        # the weights in the box
+python experiments/zero_shot/run.py --model lag-llama.ckpt --name "Lag-Llama here"
+python experiments/zero_shot/run.py --model seasonal_naive # the proof of the protocol
+"""
+
+import dataclasses
+from pathlib import Path
+
+import tyro
+
+from lagllama_jax.frontends.commands.evaluate import main as evaluate
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Arguments of `lagllama evaluate` that matter here."""
+
+    model: str = "box"
+    name: str | None = None
+    data_dir: Path = HERE / "../../../shared/data/evaluation"
+    output_dir: Path = HERE / "results"
+    num_samples: int = 100
+    context_length: int | None = None
+    plots: bool = True
+
+
+def main(arguments: Arguments) -> None:
+    for suite, folder in (("all", "gift_eval"), ("paper", "paper")):
+        evaluate(
+            model=arguments.model,
+            name=arguments.name,
+            suite=suite,
+            data_dir=arguments.data_dir,
+            output_dir=arguments.output_dir / folder,
+            published=HERE / "published.csv",
+            num_samples=arguments.num_samples,
+            context_length=arguments.context_length,
+            plots=arguments.plots,
+        )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))

@@ -1,0 +1,56 @@
+"""How far forecast(1000 x) is from 1000 forecast(x) on the ETT tasks.
+
+python experiments/zero_shot/units.py                      # the weights in the box
+python experiments/zero_shot/units.py --model lag-llama.ckpt --name "Lag-Llama here"
+"""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from lagllama_jax import ForecastConfig, LagLlama
+from lagllama_jax.evaluation.datasets import ett_tasks
+from lagllama_jax.evaluation.forecasters import ModelForecaster
+from lagllama_jax.evaluation.protocols import windows_of
+from lagllama_jax.evaluation.results import record_run
+from lagllama_jax.evaluation.units import unit_difference
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """What is measured, on how many windows a task."""
+
+    model: str = "box"
+    name: str = "lagllama_jax"
+    data_dir: Path = HERE / "../../../shared/data/evaluation"
+    output_dir: Path = HERE / "results/units"
+    factor: float = 1000.0
+    windows: int = 20
+    num_samples: int = 100
+
+
+def main(arguments: Arguments) -> None:
+    model = LagLlama.from_pretrained(None if arguments.model == "box" else arguments.model)
+    config = ForecastConfig(num_samples=arguments.num_samples)
+    forecaster = ModelForecaster(model.parameters, model.config, config, arguments.name)
+    rows = []
+    for task in ett_tasks(arguments.data_dir, ("short",)):
+        windows = windows_of(task, limit=arguments.windows)
+        difference = unit_difference(forecaster, windows, arguments.factor)
+        rows.append((task.name, len(windows), difference))
+        print(f"{task.name:<16} {difference:.4%}", flush=True)
+    print(f"{'median':<16} {np.median([row[-1] for row in rows]):.4%}")
+    record_run(arguments.output_dir, arguments.name, config)
+    with open(arguments.output_dir / f"{arguments.name}.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("dataset", "windows", "median_relative_difference"))
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))
