@@ -216,14 +216,9 @@ class LagLlama:
         levels: Sequence[float],
         progress: bool | Progress | None,
     ) -> Forecast:
-        from lagllama_jax.forecasting.runner import (
-            capacity_for,
-            forecast_model,
-            forecast_samples,
-        )
+        from lagllama_jax.forecasting.runner import forecast_samples
 
-        capacity_for(prediction_length)  # refuses a length that cannot be before any work is done
-        context = forecast_model(self.config, config).context_length
+        context = _checked_context(self.config, config, prediction_length)
         with progress_bar(progress) as report:
             samples = forecast_samples(
                 self.parameters,
@@ -245,6 +240,19 @@ class LagLlama:
             series.timestamp_column,
             series.labels,
         )
+
+
+def _checked_context(model: ModelConfig, config: ForecastConfig, prediction_length: int) -> int:
+    """Points of the past that attention sees; refuses what cannot be before dates are laid out."""
+    import jax
+
+    from lagllama_jax.forecasting.memory import check_memory
+    from lagllama_jax.forecasting.runner import drawing_for, forecast_model
+
+    asked = forecast_model(model, config)
+    capacity = drawing_for(asked, config, prediction_length).capacity
+    check_memory(asked, config, capacity, jax.local_devices()[0])
+    return asked.context_length
 
 
 def _read_series(series: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> SeriesSet:

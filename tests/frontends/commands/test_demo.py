@@ -1,0 +1,25 @@
+import pandas as pd
+from statsmodels.datasets import sunspots
+
+
+def test_the_demo_shows_what_came_beside_the_forecast(lagllama, tmp_path, model_folder):
+    folder = tmp_path / "new" / "demo"
+    words = ("--output-dir", folder, "--model", model_folder, "--num-samples", 5)
+    code, shown, complaint = lagllama("demo", *words)
+    assert (code, complaint) == (0, "")
+    assert "Sunspot numbers" in shown and "2008" in shown
+    table = pd.read_csv(folder / "forecast.csv")
+    real = sunspots.load_pandas().data
+    assert table.timestamp.str[:4].astype(int).tolist() == real.YEAR.astype(int).tolist()[-22:]
+    assert table.actual.tolist() == real.SUNACTIVITY.tolist()[-22:]
+    assert (table["0.1"] >= 0).all()
+    assert (folder / "forecast.png").read_bytes().startswith(b"\x89PNG")
+    assert {file.name for file in folder.iterdir()} == {"forecast.csv", "forecast.png"}
+
+
+def test_a_place_that_cannot_be_written_is_named(lagllama, tmp_path, model_folder):
+    (tmp_path / "demo").write_text("a file")
+    code, _, complaint = lagllama(
+        "demo", "--output-dir", tmp_path / "demo", "--model", model_folder
+    )
+    assert (code, "Cannot create the folder" in complaint) == (2, True)

@@ -1,0 +1,124 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lagllama_jax import LagLlama
+
+OPTIONS = ("--num-samples", 5, "--prediction-length", 3)
+
+
+@pytest.fixture(scope="module")
+def frame():
+    stamps = pd.date_range("2024-01-01", periods=30, freq="h")
+    parts = [
+        pd.DataFrame(
+            {"unique_id": name, "ds": stamps[: 30 - 10 * n], "y": np.arange(30.0 - 10 * n)}
+        )
+        for n, name in enumerate(["007", "b"])
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture
+def table(frame, tmp_path):
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    frame.to_parquet(tmp_path / "data.parquet")
+    return tmp_path
+
+
+def test_a_file_is_forecast_as_the_frame_is_and_a_picture_drawn(
+    lagllama, table, model_folder, frame
+):
+    output, plot = table / "out.csv", table / "out.png"
+    code, shown, complaint = lagllama(
+        *("forecast", table / "data.csv", "--output", output, "--plot", plot),
+        *("--model", model_folder, "--quantile-levels", 0.1, 0.9, *OPTIONS),
+    )
+    assert (code, shown, complaint) == (0, "", "")
+    model = LagLlama.from_pretrained(model_folder)
+    wanted = model.predict_df(frame, 3, num_samples=5, quantile_levels=[0.1, 0.9])
+    written = pd.read_csv(output, dtype={"unique_id": str}, parse_dates=["ds"])
+    pd.testing.assert_frame_equal(written, wanted, check_dtype=False, rtol=1e-5)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    names = {"data.csv", "data.parquet", "out.csv", "out.png"}
+    assert {file.name for file in table.iterdir()} == names
+
+
+def test_parquet_goes_in_and_out(lagllama, table, model_folder):
+    output = table / "out.parquet"
+    arguments = ("--output", output, "--model", model_folder, *OPTIONS)
+    assert lagllama("forecast", table / "data.parquet", *arguments)[0] == 0
+    assert pd.read_parquet(output).ds[0] == pd.Timestamp("2024-01-02 06:00")
+
+
+def test_without_an_output_the_table_is_printed(lagllama, table, model_folder):
+    code, shown, _ = lagllama("forecast", table / "data.csv", "--model", model_folder, *OPTIONS)
+    assert code == 0
+    lines = shown.splitlines()
+    assert lines[0].startswith("unique_id,ds,predictions,0.1,0.2")
+    assert lines[1].startswith("007,2024-01-02 06:00:00,")
+    assert len(lines) == 1 + 2 * 3
+
+
+def test_a_wide_file_and_columns_of_other_names_are_forecast(lagllama, tmp_path, model_folder):
+    wide = tmp_path / "wide.csv"
+    wide.write_text("date;a;b\n" + "".join(f"2024-01-{d:02};{d};{-d}\n" for d in range(1, 29)))
+    code, shown, _ = lagllama("forecast", wide, "--model", model_folder, *OPTIONS)
+    assert (code, shown.splitlines()[1][:14]) == (
+        0,
+        "a,2024-01-29,"[:14] + shown.splitlines()[1][13:14],
+    )
+    assert shown.splitlines()[0].startswith("item_id,date,predictions")
+    named = ("--timestamp-column", "date", "--target-column", "b")
+    code, shown, _ = lagllama("forecast", wide, *named, "--model", model_folder, *OPTIONS)
+    assert (code, shown.count("b,2024")) == (0, 3)
+
+
+BAD = [
+    (("--prediction-length", 0), "prediction_length=0"),
+    (("--num-samples", 0), "num_samples=0"),
+    (("--quantile-levels", 1.5), "Quantile level 1.5"),
+    (("--freq", "D"), "Frequency 'D' does not fit: series '007', line 3 of data.csv"),
+    (("--freq", "often"), "'often' is not a frequency"),
+    (("--target-column", "sales"), "No target column 'sales' in data.csv"),
+    (("--model", "nowhere"), "nowhere"),
+    (("--context-length", 10**8), "GiB"),
+    (("--output", "out.xlsx"), "out.xlsx: the name should end in .csv or .parquet"),
+    (("--plot", "out.doc"), "out.doc: a picture's name ends in .png"),
+    (("--output", "absent/out.csv"), "Cannot write absent/out.csv"),
+    (("--plot", "absent/out.png"), "Cannot write absent/out.png"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), BAD, ids=lambda value: str(value)[:40])
+def test_bad_input_is_one_line_and_leaves_nothing(
+    lagllama, table, model_folder, monkeypatch, words, message
+):
+    monkeypatch.chdir(table)
+    usual = ("--model", model_folder, "--output", "out.csv", *OPTIONS)
+    code, shown, complaint = lagllama("forecast", "data.csv", *usual, *words)
+    assert (code, shown) == (2, "")
+    assert complaint.startswith("lagllama: ") and message in complaint
+    assert complaint.count("\n") == 1
+    assert {file.name for file in table.iterdir()} == {"data.csv", "data.parquet"}
+
+
+def test_an_existing_result_stays_when_a_forecast_fails(lagllama, table, model_folder):
+    output = table / "out.csv"
+    output.write_text("precious\n")
+    wrong = ("--freq", "D", "--output", output, "--model", model_folder, *OPTIONS)
+    assert lagllama("forecast", table / "data.csv", *wrong)[0] == 2
+    assert output.read_text() == "precious\n"
+
+
+def test_a_folder_is_no_output(lagllama, table, model_folder):
+    (table / "out.csv").mkdir()
+    words = ("--output", table / "out.csv", "--model", model_folder, *OPTIONS)
+    code, _, complaint = lagllama("forecast", table / "data.csv", *words)
+    assert (code, "Cannot write" in complaint) == (2, True)
+
+
+def test_a_missing_horizon_is_wrong_usage(lagllama, table):
+    code, _, complaint = lagllama("forecast", table / "data.csv")
+    assert code == 2
+    assert "--prediction-length" in complaint
