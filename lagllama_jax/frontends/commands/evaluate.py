@@ -34,6 +34,8 @@ def main(
     windows: int = 1,
     num_samples: int = 100,
     context_length: OptionalCount = None,
+    sampling: Literal["stratified", "random"] = "stratified",
+    nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
     batch_size: OptionalCount = None,
     seed: int = 0,
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False,
@@ -57,6 +59,8 @@ def main(
       windows: windows at the end of each series of `data`.
       num_samples: sample paths a window.
       context_length: points of the past that attention sees; as in training if not given.
+      sampling: draws that cover the distribution evenly across samples, or independent ones.
+      nonnegative: never draw below 0.
       batch_size: most windows at a time; by memory if not given.
       seed: decides the draws.
       overwrite: evaluate again what is there.
@@ -66,7 +70,12 @@ def main(
     from lagllama_jax.frontends.commands.forecast import make_folder
 
     config = ForecastConfig(
-        num_samples=num_samples, context_length=context_length, batch_size=batch_size, seed=seed
+        num_samples=num_samples,
+        context_length=context_length,
+        sampling=sampling,
+        nonnegative=nonnegative,
+        batch_size=batch_size,
+        seed=seed,
     )
     tasks = _tasks(suite, data_dir, terms, data, prediction_length, windows)
     forecaster = _forecaster(model or BOX, name, config)
