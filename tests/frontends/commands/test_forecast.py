@@ -64,11 +64,8 @@ def test_a_wide_file_and_columns_of_other_names_are_forecast(lagllama, tmp_path,
     wide = tmp_path / "wide.csv"
     wide.write_text("date;a;b\n" + "".join(f"2024-01-{d:02};{d};{-d}\n" for d in range(1, 29)))
     code, shown, _ = lagllama("forecast", wide, "--model", model_folder, *OPTIONS)
-    assert (code, shown.splitlines()[1][:14]) == (
-        0,
-        "a,2024-01-29,"[:14] + shown.splitlines()[1][13:14],
-    )
-    assert shown.splitlines()[0].startswith("item_id,date,predictions")
+    head, first, *_ = shown.splitlines()
+    assert (code, head[:25], first[:13]) == (0, "item_id,date,predictions,", "a,2024-01-29,")
     named = ("--timestamp-column", "date", "--target-column", "b")
     code, shown, _ = lagllama("forecast", wide, *named, "--model", model_folder, *OPTIONS)
     assert (code, shown.count("b,2024")) == (0, 3)
