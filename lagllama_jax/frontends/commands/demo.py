@@ -68,7 +68,7 @@ def _print_table(frame: object) -> None:
     from rich.table import Table
 
     assert isinstance(frame, pd.DataFrame)
-    table = Table(title="Sunspot numbers", caption="80 % range: of ten sampled futures, eight")
+    table = Table(title="Sunspot numbers")
     for heading in ("year", "median", "80 % range", "actual"):
         table.add_column(heading, justify="right")
     for _, row in frame.iterrows():
