@@ -1,6 +1,7 @@
 """`LagLlama`: the object a user holds, with one short method for each thing to do."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
@@ -11,7 +12,9 @@ from lagllama_jax.forecasting.progress import Progress, progress_bar
 from lagllama_jax.typing import Parameters
 
 if TYPE_CHECKING:
+    from lagllama_jax.data.corpus import Corpus
     from lagllama_jax.data.frequency import Frequency
+    from lagllama_jax.training.finetune import Report
 
 
 class ForecastOptions(TypedDict, total=False):
@@ -33,12 +36,14 @@ class LagLlama:
       parameters: the weights, a pytree of float32 arrays.
       config: the architecture.
       source: where they came from, in words.
+      report: how `fit` went, of a model that it returned.
     """
 
     def __init__(self, parameters: Parameters, config: ModelConfig, source: str = "memory"):
         self.parameters = parameters
         self.config = config
         self.source = source
+        self.report: Report | None = None
 
     def __repr__(self) -> str:
         size = f"{self.config.num_layers} layers, width {self.config.width}"
@@ -208,6 +213,64 @@ class LagLlama:
         )
         return like(df, forecast.to_frame())
 
+    def fit(
+        self,
+        data: Any,
+        prediction_length: int,
+        *,
+        validation: Any = 1,
+        freq: "str | Frequency | Sequence[str | Frequency] | None" = None,
+        start: Any = None,
+        item_ids: Sequence[Any] | None = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Self:
+        """Fine-tunes on one's own series; returns a new model, and leaves this one as it is.
+
+        The ends of the series validate. If validation does not improve, the new model has this
+        one's weights, and a warning says so: the result is not worse on the validation part; on
+        other data it may be. `report` of the new model tells how it went.
+
+        Args:
+          data: series as `predict` takes them (with `start`, `freq`, `item_ids`), a data frame as
+            `predict_df` does, or a `Corpus`.
+          prediction_length: points of the forecasts that are wanted.
+          validation: forecasts' lengths at the end of each series that validate; 0: none, and
+            nothing guards. Or whole series, like `data`, whose last `prediction_length` points do.
+          freq: step of the time stamps.
+          start: time stamp of the first value of bare arrays.
+          item_ids: names of bare arrays.
+          progress: a bar or none; `None`: a bar in a terminal.
+          **options: fields of `training.finetune_task.FitOptions`: learning_rate, context_length,
+            freeze, epochs, steps_per_epoch, batch_size, patience, last_k_percentage, clip_norm,
+            dtype, seed.
+
+        Raises:
+          DataError: series that cannot be used, or are too short to train or validate on.
+          ConfigError: options that cannot be.
+          TrainingError: the training diverged; names step and data.
+        """
+        from lagllama_jax.training.finetune import fit
+        from lagllama_jax.training.finetune_task import FitOptions
+
+        held = validation if isinstance(validation, int) else 0
+        fitted = fit(
+            self.parameters,
+            self.config,
+            _read_corpus(data, start, freq, item_ids),
+            prediction_length,
+            FitOptions.of(validation=held, **options),
+            validation=None
+            if isinstance(validation, int)
+            else _read_corpus(validation, start, freq, item_ids),
+            progress=progress,
+        )
+        model = type(self)(fitted.parameters, fitted.config, f"{self.source}, {fitted.report}")
+        model.report = fitted.report
+        if not fitted.report.improved:
+            warnings.warn(f"The model is as before: {fitted.report}.", stacklevel=2)
+        return model
+
     def _forecast(
         self,
         series: SeriesSet,
@@ -266,6 +329,14 @@ def _read_series(series: Any, start: Any, freq: Any, item_ids: Sequence[Any] | N
     from lagllama_jax.data.arrays import read_arrays
 
     return read_arrays(series, start, freq, item_ids)
+
+
+def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":
+    from lagllama_jax.data.corpus import Corpus
+
+    if isinstance(data, Corpus):
+        return data
+    return Corpus.from_series_set(_read_series(data, start, freq, item_ids), "series")
 
 
 def _is_dated(series: Any) -> bool:

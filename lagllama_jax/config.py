@@ -312,6 +312,7 @@ class TrainConfig(Serialisable):
       accumulate: gradients of this many batches are averaged before an update.
       ema_decay: the weights' moving average, which is what is validated and saved; 0: none.
       max_scaled: targets beyond this many scales are left out of the loss.
+      freeze: parts of the model that stay as they are, such as `embedding` or `block_0/mlp`.
       dtype: of the computation; parameters stay float32.
       remat: recompute activations in the backward pass.
       seed: decides initialisation, windows and dropout.
@@ -328,6 +329,7 @@ class TrainConfig(Serialisable):
     accumulate: int = 1
     ema_decay: float = 0.0
     max_scaled: float | None = None
+    freeze: tuple[str, ...] = ()
     dtype: Literal["float32", "bfloat16"] = "float32"
     remat: bool = False
     seed: int = 0

@@ -1,5 +1,6 @@
 """A corpus as the arrays that windows are drawn from: which series count, and how often."""
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 
 from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.data.corpus import Corpus
-from lagllama_jax.data.mixture import alias_table, series_weights
+from lagllama_jax.data.corpus_layout import offsets_of
+from lagllama_jax.data.mixture import AliasTable, alias_table, series_weights
 from lagllama_jax.data.windows import CorpusArrays
 from lagllama_jax.errors import DataError
+from lagllama_jax.model.time_features import UNKNOWN, wall_clock
 from lagllama_jax.typing import Bool, Int
 
 MOST_ON_DEVICE = 2**31 - 1
@@ -105,6 +108,36 @@ def held_back(corpus: Corpus, points: int, shortest: int) -> Int[np.ndarray, "n"
     """
     left = corpus.lengths - points
     return np.where(left >= shortest, left, corpus.lengths)
+
+
+def host_arrays(corpus: Corpus) -> CorpusArrays:
+    """A corpus as NumPy arrays, for windows that are not drawn by weight."""
+    evenly: Any = np.ones(len(corpus), np.float32), np.arange(len(corpus))
+    first, table = corpus.offsets[:-1], AliasTable(*evenly)
+    fields: Any = corpus.values, first, corpus.lengths, corpus.calendar, corpus.dataset, table
+    return CorpusArrays(*fields)
+
+
+def keep_last(corpus: Corpus, lengths: Int[np.ndarray, "n"]) -> Corpus:
+    """A copy with only the last `lengths` points of each series, at least one of each."""
+    dropped = corpus.lengths - np.clip(lengths, 1, corpus.lengths)
+    if not dropped.any():
+        return corpus
+    place = np.arange(corpus.points) - np.repeat(corpus.offsets[:-1], corpus.lengths)
+    kept = place >= np.repeat(dropped, corpus.lengths)
+    day, second = wall_clock(corpus.calendar, dropped.astype(np.int32))
+    known = corpus.calendar.unit != UNKNOWN
+    calendar = corpus.calendar._replace(
+        day=np.where(known, day, corpus.calendar.day).astype(np.int32),
+        second=np.where(known, second, corpus.calendar.second).astype(np.int32),
+    )
+    return dataclasses.replace(
+        corpus,
+        values=corpus.values[kept],
+        observed=corpus.observed[kept],
+        offsets=offsets_of(corpus.lengths - dropped),
+        calendar=calendar,
+    )
 
 
 def _report_unusable(

@@ -16,13 +16,13 @@ from lagllama_jax.data.windows import gather
 from lagllama_jax.errors import CheckpointError, DataError
 from lagllama_jax.model.lag_llama import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints, Restored
-from lagllama_jax.training.corpus_arrays import corpus_arrays
+from lagllama_jax.training.corpus_arrays import corpus_arrays, host_arrays
 from lagllama_jax.training.device_path import DevicePath
 from lagllama_jax.training.loop import Best, LoopConfig, Run, Trained, train
 from lagllama_jax.training.metrics import open_sinks
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
 from lagllama_jax.training.step import TrainState, init_state
-from lagllama_jax.training.throughput import measured_peak, tokens_per_step
+from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
 from lagllama_jax.training.validation import Evaluate, make_evaluate, tail_draws
 from lagllama_jax.training.watch import Watch
 from lagllama_jax.typing import Int, Key, Parameters
@@ -163,18 +163,17 @@ def _evaluate(
     draws = tail_draws(corpus, lengths, model, data, recipe.loop.validation_windows)
     if not len(draws.series):
         return None
-    arrays = corpus_arrays(corpus, model, data, on_device=False)
     split = batch_sharding(mesh, Rules(), recipe.train.batch_size)
     place = lambda windows: jax.device_put(windows, split)  # noqa: E731
-    return make_evaluate(gather(arrays, draws, model, data), model, recipe.train, place)
+    windows = gather(host_arrays(corpus), draws, model, data)
+    return make_evaluate(windows, model, recipe.train, place)
 
 
 def _watch(folder: Path, recipe: Recipe, state: TrainState) -> Watch:
     sinks = open_sinks(folder, int(state.step)) if jax.process_index() == 0 else []
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.parameters))
-    tokens = tokens_per_step(recipe.model, recipe.data, recipe.train.batch_size)
     peak = measured_peak(recipe.train.dtype) * jax.device_count()
-    return Watch(sinks, tokens * recipe.train.accumulate, 6 * parameters, peak)
+    tokens = tokens_per_step(recipe.model, recipe.data, recipe.train)
+    return Watch(sinks, tokens, operations_per_token(state.parameters), peak)
 
 
 def _make_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ them, over `fsdp`, to be gathered where they are used (arXiv 2304.11277).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ class Rules:
     def parameter(self, path: tuple[Any, ...]) -> PartitionSpec:
         """How one leaf of the parameters, or of an optimizer's copy of them, is split."""
         names = [str(entry.key) for entry in path if isinstance(entry, jax.tree_util.DictKey)]
-        if not names or "head" in names or names[-1] == "key":
+        if "head" in names or not names or names[-1] not in ("kernel", "bias", "scale"):
             return PartitionSpec()
         if names[-1] == "kernel":
             return PartitionSpec(*(getattr(self, axis) for axis in KERNELS[names[-2]]))
@@ -70,17 +71,19 @@ def initialize_hosts(address: str | None, processes: int | None, process: int | 
     jax.distributed.initialize(address, processes, process)
 
 
-def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
-    """A mesh over all devices of all hosts.
+def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh of devices.
 
     Args:
       data: size of the axis `data`; -1: what is left.
       fsdp: size of the axis `fsdp`.
+      devices: these instead of all.
 
     Raises:
       ConfigError: the sizes do not multiply to the number of devices.
     """
-    count = jax.device_count()
+    devices = jax.devices() if devices is None else devices
+    count = len(devices)
     data = count // fsdp if data == -1 and fsdp > 0 else data
     check(
         data >= 1 and fsdp >= 1 and data * fsdp == count,
@@ -88,7 +91,7 @@ def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
         f"whose product is {count}.",
     )
     automatic = (jax.sharding.AxisType.Auto,) * 2
-    return jax.make_mesh((data, fsdp), (DATA, FSDP), axis_types=automatic)
+    return jax.make_mesh((data, fsdp), (DATA, FSDP), axis_types=automatic, devices=devices)
 
 
 def state_sharding(mesh: Mesh, rules: Rules, state: Any) -> Any:

@@ -1,7 +1,7 @@
 """One training step, pure: windows to loss to gradients to new weights."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,131 +11,25 @@ from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.data.augmentations.mixing import flip, mixup
 from lagllama_jax.data.synthetic import synthetic_windows
 from lagllama_jax.data.windows import CorpusArrays, Windows, draw, gather
-from lagllama_jax.model.lag_llama import bind_head
-from lagllama_jax.model.scalers import Scale, fit_scale
-from lagllama_jax.model.tokens import tokens
-from lagllama_jax.model.transformer import Transformer
-from lagllama_jax.typing import Array, Bool, Float, Int, Key, Parameters
+from lagllama_jax.training.loss import PointLosses, point_losses, targets_loss
+from lagllama_jax.training.optimizer import make_optimizer
+from lagllama_jax.training.state import TrainState, apply_gradients, init_state
+from lagllama_jax.typing import Array, Float, Int, Key
 
+__all__ = [
+    "PointLosses",
+    "TrainState",
+    "init_state",
+    "make_optimizer",
+    "make_steps",
+    "point_losses",
+    "sample_windows",
+    "step_keys",
+    "targets_loss",
+    "update",
+]
 
-class TrainState(NamedTuple):
-    """Everything that a step changes."""
-
-    step: Int[Array, ""]
-    parameters: Parameters
-    optimizer: Any
-    ema: Parameters
-
-    @property
-    def weights(self) -> Parameters:
-        """What is validated and saved: the moving average."""
-        return self.ema
-
-
-class PointLosses(NamedTuple):
-    """The loss of every target of a batch, and which targets count.
-
-    Attributes:
-      values: in the series' units as in the reference.
-      weight: observed, of a series with an observed past, and not beyond `max_scaled`.
-      scale: loc and scale of each series.
-    """
-
-    values: Float[Array, "B T"]
-    weight: Bool[Array, "B T"]
-    scale: Scale
-
-
-def point_losses(
-    parameters: Parameters,
-    model: ModelConfig,
-    train: TrainConfig,
-    windows: Windows,
-    key: Key | None,
-    fused: bool = False,
-) -> PointLosses:
-    """Losses of points 1 to C + P - 1 of each window, each predicted from the point before it.
-
-    Loc and scale are fit on the points before the forecast's start (specification, section 4).
-
-    Args:
-      parameters: the model's.
-      model: its architecture.
-      train: dtype, and which targets count.
-      windows: the batch.
-      key: for dropout and random levels; `None`: evaluation.
-      fused: cuDNN's attention.
-    """
-    length = windows.values.shape[1]
-    in_past = jnp.arange(length)[None, :] < windows.past[:, None]
-    scale = fit_scale(windows.values, windows.observed & in_past, model.scaling, model.safe_scaling)
-    features = tokens(
-        model,
-        windows.values[:, :-1],
-        windows.observed[:, :-1],
-        scale,
-        windows.time_features[:, :-1],
-    )
-    network = Transformer(model, dtype=jnp.dtype(train.dtype), fused=fused, remat=train.remat)
-    drop_key, head_key = (None, None) if key is None else jax.random.split(key)
-    hidden, _ = network.apply(
-        {"params": parameters},
-        features,
-        deterministic=key is None,
-        rngs=None if drop_key is None else {"dropout": drop_key},
-    )
-    count = features.shape[1]
-    target = windows.values[:, -count:]
-    weight = windows.observed[:, -count:] & (windows.observed & in_past).any(1, keepdims=True)
-    if train.max_scaled is not None:
-        weight &= jnp.abs(scale.standardise(target)) <= train.max_scaled
-    head = bind_head(model, parameters)
-    losses = head.loss(
-        hidden.astype(jnp.float32), jnp.where(weight, target, scale.loc), *scale, head_key
-    )
-    return PointLosses(losses, weight, scale)
-
-
-def targets_loss(
-    parameters: Parameters,
-    model: ModelConfig,
-    train: TrainConfig,
-    windows: Windows,
-    key: Key | None,
-    fused: bool = False,
-) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Mean of `point_losses` over the targets that count (arguments as there).
-
-    Returns:
-      The loss, and metrics: `loss` likewise and `scaled_loss`, which leaves out the series' scale.
-    """
-    losses, weight, scale = point_losses(parameters, model, train, windows, key, fused)
-    total = jnp.maximum(weight.sum(), 1)
-    loss = jnp.sum(jnp.where(weight, losses, 0)) / total
-    log_scale = jnp.sum(jnp.where(weight, jnp.log(scale.scale), 0)) / total
-    return loss, {"loss": loss, "scaled_loss": loss - log_scale}
-
-
-def make_optimizer(train: TrainConfig) -> optax.GradientTransformation:
-    """Clipping, then Adam(W) with warm-up and a constant or cosine rate; matrices alone decay."""
-    peak = train.learning_rate
-    if train.schedule == "cosine":
-        rate = optax.warmup_cosine_decay_schedule(
-            0.0, peak, train.warmup_steps, train.steps, end_value=peak / 100
-        )
-    else:
-        rate = optax.linear_schedule(0.0 if train.warmup_steps else peak, peak, train.warmup_steps)
-    matrices = lambda tree: jax.tree.map(lambda leaf: leaf.ndim > 1, tree)  # noqa: E731
-    adam = optax.adamw(rate, b2=train.b2, weight_decay=train.weight_decay, mask=matrices)
-    if train.clip_norm is None:
-        return adam
-    return optax.chain(optax.clip_by_global_norm(train.clip_norm), adam)
-
-
-def init_state(parameters: Parameters, train: TrainConfig) -> TrainState:
-    """The state before the first step."""
-    optimizer = make_optimizer(train).init(parameters)
-    return TrainState(jnp.int32(0), parameters, optimizer, parameters)
+Metrics = dict[str, Float[Array, "*n"]]
 
 
 def sample_windows(
@@ -166,17 +60,37 @@ def update(
     model: ModelConfig,
     train: TrainConfig,
     fused: bool = False,
-) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+) -> tuple[TrainState, Metrics]:
     """One optimizer step on one batch."""
     gradient = jax.grad(targets_loss, has_aux=True)
     grads, metrics = gradient(state.parameters, model, train, windows, key, fused)
-    updates, optimizer = make_optimizer(train).update(grads, state.optimizer, state.parameters)
-    parameters = optax.apply_updates(state.parameters, updates)
-    decay = jnp.minimum(train.ema_decay, (1 + state.step) / (10 + state.step))
-    ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), state.ema, parameters)
-    ema = parameters if train.ema_decay == 0 else ema
     metrics |= {"gradient_norm": optax.tree.norm(grads)}
-    return TrainState(state.step + 1, parameters, optimizer, ema), metrics
+    return apply_gradients(state, grads, train), metrics
+
+
+def update_accumulated(
+    state: TrainState,
+    batch_of: Callable[[Int[Array, ""]], Windows],
+    key: Key,
+    model: ModelConfig,
+    train: TrainConfig,
+    fused: bool = False,
+) -> tuple[TrainState, Metrics]:
+    """One optimizer step on the mean gradient of the batches `batch_of(0)`, `batch_of(1)`, ..."""
+    gradient = jax.grad(targets_loss, has_aux=True)
+
+    def add(total: Any, index: Int[Array, ""]) -> Any:
+        part_key = jax.random.fold_in(key, index)
+        part = gradient(state.parameters, model, train, batch_of(index), part_key, fused)
+        return jax.tree.map(lambda mean, new: mean + new / train.accumulate, total, part), None
+
+    shapes = jax.eval_shape(
+        lambda: gradient(state.parameters, model, train, batch_of(jnp.int32(0)), key, fused)
+    )
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    (grads, metrics), _ = jax.lax.scan(add, zeros, jnp.arange(train.accumulate))
+    metrics |= {"gradient_norm": optax.tree.norm(grads)}
+    return apply_gradients(state, grads, train), metrics
 
 
 def step_keys(key: Key, step: Int[Array, ""] | int) -> tuple[Key, Key]:
@@ -193,7 +107,7 @@ def make_steps(
     count: int,
     fused: bool = False,
     place: Callable[[Windows], Windows] = lambda windows: windows,
-) -> Callable[[TrainState, CorpusArrays, Key], tuple[TrainState, dict[str, Float[Array, "n"]]]]:
+) -> Callable[[TrainState, CorpusArrays, Key], tuple[TrainState, Metrics]]:
     """`count` steps in one call, windows drawn on the device; step n's draws come from n alone.
 
     `place` may split a batch over a mesh.
@@ -201,8 +115,15 @@ def make_steps(
 
     def step(state: TrainState, corpus: CorpusArrays, key: Key) -> Any:
         window_key, step_key = step_keys(key, state.step)
-        windows = sample_windows(corpus, window_key, train.batch_size, model, data, num_datasets)
-        return update(state, place(windows), step_key, model, train, fused)
+
+        def batch_of(key: Key) -> Windows:
+            drawn = sample_windows(corpus, key, train.batch_size, model, data, num_datasets)
+            return place(drawn)
+
+        if train.accumulate == 1:
+            return update(state, batch_of(window_key), step_key, model, train, fused)
+        parts = lambda index: batch_of(jax.random.fold_in(window_key, index))  # noqa: E731
+        return update_accumulated(state, parts, step_key, model, train, fused)
 
     def steps(state: TrainState, corpus: CorpusArrays, key: Key) -> Any:
         return jax.lax.scan(lambda s, _: step(s, corpus, key), state, length=count)

@@ -5,15 +5,22 @@ import time
 import jax
 import jax.numpy as jnp
 
-from lagllama_jax.config import DataConfig, ModelConfig
+from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.typing import Parameters
 
 PRODUCTS = {"cpu": (4096, 144, 1024)}
 ACCELERATOR_PRODUCT = (8192, 8192, 8192)
 
 
-def tokens_per_step(model: ModelConfig, data: DataConfig, batch: int) -> int:
+def tokens_per_step(model: ModelConfig, data: DataConfig, train: TrainConfig) -> int:
     """Tokens of one step: each window has C + P - 1 of them."""
-    return batch * (model.context_length + data.future_length - 1)
+    windows = train.batch_size * train.accumulate
+    return windows * (model.context_length + data.future_length - 1)
+
+
+def operations_per_token(parameters: Parameters) -> int:
+    """Operations of a token's forward and backward pass: 6 a parameter (arXiv 2001.08361)."""
+    return 6 * sum(leaf.size for leaf in jax.tree.leaves(parameters))
 
 
 def measured_peak(dtype: str, seconds: float = 0.2) -> float:
@@ -32,8 +39,3 @@ def measured_peak(dtype: str, seconds: float = 0.2) -> float:
         product(left, right).block_until_ready()
         best = min(best, time.perf_counter() - start)
     return 2 * rows * inner * columns / best
-
-
-def utilisation(parameters: int, tokens_per_second: float, peak: float) -> float:
-    """Share of the peak that 6 operations a parameter and token come to (arXiv 2001.08361)."""
-    return 6 * parameters * tokens_per_second / (peak * jax.device_count())

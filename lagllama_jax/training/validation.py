@@ -1,6 +1,6 @@
 """Validation loss: the held-back ends of series, in fixed windows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -10,8 +10,7 @@ import numpy as np
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.data.windows import Draws, Windows
-from lagllama_jax.model.scalers import Scale
-from lagllama_jax.training.step import point_losses
+from lagllama_jax.training.loss import point_losses
 from lagllama_jax.typing import Array, Float, Int, Parameters
 
 Evaluate = Callable[[Parameters], float]
@@ -64,50 +63,62 @@ def _even_choice(
     return np.sort(order[np.argsort(rank, kind="stable")[:most]])
 
 
-def unit_free(head: str, losses: Float[Array, "B T"], scale: Scale) -> Float[Array, "B T"]:
-    """Losses as they would be of the scaled series: of a density, a ratio of levels, or counts."""
+def unit_free(
+    head: str, losses: Float[Array, "B T"], scale: Float[Array, "B 1"]
+) -> Float[Array, "B T"]:
+    """Losses as they would be of scaled series: of a density, of quantiles, or of counts."""
     if head == "student_t":
-        return losses - jnp.log(scale.scale)
-    return losses / scale.scale if head == "implicit_quantile" else losses
+        return losses - jnp.log(scale)
+    return losses / scale if head == "implicit_quantile" else losses
 
 
 def make_evaluate(
     windows: Windows,
     model: ModelConfig,
     train: TrainConfig,
-    place: Callable[[Windows], Windows] = jax.device_put,
+    place: Callable[[Any], Any] = jax.device_put,
+    unit: Float[np.ndarray, "n 1"] | None = None,
 ) -> Evaluate:
     """The mean loss, free of units, of the forecast points of fixed windows; lower is better.
 
-    Each point is predicted from the true ones before it. Missing ones do not count.
+    Each point is predicted from the true ones before it, with the attention window of forecasts.
+    Missing ones do not count.
 
     Args:
       windows: of `tail_draws`, gathered.
       model: the architecture.
       train: batch size and dtype.
       place: puts a batch on the devices.
+      unit: of each series, to compare models that scale differently; `None`: the model's scale.
     """
-    total = len(windows.past)
-    batch = min(train.batch_size, total)
-    index = np.arange(-(-total // batch) * batch).reshape(-1, batch)
-    batches = []
-    for part in index:
-        rows = jax.tree.map(lambda leaf: leaf[part % total], windows)  # noqa: B023
-        unscored = (part >= total)[:, None] & (
-            np.arange(rows.values.shape[1]) >= rows.past[:, None]
-        )
-        batches.append(place(rows._replace(observed=rows.observed & ~unscored)))
+    batches = list(_batches((windows, unit), train.batch_size))
 
     @jax.jit
-    def totals(parameters: Parameters, windows: Windows) -> Float[Array, "2"]:
-        losses, weight, scale = point_losses(parameters, model, train, windows, None)
+    def totals(
+        parameters: Parameters, windows: Windows, unit: Float[Array, "B 1"] | None
+    ) -> Float[Array, "2"]:
+        losses, weight, scale = point_losses(
+            parameters, model, train, windows, None, window=model.window
+        )
         point = jnp.arange(windows.values.shape[1])[None, -losses.shape[1] :]
         weight &= point >= windows.past[:, None]
-        kept = jnp.where(weight, unit_free(model.head, losses, scale), 0)
-        return jnp.stack([kept.sum(), weight.sum()])
+        free = unit_free(model.head, losses, scale.scale if unit is None else unit)
+        return jnp.stack([jnp.where(weight, free, 0).sum(), weight.sum()])
 
     def evaluate(parameters: Parameters) -> float:
-        loss, count = np.sum([np.asarray(totals(parameters, part)) for part in batches], axis=0)
+        sums = [np.asarray(totals(parameters, *place(batch))) for batch in batches]
+        loss, count = np.sum(sums, axis=0, dtype=float)
         return float(loss / max(count, 1))
 
     return evaluate
+
+
+def _batches(rows: tuple[Windows, Any], size: int) -> Iterator[tuple[Windows, Any]]:
+    """Batches of one size; the last is filled up with windows of which no point counts."""
+    total = len(rows[0].past)
+    for first in range(0, total, size):
+        index = np.arange(first, first + size)
+        windows, unit = jax.tree.map(lambda leaf: leaf[index % total], rows)  # noqa: B023
+        future = np.arange(windows.values.shape[1]) >= windows.past[:, None]
+        filling = (index >= total)[:, None] & future
+        yield windows._replace(observed=windows.observed & ~filling), unit

@@ -1,0 +1,50 @@
+"""The state of training: everything that a step changes."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from lagllama_jax.config import TrainConfig
+from lagllama_jax.training.optimizer import make_optimizer
+from lagllama_jax.typing import Array, Int, Parameters
+
+
+class TrainState(NamedTuple):
+    """Everything that a step changes.
+
+    Attributes:
+      step: how many have been done.
+      parameters: the weights.
+      optimizer: the state of the optimizer.
+      ema: the weights' moving average; `None` without one.
+    """
+
+    step: Int[Array, ""]
+    parameters: Parameters
+    optimizer: Any
+    ema: Parameters
+
+    @property
+    def weights(self) -> Parameters:
+        """What is validated and saved: the moving average if there is one."""
+        return self.parameters if self.ema is None else self.ema
+
+
+def init_state(parameters: Parameters, train: TrainConfig) -> TrainState:
+    """The state before the first step."""
+    optimizer = make_optimizer(train).init(parameters)
+    ema = parameters if train.ema_decay > 0 else None
+    return TrainState(jnp.int32(0), parameters, optimizer, ema)
+
+
+def apply_gradients(state: TrainState, grads: Parameters, train: TrainConfig) -> TrainState:
+    """One step of the optimizer, and of the moving average, which starts quickly."""
+    updates, optimizer = make_optimizer(train).update(grads, state.optimizer, state.parameters)
+    parameters = optax.apply_updates(state.parameters, updates)
+    ema = state.ema
+    if ema is not None:
+        decay = jnp.minimum(train.ema_decay, (1 + state.step) / (10 + state.step))
+        ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), ema, parameters)
+    return TrainState(state.step + 1, parameters, optimizer, ema)
