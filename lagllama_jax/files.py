@@ -1,12 +1,16 @@
 """Files that are whole or not there: written beside their place, then renamed onto it."""
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from lagllama_jax.errors import DataError
+
+_DEVICE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""Errors of writing that come without the file's name."""
 
 
 @contextlib.contextmanager
@@ -31,8 +35,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        if error.filename not in (None, str(temporary), os.fspath(path)):
-            raise  # it concerns a file that the block read
+        full = error.filename is None and error.errno in _DEVICE_ERRORS
+        if not full and error.filename not in (str(temporary), os.fspath(path)):
+            raise  # it concerns something else that the block does
         raise DataError(
             f"Cannot write {path}: {error.strerror or error}. Give another path."
         ) from error

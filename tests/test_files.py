@@ -54,3 +54,5 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: pathlib.Path):
 def test_an_error_about_another_file_is_left_alone(tmp_path: pathlib.Path):
     with pytest.raises(FileNotFoundError, match="input"), atomic_path(tmp_path / "out.csv"):
         (tmp_path / "input").read_text()
+    with pytest.raises(ConnectionResetError), atomic_path(tmp_path / "out.csv"):
+        raise ConnectionResetError(104, "Connection reset by peer")

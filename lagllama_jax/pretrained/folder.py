@@ -93,12 +93,13 @@ def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            note = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
+            note = dict(json.loads((file.metadata() or {}).get(_METADATA, "{}")))
+            version = int(note.get("format", FORMAT))
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: no whole safetensors file ({error}). Download or save it again."
         ) from error
-    if note.get("format", FORMAT) > FORMAT:
+    if version > FORMAT:
         raise CheckpointError(f"{path}: written by a newer lagllama_jax. Update this one.")
     return tensors, note
 

@@ -282,3 +282,11 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: pathlib.Path):
         save_pretrained(tmp_path / "file/model", CONFIG, random_parameters(CONFIG))
     with pytest.raises(DataError, match=r"Cannot create the folder .*file"):
         save_pretrained(tmp_path / "file", CONFIG, random_parameters(CONFIG))
+
+
+@pytest.mark.parametrize("note", ["[1]", "{", '{"format": "new"}', "7"])
+def test_a_note_of_another_kind_in_the_weights_file_is_refused(note: str, saved: pathlib.Path):
+    tensors = load_file(saved / "model.safetensors")
+    save_file(tensors, saved / "model.safetensors", metadata={"lagllama_jax": note})
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: no whole safetensors file"):
+        load_folder(saved)

@@ -28,7 +28,8 @@ def convert(
     the verification failed, and nothing was written.
 
     Args:
-      source: authors' .ckpt file; any model (a folder, hub id or .ckpt file) with --to-torch.
+      source: authors' .ckpt file; with --to-torch any model: a folder, a hub id, a .ckpt
+        file, or `box` for the weights in the package.
       out: folder for config.json and model.safetensors; a .ckpt file with --to-torch.
       verify: .npz file of the reference's results for this checkpoint. Prints a line for every
         quantity: its largest relative error, the tensor where it is, and the tolerance.
@@ -44,7 +45,7 @@ def convert(
     if to_torch and (reference_scaling or half):
         raise ConfigError("--reference-scaling and --half do not go with --to-torch.")
     if to_torch:
-        config, parameters = from_pretrained(source)
+        config, parameters = from_pretrained(None if source == "box" else source)
     else:
         config, parameters = torch.from_torch(source, reference_scaling=reference_scaling)
     if verify is not None and not agrees(config, parameters, verify):
