@@ -267,7 +267,16 @@ class DataConfig(Serialisable):
       mixup: share of windows mixed with others of the batch after standardisation.
       flip: share of windows turned upside down.
       synthetic: share of windows that are made up by `data/synthetic.py`.
-      augmentation: share of batches that go through frequency masking and mixing.
+      augmentation: share of batches that go through frequency masking and mixing; and again the
+        share for which the following are considered, each with its own probability.
+      jitter: probability of noise on a batch.
+      scaling: of a factor a series.
+      rotation: of a sign a series.
+      permutation: of shuffled segments.
+      magnitude_warp: of a wavering magnitude.
+      time_warp: of a wavering speed.
+      window_slice: of a stretch spread over the window.
+      window_warp: of a stretch at another speed.
     """
 
     future_length: int = 1
@@ -284,15 +293,24 @@ class DataConfig(Serialisable):
     flip: float = 0.0
     synthetic: float = 0.0
     augmentation: float = 0.5
+    jitter: float = 0.0
+    scaling: float = 0.0
+    rotation: float = 0.0
+    permutation: float = 0.0
+    magnitude_warp: float = 0.0
+    time_warp: float = 0.0
+    window_slice: float = 0.0
+    window_warp: float = 0.0
 
     def __post_init__(self) -> None:
         check_positive(self, "future_length")
         for name in ("min_context", "min_past"):
             if getattr(self, name) is not None:
                 check_positive(self, name)
-        shares = ("short_history", "drop_calendar", "stretch", "mixup", "flip", "synthetic")
-        for name in (*shares, "augmentation"):
-            share = getattr(self, name)
+        for field in dataclasses.fields(self):
+            if field.type is not float or field.name == "series_power":
+                continue
+            name, share = field.name, getattr(self, field.name)
             check(0 <= share <= 1, f"{name}={share} must be in [0, 1].")
 
 

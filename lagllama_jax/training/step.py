@@ -9,6 +9,7 @@ import optax
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.data.augmentations.mixing import flip, mixup
+from lagllama_jax.data.augmentations.policy import augment
 from lagllama_jax.data.synthetic import synthetic_windows
 from lagllama_jax.data.windows import CorpusArrays, Windows, draw, gather
 from lagllama_jax.training.loss import PointLosses, point_losses, targets_loss
@@ -46,7 +47,7 @@ def sample_windows(
     parts = []
     if batch > made_up:
         draws = draw(real_key, corpus, batch - made_up, model, data)
-        real = gather(corpus, draws, model, data)
+        real = augment(jax.random.fold_in(key, 4), gather(corpus, draws, model, data), data)
         parts.append(flip(flip_key, mixup(mix_key, real, data.mixup), data.flip))
     if made_up:
         parts.append(synthetic_windows(synthetic_key, made_up, model, data, num_datasets))
