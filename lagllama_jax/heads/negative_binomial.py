@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.layers import Linear
-from lagllama_jax.typing import Array, Float, Key
+from lagllama_jax.typing import Array, Float, Int, Key
 
 LARGE_RATE = 1e6
 """Poisson draws above this rate are rounded normal ones: `jax.random.poisson` counts in int32."""
@@ -81,7 +81,7 @@ class NegativeBinomial(distrax.Distribution):
         high = jnp.ceil(self.mean() + deviation * jnp.sqrt(level / (1 - level))) + 1
         bounds = (jnp.full(shape, -1.0), jnp.broadcast_to(high, shape))
 
-        def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        def halve(_: Int[Array, ""], bounds: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = bounds
             middle = jnp.floor((low + high) / 2)
             enough = self.cdf(middle) >= level

@@ -12,8 +12,8 @@ from lagllama_jax.typing import Array, Float, Key
 
 
 def standard_draw(
-    df: Float[Array, "*b"], radius: Float[Array, "*b"], turn: Float[Array, "*b"]
-) -> Float[Array, "*b"]:
+    df: Float[Array, "*b"], radius: Float[Array, "*n"], turn: Float[Array, "*n"]
+) -> Float[Array, "*n"]:
     """Standard Student-t draws from two uniforms in [0, 1): Bailey's polar method (1994)."""
     squared = df * jnp.expm1(-2 / df * jnp.log1p(-radius))
     return jnp.sqrt(squared) * jnp.cos(2 * jnp.pi * turn)

@@ -1,0 +1,87 @@
+"""The transformer as a whole."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.model.layers import RMSNorm
+from lagllama_jax.model.transformer import Transformer
+
+CONFIG = ModelConfig.tiny()
+
+
+@pytest.fixture(scope="module")
+def parameters():
+    return init_parameters(CONFIG, jax.random.key(0))
+
+
+def run(parameters, features, config=CONFIG, **settings):
+    return Transformer(config, **settings).apply({"params": parameters}, features)[0]
+
+
+def features(length=40):
+    return jax.random.normal(jax.random.key(1), (2, length, CONFIG.num_features))
+
+
+def test_the_published_size_has_the_published_number_of_parameters():
+    shapes = jax.eval_shape(lambda: init_parameters(ModelConfig.released(), jax.random.key(0)))
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 2_449_299
+
+
+def test_a_future_change_alters_nothing_earlier(parameters):
+    x = features()
+    one, two = run(parameters, x), run(parameters, x.at[:, 25:].add(1.0))
+    assert np.array_equal(one[:, :25], two[:, :25])
+    assert not np.allclose(one[:, 25:], two[:, 25:])
+
+
+def test_a_series_does_not_see_its_neighbours(parameters):
+    x = features()
+    assert np.allclose(run(parameters, x)[:1], run(parameters, x[:1]), atol=1e-6)
+
+
+def test_recomputing_activations_changes_no_gradient(parameters):
+    x = features()
+
+    def gradient(remat):
+        return jax.grad(lambda p: jnp.sum(run(p, x, remat=remat) ** 2))(parameters)
+
+    for one, two in zip(*map(jax.tree.leaves, (gradient(False), gradient(True))), strict=True):
+        assert np.allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_is_active_in_training_only(parameters):
+    config, x = CONFIG.replace(dropout=0.5), features()
+    network = Transformer(config)
+
+    def train(seed):
+        rngs = {"dropout": jax.random.key(seed)}
+        return network.apply({"params": parameters}, x, deterministic=False, rngs=rngs)[0]
+
+    assert np.array_equal(run(parameters, x, config), run(parameters, x))
+    assert not np.allclose(train(0), run(parameters, x))
+    assert not np.allclose(train(0), train(1))
+    assert np.array_equal(train(0), train(0))
+
+
+def test_bfloat16_stays_near_float32(parameters):
+    x = features()
+    exact, rough = run(parameters, x), run(parameters, x, dtype=jnp.bfloat16)
+    assert rough.dtype == jnp.bfloat16
+    assert np.abs(exact - rough.astype(jnp.float32)).mean() < 0.03 * np.abs(exact).mean()
+
+
+def test_fresh_parameters_keep_the_references_bounds(parameters):
+    for name, fan_in in (("gate", 16), ("down", 256)):
+        kernel = np.asarray(parameters["block_0"]["mlp"][name]["kernel"])
+        assert np.abs(kernel).max() <= fan_in**-0.5
+        assert np.isclose(kernel.std(), (3 * fan_in) ** -0.5, rtol=0.05)
+
+
+def test_the_norm_takes_its_statistics_in_float32():
+    x = jnp.full((1, 8), 300.0, jnp.bfloat16)
+    norm = RMSNorm(jnp.bfloat16)
+    assert np.allclose(norm.apply({"params": {"scale": jnp.ones(8)}}, x).astype(float), 1.0)
