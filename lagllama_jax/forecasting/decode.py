@@ -15,6 +15,7 @@ from lagllama_jax.config import ModelConfig
 from lagllama_jax.forecasting.past import Past
 from lagllama_jax.model.kv_cache import KVCache, ring_slots, start_cache
 from lagllama_jax.model.lag_llama import bind_head
+from lagllama_jax.model.rope import Turn, turns
 from lagllama_jax.model.scalers import Scale, fit_scale
 from lagllama_jax.model.time_features import calendar_features
 from lagllama_jax.model.tokens import assemble, model_inputs, scale_features, tokens
@@ -50,6 +51,7 @@ class Series(NamedTuple):
     scale: Scale
     scale_part: Float[Array, "B E"]
     time_features: Float[Array, "B P 6"]
+    turns: Turn
     keys: Keys[Array, "B"]
 
 
@@ -89,6 +91,7 @@ def prefill(
         scale,
         scale_features(config, scale),
         calendar[:, config.context_length :],
+        turns(config, config.context_length + jnp.arange(drawing.capacity), config.window),
         series_keys(seed, past.identity),
     )
     batch, samples = past.values.shape[0], drawing.num_samples
@@ -184,6 +187,7 @@ def advance(
         own_tokens(config, series, paths, step),
         paths.caches,
         step,
+        Turn(series.turns.cos[step], series.turns.sin[step]),
         config.window,
         method="extend",
     )

@@ -8,7 +8,7 @@ from jax.typing import DTypeLike
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.kv_cache import KVCache, append, visible
 from lagllama_jax.model.layers import Linear
-from lagllama_jax.model.rope import rope_angles, rotate
+from lagllama_jax.model.rope import Turn, rope_angles, rotate
 from lagllama_jax.typing import Array, Bool, Float, Int
 
 
@@ -87,17 +87,23 @@ def attend_cached(
     prefix_mask: Bool[Array, "C"],
     ring_mask: Bool[Array, "R"],
 ) -> Float[Array, "B S N H"]:
-    """Attention of one token a sample over the shared prefix and the sample's own ring."""
+    """Attention of one token a sample over the shared prefix and the sample's own ring.
+
+    Axes are in the ring's order throughout: any other would copy the whole ring at every step.
+    """
     batch, samples, heads, width = query.shape
     grouped = query.reshape(batch, samples, cache.key.shape[1], -1, width) * width**-0.5
-    prefix = jnp.einsum("bskgh,bckh->bksgc", grouped, cache.prefix_key)
-    ring = jnp.einsum("bskgh,bksrh->bksgr", grouped, cache.key)
-    scores = jnp.concatenate([prefix, ring], axis=-1).astype(jnp.float32)
-    mask = jnp.concatenate([prefix_mask, ring_mask])
-    weights = jax.nn.softmax(jnp.where(mask, scores, -jnp.inf), axis=-1).astype(query.dtype)
-    split = prefix_mask.shape[0]
-    mixed = jnp.einsum("bksgc,bckh->bskgh", weights[..., :split], cache.prefix_value)
-    mixed = mixed + jnp.einsum("bksgr,bksrh->bskgh", weights[..., split:], cache.value)
+    grouped = grouped.swapaxes(1, 2)
+    prefix = jnp.einsum("bksgh,bkch->bksgc", grouped, cache.prefix_key).astype(jnp.float32)
+    ring = jnp.einsum("bksgh,bksrh->bksgr", grouped, cache.key).astype(jnp.float32)
+    prefix = jnp.where(prefix_mask, prefix, -jnp.inf)
+    ring = jnp.where(ring_mask, ring, -jnp.inf)
+    peak = jnp.maximum(prefix.max(-1, keepdims=True), ring.max(-1, keepdims=True))
+    prefix, ring = jnp.exp(prefix - peak), jnp.exp(ring - peak)
+    total = prefix.sum(-1, keepdims=True) + ring.sum(-1, keepdims=True)
+    mixed = jnp.einsum("bksgc,bkch->bksgh", prefix.astype(query.dtype), cache.prefix_value)
+    mixed = mixed + jnp.einsum("bksgr,bksrh->bksgh", ring.astype(query.dtype), cache.value)
+    mixed = (mixed / total.astype(query.dtype)).swapaxes(1, 2)
     return mixed.reshape(query.shape)
 
 
@@ -157,16 +163,18 @@ class Attention(nn.Module):
         return self.output(mixed.reshape(x.shape)), (key, value)
 
     def extend(
-        self, x: Float[Array, "B S D"], cache: KVCache, step: Int[Array, ""], window: int
+        self,
+        x: Float[Array, "B S D"],
+        cache: KVCache,
+        step: Int[Array, ""],
+        turn: Turn,
+        window: int,
     ) -> tuple[Float[Array, "B S D"], KVCache]:
         """Own token `step` of every sample, which follows the prefix and the own tokens before it.
 
-        Rotation is by absolute position, so that cached keys stay valid; as scores depend on
-        distances alone, which `window` bounds, the base is that of a sequence of `window` tokens.
+        `turn` rotates by the token's absolute position, so that cached keys stay valid.
         """
-        position = cache.prefix_key.shape[1] + step
         query, key, value = self.project(x)
-        query, key = self.rotate(query, position, window), self.rotate(key, position, window)
-        cache = append(cache, key, value, step)
-        mixed = attend_cached(query, cache, *visible(cache, step, window))
+        cache = append(cache, turn(key), value, step)
+        mixed = attend_cached(turn(query), cache, *visible(cache, step, window))
         return self.output(mixed.reshape(x.shape)), cache

@@ -22,8 +22,8 @@ class KVCache(NamedTuple):
       value: values of each sample's own tokens.
     """
 
-    prefix_key: Float[Array, "B C K H"]
-    prefix_value: Float[Array, "B C K H"]
+    prefix_key: Float[Array, "B K C H"]
+    prefix_value: Float[Array, "B K C H"]
     key: Float[Array, "B K S R H"]
     value: Float[Array, "B K S R H"]
 
@@ -42,7 +42,7 @@ def start_cache(
     """A cache with the context's keys and values and an empty ring."""
     batch, _, heads, width = prefix_key.shape
     ring = jnp.zeros((batch, heads, num_samples, slots, width), prefix_key.dtype)
-    return KVCache(prefix_key, prefix_value, ring, ring)
+    return KVCache(prefix_key.swapaxes(1, 2), prefix_value.swapaxes(1, 2), ring, ring)
 
 
 def append(
@@ -68,6 +68,6 @@ def visible(
 
     The ring holds the last R <= `window` own tokens, so only slots not yet written are hidden.
     """
-    context, slots = cache.prefix_key.shape[1], cache.key.shape[3]
+    context, slots = cache.prefix_key.shape[2], cache.key.shape[3]
     prefix = context + step - jnp.arange(context) < window
     return prefix, jnp.arange(slots) <= step

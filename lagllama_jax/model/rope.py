@@ -1,5 +1,7 @@
 """Rotary position encoding (arXiv 2104.09864), with linear and dynamic (NTK) stretching."""
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
@@ -35,3 +37,27 @@ def rotate(x: Float[Array, "*b H"], angles: Float[Array, "*a R"]) -> Float[Array
     cos, sin = jnp.cos(angles).astype(x.dtype), jnp.sin(angles).astype(x.dtype)
     first, second = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+
+
+class Turn(NamedTuple):
+    """Cosines and signed sines of rotations, for every channel: a table made once and looked up.
+
+    Computed where they are used, XLA's CPU backend would compute them anew for every element.
+    """
+
+    cos: Float[Array, "*t H"]
+    sin: Float[Array, "*t H"]
+
+    def __call__(self, x: Float[Array, "*b H"]) -> Float[Array, "*b H"]:
+        """`rotate` by these angles, which broadcast against `x`."""
+        swapped = jnp.roll(x, x.shape[-1] // 2, axis=-1)
+        return x * self.cos.astype(x.dtype) + swapped * self.sin.astype(x.dtype)
+
+
+def turns(config: ModelConfig, positions: Int[Array, "*t"], length: int) -> Turn:
+    """The rotations at some positions of a sequence of `length` tokens; none without RoPE."""
+    angles = rope_angles(config, positions, length)
+    if config.rope == "none":
+        angles = jnp.zeros_like(angles)
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    return Turn(jnp.concatenate([cos, cos], axis=-1), jnp.concatenate([-sin, sin], axis=-1))

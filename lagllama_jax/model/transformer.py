@@ -8,6 +8,7 @@ from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.attention import Attention
 from lagllama_jax.model.kv_cache import KVCache
 from lagllama_jax.model.layers import Linear, RMSNorm, SwiGLU
+from lagllama_jax.model.rope import Turn
 from lagllama_jax.typing import Array, Float, Int
 
 
@@ -46,10 +47,15 @@ class Block(nn.Module):
         return self.feed_forward(x + mixed, deterministic=True), cache
 
     def extend(
-        self, x: Float[Array, "B S D"], cache: KVCache, step: Int[Array, ""], window: int
+        self,
+        x: Float[Array, "B S D"],
+        cache: KVCache,
+        step: Int[Array, ""],
+        turn: Turn,
+        window: int,
     ) -> tuple[Float[Array, "B S D"], KVCache]:
         """One block for own token `step` of every sample."""
-        mixed, cache = self.attention.extend(self.attention_norm(x), cache, step, window)
+        mixed, cache = self.attention.extend(self.attention_norm(x), cache, step, turn, window)
         return self.feed_forward(x + mixed, deterministic=True), cache
 
 
@@ -113,12 +119,21 @@ class Transformer(nn.Module):
         features: Float[Array, "B S F"],
         caches: list[KVCache],
         step: Int[Array, ""],
+        turn: Turn,
         window: int,
     ) -> tuple[Float[Array, "B S D"], list[KVCache]]:
-        """Hidden states of own token `step` of every sample, each looking back `window` tokens."""
+        """Hidden states of own token `step` of every sample, each looking back `window` tokens.
+
+        Args:
+          features: tokens.
+          caches: of the tokens before.
+          step: number of the own token.
+          turn: rotation at its absolute position, the base being that of `window` tokens.
+          window: tokens to look back over, itself included.
+        """
         x = self.embedding(features)
         extended = []
         for block, cache in zip(self.blocks, caches, strict=True):
-            x, cache = block.extend(x, cache, step, window)
+            x, cache = block.extend(x, cache, step, turn, window)
             extended.append(cache)
         return self.final_norm(x), extended
