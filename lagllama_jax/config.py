@@ -322,7 +322,12 @@ class TrainConfig(Serialisable):
       steps: optimizer steps.
       batch_size: windows in one step.
       learning_rate: its peak.
-      schedule: `constant`, or `cosine` down to a hundredth of the peak.
+      optimizer: `adam`, or `muon`: the blocks' matrices by orthogonalised momentum, the rest by
+        Adam (https://kellerjordan.github.io/posts/muon), which reached a loss in fewer steps.
+      schedule: `constant`; `cosine` down to a hundredth of the peak; or `trapezoid`, constant and
+        then, over the last `decay_steps`, linearly to 0: a run that can be gone on with from
+        before its decay.
+      decay_steps: of the `trapezoid`.
       warmup_steps: linear warm-up.
       weight_decay: of AdamW, on matrices only; 0 is Adam.
       b2: decay of Adam's second moment.
@@ -333,13 +338,16 @@ class TrainConfig(Serialisable):
       freeze: parts of the model that stay as they are, such as `embedding` or `block_0/mlp`.
       dtype: of the computation; parameters stay float32.
       remat: recompute activations in the backward pass.
+      residual_gain: factor on fresh weights that write to the residual stream; 1 as published.
       seed: decides initialisation, windows and dropout.
     """
 
     steps: int = 128_000
     batch_size: int = 256
     learning_rate: float = 1e-4
-    schedule: Literal["constant", "cosine"] = "constant"
+    optimizer: Literal["adam", "muon"] = "adam"
+    schedule: Literal["constant", "cosine", "trapezoid"] = "constant"
+    decay_steps: int = 0
     warmup_steps: int = 0
     weight_decay: float = 0.0
     b2: float = 0.999
@@ -350,13 +358,21 @@ class TrainConfig(Serialisable):
     freeze: tuple[str, ...] = ()
     dtype: Literal["float32", "bfloat16"] = "float32"
     remat: bool = False
+    residual_gain: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_positive(self, "steps", "batch_size", "accumulate")
         check(self.learning_rate > 0, f"learning_rate={self.learning_rate} must be above 0.")
         check(self.warmup_steps >= 0, f"warmup_steps={self.warmup_steps} must not be negative.")
-        check_choice("schedule", self.schedule, ("constant", "cosine"))
+        check_choice("optimizer", self.optimizer, ("adam", "muon"))
+        check_choice("schedule", self.schedule, ("constant", "cosine", "trapezoid"))
+        fits = self.warmup_steps + self.decay_steps <= self.steps
+        check(
+            self.schedule != "trapezoid" or (self.decay_steps > 0 and fits),
+            f"decay_steps={self.decay_steps} must be above 0 and, with the warm-up, within steps.",
+        )
+        check(self.residual_gain > 0, f"residual_gain={self.residual_gain} must be above 0.")
         check_choice("dtype", self.dtype, ("float32", "bfloat16"))
         check(0 <= self.ema_decay < 1, f"ema_decay={self.ema_decay} must be in [0, 1).")
         check(self.weight_decay >= 0, f"weight_decay={self.weight_decay} must not be negative.")

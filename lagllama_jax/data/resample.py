@@ -9,7 +9,7 @@ import numpy as np
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.data.corpus_layout import offsets_of
 from lagllama_jax.model.time_features import SECOND, SECONDS_A_DAY, WEEK, Calendar
-from lagllama_jax.typing import Float
+from lagllama_jax.typing import Float, Int
 
 WEEK_SECONDS = 7 * SECONDS_A_DAY
 TARGETS = {"15min": 900, "30min": 1800, "h": 3600, "D": SECONDS_A_DAY, "W": WEEK_SECONDS}
@@ -30,11 +30,12 @@ def block_means(values: Float[np.ndarray, "T"], size: int) -> Float[np.ndarray, 
 
 
 def coarse(
-    corpus: Corpus, index: int, seconds: int
+    corpus: Corpus, index: int, length: int, seconds: int
 ) -> tuple[Float[np.ndarray, "t"], tuple[int, ...]] | None:
-    """One series on a grid of `seconds`, aligned to the hour, midnight or Monday, and its calendar.
+    """The front of one series on a grid of `seconds`, from an hour, midnight or Monday on.
 
-    `None` where its grid is not a finer one that divides, or where too little is left.
+    Returns the values and the fields of their calendar, or `None` where the grid is not a finer
+    one that divides, or where too little is left.
     """
     unit, step, day, second, _ = (int(np.asarray(field)[index]) for field in corpus.calendar)
     if unit != SECOND or step >= seconds or seconds % step:
@@ -43,7 +44,7 @@ def coarse(
     skip = -elapsed % seconds
     if skip % step:
         return None
-    means = block_means(corpus.series(index)[skip // step :], seconds // step)
+    means = block_means(corpus.series(index)[skip // step : length], seconds // step)
     if len(means) < SHORTEST or np.isnan(means).mean() > 1 - OBSERVED_SHARE:
         return None
     begin = day * SECONDS_A_DAY + second + skip
@@ -51,10 +52,17 @@ def coarse(
     return means, (*grid, begin // SECONDS_A_DAY, begin % SECONDS_A_DAY, 6)
 
 
-def coarser(corpus: Corpus) -> Iterator[Corpus]:
-    """For each grid of `TARGETS`, the series that can be brought to it, as data set `name/grid`."""
+def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iterator[Corpus]:
+    """For each grid of `TARGETS`, the series that can be brought to it, as data set `name/grid`.
+
+    Args:
+      corpus: the fine series.
+      lengths: points of each series, from its front, that may be used; `None`: all.
+    """
+    lengths = corpus.lengths if lengths is None else lengths
     for alias, seconds in TARGETS.items():
-        made = {i: c for i in range(len(corpus)) if (c := coarse(corpus, i, seconds)) is not None}
+        candidates = {i: coarse(corpus, i, int(lengths[i]), seconds) for i in range(len(corpus))}
+        made = {i: found for i, found in candidates.items() if found is not None}
         if not made:
             continue
         kept = corpus.select(np.isin(np.arange(len(corpus)), list(made)))

@@ -146,6 +146,14 @@ def held_out(corpus: "Corpus", *, whole: bool = False) -> HeldOut:
     return HeldOut(np.asarray(series, np.int64)[order], np.asarray(starts, np.int64)[order])
 
 
+def seen_lengths(corpus: "Corpus") -> Int[np.ndarray, "n"]:
+    """Points of each series, from its front, that training may see."""
+    held = held_out(corpus)
+    lengths = corpus.lengths.copy()
+    lengths[held.series] = held.start
+    return lengths
+
+
 def _panel(folder: Path, entry: ValidationSet) -> Panel:
     """The scored series of a task: of those held out, the ones drawn first."""
     panel = parquet_panel(folder / f"{entry.dataset}.parquet", entry.frequency)

@@ -38,11 +38,17 @@ def bind_head(config: ModelConfig, parameters: Parameters) -> Head:
     return make_head(config).bind({"params": parameters["head"]})
 
 
-def init_parameters(config: ModelConfig, key: Key) -> Parameters:
-    """Fresh float32 parameters, distributed as in the reference."""
+def init_parameters(config: ModelConfig, key: Key, residual_gain: float = 1.0) -> Parameters:
+    """Fresh float32 parameters, distributed as in the reference.
+
+    `residual_gain` multiplies the weights that write to the residual stream.
+    """
     trunk_key, head_key = jax.random.split(key)
     features = jnp.zeros((1, 1, config.num_features))
     trunk = Transformer(config).init(trunk_key, features)["params"]
+    for block in range(config.num_layers):
+        for part, name in (("attention", "output"), ("mlp", "down")):
+            trunk[f"block_{block}"][part][name]["kernel"] *= residual_gain
     arguments = [jnp.zeros((1, config.width))]
     if config.head == "implicit_quantile":
         arguments.append(jnp.zeros(1))

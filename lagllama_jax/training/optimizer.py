@@ -1,15 +1,20 @@
-"""The optimizer: clipping, Adam(W), its learning rate, and which weights it moves."""
+"""The optimizer: clipping, Adam(W) or Muon, its rate, and which weights it moves."""
 
 import jax
 import optax
+import optax.contrib
 
 from lagllama_jax.config import TrainConfig, check
 from lagllama_jax.typing import Parameters
 
 
 def learning_rate(train: TrainConfig) -> optax.Schedule:
-    """Linear warm-up to the peak, then constant, or along a cosine to a hundredth of it."""
+    """Linear warm-up to the peak, then as `train.schedule` says."""
     peak = train.learning_rate
+    if train.schedule == "trapezoid":
+        falls = optax.linear_schedule(peak, 0.0, train.decay_steps)
+        rises = optax.linear_schedule(peak / (train.warmup_steps + 1), peak, train.warmup_steps)
+        return optax.join_schedules([rises, falls], [train.steps - train.decay_steps])
     if train.schedule == "cosine":
         return optax.warmup_cosine_decay_schedule(
             0.0, peak, train.warmup_steps, train.steps, end_value=peak / 100
@@ -18,17 +23,44 @@ def learning_rate(train: TrainConfig) -> optax.Schedule:
 
 
 def make_optimizer(train: TrainConfig) -> optax.GradientTransformation:
-    """Clipping, then Adam(W) with warm-up and a constant or cosine rate; matrices alone decay."""
-    adam = optax.adamw(
-        learning_rate(train), b2=train.b2, weight_decay=train.weight_decay, mask=matrices
-    )
+    """Clipping, then Adam(W) or Muon; matrices alone decay, and frozen weights stay."""
+    moving = muon(train) if train.optimizer == "muon" else adam(train)
     if train.clip_norm is not None:
-        adam = optax.chain(optax.clip_by_global_norm(train.clip_norm), adam)
+        moving = optax.chain(optax.clip_by_global_norm(train.clip_norm), moving)
     if not train.freeze:
-        return adam
+        return moving
     still = optax.set_to_zero()
     return optax.multi_transform(
-        {"moving": adam, "frozen": still}, lambda tree: frozen(tree, train.freeze)
+        {"moving": moving, "frozen": still}, lambda tree: frozen(tree, train.freeze)
+    )
+
+
+def adam(train: TrainConfig) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay (arXiv 1711.05101)."""
+    return optax.adamw(
+        learning_rate(train), b2=train.b2, weight_decay=train.weight_decay, mask=matrices
+    )
+
+
+def muon(train: TrainConfig) -> optax.GradientTransformation:
+    """Muon for the matrices of the blocks, scaled to Adam's usual step (arXiv 2502.16982)."""
+
+    def of_blocks(parameters: Parameters) -> Parameters:
+        return jax.tree_util.tree_map_with_path(
+            lambda path, leaf: (
+                optax.contrib.MuonDimensionNumbers()
+                if str(path[0].key).startswith("block_") and leaf.ndim == 2
+                else None
+            ),
+            parameters,
+        )
+
+    return optax.contrib.muon(
+        learning_rate(train),
+        weight_decay=train.weight_decay,
+        adam_b2=train.b2,
+        consistent_rms=0.2,
+        muon_weight_dimension_numbers=of_blocks,
     )
 
 

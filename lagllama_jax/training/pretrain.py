@@ -18,6 +18,7 @@ from lagllama_jax.model.lag_llama import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints, Restored
 from lagllama_jax.training.corpus_arrays import corpus_arrays, host_arrays
 from lagllama_jax.training.device_path import DevicePath
+from lagllama_jax.training.host_path import HostPath
 from lagllama_jax.training.loop import Best, LoopConfig, Run, Trained, train
 from lagllama_jax.training.metrics import open_sinks
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
@@ -55,6 +56,8 @@ def pretrain(
     continue_from: Path | None = None,
     initial: Parameters | None = None,
     mesh: Mesh | None = None,
+    on_device: bool = True,
+    workers: int = 0,
     progress: bool | None = None,
 ) -> Trained:
     """Trains in `folder`, going on where a run that was stopped there left off.
@@ -72,6 +75,8 @@ def pretrain(
       continue_from: folder of another run of the same architecture.
       initial: weights of the same architecture.
       mesh: devices; all of them along `data` if `None`.
+      on_device: draw windows inside the compiled steps; else on the host, by grain.
+      workers: processes that do so; 0: a thread.
       progress: a bar or none; `None`: a bar in a terminal.
 
     Raises:
@@ -82,8 +87,11 @@ def pretrain(
     """
     mesh = make_mesh() if mesh is None else mesh
     model, data = recipe.model, recipe.data
-    arrays = corpus_arrays(corpus, model, data, lengths=lengths, mixture=mixture)
-    path = DevicePath(arrays, corpus.dataset_names, model, data, recipe.train, mesh, Rules())
+    arrays = corpus_arrays(
+        corpus, model, data, lengths=lengths, mixture=mixture, on_device=on_device
+    )
+    parts = arrays, corpus.dataset_names, model, data, recipe.train, mesh, Rules()
+    path = DevicePath(*parts) if on_device else HostPath(*parts, workers)
     evaluate = None if lengths is None else _evaluate(corpus, lengths, recipe, mesh)
     _make_folder(folder)
     key = jax.random.key(recipe.train.seed)
@@ -115,7 +123,9 @@ def _begin(
 ) -> Restored:
     """The state to start from; its record is empty unless this very run is resumed."""
     if initial is None or checkpoints.latest is not None or continue_from is not None:
-        initial = init_parameters(recipe.model, jax.random.fold_in(key, recipe.train.steps))
+        initial = init_parameters(
+            recipe.model, jax.random.fold_in(key, recipe.train.steps), recipe.train.residual_gain
+        )
     state = shard_state(mesh, Rules(), init_state(initial, recipe.train))
     if checkpoints.latest is not None:
         _check_recipe(checkpoints, recipe, ("model", "data", "train"))

@@ -125,6 +125,7 @@ def corpus(
     freq: str | None = None,
     exclude: tuple[str, ...] = (),
     mask: tuple[tuple[str, str, str], ...] = (),
+    coarser: bool = False,
 ) -> None:
     """Joins files into a corpus folder, which training maps into memory.
 
@@ -138,8 +139,12 @@ def corpus(
       exclude: data sets to leave out.
       mask: a data set and the first and last day, month or year to set missing, such as
         beijing_multisite 2013-03 2014-12, whose city and time an evaluation set shares.
+      coarser: add means over quarters of an hour, hours, days and weeks of the finer series, as
+        data sets of their own; of points that the validation suite scores, none are made.
     """
     from lagllama_jax.data.corpus import Corpus, mask_period
+    from lagllama_jax.data.resample import coarser as coarser_series
+    from lagllama_jax.evaluation.validation import seen_lengths
 
     if not sources:
         raise DataError("Name the files or folders to join.")
@@ -148,6 +153,8 @@ def corpus(
         whole = whole.select(whole.dataset != whole.dataset_index(name))
     for period in mask:
         whole = mask_period(whole, *period)
+    if coarser:
+        whole = Corpus.concatenate([whole, *coarser_series(whole, seen_lengths(whole))])
     whole.save(output)
     missing = 1 - whole.observed.mean()
     print(

@@ -35,6 +35,8 @@ def main(
     tail: int = 14,
     continue_from: Path | None = None,
     initialise_from: str | None = None,
+    path: Literal["device", "host"] = "device",
+    workers: int = 0,
     fsdp: int = 1,
     hosts: bool = False,
     coordinator: str | None = None,
@@ -64,6 +66,8 @@ def main(
       tail: points of each end that `tails` holds back.
       continue_from: folder of a run whose weights, optimizer and step are taken over.
       initialise_from: model whose weights are taken over: folder, authors' .ckpt file or hub id.
+      path: where windows are drawn: inside the compiled steps, or by grain on the host.
+      workers: processes in which grain does so; 0: a thread.
       fsdp: devices that share one copy of the parameters; must divide the model's width.
       hosts: this process is one of several; TPU pods and Slurm tell the rest.
       coordinator: HOST:PORT of the first process, where the cluster does not tell.
@@ -96,6 +100,8 @@ def main(
         continue_from=continue_from,
         initial=initial,
         mesh=make_mesh(fsdp=fsdp),
+        on_device=path == "device",
+        workers=workers,
         progress=progress,
     )
     return _finish(trained, recipe, output)
@@ -136,12 +142,9 @@ def _lengths(corpus: "Corpus", recipe: "Recipe", validation: str, tail: int) -> 
         return None
     if validation == "tails":
         return held_back(corpus, tail, shortest_series(recipe.model, recipe.data))
-    from lagllama_jax.evaluation.validation import held_out
+    from lagllama_jax.evaluation.validation import seen_lengths
 
-    lengths = corpus.lengths.copy()
-    held = held_out(corpus)
-    lengths[held.series] = held.start
-    return lengths
+    return seen_lengths(corpus)
 
 
 def _finish(trained: "Trained", recipe: "Recipe", output: Path) -> int:

@@ -1,0 +1,56 @@
+"""Coarser series from fine ones, against pandas."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.data.resample import coarser
+from lagllama_jax.model.time_features import Calendar, wall_clock
+
+START = "2021-03-03 05:30"
+
+
+def fine(points=48 * 7 * 70, freq="30min", gaps=0.0):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=points).astype(np.float32)
+    values[rng.random(points) < gaps] = np.nan
+    return values, Corpus.from_series([values], [START], freq, name="fine")
+
+
+@pytest.mark.parametrize(("alias", "rule"), [("h", "h"), ("D", "D"), ("W", "W-SUN")])
+def test_means_over_whole_periods_are_those_of_pandas(alias, rule):
+    values, corpus = fine()
+    frame = pd.Series(values, pd.date_range(START, periods=len(values), freq="30min"))
+    periods = frame.resample(rule)
+    whole = periods.count() == periods.count().max()
+    expected = periods.mean()[whole].to_numpy()
+    made = {part.dataset_names[0]: part for part in coarser(corpus)}[f"fine/{alias}"]
+    assert np.allclose(made.values, expected, atol=1e-6)
+    calendar = Calendar(*(int(field[0]) for field in made.calendar))
+    day, second = wall_clock(calendar, np.arange(2))
+    first = periods.mean()[whole].index[0]
+    assert day[0] == (first.normalize() - pd.Timestamp("1970-01-01")).days
+    assert second[0] == first.hour * 3600
+
+
+def test_points_with_too_few_observations_are_missing():
+    values, corpus = fine(gaps=0.5)
+    hourly = next(part for part in coarser(corpus) if part.frequency_names == ("h",))
+    pairs = values[1:][: len(hourly.values) * 2].reshape(-1, 2)  # 05:30 is no full hour
+    assert np.array_equal(np.isnan(hourly.values), np.isnan(pairs).all(axis=1))
+
+
+def test_what_lies_after_the_given_lengths_is_not_used():
+    values, corpus = fine()
+    changed = values.copy()
+    changed[5000:] += 100
+    lengths = np.array([5000])
+    other = Corpus.from_series([changed], [START], "30min", name="fine")
+    for one, two in zip(coarser(corpus, lengths), coarser(other, lengths), strict=True):
+        assert np.array_equal(one.values, two.values, equal_nan=True)
+
+
+def test_grids_that_do_not_divide_and_short_series_are_left_out():
+    assert not list(coarser(fine(freq="7min")[1]))
+    assert not list(coarser(fine(points=100)[1]))
