@@ -80,8 +80,7 @@ def _panel(
     past = np.zeros(0) if forecast.past is None else np.asarray(forecast.past[number])
     shown = min(max(3 * length, 72) if history is None else history, len(past))
     if shown:
-        known = _ticks(forecast.stamps(number, -shown, shown))
-        axis.plot(known, past[len(past) - shown :], color=PAST, linewidth=1.3, label="past")
+        _past(axis, _ticks(forecast.stamps(number, -shown, shown)), past[len(past) - shown :])
     coming = _ticks(forecast.stamps(number, 0, length))
     marker = "o" if length == 1 else None
     shades = np.linspace(WIDE, NARROW, len(levels)) if len(levels) > 1 else [NARROW]
@@ -93,6 +92,15 @@ def _panel(
         style: dict[str, Any] = {"color": TRUTH, "linewidth": 1.3, "marker": marker}
         axis.plot(coming[: len(truth)], truth, label="actual", **style)
     _decorate(axis, forecast.item_ids[number], dated=forecast.times is not None)
+
+
+def _past(axis: "Axes", known: np.ndarray, past: np.ndarray) -> None:
+    """A line that breaks at gaps, and dots where a value stands alone between two."""
+    axis.plot(known, past, color=PAST, linewidth=1.3, label="past")
+    missing = np.isnan(np.pad(past, 1, constant_values=np.nan))
+    alone = ~missing[1:-1] & missing[:-2] & missing[2:]
+    if alone.any():
+        axis.plot(known[alone], past[alone], ".", color=PAST, markersize=4)
 
 
 def _interval(

@@ -126,6 +126,13 @@ def test_a_picture_shows_past_median_and_intervals_of_each_series(dated):
     assert bands == ["95 % interval", "80 % interval", "50 % interval"]
 
 
+def test_values_alone_between_gaps_are_drawn_as_dots(samples):
+    past = np.array([1.0, np.nan, 2.0, np.nan, 3.0, 4.0])
+    [line, dots, _] = Forecast(samples[:1], ["a"], past=[past]).plot().axes[0].lines
+    np.testing.assert_array_equal(line.get_ydata(), past)
+    assert dots.get_ydata().tolist() == [1.0, 2.0]
+
+
 def test_intervals_hold_their_share_of_the_samples(undated):
     figure = undated.plot(levels=[0.8])
     [band] = figure.axes[0].collections
