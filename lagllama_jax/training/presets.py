@@ -1,8 +1,16 @@
 """Recipes by name."""
 
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.config import LAGS, DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.training.loop import LoopConfig
 from lagllama_jax.training.pretrain import Recipe
+
+# The published lags; the nearest ones; and those of days and weeks at 5 and 10 minutes.
+BOX_LAGS = tuple(
+    sorted(
+        {*LAGS, *range(1, 7), 9, *range(15, 19), *range(287, 290), *range(575, 578)}
+        | {*range(863, 866), *range(1006, 1009)}
+    )
+)
 
 PRESETS: dict[str, Recipe] = {
     # Specification, section 6: an epoch is 128 steps. Here 10 epochs lie between validations, so
@@ -24,6 +32,50 @@ PRESETS: dict[str, Recipe] = {
             max_scaled=1e4,
         ),
         LoopConfig(dispatch=10, checkpoint_every=500),
+    ),
+    # The weights in the box; `decay_steps` ends a run that can be gone on with from before it.
+    "box": Recipe(
+        ModelConfig(
+            num_kv_heads=3,
+            context_length=96,
+            attention_window=128,
+            lags=BOX_LAGS,
+            imputation="loc",
+            scale_features="relative",
+            observed_features=True,
+            squash="arcsinh",
+            min_sigma=1e-3,
+        ),
+        DataConfig(
+            future_length=33,
+            min_context=32,
+            min_past=16,
+            mixture="root_timesteps",
+            series_power=0.7,
+            short_history=0.25,
+            drop_calendar=0.2,
+            stretch=0.1,
+            mixup=0.1,
+            flip=0.1,
+            synthetic=0.35,
+            augmentation=0.0,
+        ),
+        TrainConfig(
+            steps=1494,
+            batch_size=32,
+            learning_rate=2e-3,
+            optimizer="muon",
+            schedule="trapezoid",
+            warmup_steps=100,
+            decay_steps=300,
+            weight_decay=0.01,
+            b2=0.99,
+            clip_norm=1.0,
+            ema_decay=0.998,
+            max_scaled=1e4,
+            residual_gain=0.3,
+        ),
+        LoopConfig(dispatch=1, checkpoint_every=200, validation_windows=512),
     ),
     # Seconds on a laptop: to see that everything runs.
     "tiny": Recipe(

@@ -28,7 +28,7 @@ def main(
     /,
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    preset: Literal["published", "small", "tiny"] = "published",
+    preset: Literal["published", "small", "box", "tiny"] = "published",
     exclude: tuple[str, ...] = (),
     mixture: dict[str, float] | None = None,
     validation: Literal["tails", "suite", "none"] = "tails",
@@ -59,7 +59,8 @@ def main(
       corpus: folder of Parquet files, or one written by `lagllama data build`.
       output: folder for the model (config.json, model.safetensors), checkpoints, metrics.csv and
         loss.png.
-      preset: the published recipe, a small one for a laptop, or one to see that everything runs.
+      preset: the published recipe, a small one for a laptop, that of the weights in the box, or one
+        to see that everything runs.
       exclude: data sets to leave out.
       mixture: weights of data sets by name, such as `--mixture nab 1 ercot 2`, instead of a rule.
       validation: held-back points: the ends of all series, of those of the validation suite, none.
