@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
+from lagllama_jax.data.arrays import read_series
 from lagllama_jax.data.frames import SeriesSet
 from lagllama_jax.forecasting.forecast import DEFAULT_LEVELS, Forecast, check_levels
 from lagllama_jax.forecasting.progress import Progress, progress_bar
@@ -146,7 +147,7 @@ class LagLlama:
         config = ForecastConfig(
             num_samples=num_samples, seed=seed, context_length=context_length, **options
         )
-        read = _read_series(series, start, freq, item_ids)
+        read = read_series(series, start, freq, item_ids)
         return self._forecast(read, prediction_length, config, levels, progress)
 
     def predict_df(
@@ -318,29 +319,9 @@ def _checked_context(model: ModelConfig, config: ForecastConfig, prediction_leng
     return asked.context_length
 
 
-def _read_series(series: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> SeriesSet:
-    """Bare arrays, a frame that brings its own names and dates, or series that were read before."""
-    if isinstance(series, SeriesSet):
-        return series
-    if start is None and item_ids is None and _is_dated(series):
-        from lagllama_jax.data.frames import read_frame
-
-        return read_frame(series, freq=freq)
-    from lagllama_jax.data.arrays import read_arrays
-
-    return read_arrays(series, start, freq, item_ids)
-
-
 def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":
     from lagllama_jax.data.corpus import Corpus
 
     if isinstance(data, Corpus):
         return data
-    return Corpus.from_series_set(_read_series(data, start, freq, item_ids), "series")
-
-
-def _is_dated(series: Any) -> bool:
-    """Whether it is a data frame, or a pandas Series with an index of dates."""
-    if hasattr(series, "columns"):
-        return True
-    return hasattr(getattr(series, "index", None), "freqstr")
+    return Corpus.from_series_set(read_series(data, start, freq, item_ids), "series")

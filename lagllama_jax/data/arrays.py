@@ -1,17 +1,36 @@
-"""Bare arrays to series."""
+"""Bare arrays, or whatever holds series, to series."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lagllama_jax.data.frames import SeriesSet
+from lagllama_jax.data.frames import SeriesSet, read_frame
 from lagllama_jax.data.frequency import Frequency
 from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Float
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def read_series(
+    data: Any, start: Any = None, freq: Any = None, item_ids: Sequence[Any] | None = None
+) -> SeriesSet:
+    """Series of whatever holds some.
+
+    Bare arrays are read by `read_arrays`; a data frame, or a pandas Series with an index of dates,
+    by `read_frame`; a `SeriesSet` is what it is.
+
+    Raises:
+      DataError: as these two.
+    """
+    if isinstance(data, SeriesSet):
+        return data
+    dated = hasattr(data, "columns") or hasattr(getattr(data, "index", None), "freqstr")
+    if dated and start is None and item_ids is None:
+        return read_frame(data, freq=freq)
+    return read_arrays(data, start, freq, item_ids)
 
 
 def read_arrays(

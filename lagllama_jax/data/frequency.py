@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 _SEASONS = {"s": 3600, "min": 1440, "h": 24, "D": 1, "B": 5, "W": 1, "M": 12, "Q": 4, "Y": 1}
 _SECOND = NANOSECONDS["s"]
-_RESOLUTIONS = "s ms us ns"
-"""Of time stamps, finer ones later."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +137,9 @@ class Frequency:
         elif zone is not None:
             earlier = np.ones(count, dtype=bool)
             stamps = stamps.tz_localize(zone, ambiguous=earlier, nonexistent="shift_forward")
+        finest: Any = max(start.unit, self.unit, key=_resolution)
         try:
-            return stamps.as_unit(max(start.unit, self.unit, key=_RESOLUTIONS.find))
+            return stamps.as_unit(finest)
         except pd.errors.OutOfBoundsDatetime:
             return stamps
 
@@ -170,6 +169,11 @@ class Frequency:
         rules = (self.stamp, "start", "end", "business start", "business end")
         fits = (rule for rule in rules if (stamp_day(months, rule) == days).all())
         return replace(self, stamp=next(fits, self.stamp))
+
+
+def _resolution(unit: str) -> int:
+    """How fine time stamps of a unit are; seconds are fine enough for longer ones."""
+    return {"ms": 1, "us": 2, "ns": 3}.get(unit, 0)
 
 
 def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:
