@@ -62,18 +62,26 @@ def find_columns(
 
 
 def _named(names: list[Any], wanted: tuple[str, ...]) -> Any:
-    return next((name for name in wanted if name in names), None)
+    """The first of the wanted names that is there, in this spelling or else in any case."""
+    exact = next((name for name in wanted if name in names), None)
+    return exact or next((name for name in names if str(name).lower() in wanted), None)
 
 
 def _date_column(table: Table) -> Any:
-    """The only column of dates, or one that is called so."""
+    """The only column of dates, one that is called so, or the only one of text that begins so."""
     import pandas as pd
 
     frame = table.frame
     dated = [name for name, dtype in frame.dtypes.items() if _is_time(pd, dtype)]
     if len(dated) == 1:
         return dated[0]
-    return next((name for name in frame.columns if str(name).lower() in DATE_WORDS), None)
+    called = _named(list(frame.columns), DATE_WORDS)
+    if called is not None:
+        return called
+    text = [name for name, dtype in frame.dtypes.items() if pd.api.types.is_string_dtype(dtype)]
+    if len(text) == 1 and _from_text(frame[text[0]].iloc[:1]).notna().all():
+        return text[0]
+    return None
 
 
 def _is_time(pd: Any, dtype: Any) -> bool:

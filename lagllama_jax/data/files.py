@@ -85,6 +85,10 @@ def _read_csv(path: Path, id_column: str | None) -> Table:
         )
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} is empty: it should have a line of column names.") from error
+    first = frame.columns[0]
+    counted = np.array_equal(frame[first].to_numpy(dtype=object), np.arange(len(frame)))
+    if str(first).startswith("Unnamed:") and counted:
+        frame = frame.drop(columns=first)  # pandas' numbers of the rows, written with the table
     # Row 0 is on line 2, below the names; blank lines are dropped after they were counted.
     filled = frame.notna().any(axis=1).to_numpy()
     lines = np.flatnonzero(filled) + 2

@@ -204,11 +204,11 @@ def _place(
             f"{rows.table.row(int(rows.order[row + 1]))}. Keep one of them or aggregate them; if "
             "they belong to different series, name the column that tells which (id_column)."
         )
-    if frequency is None:
-        frequency = grid.infer(rows.stamps, codes)
-    frequency = frequency.stamped_like(local_clock(rows.stamps))
-    position = grid.place(frequency, rows.stamps, codes, rows.describe)
-    return position, np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]), frequency
+    inferred = frequency is None
+    step = grid.infer(rows.stamps, codes) if frequency is None else frequency
+    step = step.stamped_like(local_clock(rows.stamps))
+    position = grid.place(step, rows.stamps, codes, rows.describe, inferred)
+    return position, np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]), step
 
 
 def _scatter(

@@ -96,8 +96,16 @@ def place(
     stamps: "pd.DatetimeIndex",
     series: Int[np.ndarray, "n"],
     describe: Describe,
+    inferred: bool = False,
 ) -> Int[np.ndarray, "n"]:
     """Each row's steps since the first row of its series; rows ascending within a series.
+
+    Args:
+      frequency: the step.
+      stamps: time stamps.
+      series: number of the series of each.
+      describe: names a row in a message.
+      inferred: whether the frequency is a guess of `infer`, which a message then tells.
 
     Raises:
       DataError: a row that is off the grid, or a grid far finer than the rows; names a row.
@@ -113,9 +121,12 @@ def place(
     if off.any():
         row = int(np.flatnonzero(off)[0])
         what = "is in the same step as the row before it" if repeated[row] else "is off the grid"
+        head = f"Frequency {frequency.alias!r} does not fit"
+        if inferred:
+            head = f"The time stamps have no common step (the usual one is {frequency.alias!r})"
         raise DataError(
-            f"Frequency {frequency.alias!r} does not fit: {describe(row)} {what}. Give the "
-            "frequency of the data (freq), or resample them to a regular grid first."
+            f"{head}: {describe(row)} {what}. Give the frequency of the data (freq), or resample "
+            "them to a regular grid first."
         )
     _check_density(frequency, position, starts, describe)
     return position

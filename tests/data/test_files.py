@@ -27,6 +27,19 @@ def test_names_keep_their_leading_zeros(write):
     assert read_frame(read_table(renamed, "shop"), id_column="shop").item_ids == ["007"]
 
 
+def test_numbers_of_rows_that_pandas_wrote_are_no_series(tmp_path):
+    frame = pd.DataFrame({"date": pd.date_range("2024", periods=3), "sales": [1.0, 2.0, 3.0]})
+    frame.to_csv(tmp_path / "data.csv")
+    assert read_frame(read_table(tmp_path / "data.csv")).item_ids == ["sales"]
+
+
+def test_an_index_of_dates_that_pandas_wrote_is_found(tmp_path):
+    dates = pd.date_range("2024", periods=3)
+    pd.DataFrame({"sales": [1.0, 2.0, 3.0]}, index=dates).to_csv(tmp_path / "data.csv")
+    series = read_frame(read_table(tmp_path / "data.csv"))
+    assert (series.item_ids, series.frequency.alias) == (["sales"], "D")
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_commas_semicolons_and_tabs_separate_cells(write, separator):
     path = write(*(line.replace(",", separator) for line in ROWS))
@@ -62,7 +75,7 @@ def test_empty_cells_are_missing_values(write):
         ("007,2024-01-02,3", "Duplicate time stamp.*line 3 of data.csv.*and line 6 of data.csv"),
         ("007,2024-01-03,inf", "line 6 of data.csv: 'inf' is infinite"),
         (",2024-01-03,3", "Column 'item_id', line 6 of data.csv"),
-        ("007,2024-01-03 00:30,3", r"line 6 of data.csv \(2024-01-03 00:30:00\) is off the grid"),
+        ("007,2024-01-03 00:30,3", r"no common step.*'D'.*line 6 of data.csv.*is off the grid"),
         ("007,2024-01-03,3,4", "Cannot read.*line 6"),
     ],
 )

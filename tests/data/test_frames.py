@@ -65,6 +65,13 @@ def test_columns_of_other_names_can_be_told():
     assert series.item_ids == ["a", "b"]
 
 
+def test_names_of_columns_may_be_in_any_case_and_dates_under_any_name():
+    frame = long_frame(a=4).rename(columns={"item_id": "Item_ID", "target": "Target"})
+    assert read_frame(frame.rename(columns={"timestamp": "Week"})).item_ids == ["a"]
+    text = pd.DataFrame({"Week": ["2024-01-01", "2024-01-08", "2024-01-15"], "n": [1, 2, 3]})
+    assert read_frame(text).frequency.alias == "W-MON"
+
+
 def test_names_that_are_numbers_stay_numbers_in_labels():
     frame = long_frame(a=3, b=3)
     series = read_frame(frame.assign(item_id=frame.item_id.map({"a": 7, "b": 8})))
