@@ -17,7 +17,6 @@ from lagllama_jax.model.kv_cache import KVCache, ring_slots, start_cache
 from lagllama_jax.model.lag_llama import bind_head
 from lagllama_jax.model.rope import Turn, turns
 from lagllama_jax.model.scalers import Scale, fit_scale
-from lagllama_jax.model.time_features import calendar_features
 from lagllama_jax.model.tokens import assemble, model_inputs, scale_features, tokens
 from lagllama_jax.model.transformer import Transformer
 from lagllama_jax.typing import Array, Bool, Float, Int, Parameters, UInt
@@ -78,8 +77,7 @@ def prefill(
 ) -> tuple[Series, Paths]:
     """Reads the context once a series; the paths are empty but for the hidden states of its end."""
     scale = fit_scale(past.values, past.observed, config.scaling, config.safe_scaling)
-    calendar = calendar_features(past.day, past.second)
-    context = calendar[:, : config.context_length]
+    context = past.time_features[:, : config.context_length]
     features = tokens(config, past.values, past.observed, scale, context)
     outputs: Any = Transformer(config).apply(
         {"params": parameters}, features, config.window, method="prefill"
@@ -90,7 +88,7 @@ def prefill(
         past.observed,
         scale,
         scale_features(config, scale),
-        calendar[:, config.context_length :],
+        past.time_features[:, config.context_length :],
         turns(config, config.context_length + jnp.arange(drawing.capacity), config.window),
         series_keys(seed, past.identity),
     )
@@ -208,17 +206,21 @@ def decode(
     Args:
       parameters: the model's.
       config: the architecture; `context_length` and `window` are those of the forecast.
-      past: the series. Calendars reach `capacity` points beyond the context.
+      past: the series. Their calendars reach `capacity` points beyond the context.
       num_steps: points to draw; traced, so that horizons share a program.
       seed: of the random numbers.
       drawing: how paths are drawn.
     """
     series, paths = prefill(parameters, config, past, drawing, seed)
-    paths = draw(parameters, config, drawing, series, paths, jnp.int32(0))
 
     def step_on(step: Int[Array, ""], paths: Paths) -> Paths:
-        paths = advance(parameters, config, series, paths, step - 1)
+        paths = jax.lax.cond(
+            step > 0,
+            lambda paths: advance(parameters, config, series, paths, step - 1),
+            lambda paths: paths,
+            paths,
+        )
         return draw(parameters, config, drawing, series, paths, step)
 
-    paths = jax.lax.fori_loop(1, num_steps, step_on, paths)
+    paths = jax.lax.fori_loop(0, num_steps, step_on, paths)
     return jnp.moveaxis(paths.samples, 0, -1)

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import DataError
-from lagllama_jax.model.time_features import NEUTRAL_DAY
+from lagllama_jax.model.time_features import NEUTRAL_DAY, calendar_features
 from lagllama_jax.typing import Array, Bool, Float, Int, UInt
 
 LARGEST_VALUE = 1e18
@@ -25,16 +26,30 @@ class Past(NamedTuple):
     Attributes:
       values: the last M + C points in the series' units, 0 where missing.
       observed: which of them were observed.
-      day: day number of the last C points and of those to come (`time_features.wall_clock`).
-      second: second of that day.
+      time_features: calendar features of the last C points and of those to come.
       identity: decides a series' random numbers, together with the seed.
     """
 
     values: Float[Array, "B U"]
     observed: Bool[Array, "B U"]
-    day: Int[Array, "B T"]
-    second: Int[Array, "B T"]
+    time_features: Float[Array, "B T 6"]
     identity: UInt[Array, "B"]
+
+
+class Windows(NamedTuple):
+    """All series of a call, on the host; `day` and `second` are wall clocks, else as in `Past`."""
+
+    values: Float[np.ndarray, "n U"]
+    observed: Bool[np.ndarray, "n U"]
+    day: Int[np.ndarray, "n T"]
+    second: Int[np.ndarray, "n T"]
+    identity: UInt[np.ndarray, "n"]
+
+    def take(self, rows: Int[np.ndarray, "B"]) -> Past:
+        """Some of the series."""
+        features = calendar_features(self.day[rows], self.second[rows])
+        parts: Any = (self.values[rows], self.observed[rows], features, self.identity[rows])
+        return Past(*parts)
 
 
 def identity(item_id: str) -> int:
@@ -105,25 +120,38 @@ def stack_clocks(
     return padded[:, 0], padded[:, 1]
 
 
-def gather(
+def windows(
     series: Sequence[np.ndarray],
+    clocks: Sequence[Clock] | None,
     item_ids: Sequence[str],
-    length: int,
-    days_and_seconds: tuple[np.ndarray, np.ndarray],
-) -> Past:
-    """The batch of all series, on the host.
+    model: ModelConfig,
+    steps: int,
+    capacity: int,
+) -> Windows:
+    """One window of each series.
+
+    Args:
+      series: one-dimensional, NaN where missing.
+      clocks: as in `runner.forecast_samples`.
+      item_ids: names.
+      model: the architecture, with the context of the forecast.
+      steps: points to come.
+      capacity: points to come that the program has room for.
 
     Raises:
-      DataError: as `last_points`.
+      DataError: as `last_points` and `stack_clocks`.
     """
     names = np.array([identity(name) for name in item_ids], np.uint32)
-    parts: Any = (*last_points(series, item_ids, length), *days_and_seconds, names)
-    return Past(*parts)
+    return Windows(
+        *last_points(series, item_ids, model.past_length),
+        *stack_clocks(clocks, len(series), model.context_length, steps, capacity),
+        names,
+    )
 
 
-def batches(past: Past, size: int) -> Iterator[tuple[slice, Past]]:
+def batches(all_series: Windows, size: int) -> Iterator[tuple[slice, Past]]:
     """Consecutive parts of one size; the last is filled up with copies of its last series."""
-    count = past.values.shape[0]
+    count = all_series.values.shape[0]
     for start in range(0, count, size):
         rows = np.minimum(np.arange(start, start + size), count - 1)
-        yield slice(start, min(start + size, count)), Past(*(part[rows] for part in past))
+        yield slice(start, min(start + size, count)), all_series.take(rows)

@@ -27,7 +27,6 @@ from lagllama_jax.model.lag_llama import bind_head
 from lagllama_jax.model.layers import Linear, RMSNorm, SwiGLU
 from lagllama_jax.model.rope import rope_angles, rotate
 from lagllama_jax.model.scalers import Scale, fit_scale
-from lagllama_jax.model.time_features import calendar_features
 from lagllama_jax.model.tokens import tokens
 from lagllama_jax.typing import Array, Bool, Float, Int, Parameters, UInt
 
@@ -290,7 +289,7 @@ def reference_samples(
     keys = series_keys(seed, past.identity)
     marginal = mode in SINGLE_PASS
     copies = 1 if marginal else samples
-    calendar = jnp.repeat(calendar_features(past.day, past.second), copies, axis=0)
+    calendar = jnp.repeat(past.time_features, copies, axis=0)
     values, observed = (jnp.repeat(a, copies, axis=0) for a in (past.values, past.observed))
 
     def choose(hidden: Array, scale: Scale, step: Array) -> tuple[Array, Any]:

@@ -16,7 +16,7 @@ from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.forecasting.decode import Drawing, decode
 from lagllama_jax.forecasting.memory import batch_size, check_memory
-from lagllama_jax.forecasting.past import Clock, Past, batches, gather, stack_clocks
+from lagllama_jax.forecasting.past import Clock, Past, batches, windows
 from lagllama_jax.forecasting.reference_decode import SINGLE_PASS, reference_samples
 from lagllama_jax.typing import Array, Float, Parameters
 
@@ -154,18 +154,16 @@ def forecast_samples(
     count = len(series)
     devices = tuple(jax.local_devices())[: max(count, 1)]
     bytes_each = check_memory(model, config, drawing.capacity, devices[0])
-    days_and_seconds = stack_clocks(
-        clocks, count, model.context_length, prediction_length, drawing.capacity
-    )
-    past = gather(series, item_ids, model.past_length, days_and_seconds)
-    samples = np.empty((count, config.num_samples, prediction_length), np.float32)
+    steps = int(prediction_length)
+    everything = windows(series, clocks, item_ids, model, steps, drawing.capacity)
+    samples = np.empty((count, config.num_samples, steps), np.float32)
     if count:
         size = batch_size(count, bytes_each, config.batch_size, len(devices))
         parameters = place_parameters(parameters, devices)
         run = program(model, drawing, config.mode, devices)
-        for rows, part in batches(past, size):
-            paths = call(run, parameters, part, prediction_length, config)
-            samples[rows] = paths[: rows.stop - rows.start, :, :prediction_length]
+        for rows, part in batches(everything, size):
+            paths = call(run, parameters, part, steps, config)
+            samples[rows] = paths[: rows.stop - rows.start, :, :steps]
             if progress is not None:
                 progress(rows.stop, count)
     check_finite(samples, item_ids)

@@ -116,9 +116,7 @@ class StudentTHead(nn.Module):
     ) -> Float[Array, "*b"]:
         """One draw for each hidden state; the last axis is that of the samples."""
         law = self(hidden, loc, scale)
-        radius_key, turn_key = jax.random.split(key)
-        radius = uniforms(radius_key, law.batch_shape, stratified)
-        turn = uniforms(turn_key, law.batch_shape, stratified)
+        radius, turn = uniforms(key, (2, *law.batch_shape), stratified)
         return law.loc + law.scale * standard_draw(law.df, radius, turn)
 
     def mean(
