@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from lagllama_jax.frontends.arguments import Model
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lagllama_jax.data.frames import SeriesSet
 
 HORIZON = 22
@@ -45,7 +47,6 @@ def main(
         )
         frame = forecast.to_frame()
         frame.insert(len(frame.columns), "actual", truth)
-        assert table is not None and picture is not None
         put_table(frame, table)
         forecast.plot(history=120, truth=truth).savefig(picture, dpi=150)
     _print_table(frame)
@@ -62,12 +63,10 @@ def _sunspots() -> "tuple[SeriesSet, list[float]]":
     return read_arrays(known, "1700-12-31", "YE", ["sunspots"]), coming.tolist()
 
 
-def _print_table(frame: object) -> None:
-    import pandas as pd
+def _print_table(frame: "pd.DataFrame") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    assert isinstance(frame, pd.DataFrame)
     table = Table(title="Sunspot numbers")
     for heading in ("year", "median", "80 % range", "actual"):
         table.add_column(heading, justify="right")

@@ -73,7 +73,11 @@ def main(
     )
     from lagllama_jax.api import LagLlama
 
-    with result_file(output) as table, result_file(plot) as picture:
+    nothing = contextlib.nullcontext()
+    with (
+        result_file(output) if output else nothing as table,
+        result_file(plot) if plot else nothing as picture,
+    ):
         forecast = LagLlama.from_pretrained(model).predict(
             series,
             prediction_length,
@@ -93,7 +97,7 @@ def main(
 
 
 @contextlib.contextmanager
-def result_file(path: Path | None) -> Iterator[Path | None]:
+def result_file(path: Path) -> Iterator[Path]:
     """A file to fill, which appears at `path` if all goes well; tried before the long work begins.
 
     Raises:
@@ -101,9 +105,6 @@ def result_file(path: Path | None) -> Iterator[Path | None]:
     """
     from lagllama_jax.files import atomic_path
 
-    if path is None:
-        yield None
-        return
     with atomic_path(path) as temporary:
         temporary.touch()
         yield temporary
