@@ -79,23 +79,74 @@ class Windows(NamedTuple):
     dataset: Int[Array, "B"]
 
 
+class Chances(NamedTuple):
+    """The random numbers behind a batch of draws: whole ones, and uniforms in [0, 1).
+
+    Attributes:
+      item: index of any series.
+      keep: whether it is that one, or its alias.
+      context: which length of the context.
+      start: where in the series.
+      history: which length of a short history.
+      short: whether the history is short.
+      stretched: whether the window is stretched.
+      factor: index of how much.
+      dated: whether it has dates.
+    """
+
+    item: Int[Array, "B"]
+    keep: Float[Array, "B"]
+    context: Float[Array, "B"]
+    start: Float[Array, "B"]
+    history: Float[Array, "B"]
+    short: Float[Array, "B"]
+    stretched: Float[Array, "B"]
+    factor: Int[Array, "B"]
+    dated: Float[Array, "B"]
+
+
 def draw(key: Key, corpus: CorpusArrays, batch: int, model: ModelConfig, data: DataConfig) -> Draws:
     """Draws a batch of windows with `jax.random`."""
-    keys = iter(jax.random.split(key, 8))
-    uniform = lambda: jax.random.uniform(next(keys), (batch,))  # noqa: E731
-    series = corpus.table.draw(next(keys), batch)
-    context = between(uniform(), data.min_context or model.context_length, model.context_length)
+    keys = jax.random.split(key, 8)
+    item_key, keep_key = jax.random.split(keys[0])
+    uniform = lambda key: jax.random.uniform(key, (batch,))  # noqa: E731
+    below = lambda key, end: jax.random.randint(key, (batch,), 0, end)  # noqa: E731
+    fields: list[Any] = [below(item_key, corpus.lengths.shape[0]), uniform(keep_key)]
+    fields += [uniform(key) for key in keys[1:6]]
+    fields += [below(keys[6], len(STRETCHES)), uniform(jax.random.fold_in(key, 8))]
+    return decide(Chances(*fields), corpus, model, data)
+
+
+def draw_on_host(
+    generator: np.random.Generator,
+    corpus: CorpusArrays,
+    batch: int,
+    model: ModelConfig,
+    data: DataConfig,
+) -> Draws:
+    """Draws a batch of windows with NumPy, of the same distribution as `draw`."""
+    uniform = lambda: generator.random(batch, np.float32)  # noqa: E731
+    fields: list[Any] = [generator.integers(0, corpus.lengths.shape[0], batch), uniform()]
+    fields += [uniform() for _ in range(5)]
+    fields += [generator.integers(0, len(STRETCHES), batch), uniform()]
+    return decide(Chances(*fields), corpus, model, data)
+
+
+def decide(chances: Chances, corpus: CorpusArrays, model: ModelConfig, data: DataConfig) -> Draws:
+    """The draws that random numbers decide; NumPy in, NumPy out, and likewise for JAX."""
+    xp = jnp if isinstance(corpus.lengths, jax.Array) else np
+    series = corpus.table.pick(chances.item, chances.keep)
+    longest = model.context_length
+    context = between(chances.context, data.min_context or longest, longest)
     full = model.max_lag + context
-    needed = jnp.minimum(full if data.min_past is None else data.min_past, full)
+    needed = xp.minimum(full if data.min_past is None else data.min_past, full)
     room = corpus.lengths[series] - (data.future_length if data.min_past is None else 1)
-    start = between(uniform(), needed, jnp.maximum(room, needed))
-    short = jnp.exp(uniform() * jnp.log(full / SHORTEST_HISTORY)) * SHORTEST_HISTORY
-    history = jnp.where(uniform() < data.short_history, short.astype(jnp.int32), full)
-    stretched = uniform() < data.stretch
-    factor = jax.random.choice(next(keys), jnp.asarray(STRETCHES), (batch,))
-    factor = jnp.where(stretched, factor, 1)
-    dated = jax.random.uniform(jax.random.fold_in(key, 8), (batch,)) >= data.drop_calendar
-    return Draws(series, start, context, history, factor, dated)
+    start = between(chances.start, needed, xp.maximum(room, needed))
+    short = xp.exp(chances.history * xp.log(full / SHORTEST_HISTORY)) * SHORTEST_HISTORY
+    history = xp.where(chances.short < data.short_history, short.astype(xp.int32), full)
+    factor = xp.asarray(STRETCHES)[chances.factor]
+    factor = xp.where(chances.stretched < data.stretch, factor, 1)
+    return Draws(series, start, context, history, factor, chances.dated >= data.drop_calendar)
 
 
 def between(uniform: Any, low: Any, high: Any) -> Any:
@@ -156,7 +207,7 @@ def clock_features(
 ) -> Float[Array, "B T 6"]:
     """Calendar features of the points at `offset` from the forecast's start."""
     calendar = Calendar(*(field[draws.series] for field in corpus.calendar))
-    fine = calendar._replace(step=calendar.step // draws.stretch)
+    fine = calendar._replace(step=xp.maximum(calendar.step // draws.stretch, 1))
     divides = (calendar.unit == SECOND) & (calendar.step % draws.stretch == 0)
     known = draws.dated & ((draws.stretch == 1) | divides)
     index = draws.start * draws.stretch

@@ -20,7 +20,9 @@ from lagllama_jax.typing import Array, Float, Int, Key
 __all__ = [
     "PointLosses",
     "TrainState",
+    "complete",
     "init_state",
+    "made_up",
     "make_optimizer",
     "make_steps",
     "point_losses",
@@ -28,6 +30,7 @@ __all__ = [
     "step_keys",
     "targets_loss",
     "update",
+    "update_from",
 ]
 
 Metrics = dict[str, Float[Array, "*n"]]
@@ -42,15 +45,36 @@ def sample_windows(
     num_datasets: int,
 ) -> Windows:
     """A batch drawn on the device: real windows, then made-up ones."""
-    made_up = round(batch * data.synthetic)
-    real_key, synthetic_key, flip_key, mix_key = jax.random.split(key, 4)
+    real_key, _, _, _ = jax.random.split(key, 4)
+    count = batch - made_up(batch, data)
+    real = None
+    if count:
+        real = gather(corpus, draw(real_key, corpus, count, model, data), model, data)
+    return complete(key, real, batch, model, data, num_datasets)
+
+
+def made_up(batch: int, data: DataConfig) -> int:
+    """How many windows of a batch are made up."""
+    return round(batch * data.synthetic)
+
+
+def complete(
+    key: Key,
+    real: Windows | None,
+    batch: int,
+    model: ModelConfig,
+    data: DataConfig,
+    num_datasets: int,
+) -> Windows:
+    """A batch of real windows, augmented, and of made-up ones."""
+    _, synthetic_key, flip_key, mix_key = jax.random.split(key, 4)
     parts = []
-    if batch > made_up:
-        draws = draw(real_key, corpus, batch - made_up, model, data)
-        real = augment(jax.random.fold_in(key, 4), gather(corpus, draws, model, data), data)
+    if real is not None:
+        real = augment(jax.random.fold_in(key, 4), real, data)
         parts.append(flip(flip_key, mixup(mix_key, real, data.mixup), data.flip))
-    if made_up:
-        parts.append(synthetic_windows(synthetic_key, made_up, model, data, num_datasets))
+    if made_up(batch, data):
+        count = made_up(batch, data)
+        parts.append(synthetic_windows(synthetic_key, count, model, data, num_datasets))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
@@ -69,25 +93,40 @@ def update(
     return apply_gradients(state, grads, train), metrics
 
 
-def update_accumulated(
+def update_from(
     state: TrainState,
-    batch_of: Callable[[Int[Array, ""]], Windows],
-    key: Key,
+    batch_of: Callable[[Any, Key], Windows],
+    window_key: Key,
+    step_key: Key,
     model: ModelConfig,
     train: TrainConfig,
     fused: bool = False,
 ) -> tuple[TrainState, Metrics]:
-    """One optimizer step on the mean gradient of the batches `batch_of(0)`, `batch_of(1)`, ..."""
-    gradient = jax.grad(targets_loss, has_aux=True)
+    """One optimizer step on the mean gradient of `train.accumulate` batches.
+
+    Args:
+      state: before it.
+      batch_of: a batch by its number and its key.
+      window_key: of the batches.
+      step_key: of dropout and random levels.
+      model: the architecture.
+      train: the optimizer.
+      fused: cuDNN's attention.
+    """
+    if train.accumulate == 1:
+        return update(state, batch_of(0, window_key), step_key, model, train, fused)
+
+    def gradient(index: Int[Array, ""]) -> tuple[Any, Metrics]:
+        windows = batch_of(index, jax.random.fold_in(window_key, index))
+        part_key = jax.random.fold_in(step_key, index)
+        loss = jax.grad(targets_loss, has_aux=True)
+        return loss(state.parameters, model, train, windows, part_key, fused)
 
     def add(total: Any, index: Int[Array, ""]) -> Any:
-        part_key = jax.random.fold_in(key, index)
-        part = gradient(state.parameters, model, train, batch_of(index), part_key, fused)
+        part = gradient(index)
         return jax.tree.map(lambda mean, new: mean + new / train.accumulate, total, part), None
 
-    shapes = jax.eval_shape(
-        lambda: gradient(state.parameters, model, train, batch_of(jnp.int32(0)), key, fused)
-    )
+    shapes = jax.eval_shape(gradient, jnp.int32(0))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     (grads, metrics), _ = jax.lax.scan(add, zeros, jnp.arange(train.accumulate))
     metrics |= {"gradient_norm": optax.tree.norm(grads)}
@@ -115,16 +154,11 @@ def make_steps(
     """
 
     def step(state: TrainState, corpus: CorpusArrays, key: Key) -> Any:
-        window_key, step_key = step_keys(key, state.step)
-
-        def batch_of(key: Key) -> Windows:
+        def batch_of(_: Any, key: Key) -> Windows:
             drawn = sample_windows(corpus, key, train.batch_size, model, data, num_datasets)
             return place(drawn)
 
-        if train.accumulate == 1:
-            return update(state, batch_of(window_key), step_key, model, train, fused)
-        parts = lambda index: batch_of(jax.random.fold_in(window_key, index))  # noqa: E731
-        return update_accumulated(state, parts, step_key, model, train, fused)
+        return update_from(state, batch_of, *step_keys(key, state.step), model, train, fused)
 
     def steps(state: TrainState, corpus: CorpusArrays, key: Key) -> Any:
         return jax.lax.scan(lambda s, _: step(s, corpus, key), state, length=count)
