@@ -1,0 +1,61 @@
+"""Seconds until the package is of use: the import, and the whole `lagllama forecast`.
+
+python experiments/benchmarks/startup.py
+"""
+
+import datetime
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+RESULTS = Path(__file__).resolve().parent / "results" / "startup.csv"
+REPETITIONS = 5
+
+
+def seconds(command: list[str], environment: dict[str, str]) -> float:
+    """Wall time of a process."""
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Times each in turn, and writes the medians."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "data.csv"
+        dates = pd.date_range("2026-01-01", periods=500, freq="h")
+        values = np.sin(np.arange(500) / 4) + np.random.default_rng(0).normal(size=500)
+        pd.DataFrame({"timestamp": dates, "target": values}).to_csv(table, index=False)
+        program = [str(Path(sys.executable).parent / "lagllama"), "forecast", str(table)]
+        program += ["--prediction-length", "24", "--output", str(Path(folder) / "out.csv")]
+        commands = {
+            "import jax": [sys.executable, "-c", "import jax"],
+            "import jax, lagllama_jax": [sys.executable, "-c", "import jax, lagllama_jax"],
+            "lagllama forecast, later runs": program,
+            "lagllama forecast with a picture, later runs": [*program, "--plot", f"{folder}/a.png"],
+        }
+        environment = os.environ | {"LAGLLAMA_CACHE": str(Path(folder) / "cache")}
+        first = seconds(program, environment)
+        times = {name: [] for name in commands}
+        for _ in range(REPETITIONS):
+            for name, command in commands.items():
+                times[name].append(seconds(command, environment))
+    rows = [("lagllama forecast, first run", first, first)]
+    rows += [(name, float(np.median(taken)), min(taken)) for name, taken in times.items()]
+    result = pd.DataFrame(rows, columns=["what", "median_seconds", "least_seconds"]).round(2)
+    result["date"] = datetime.date.today().isoformat()
+    result["hardware"] = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    result.to_csv(RESULTS, index=False)
+    print(result.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
