@@ -5,13 +5,12 @@ Every window is a random composition, in the spirit of ForecastPFN (arXiv 2311.0
 any one of them. Stationary Gaussian processes are drawn through their spectra, by FFT.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lagllama_jax.config import DataConfig, ModelConfig
+from lagllama_jax.data.dice import Dice, poisson_quantile
 from lagllama_jax.data.windows import SHORTEST_HISTORY, Windows, between
 from lagllama_jax.model.time_features import (
     BUSINESS_DAY,
@@ -23,7 +22,7 @@ from lagllama_jax.model.time_features import (
     calendar_features,
     wall_clock,
 )
-from lagllama_jax.typing import Array, Float, Int, Key
+from lagllama_jax.typing import Array, Bool, Float, Int, Key
 
 # unit, step, anchor, then the natural periods in steps (0: none) and the grid's weight.
 GRIDS = np.array(
@@ -47,165 +46,130 @@ GRIDS = np.array(
 NUM_HARMONICS = 10
 
 
-def log_uniform(key: Key, low: float, high: float, shape: tuple[int, ...] = ()) -> Array:
-    """Draws whose logarithm is even between those of `low` and `high`."""
-    return jnp.exp(jax.random.uniform(key, shape, minval=np.log(low), maxval=np.log(high)))
-
-
 def standardised(x: Float[Array, "U"]) -> Float[Array, "U"]:
     """Mean 0, standard deviation 1; zeros for a constant."""
     return (x - x.mean()) / (x.std() + 1e-6)
 
 
-def spectral_noise(key: Key, length: int) -> Float[Array, "U"]:
-    """A stationary Gaussian process of random spectrum: white, AR-like, smooth or in between."""
-    keys = jax.random.split(key, 5)
-    padded = 2 * length
-    frequency = jnp.arange(padded // 2 + 1) / padded
-    corner = log_uniform(keys[0], 1 / padded, 0.5)
-    exponent = jax.random.uniform(keys[1], minval=0.0, maxval=3.0)
-    rational = (frequency**2 + corner**2) ** (-exponent / 2)
+def spectral_noise(dice: Dice, count: int) -> Float[Array, "n U"]:
+    """Stationary Gaussian processes of random spectra: white, AR-like, smooth or in between."""
+    padded = 2 * dice.length
+    frequency = jnp.arange(dice.length + 1) / padded
+    corner = dice.log_uniform(1 / padded, 0.5, (count, 1))
+    rational = (frequency**2 + corner**2) ** (-dice.uniform(0.0, 3.0, (count, 1)) / 2)
     smooth = jnp.exp(-0.5 * (frequency / corner) ** 2) + 1e-6
-    density = jnp.where(jax.random.uniform(keys[2]) < 0.3, smooth, rational)
-    bins = (2, padded // 2 + 1)
-    real, imaginary = jax.random.normal(keys[3], bins) * density.at[0].set(0)
-    return standardised(jnp.fft.irfft(real + 1j * imaginary, padded)[:length])
+    density = jnp.where(dice.chance(0.3, (count, 1)), smooth, rational).at[:, 0].set(0)
+    # There are as many normals as points: the last and weakest bin is left out.
+    real, imaginary = jnp.pad(dice.normals(2 * count), ((0, 0), (0, 1))).reshape(2, count, -1)
+    noise = jnp.fft.irfft((real + 1j * imaginary) * density, padded)[:, : dice.length]
+    return jax.vmap(standardised)(noise)
 
 
-def seasonal_wave(key: Key, phase: Float[Array, "U"]) -> Float[Array, "U"]:
-    """A random periodic function of the phase (in turns): harmonics, square, saw-tooth or bumps."""
-    keys = jax.random.split(key, 5)
-    order = jnp.arange(1, NUM_HARMONICS + 1)
-    decay = jax.random.uniform(keys[0], minval=0.3, maxval=2.5)
-    weights = jax.random.normal(keys[1], (2, NUM_HARMONICS)) * order**-decay
-    angle = 2 * jnp.pi * phase[:, None] * order
-    harmonic = jnp.cos(angle) @ weights[0] + jnp.sin(angle) @ weights[1]
-    shift, duty = jax.random.uniform(keys[2], (2,))
-    turn = (phase + shift) % 1
-    sharpness = log_uniform(keys[3], 1.0, 60.0)
-    bump = jnp.exp(sharpness * (jnp.cos(2 * jnp.pi * turn) - 1))
-    shapes = jnp.stack([harmonic, harmonic, harmonic, bump, (turn < duty) * 1.0, turn])
-    return standardised(shapes[jax.random.randint(keys[4], (), 0, len(shapes))])
+def seasonal_waves(dice: Dice, phase: Float[Array, "n U"]) -> Float[Array, "n U"]:
+    """Random periodic functions of the phase (in turns): harmonics, square, saw-tooth or bumps."""
+    count = phase.shape[0]
+    order = np.arange(1, NUM_HARMONICS + 1)
+    weights = dice.normal((2, count, NUM_HARMONICS)) * order ** -dice.uniform(0.3, 2.5, (count, 1))
+    # a cos + b sin is one cosine, whose size is the length of (a, b).
+    turns = jnp.arctan2(weights[1], weights[0]) / (2 * jnp.pi)
+    angle = 2 * jnp.pi * (phase[:, :, None] * order - turns[:, None, :])
+    harmonic = jnp.einsum("nuk,nk->nu", jnp.cos(angle), jnp.hypot(*weights))
+    turn = (phase + dice.uniform(shape=(count, 1))) % 1
+    bump = jnp.exp(dice.log_uniform(1.0, 60.0, (count, 1)) * (jnp.cos(2 * jnp.pi * turn) - 1))
+    square = (turn < dice.uniform(shape=(count, 1))) * 1.0
+    kind = dice.index(6, (count, 1))
+    return jax.vmap(standardised)(
+        jnp.select([kind == 3, kind == 4, kind == 5], [bump, square, turn], harmonic)
+    )
 
 
-def level_steps(key: Key, length: int, rate: Float[Array, ""]) -> Float[Array, "U"]:
+def level_steps(dice: Dice, rate: Float[Array, ""]) -> Float[Array, "U"]:
     """A piecewise constant level that jumps at random points."""
-    jump_key, level_key = jax.random.split(key)
-    segment = jnp.cumsum(jax.random.uniform(jump_key, (length,)) < rate)
-    return standardised(jax.random.normal(level_key, (length,))[segment])
+    segment = jnp.cumsum(dice.uniforms(1)[0] < rate)
+    return standardised(dice.normals(1)[0][segment])
 
 
-def trend(key: Key, length: int) -> Float[Array, "U"]:
+def trend(dice: Dice) -> Float[Array, "U"]:
     """Linear, bent, accelerating, or saturating."""
-    keys = jax.random.split(key, 4)
-    time = jnp.linspace(-1, 1, length)
-    bend = jax.random.uniform(keys[0], minval=-1, maxval=1)
-    steep = log_uniform(keys[1], 0.5, 5.0)
-    kinds = jnp.stack(
-        [time, time, jnp.maximum(time - bend, 0), jnp.exp(steep * time), jnp.tanh(steep * time)]
+    time = jnp.linspace(-1, 1, dice.length)
+    bend, steep = dice.uniform(-1.0, 1.0), dice.log_uniform(0.5, 5.0)
+    bent, grown = jnp.maximum(time - bend, 0), jnp.exp(steep * time)
+    kind = dice.index(5)
+    line = jnp.select(
+        [kind == 2, kind == 3, kind == 4], [bent, grown, jnp.tanh(steep * time)], time
     )
-    sign = jax.random.rademacher(keys[2], (), dtype=jnp.float32)
-    return sign * standardised(kinds[jax.random.randint(keys[3], (), 0, len(kinds))])
+    return jnp.where(dice.chance(0.5), 1.0, -1.0) * standardised(line)
 
 
-def random_walk(key: Key, length: int) -> Float[Array, "U"]:
+def random_walk(dice: Dice) -> Float[Array, "U"]:
     """A walk with normal or heavy-tailed steps, with or without drift."""
-    keys = jax.random.split(key, 3)
-    heavy = jax.random.uniform(keys[0]) < 0.3
-    normal = jax.random.normal(keys[1], (length,))
-    steps = jnp.where(heavy, normal * jnp.exp(normal[::-1]), normal)
-    return standardised(jnp.cumsum(steps + 0.1 * jax.random.normal(keys[2])))
+    normal = dice.normals(1)[0]
+    steps = jnp.where(dice.chance(0.3), normal * jnp.exp(normal[::-1]), normal)
+    return standardised(jnp.cumsum(steps + 0.1 * dice.normal()))
 
 
-def innovations(key: Key, length: int, level: Float[Array, "U"]) -> Float[Array, "U"]:
+def innovations(
+    dice: Dice, level: Float[Array, "U"], volatility: Float[Array, "U"]
+) -> Float[Array, "U"]:
     """Noise: normal or heavy-tailed, of constant, level-dependent or clustered size."""
-    keys = jax.random.split(key, 4)
-    normal, other = jax.random.normal(keys[0], (2, length))
-    noise = jnp.where(jax.random.uniform(keys[1]) < 0.25, normal * jnp.exp(0.7 * other), normal)
-    volatility = jnp.exp(0.8 * spectral_noise(keys[2], length))
+    normal, other = dice.normals(2)
+    noise = jnp.where(dice.chance(0.25), normal * jnp.exp(0.7 * other), normal)
     relative = jnp.abs(level - jnp.min(level)) + 0.05
-    sizes = jnp.stack([jnp.ones(length), jnp.ones(length), volatility, relative])
-    return noise * sizes[jax.random.randint(keys[3], (), 0, len(sizes))]
+    kind = dice.index(4)
+    return noise * jnp.select([kind == 0, kind == 1], [jnp.exp(0.8 * volatility), relative], 1.0)
 
 
-def seasonal_part(key: Key, grid: Float[Array, "7"], day: Int[Array, "U"]) -> Float[Array, "U"]:
+def seasonal_part(
+    dice: Dice, grid: Float[Array, "7"], day: Int[Array, "U"], swell: Float[Array, "U"]
+) -> Float[Array, "U"]:
     """Waves of the grid's natural periods and of a random one, with quieter or louder weekends."""
-    keys = jax.random.split(key, 8)
-    length = day.shape[0]
-    time = jnp.arange(length)
-    periods = jnp.concatenate([grid[3:6], log_uniform(keys[0], 3.0, length / 2, (1,))])
-    presence = jax.random.uniform(keys[1], (4,)) < jnp.array([0.85, 0.5, 0.4, 0.15])
-    sizes = presence * (periods > 0) * jnp.exp(0.5 * jax.random.normal(keys[2], (4,)))
-    phases = jax.random.uniform(keys[3], (4,))[:, None] + time / jnp.maximum(periods, 1)[:, None]
-    waves = jax.vmap(seasonal_wave)(jax.random.split(keys[4], 4), phases)
-    swell = jnp.exp(0.4 * spectral_noise(keys[5], length))
-    waves = waves.at[0].multiply(jnp.where(jax.random.uniform(keys[6]) < 0.3, swell, 1.0))
-    both = sizes @ waves
+    periods = jnp.append(grid[3:6], dice.log_uniform(3.0, dice.length / 2))
+    present = dice.chance(np.array([0.85, 0.5, 0.4, 0.15]), (4,)) & (periods > 0)
+    turns = jnp.arange(dice.length) / jnp.maximum(periods, 1)[:, None]
+    waves = seasonal_waves(dice, dice.uniform(shape=(4, 1)) + turns)
+    waves = waves * jnp.where(present, jnp.exp(0.5 * dice.normal((4,))), 0.0)[:, None]
+    both = waves[0] * jnp.where(dice.chance(0.3), jnp.exp(0.4 * swell), 1.0) + waves[1:].sum(0)
     weekend = (day + 3) % 7 >= 5
-    weekly = (jax.random.uniform(keys[7]) < 0.3) & (grid[0] == SECOND)
-    damp = jax.random.uniform(jax.random.fold_in(key, 8), minval=0.0, maxval=1.3)
-    return jnp.where(weekly & weekend, damp * (both - both.min()) + both.min(), both)
+    weekly = dice.chance(0.3) & (grid[0] == SECOND)
+    damped = dice.uniform(0.0, 1.3) * (both - both.min()) + both.min()
+    return jnp.where(weekly & weekend, damped, both)
 
 
-def poisson(key: Key, rate: Float[Array, "U"]) -> Float[Array, "U"]:
-    """Poisson counts: by the inverse of the distribution up to a rate of 12, else rounded normal.
-
-    `jax.random.poisson` is exact and takes several times longer to compile and to run.
-    """
-    uniform = jax.random.uniform(key, rate.shape)
-    low = jnp.minimum(rate, 12.0)
-    mass = jnp.exp(-low)
-    total, count = mass, jnp.zeros_like(rate)
-    for k in range(1, 41):
-        count += uniform > total
-        mass = mass * low / k
-        total = total + mass
-    normal = jax.scipy.special.ndtri(jnp.clip(uniform, 1e-6, 1 - 1e-6))
-    large = jnp.maximum(jnp.round(rate + jnp.sqrt(rate) * normal), 0.0)
-    return jnp.where(rate < 12, count, large)
-
-
-def transform(key: Key, x: Float[Array, "U"]) -> Float[Array, "U"]:
+def transform(dice: Dice, x: Float[Array, "U"]) -> Float[Array, "U"]:
     """To the shapes of real data: positive, clipped, counts, rounded, with outliers, any unit."""
-    keys = jax.random.split(key, 8)
     x = standardised(x)
-    gain = log_uniform(keys[0], 0.1, 1.0)
-    clipped = jnp.maximum(x, jnp.quantile(x, jax.random.uniform(keys[1], maxval=0.7)))
-    rate = log_uniform(keys[2], 0.05, 300.0) * jnp.exp(jnp.clip(gain * x, -5, 3))
-    counts = poisson(keys[3], rate)
-    digits = log_uniform(keys[4], 0.02, 0.5)
-    shapes = jnp.stack(
-        [x, x, x, x + 3, jnp.exp(gain * x), jax.nn.softplus(2 * x), clipped, counts,
-         jnp.round(x / digits) * digits]
-    )  # fmt: skip
-    x = shapes[jax.random.randint(keys[5], (), 0, len(shapes))]
-    spike = jax.random.uniform(keys[6], x.shape) < 0.003
-    spiky = jax.random.uniform(keys[7]) < 0.15
-    size = x.std() * 6 * jax.random.normal(jax.random.fold_in(key, 8), x.shape)
-    unit = jnp.exp(4 * jax.random.normal(jax.random.fold_in(key, 9)))
-    sign = jnp.where(jax.random.uniform(jax.random.fold_in(key, 10)) < 0.1, -1.0, 1.0)
-    return sign * unit * jnp.where(spike & spiky, x + size, x)
+    gain = dice.log_uniform(0.1, 1.0)
+    floor = jnp.sort(x)[(dice.uniform(0.0, 0.7) * (dice.length - 1)).astype(jnp.int32)]
+    rate = dice.log_uniform(0.05, 300.0) * jnp.exp(jnp.clip(gain * x, -5, 3))
+    digits = dice.log_uniform(0.02, 0.5)
+    shapes = [x + 3, jnp.exp(gain * x), jax.nn.softplus(2 * x), jnp.maximum(x, floor)]
+    shapes += [poisson_quantile(dice.normals(1)[0], rate), jnp.round(x / digits) * digits]
+    kind = dice.index(9)
+    x = jnp.select([kind == i for i in range(len(shapes))], shapes, x)
+    spike = (dice.uniforms(1)[0] < 0.003) & dice.chance(0.15)
+    size = x.std() * 6 * dice.normals(1)[0]
+    unit = jnp.exp(4 * dice.normal())
+    return jnp.where(dice.chance(0.1), -unit, unit) * jnp.where(spike, x + size, x)
 
 
-def series(key: Key, grid: Float[Array, "7"], day: Int[Array, "U"]) -> Float[Array, "U"]:
+def series(dice: Dice, grid: Float[Array, "7"], day: Int[Array, "U"]) -> Float[Array, "U"]:
     """One made-up series on a given grid."""
-    keys = jax.random.split(key, 9)
-    length = day.shape[0]
-    parts = jnp.stack(
-        [
-            seasonal_part(keys[0], grid, day),
-            spectral_noise(keys[1], length),
-            trend(keys[2], length),
-            random_walk(keys[3], length),
-            level_steps(keys[4], length, log_uniform(keys[5], 0.5 / length, 0.05)),
-        ]
-    )
-    presence = jax.random.uniform(keys[6], (5,)) < jnp.array([0.75, 0.35, 0.3, 0.25, 0.15])
-    sizes = presence * jnp.exp(0.7 * jax.random.normal(keys[7], (5,)))
-    signal = sizes @ parts
-    noise_key, size_key = jax.random.split(keys[8])
-    noise = innovations(noise_key, length, signal) * log_uniform(size_key, 0.01, 1.0)
-    return signal + noise * jnp.maximum(signal.std(), 0.1)
+    noise, swell, volatility = spectral_noise(dice, 3)
+    level = level_steps(dice, dice.log_uniform(0.5 / dice.length, 0.05))
+    parts = [seasonal_part(dice, grid, day, swell), noise, trend(dice), random_walk(dice), level]
+    present = dice.chance(np.array([0.75, 0.35, 0.3, 0.25, 0.15]), (5,))
+    sizes = jnp.where(present, jnp.exp(0.7 * dice.normal((5,))), 0.0)
+    signal = sizes @ jnp.stack(parts)
+    rough = innovations(dice, signal, volatility) * dice.log_uniform(0.01, 1.0)
+    return transform(dice, signal + rough * jnp.maximum(signal.std(), 0.1))
+
+
+def shown(dice: Dice, past: Int[Array, ""], data: DataConfig) -> Bool[Array, "U"]:
+    """Which points are observed: short histories hidden, sometimes gaps."""
+    short = SHORTEST_HISTORY * jnp.exp(dice.uniform() * jnp.log(past / SHORTEST_HISTORY))
+    history = jnp.where(dice.chance(data.short_history), short, past)
+    gap = dice.uniforms(1)[0] < 0.3 * dice.uniform()
+    return (jnp.arange(dice.length) - past >= -history) & ~(gap & dice.chance(0.1))
 
 
 def synthetic_windows(
@@ -220,41 +184,21 @@ def synthetic_windows(
       data: for the shares of short histories and absent dates.
       dataset: the index that the windows give as their dataset.
     """
-    keys = jax.random.split(key, 8)
     length = model.past_length + data.future_length
-    grids = jnp.asarray(GRIDS, jnp.float32)
-    grid = grids[jax.random.categorical(keys[0], jnp.log(grids[:, 6]), shape=(batch,))]
-    start = jax.random.randint(keys[1], (batch, 1), 0, 22_000)
-    unit, step, anchor = (grid[:, i : i + 1].astype(jnp.int32) for i in range(3))
-    calendar = Calendar(unit, step, start, jnp.zeros_like(start), anchor)
-    day, second = wall_clock(calendar, jnp.arange(length)[None, :])
-    shape_keys = jax.random.split(keys[2], (batch, 2))
-    values = jax.vmap(series)(shape_keys[:, 0], grid, day)
-    values = jax.vmap(transform)(shape_keys[:, 1], values)
-    minimum = data.min_context or model.context_length
-    context = between(jax.random.uniform(keys[3], (batch,)), minimum, model.context_length)
-    past = model.max_lag + context
-    observed = shown(keys[4], past, length, data)
-    dated = jax.random.uniform(keys[5], (batch, 1)) >= data.drop_calendar
-    features = calendar_features(jnp.where(dated, day, NEUTRAL_DAY), second)
-    return Windows(
-        jnp.where(observed, values, 0.0),
-        observed,
-        features[:, model.max_lag :],
-        past,
-        jnp.full(batch, dataset, jnp.int32),
-    )
+    shares = np.cumsum(GRIDS[:, 6]) / GRIDS[:, 6].sum()
 
+    def window(key: Key) -> Windows:
+        dice = Dice(key, length)
+        grid = jnp.asarray(GRIDS, jnp.float32)[(dice.uniform() > shares).sum()]
+        unit, step, anchor = grid[:3].astype(jnp.int32)
+        calendar = Calendar(unit, step, dice.index(22_000), jnp.int32(0), anchor)
+        day, second = wall_clock(calendar, jnp.arange(length))
+        values = series(dice, grid, day)
+        longest = model.context_length
+        past = model.max_lag + between(dice.uniform(), data.min_context or longest, longest)
+        observed = shown(dice, past, data)
+        dated = dice.uniform() >= data.drop_calendar
+        clock = calendar_features(jnp.where(dated, day, NEUTRAL_DAY), second)[model.max_lag :]
+        return Windows(jnp.where(observed, values, 0.0), observed, clock, past, jnp.int32(dataset))
 
-def shown(key: Key, past: Int[Array, "B"], length: int, data: DataConfig) -> Any:
-    """Which points are observed: short histories hidden, sometimes gaps."""
-    keys = jax.random.split(key, 5)
-    batch = past.shape[0]
-    draws = jax.random.uniform(keys[0], (3, batch, 1))
-    short = SHORTEST_HISTORY * jnp.exp(draws[0] * jnp.log(past[:, None] / SHORTEST_HISTORY))
-    history = jnp.where(draws[1] < data.short_history, short, past[:, None])
-    offset = jnp.arange(length)[None, :] - past[:, None]
-    gap = jax.random.uniform(keys[1], (batch, length)) < 0.3 * jax.random.uniform(
-        keys[2], (batch, 1)
-    )
-    return (offset >= -history) & ~(gap & (draws[2] < 0.1))
+    return jax.vmap(window)(jax.random.split(key, batch))

@@ -124,7 +124,7 @@ def _begin(
     """The state to start from; its record is empty unless this very run is resumed."""
     if initial is None or checkpoints.latest is not None or continue_from is not None:
         initial = init_parameters(
-            recipe.model, jax.random.fold_in(key, recipe.train.steps), recipe.train.residual_gain
+            recipe.model, jax.random.fold_in(key, 2**32 - 1), recipe.train.residual_gain
         )
     state = shard_state(mesh, Rules(), init_state(initial, recipe.train))
     if checkpoints.latest is not None:

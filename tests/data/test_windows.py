@@ -36,7 +36,9 @@ def pair(corpus, data):
     return corpus_arrays(corpus, MODEL, data), corpus_arrays(corpus, MODEL, data, on_device=False)
 
 
-def as_numpy(draws):
+def drawn(device, data, count=20_000):
+    """Draws of the device as NumPy arrays."""
+    draws = jax.jit(lambda key: draw(key, device, count, MODEL, data))(jax.random.key(0))
     return Draws(*map(np.asarray, draws))
 
 
@@ -47,18 +49,18 @@ def one(series, start, context=8, history=13, stretch=1, dated=True):
 
 def test_the_host_gathers_what_the_device_gathers(corpus):
     device, host = pair(corpus, EVERYTHING)
-    draws = draw(jax.random.key(0), device, 500, MODEL, EVERYTHING)
-    theirs = gather(device, draws, MODEL, EVERYTHING)
-    ours = gather(host, as_numpy(draws), MODEL, EVERYTHING)
+    draws = drawn(device, EVERYTHING, 500)
+    theirs = jax.jit(lambda draws: gather(device, draws, MODEL, EVERYTHING))(draws)
+    ours = gather(host, draws, MODEL, EVERYTHING)
     for name, mine, other in zip(ours._fields, ours, theirs, strict=True):
         assert isinstance(mine, np.ndarray) and mine.dtype == np.asarray(other).dtype, name
         np.testing.assert_allclose(mine, other, atol=2e-5, err_msg=name)
 
 
 def test_both_paths_draw_from_the_same_distribution(corpus):
-    count = 30_000
+    count = 20_000
     device, host = pair(corpus, EVERYTHING)
-    first = as_numpy(draw(jax.random.key(1), device, count, MODEL, EVERYTHING))
+    first = drawn(device, EVERYTHING, count)
     second = draw_on_host(np.random.default_rng(1), host, count, MODEL, EVERYTHING)
     for name in Draws._fields:
         a, b = getattr(first, name), getattr(second, name)
@@ -73,13 +75,13 @@ def test_both_paths_draw_from_the_same_distribution(corpus):
 
 def test_a_published_window_has_its_full_history_and_future_and_starts_anywhere(corpus):
     data = DataConfig()
-    device, _ = pair(corpus, data)
-    draws = as_numpy(draw(jax.random.key(2), device, 20_000, MODEL, data))
-    windows = gather(device, jax.tree.map(jax.numpy.asarray, draws), MODEL, data)
+    device, host = pair(corpus, data)
+    draws = drawn(device, data)
+    windows = gather(host, draws, MODEL, data)
     assert (draws.start >= MODEL.past_length).all() and (draws.context == 8).all()
     assert (draws.start < corpus.lengths[draws.series]).all()
     complete = draws.series != 2  # the one with missing values
-    assert np.asarray(windows.observed)[complete].all()
+    assert windows.observed[complete].all()
     starts = np.bincount(draws.start[draws.series == 0])[MODEL.past_length :]
     assert len(starts) == 40 - MODEL.past_length and chisquare(starts).pvalue > 1e-4
 
