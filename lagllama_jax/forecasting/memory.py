@@ -70,9 +70,10 @@ def check_memory(
 
 
 def round_up(count: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: few sizes, hence few programs."""
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, ...: few sizes, few programs."""
     power = 1 << max(count - 1, 0).bit_length()
-    return power * 3 // 4 if power >= 4 and count <= power * 3 // 4 else power
+    step = max(power // (8 if count > 16 else 4), 1)
+    return -(-count // step) * step
 
 
 def batch_size(count: int, bytes_a_series: int, asked: int | None, devices: int) -> int:

@@ -20,7 +20,7 @@ from lagllama_jax.forecasting.past import Clock, Past, batches, windows
 from lagllama_jax.forecasting.reference_decode import SINGLE_PASS, reference_samples
 from lagllama_jax.typing import Array, Float, Parameters
 
-SMALLEST_CAPACITY = 64
+SMALLEST_CAPACITY = 32
 BATCH, WHOLE = PartitionSpec("batch"), PartitionSpec()
 
 Progress = Callable[[int, int], None]

@@ -33,7 +33,7 @@ def test_rounding_up_wastes_at_most_half(count):
 
 
 def test_few_sizes_serve_all_numbers_of_series():
-    assert len({round_up(count) for count in range(1, 1001)}) <= 20
+    assert len({round_up(count) for count in range(1, 1001)}) <= 32
 
 
 def test_a_long_horizon_needs_hardly_more_memory():
