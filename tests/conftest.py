@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if importlib.util.find_spec(extra) is None:
             skip = pytest.mark.skip(reason=f"needs the extra {extra}: make test-peers")
             for item in items:
-                if extra in item.keywords:
+                if item.get_closest_marker(extra):
                     item.add_marker(skip)
 
 

@@ -59,11 +59,11 @@ def save_pretrained(
 
 
 def _write(folder: Path, config: ModelConfig, tensors: dict[str, np.ndarray]) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     note = json.dumps({"format": FORMAT, "config": json.loads(config.to_json())})
     with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(tensors, temporary, metadata={_METADATA: note})
+        temporary.write_bytes(save(tensors, metadata={_METADATA: note}))
         (folder / CONFIG).unlink(missing_ok=True)
     write_bytes(folder / CONFIG, config.to_json().encode())
 

@@ -290,3 +290,10 @@ def test_a_note_of_another_kind_in_the_weights_file_is_refused(note: str, saved:
     save_file(tensors, saved / "model.safetensors", metadata={"lagllama_jax": note})
     with pytest.raises(CheckpointError, match=r"model\.safetensors: no whole safetensors file"):
         load_folder(saved)
+
+
+def test_files_have_the_usual_permissions(tmp_path, tiny_config, tiny_parameters):
+    save_pretrained(tmp_path / "model", tiny_config, tiny_parameters)
+    (tmp_path / "plain").write_text("")
+    usual = (tmp_path / "plain").stat().st_mode
+    assert {file.stat().st_mode for file in (tmp_path / "model").iterdir()} == {usual}

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from lagllama_jax.data.frames import SeriesSet
 
-HORIZON = 22
-"""Two of the sun's eleven-year cycles."""
+HORIZON = 24
+"""Two years of months."""
 
 
 def main(
@@ -20,10 +20,11 @@ def main(
     num_samples: int = 200,
     seed: int = 0,
 ) -> None:
-    """Forecasts a real series offline: yearly sunspot numbers, the last 22 years held out.
+    """Forecasts a real series offline: sea temperatures off Peru, the last two years held out.
 
     Prints a table, and writes forecast.csv and forecast.png, in which what came to pass is drawn
-    too. The series comes with the package statsmodels and is not in the training corpus.
+    too. The series (El Nino, monthly from 1950) comes with the package statsmodels and is not in
+    the training corpus.
 
     Args:
       output_dir: folder to write to.
@@ -36,14 +37,14 @@ def main(
     from lagllama_jax.frontends.commands.forecast import check_picture, make_folder, result_file
 
     check_picture(output_dir / "forecast.png")
-    past, truth = _sunspots()
+    past, truth = _sea_temperature()
     make_folder(output_dir)
     with (
         result_file(output_dir / "forecast.csv") as table,
         result_file(output_dir / "forecast.png") as picture,
     ):
         forecast = LagLlama.from_pretrained(model).predict(
-            past, HORIZON, num_samples=num_samples, seed=seed, nonnegative=True
+            past, HORIZON, num_samples=num_samples, seed=seed
         )
         frame = forecast.to_frame()
         frame.insert(len(frame.columns), "actual", truth)
@@ -53,28 +54,29 @@ def main(
     print(f"Wrote {output_dir / 'forecast.csv'} and {output_dir / 'forecast.png'}.")
 
 
-def _sunspots() -> "tuple[SeriesSet, list[float]]":
-    """Yearly sunspot numbers from 1700 to 1986, and those of the 22 years after."""
+def _sea_temperature() -> "tuple[SeriesSet, list[float]]":
+    """Monthly means in degrees Celsius from 1950 to 2008, and those of the two years after."""
     from lagllama_jax.data.arrays import read_arrays
     from lagllama_jax.errors import require
 
-    counts = require("statsmodels.datasets.sunspots", "demo").load_pandas().data["SUNACTIVITY"]
-    known, coming = counts.to_numpy()[:-HORIZON], counts.to_numpy()[-HORIZON:]
-    return read_arrays(known, "1700-12-31", "YE", ["sunspots"]), coming.tolist()
+    years = require("statsmodels.datasets.elnino", "demo").load_pandas().data.set_index("YEAR")
+    months = years.to_numpy().ravel()
+    known, coming = months[:-HORIZON], months[-HORIZON:]
+    return read_arrays(known, "1950-01-01", "MS", ["sea temperature"]), coming.tolist()
 
 
 def _print_table(frame: "pd.DataFrame") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Sunspot numbers")
-    for heading in ("year", "median", "80 % range", "actual"):
+    table = Table(title="Sea surface off Peru, degrees Celsius")
+    for heading in ("month", "median", "80 % range", "actual"):
         table.add_column(heading, justify="right")
     for _, row in frame.iterrows():
         low, high = row["0.1"], row["0.9"]
         inside = "green" if low <= row["actual"] <= high else "yellow"
         table.add_row(
-            str(row["timestamp"].year),
+            f"{row['timestamp']:%Y-%m}",
             f"{row['predictions']:.1f}",
             f"{low:.1f} to {high:.1f}",
             f"[{inside}]{row['actual']:.1f}[/]",

@@ -1,5 +1,5 @@
 import pandas as pd
-from statsmodels.datasets import sunspots
+from statsmodels.datasets import elnino
 
 
 def test_the_demo_shows_what_came_beside_the_forecast(lagllama, tmp_path, model_folder):
@@ -7,12 +7,11 @@ def test_the_demo_shows_what_came_beside_the_forecast(lagllama, tmp_path, model_
     words = ("--output-dir", folder, "--model", model_folder, "--num-samples", 5)
     code, shown, complaint = lagllama("demo", *words)
     assert (code, complaint) == (0, "")
-    assert "Sunspot numbers" in shown and "2008" in shown
+    assert "Sea surface" in shown and "2010-12" in shown
     table = pd.read_csv(folder / "forecast.csv")
-    real = sunspots.load_pandas().data
-    assert table.timestamp.str[:4].astype(int).tolist() == real.YEAR.astype(int).tolist()[-22:]
-    assert table.actual.tolist() == real.SUNACTIVITY.tolist()[-22:]
-    assert (table["0.1"] >= 0).all()
+    real = elnino.load_pandas().data.set_index("YEAR")
+    assert table.timestamp.str[:4].astype(int).tolist() == [2009] * 12 + [2010] * 12
+    assert table.actual.tolist() == real.loc[[2009, 2010]].to_numpy().ravel().tolist()
     assert (folder / "forecast.png").read_bytes().startswith(b"\x89PNG")
     assert {file.name for file in folder.iterdir()} == {"forecast.csv", "forecast.png"}
 
