@@ -80,7 +80,7 @@ class Windows(NamedTuple):
 
 
 class Chances(NamedTuple):
-    """The random numbers behind a batch of draws: whole ones, and uniforms in [0, 1).
+    """The random numbers behind a batch of draws: but for the first, uniforms in [0, 1).
 
     Attributes:
       item: index of any series.
@@ -90,7 +90,7 @@ class Chances(NamedTuple):
       history: which length of a short history.
       short: whether the history is short.
       stretched: whether the window is stretched.
-      factor: index of how much.
+      factor: how much.
       dated: whether it has dates.
     """
 
@@ -101,20 +101,16 @@ class Chances(NamedTuple):
     history: Float[Array, "B"]
     short: Float[Array, "B"]
     stretched: Float[Array, "B"]
-    factor: Int[Array, "B"]
+    factor: Float[Array, "B"]
     dated: Float[Array, "B"]
 
 
 def draw(key: Key, corpus: CorpusArrays, batch: int, model: ModelConfig, data: DataConfig) -> Draws:
     """Draws a batch of windows with `jax.random`."""
-    keys = jax.random.split(key, 8)
-    item_key, keep_key = jax.random.split(keys[0])
-    uniform = lambda key: jax.random.uniform(key, (batch,))  # noqa: E731
-    below = lambda key, end: jax.random.randint(key, (batch,), 0, end)  # noqa: E731
-    fields: list[Any] = [below(item_key, corpus.lengths.shape[0]), uniform(keep_key)]
-    fields += [uniform(key) for key in keys[1:6]]
-    fields += [below(keys[6], len(STRETCHES)), uniform(jax.random.fold_in(key, 8))]
-    return decide(Chances(*fields), corpus, model, data)
+    item_key, uniform_key = jax.random.split(key)
+    item = jax.random.randint(item_key, (batch,), 0, corpus.lengths.shape[0])
+    uniforms = jax.random.uniform(uniform_key, (len(Chances._fields) - 1, batch))
+    return decide(Chances(item, *uniforms), corpus, model, data)
 
 
 def draw_on_host(
@@ -125,11 +121,9 @@ def draw_on_host(
     data: DataConfig,
 ) -> Draws:
     """Draws a batch of windows with NumPy, of the same distribution as `draw`."""
-    uniform = lambda: generator.random(batch, np.float32)  # noqa: E731
-    fields: list[Any] = [generator.integers(0, corpus.lengths.shape[0], batch), uniform()]
-    fields += [uniform() for _ in range(5)]
-    fields += [generator.integers(0, len(STRETCHES), batch), uniform()]
-    return decide(Chances(*fields), corpus, model, data)
+    item: Any = generator.integers(0, corpus.lengths.shape[0], batch)
+    uniforms: Any = generator.random((len(Chances._fields) - 1, batch), np.float32)
+    return decide(Chances(item, *uniforms), corpus, model, data)
 
 
 def decide(chances: Chances, corpus: CorpusArrays, model: ModelConfig, data: DataConfig) -> Draws:
@@ -144,7 +138,7 @@ def decide(chances: Chances, corpus: CorpusArrays, model: ModelConfig, data: Dat
     start = between(chances.start, needed, xp.maximum(room, needed))
     short = xp.exp(chances.history * xp.log(full / SHORTEST_HISTORY)) * SHORTEST_HISTORY
     history = xp.where(chances.short < data.short_history, short.astype(xp.int32), full)
-    factor = xp.asarray(STRETCHES)[chances.factor]
+    factor = xp.asarray(STRETCHES)[between(chances.factor, 0, len(STRETCHES) - 1)]
     factor = xp.where(chances.stretched < data.stretch, factor, 1)
     return Draws(series, start, context, history, factor, chances.dated >= data.drop_calendar)
 

@@ -30,16 +30,19 @@ class Restored(NamedTuple):
 class Checkpoints:
     """The checkpoints in one folder. With several processes, every one calls every method."""
 
-    def __init__(self, folder: Path, keep: int = 2):
+    def __init__(self, folder: Path, keep: int = 2, read_only: bool = False):
         """Opens a folder, making it if it is not there, and clears what a killed save left.
 
         Args:
           folder: for the checkpoints alone.
           keep: how many of the last ones stay; the best stays as well.
+          read_only: leave the folder, which must be there, as it is.
 
         Raises:
           CheckpointError: the folder cannot be made or read.
         """
+        if read_only and not Path(folder).is_dir():
+            raise CheckpointError(f"{folder}: there is no such folder of checkpoints.")
         policies = ocp.training.preservation_policies
         best = policies.BestN(
             get_metric_fn=lambda metrics: metrics[METRIC],
@@ -52,7 +55,7 @@ class Checkpoints:
             self._checkpointer = ocp.training.Checkpointer(
                 self.folder,
                 preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
-                cleanup_tmp_directories=True,
+                cleanup_tmp_directories=not read_only,
             )
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self.folder}: cannot hold checkpoints ({error}).") from error

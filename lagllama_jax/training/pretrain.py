@@ -26,7 +26,7 @@ from lagllama_jax.training.step import TrainState, init_state
 from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
 from lagllama_jax.training.validation import Evaluate, make_evaluate, tail_draws
 from lagllama_jax.training.watch import Watch
-from lagllama_jax.typing import Int, Key, Parameters
+from lagllama_jax.typing import Int, Parameters
 
 CHECKPOINTS = "checkpoints"
 
@@ -86,42 +86,34 @@ def pretrain(
       TrainingError: the training diverges.
     """
     mesh = make_mesh() if mesh is None else mesh
-    model, data = recipe.model, recipe.data
     arrays = corpus_arrays(
-        corpus, model, data, lengths=lengths, mixture=mixture, on_device=on_device
+        corpus, recipe.model, recipe.data, lengths=lengths, mixture=mixture, on_device=on_device
     )
-    parts = arrays, corpus.dataset_names, model, data, recipe.train, mesh, Rules()
+    configs = recipe.model, recipe.data, recipe.train
+    parts = arrays, corpus.dataset_names, *configs, mesh, Rules()
     path = DevicePath(*parts) if on_device else HostPath(*parts, workers)
     evaluate = None if lengths is None else _evaluate(corpus, lengths, recipe, mesh)
     _make_folder(folder)
-    key = jax.random.key(recipe.train.seed)
     with Checkpoints(folder / CHECKPOINTS, recipe.loop.keep) as checkpoints:
-        start = _begin(checkpoints, recipe, key, mesh, continue_from, initial)
-        run = Run(
-            start.key,
-            path,
-            recipe.train.steps,
-            recipe.loop,
-            _watch(folder, recipe, start.state),
-            evaluate,
-            checkpoints,
-            recipe.as_record(),
-        )
+        start = _begin(checkpoints, recipe, mesh, continue_from, initial)
+        watch, total = _watch(folder, recipe, start.state), recipe.train.steps
+        fixed = evaluate, checkpoints, recipe.as_record()
+        run = Run(start.key, path, total, recipe.loop, watch, *fixed)
         try:
             return train(run, start.state, _best(checkpoints, start), progress)
         finally:
-            run.watch.close()
+            watch.close()
 
 
 def _begin(
     checkpoints: Checkpoints,
     recipe: Recipe,
-    key: Key,
     mesh: Mesh,
     continue_from: Path | None,
     initial: Parameters | None,
 ) -> Restored:
     """The state to start from; its record is empty unless this very run is resumed."""
+    key = jax.random.key(recipe.train.seed)
     if initial is None or checkpoints.latest is not None or continue_from is not None:
         initial = init_parameters(
             recipe.model, jax.random.fold_in(key, 2**32 - 1), recipe.train.residual_gain
@@ -131,7 +123,7 @@ def _begin(
         _check_recipe(checkpoints, recipe, ("model", "data", "train"))
         return checkpoints.restore(checkpoints.latest, state, key)
     if continue_from is not None:
-        with Checkpoints(continue_from / CHECKPOINTS) as other:
+        with Checkpoints(continue_from / CHECKPOINTS, read_only=True) as other:
             if other.latest is None:
                 raise CheckpointError(f"{continue_from}: holds no checkpoint to continue from.")
             _check_recipe(other, recipe, ("model",))
