@@ -1,0 +1,39 @@
+"""A small corpus, and a small recipe for it."""
+
+import numpy as np
+import pytest
+
+from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.training.loop import LoopConfig
+from lagllama_jax.training.pretrain import Recipe
+
+RECIPE = Recipe(
+    ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8, attention_window=12),
+    DataConfig(future_length=4, min_past=8, augmentation=0.0),
+    TrainConfig(steps=40, batch_size=8, learning_rate=3e-3, clip_norm=1.0, ema_decay=0.9),
+    LoopConfig(dispatch=10, checkpoint_every=20, validation_windows=16),
+)
+
+
+def waves(lengths, seed=0, name="waves", period=3.0):
+    generator = np.random.default_rng(seed)
+    noise = [0.1 * generator.normal(size=n) for n in lengths]
+    series = [10 * np.sin(np.arange(len(x)) / period) + x for x in noise]
+    return Corpus.from_series(series, ["2020-01-01"] * len(series), "h", name=name)
+
+
+def two_waves():
+    """Two data sets of noisy sines."""
+    return Corpus.concatenate([waves((90, 200, 150)), waves((120, 80), 1, "other", 7.0)])
+
+
+@pytest.fixture(scope="session")
+def corpus():
+    return two_waves()
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """Two layers, eight tokens, 40 steps."""
+    return RECIPE

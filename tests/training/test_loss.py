@@ -1,0 +1,148 @@
+"""The loss and its gradients are the reference's, and missing points do not count."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.data.windows import Windows
+from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.pretrained.convert import from_torch, parameters_from_torch
+from lagllama_jax.training.loss import point_losses, targets_loss
+from lagllama_jax.training.validation import unit_free
+
+TRAIN = TrainConfig()
+
+
+def recorded(repository, name):
+    """A recorded window, the model, and the results."""
+    folder = repository / "tests/goldens"
+    config, parameters = from_torch(folder / f"{name}.ckpt", reference_scaling=True)
+    with np.load(folder / f"{name}.npz") as file:
+        results = dict(file)
+    join = lambda kind: np.concatenate([results[f"past_{kind}"], results[f"future_{kind}"]], 1)  # noqa: E731
+    values, observed = join("target"), join("observed_values") > 0
+    past = np.full(len(values), results["past_target"].shape[1])
+    windows = Windows(
+        jnp.asarray(np.where(observed, values, 0), jnp.float32),
+        jnp.asarray(observed),
+        jnp.asarray(join("time_feat")[:, config.max_lag :], jnp.float32),
+        jnp.asarray(past),
+        jnp.zeros(len(values), jnp.int32),
+    )
+    return config, parameters, windows, results
+
+
+@pytest.mark.parametrize("name", ["robust", "std", "neg_bin"])
+def test_loss_and_gradients_are_the_references(repository, name):
+    config, parameters, windows, results = recorded(repository, name)
+    tolerance = 2e-3 if name == "neg_bin" else 2e-5
+
+    @jax.jit
+    def everything(parameters):
+        gradient = jax.grad(targets_loss, has_aux=True)
+        grads, metrics = gradient(parameters, config, TRAIN, windows, None)
+        losses, weight, _ = point_losses(parameters, config, TRAIN, windows, None)
+        return grads, metrics["loss"], jnp.where(weight, losses, 0)
+
+    grads, loss, losses = everything(parameters)
+    scale = np.abs(results["loss_per_point"]).max()
+    np.testing.assert_allclose(losses, results["loss_per_point"], atol=tolerance * scale)
+    np.testing.assert_allclose(loss, results["loss"], rtol=tolerance)
+    theirs = {k.removeprefix("grad/"): v for k, v in results.items() if k.startswith("grad/")}
+    expected = parameters_from_torch(theirs, config, "recorded gradients")
+    for ours, other in zip(jax.tree.leaves(grads), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, other, atol=10 * tolerance * np.abs(other).max())
+
+
+def made(config, batch=3, future=4, seed=0):
+    generator = np.random.default_rng(seed)
+    length = config.past_length + future
+    values = generator.normal(size=(batch, length)).astype(np.float32)
+    observed = generator.random(values.shape) < 0.9
+    clock = generator.random((batch, config.context_length + future, 6)).astype(np.float32) - 0.5
+    past = np.full(batch, config.past_length)
+    fields = np.where(observed, values, 0), observed, clock, past, np.zeros(batch, np.int32)
+    return Windows(*map(jnp.asarray, fields))
+
+
+SMALL = ModelConfig.tiny(lags=(0, 1, 3), context_length=6)
+
+
+@pytest.fixture(scope="module")
+def parameters():
+    return init_parameters(SMALL, jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def loss(parameters):
+    return jax.jit(lambda windows: targets_loss(parameters, SMALL, TRAIN, windows, None)[0])
+
+
+def test_a_missing_or_far_target_does_not_count(parameters, loss):
+    windows = made(SMALL)
+    hidden = windows._replace(observed=windows.observed.at[:, -1].set(False))
+    wild = windows._replace(values=windows.values.at[:, -1].set(1e6))
+    wild_hidden = hidden._replace(values=hidden.values.at[:, -1].set(1e6))
+    assert float(loss(hidden)) == float(loss(wild_hidden))
+    assert float(loss(wild)) > float(loss(windows)) + 1
+    capped = TrainConfig(max_scaled=1e3)
+    got = jax.jit(lambda w: targets_loss(parameters, SMALL, capped, w, None)[0])(wild)
+    np.testing.assert_allclose(got, loss(hidden), rtol=1e-6)
+
+
+def test_a_window_without_an_observed_past_does_not_count(parameters, loss):
+    windows = made(SMALL)
+    blind = windows.observed.at[0, : SMALL.past_length].set(False)
+    without = jax.tree.map(lambda leaf: leaf[1:], windows)
+    np.testing.assert_allclose(loss(windows._replace(observed=blind)), loss(without), rtol=1e-5)
+
+
+def test_the_attention_window_limits_what_a_target_depends_on(parameters):
+    windows = made(SMALL, batch=1)
+    changed = windows._replace(time_features=windows.time_features.at[0, 0].add(5.0))
+
+    def last(windows, window):
+        losses = point_losses(parameters, SMALL, TRAIN, windows, None, window=window)
+        return float(losses.values[0, -1])
+
+    assert last(windows, 4) == last(changed, 4)
+    assert last(windows, None) != last(changed, None)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16"])
+def test_bfloat16_computes_nearly_the_same_with_float32_parameters(parameters, loss, dtype):
+    windows, low = made(SMALL), TrainConfig(dtype=dtype)
+    gradient = jax.jit(jax.grad(lambda p: targets_loss(p, SMALL, low, windows, None)[0]))
+    rounded = jax.jit(lambda p: targets_loss(p, SMALL, low, windows, None)[0])(parameters)
+    assert abs(float(rounded) - float(loss(windows))) < 0.05
+    assert float(rounded) != float(loss(windows))
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradient(parameters))} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("head", ["student_t", "implicit_quantile"])
+def test_a_loss_free_of_units_does_not_change_with_them(head):
+    config = ModelConfig.tiny(
+        lags=(0, 1), context_length=4, head=head, scaling="std", scale_features="relative"
+    )
+    parameters = init_parameters(config, jax.random.key(0))
+
+    @jax.jit
+    def free(windows):
+        losses, weight, scale = point_losses(parameters, config, TRAIN, windows, None)
+        return jnp.where(weight, unit_free(head, losses, scale.scale), 0)
+
+    windows = made(config)
+    larger = windows._replace(values=1000 * windows.values)
+    np.testing.assert_allclose(free(windows), free(larger), rtol=2e-3, atol=2e-3)
+
+
+def test_the_published_pretraining_is_the_default():
+    train, data = TrainConfig(), DataConfig()
+    published = json.loads(train.to_json()) | json.loads(data.to_json())
+    expected = {"learning_rate": 1e-4, "weight_decay": 0.0, "steps": 128 * 1000}
+    expected |= {"future_length": 1, "augmentation": 0.5, "mixture": "series", "min_past": None}
+    assert expected.items() <= published.items()
