@@ -44,8 +44,9 @@ def attend_causal(
 ) -> Float[Array, "B T N H"]:
     """`attend` under `causal_mask`, a block of queries at a time against the keys it may see.
 
-    With heads ahead of tokens the products are plain batched matrices, and what lies above the
-    diagonal is mostly never computed: on the CPU a fourth of the time of `attend` at 128 tokens.
+    With heads ahead of tokens the products are plain batched matrices, what lies above the
+    diagonal is mostly never computed, and the softmax divides the mixed values, which are fewer
+    than its weights: on the CPU a fourth of the time of `attend` at 128 tokens.
     """
     batch, length, heads, width = query.shape
     groups = heads // key.shape[2]
@@ -61,10 +62,11 @@ def attend_causal(
         scores = jnp.einsum("bkth,bkuh->bktu", rows, keys[:, :, first:end]).astype(jnp.float32)
         scores = scores.reshape(batch, -1, groups, end - begin, end - first)
         scores = jnp.where(mask[begin:end, first:end], scores, -jnp.inf)
-        weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
-        weights = weights.reshape(batch, key.shape[2], -1, end - first)
-        out = jnp.einsum("bktu,bkuh->bkth", weights, values[:, :, first:end])
-        mixed.append(out.reshape(batch, -1, groups, end - begin, width))
+        weights = jnp.exp(scores - jax.lax.stop_gradient(scores).max(-1, keepdims=True))
+        total = weights.sum(-1, keepdims=True).astype(value.dtype)
+        flat = weights.astype(value.dtype).reshape(batch, key.shape[2], -1, end - first)
+        out = jnp.einsum("bktu,bkuh->bkth", flat, values[:, :, first:end])
+        mixed.append(out.reshape(batch, -1, groups, end - begin, width) / total)
     return jnp.concatenate(mixed, axis=3).transpose(0, 3, 1, 2, 4).reshape(query.shape)
 
 
