@@ -1,0 +1,317 @@
+"""Scores of fine-tuned weights beside the same weights zero-shot, on windows never trained on.
+
+python experiments/finetune/run.py                              # two series of statsmodels
+python experiments/finetune/run.py --data ETTh1.csv mine.parquet
+python experiments/finetune/run.py --data FOLDER                # every ETT*.csv of a folder
+python experiments/finetune/run.py --smoke                      # made-up series, half a minute
+
+Every data set is fine-tuned with several seeds on several shares of its history.
+"""
+
+import dataclasses
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+import pandas as pd
+import tyro
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from ledger import Ledger, provenance  # noqa: E402
+
+from lagllama_jax.config import ForecastConfig, ModelConfig  # noqa: E402
+from lagllama_jax.data.corpus import Corpus  # noqa: E402
+from lagllama_jax.errors import DataError  # noqa: E402
+from lagllama_jax.evaluation.backtest import CRPS, MASE, Row, evaluate_task  # noqa: E402
+from lagllama_jax.evaluation.datasets import own_task  # noqa: E402
+from lagllama_jax.evaluation.forecasters import (  # noqa: E402
+    BaselineForecaster,
+    ModelForecaster,
+)
+from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
+from lagllama_jax.evaluation.protocols import Panel, Task  # noqa: E402
+from lagllama_jax.files import atomic_path  # noqa: E402
+from lagllama_jax.frontends.compilation_cache import keep_programs  # noqa: E402
+from lagllama_jax.model.lag_llama import init_parameters  # noqa: E402
+from lagllama_jax.pretrained.hub import from_pretrained  # noqa: E402
+from lagllama_jax.training.finetune import Fitted, fit  # noqa: E402
+from lagllama_jax.training.finetune_task import FitOptions  # noqa: E402
+
+UNTRAINED = "untrained"
+Weights: TypeAlias = tuple[ModelConfig, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is fine-tuned, how, and what it is scored on.
+
+    Attributes:
+      data: CSV or Parquet tables, and folders of which every ETT*.csv is taken; without any, two
+        series that come with statsmodels.
+      model: `box`, a folder, an authors' .ckpt file, a hub id, or `untrained` (a tiny one).
+      prediction_length: points of a forecast.
+      windows: forecasts at the end of each series that score; neither training nor the guard
+        sees them.
+      validation: forecasts' lengths before those by which the guard decides.
+      shares: percentages of the training part that are used, from its end.
+      seeds: one fine-tuning each.
+      learning_rate: of Adam.
+      epochs: at most so many.
+      steps_per_epoch: optimizer steps of one.
+      patience: epochs without improvement after which training stops.
+      batch_size: windows in one step.
+      num_samples: sample paths a forecast.
+      output: folder for finetune.csv, finetune.md and finetune.png.
+      hardware: what it runs on, in words; found out if not given.
+      smoke: made-up series, an untrained tiny model and few steps, to see that everything runs.
+    """
+
+    data: tuple[Path, ...] = ()
+    model: str = "box"
+    prediction_length: int = 24
+    windows: int = 7
+    validation: int = 1
+    shares: tuple[float, ...] = (20, 40, 60, 80, 100)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    learning_rate: float = 1e-4
+    epochs: int = 20
+    steps_per_epoch: int = 50
+    patience: int = 3
+    batch_size: int = 32
+    num_samples: int = 100
+    output: Path = HERE / "results"
+    hardware: str | None = None
+    smoke: bool = False
+
+
+SMOKE: dict[str, Any] = {
+    "data": (),
+    "model": UNTRAINED,
+    "prediction_length": 8,
+    "windows": 2,
+    "shares": (50,),
+    "seeds": (0, 1),
+    "learning_rate": 1e-3,
+    "epochs": 2,
+    "steps_per_epoch": 5,
+    "batch_size": 8,
+    "num_samples": 20,
+}
+ASKED = (
+    "model",
+    "prediction_length",
+    "windows",
+    "validation",
+    "learning_rate",
+    "epochs",
+    "steps_per_epoch",
+    "patience",
+    "batch_size",
+    "num_samples",
+)
+KEY = ("dataset", "share", "seed", *ASKED)
+
+
+def tasks(settings: Settings) -> Iterator[Task]:
+    """The data sets, each with its last windows as the test."""
+    if settings.smoke:
+        yield _task("made_up", made_up(), settings)
+    elif not settings.data:
+        for name, panel in statsmodels_series().items():
+            yield _task(name, panel, settings)
+    for path in settings.data:
+        files = sorted(path.glob("ETT*.csv*")) if path.is_dir() else [path]
+        if not files:
+            raise DataError(f"{path} holds no ETT*.csv: name the files, or another folder.")
+        for file in files:
+            yield own_task(file, settings.prediction_length, settings.windows)
+
+
+def _task(name: str, panel: Panel, settings: Settings) -> Task:
+    from lagllama_jax.data.frequency import Frequency
+
+    alias = panel.frequency
+    return Task(
+        name, alias, "own", settings.prediction_length, Frequency.parse(alias).season,
+        settings.windows, "own", len(panel.values), lambda: panel,
+    )  # fmt: skip
+
+
+def statsmodels_series() -> dict[str, Panel]:
+    """Monthly sea temperatures (1950 to 2010) and weekly CO2 (1958 to 2001, with gaps)."""
+    from statsmodels.datasets import co2, elnino
+
+    sea = elnino.load_pandas().data.drop(columns="YEAR").to_numpy(float).ravel()
+    air = co2.load_pandas().data["co2"].asfreq("W-SAT")
+    return {
+        "elnino": Panel(("elnino",), (sea,), ("1950-01-01",), "MS"),
+        "co2": Panel(("co2",), (air.to_numpy(float),), (air.index[0].isoformat(),), "W-SAT"),
+    }
+
+
+def made_up() -> Panel:
+    """Three series with a daily cycle."""
+    draw = np.random.default_rng(0)
+    hours = np.arange(240)
+    series = tuple(
+        10 + height * np.sin(2 * np.pi * hours / 24) + draw.normal(size=240) for height in (2, 4, 8)
+    )
+    return Panel(("low", "middle", "high"), series, ("2026-01-01",) * 3, "h")
+
+
+def training_part(task: Task) -> Corpus:
+    """The series without the windows that score."""
+    panel, held = task.panel(), task.prediction_length * (task.windows or 1)
+    series = [values[: len(values) - held] for values in panel.values]
+    return Corpus.from_series(series, panel.starts, panel.frequency, panel.item_ids, task.dataset)
+
+
+def load(model: str) -> Weights:
+    """Architecture and weights."""
+    if model == UNTRAINED:
+        config = ModelConfig.tiny(attention_window=40)
+        return config, init_parameters(config, jax.random.key(0))
+    return from_pretrained(None if model == "box" else model)
+
+
+def score(task: Task, settings: Settings, config: ModelConfig, parameters: Any) -> Row:
+    """Scores of weights on a task's windows."""
+    drawn = ForecastConfig(num_samples=settings.num_samples)
+    return evaluate_task(ModelForecaster(parameters, config, drawn), task)
+
+
+def fine_tune(
+    weights: Weights, corpus: Corpus, settings: Settings, share: float, seed: int
+) -> Fitted:
+    """One fine-tuning."""
+    options = FitOptions(
+        validation=settings.validation,
+        learning_rate=settings.learning_rate,
+        epochs=settings.epochs,
+        steps_per_epoch=settings.steps_per_epoch,
+        batch_size=settings.batch_size,
+        patience=settings.patience,
+        last_k_percentage=share,
+        seed=seed,
+    )
+    config, parameters = weights
+    return fit(parameters, config, corpus, settings.prediction_length, options, progress=False)
+
+
+def measure(task: Task, settings: Settings, asked: dict[str, Any], before: dict[str, Row]) -> Row:
+    """One row: a data set, a share and a seed.
+
+    Args:
+      task: the data set.
+      settings: of the run.
+      asked: the row's key.
+      before: scores of seasonal naive and of the weights zero-shot.
+    """
+    weights, begun = load(settings.model), time.perf_counter()
+    fitted = fine_tune(weights, training_part(task), settings, asked["share"], asked["seed"])
+    seconds = time.perf_counter() - begun
+    naive, zero_shot, report = before["naive"], before["zero_shot"], fitted.report
+    after = zero_shot
+    if report.improved:  # else these are the very weights that were scored
+        after = score(task, settings, fitted.config, fitted.parameters)
+    return asked | {
+        "naive_crps": naive[CRPS],
+        "naive_mase": naive[MASE],
+        "zero_shot_crps": zero_shot[CRPS],
+        "zero_shot_mase": zero_shot[MASE],
+        "crps": after[CRPS],
+        "mase": after[MASE],
+        "kept_zero_shot": not report.improved,
+        "zero_shot_loss": report.zero_shot_loss,
+        "best_loss": report.best_loss,
+        "steps": report.steps,
+        "steps_run": report.history[-1]["step"],
+        "seconds": round(seconds, 1),
+        **provenance(settings.hardware),
+    }
+
+
+def _before(task: Task, settings: Settings) -> dict[str, Row]:
+    config, parameters = load(settings.model)
+    naive = evaluate_task(BaselineForecaster("seasonal_naive"), task)
+    return {"naive": naive, "zero_shot": score(task, settings, config, parameters)}
+
+
+def run(settings: Settings, on_row: Callable[[Row], None]) -> pd.DataFrame:
+    """Computes the rows that the file does not hold yet; all rows with these settings."""
+    ledger = Ledger(settings.output / "finetune.csv", KEY)
+    chosen = {name: getattr(settings, name) for name in ASKED}
+    for task in tasks(settings):
+        before = functools.cache(lambda task=task: _before(task, settings))
+        for share in settings.shares:
+            for seed in settings.seeds:
+                asked = {"dataset": task.dataset, "share": float(share), "seed": seed, **chosen}
+                if ledger.select(asked).empty:
+                    row = measure(task, settings, asked, before())
+                    ledger.add(row)
+                    on_row(row)
+    return ledger.select(chosen).astype({"share": float, "seed": int})
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """A Markdown table of means over seeds, one line a data set and share."""
+    lines = [
+        "| data set | share of history | CRPS zero-shot | fine-tuned (lowest to highest seed) "
+        "| ratio | MASE zero-shot | fine-tuned | CRPS of seasonal naive | guard kept zero-shot "
+        "| steps | seconds |",
+        "| --- " + "| ---: " * 10 + "|",
+    ]
+    for (name, share), group in rows.groupby(["dataset", "share"], sort=False):
+        mean, crps = group.mean(numeric_only=True), group["crps"]
+        lines.append(
+            f"| {name} | {share:g} % | {mean['zero_shot_crps']:.4f} | {crps.mean():.4f} "
+            f"({crps.min():.4f} to {crps.max():.4f}) | {crps.mean() / mean['zero_shot_crps']:.3f} "
+            f"| {mean['zero_shot_mase']:.3f} | {mean['mase']:.3f} | {mean['naive_crps']:.4f} "
+            f"| {int(group['kept_zero_shot'].sum())} of {len(group)} | {mean['steps']:.0f} "
+            f"| {mean['seconds']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def picture(rows: pd.DataFrame) -> Any:
+    """CRPS over the share of history, one panel a data set: seeds as dots, their mean as a line."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(rows["dataset"]))
+    figure = Figure((3.4 * len(names) + 0.6, 3.2), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        own = rows[rows["dataset"] == name]
+        mean = own.groupby("share")["crps"].mean()
+        axes.plot(own["share"], own["crps"], "o", color=OWN, alpha=0.4, markersize=4)
+        axes.plot(mean.index, mean, color=OWN, label="fine-tuned")
+        axes.axhline(own["zero_shot_crps"].iloc[0], color="black", label="zero-shot", linewidth=1)
+        naive = own["naive_crps"].iloc[0]
+        axes.axhline(naive, color=OTHER, linestyle="--", label="seasonal naive", linewidth=1)
+        axes.set(title=name, xlabel="share of history trained on, %", ylim=(0, None))
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("CRPS on the test windows")
+    figure.axes[-1].legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def main(settings: Settings) -> None:
+    if settings.smoke:
+        settings = dataclasses.replace(settings, **SMOKE)
+    keep_programs()
+    shown = ("dataset", "share", "seed", "zero_shot_crps", "crps", "kept_zero_shot", "seconds")
+    rows = run(settings, lambda row: print({name: row[name] for name in shown}, flush=True))
+    with atomic_path(settings.output / "finetune.md") as temporary:
+        temporary.write_text(summary(rows))
+    save(picture(rows), settings.output / "finetune.png")
+    print(summary(rows))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))

@@ -1,0 +1,68 @@
+"""A CSV of results that grows row by row, so that a killed run goes on where it stopped."""
+
+import datetime
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lagllama_jax.files import atomic_path
+
+
+class Ledger:
+    """Rows told apart by what was asked: the `key` columns, compared as text."""
+
+    def __init__(self, path: Path, key: Sequence[str]):
+        self.path, self.key = path, list(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def table(self) -> pd.DataFrame:
+        """Every row, its key as text; empty where there is no file yet."""
+        if not self.path.exists():
+            return pd.DataFrame(columns=self.key)
+        return pd.read_csv(self.path, dtype=dict.fromkeys(self.key, str), keep_default_na=False,
+                           na_values={})  # fmt: skip
+
+    def select(self, asked: Mapping[str, Any]) -> pd.DataFrame:
+        """The rows that agree with `asked`, some columns of the key."""
+        table = self.table()
+        agree = pd.Series(True, table.index)
+        for column, value in asked.items():
+            agree &= table[column] == str(value)
+        return table[agree]
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Writes the file anew with one more row, whole or not at all."""
+        text = {column: str(row[column]) for column in self.key}
+        table = self.table()
+        new = pd.DataFrame([{**row, **text}])
+        both = new if table.empty else pd.concat([table, new], ignore_index=True)
+        with atomic_path(self.path) as temporary:
+            both.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def provenance(hardware: str | None = None) -> dict[str, str]:
+    """Command, date and hardware, for the end of a row."""
+    import jax
+
+    kinds = sorted({device.device_kind for device in jax.devices()})
+    found = f"{len(jax.devices())} x {kinds[0]}, {os.cpu_count()} cores of {_processor()}"
+    return {
+        "command": shlex.join(["python", *sys.argv]),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "hardware": hardware or found,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,337 @@
+"""The scalers against each other: the same small model, data, steps and seeds for each.
+
+python experiments/scaler_ablation/run.py CORPUS     # of `lagllama data corpus`, or Parquet files
+python experiments/scaler_ablation/run.py --smoke    # a made-up corpus and two scalers, a minute
+
+Losses of differently scaled series are in different units, so the models are compared by the CRPS
+of forecasts of the held-back ends of the series, relative to seasonal naive's.
+"""
+
+import dataclasses
+import functools
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import tyro
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from ledger import Ledger, provenance  # noqa: E402
+
+from lagllama_jax.config import DataConfig, ForecastConfig, ModelConfig, TrainConfig  # noqa: E402
+from lagllama_jax.data.corpus import Corpus  # noqa: E402
+from lagllama_jax.data.frequency import Frequency  # noqa: E402
+from lagllama_jax.errors import ConfigError, LagLlamaError  # noqa: E402
+from lagllama_jax.evaluation.backtest import (  # noqa: E402
+    CRPS,
+    LEVELS,
+    MASE,
+    Row,
+    geometric_mean,
+    score,
+)
+from lagllama_jax.evaluation.forecasters import (  # noqa: E402
+    BaselineForecaster,
+    Forecaster,
+    ModelForecaster,
+    Prediction,
+)
+from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
+from lagllama_jax.evaluation.protocols import Panel, Windows, cut  # noqa: E402
+from lagllama_jax.files import atomic_path  # noqa: E402
+from lagllama_jax.frontends.commands.pretrain import read_corpus  # noqa: E402
+from lagllama_jax.frontends.compilation_cache import keep_programs  # noqa: E402
+from lagllama_jax.training.corpus_arrays import held_back, shortest_series  # noqa: E402
+from lagllama_jax.training.loop import LoopConfig  # noqa: E402
+from lagllama_jax.training.pretrain import Recipe, pretrain  # noqa: E402
+from lagllama_jax.training.sharding import to_host  # noqa: E402
+
+SCALERS: dict[str, dict[str, Any]] = {
+    "none": {"scaling": "none"},
+    "mean": {"scaling": "mean"},
+    "std": {"scaling": "std"},
+    "robust": {"scaling": "robust", "safe_scaling": False},
+    "safe robust": {"scaling": "robust"},
+}
+"""Fields of `ModelConfig`; `robust` is the reference's to the letter."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is trained, and what it is scored on.
+
+    Attributes:
+      corpus: folder of `lagllama data corpus`, or of Parquet files.
+      scalers: names of `SCALERS`.
+      seeds: one training each.
+      layers: of the model.
+      heads: of the model, 16 wide each.
+      steps: optimizer steps.
+      batch_size: windows in one step.
+      learning_rate: its peak, after a tenth of the steps; then a cosine.
+      prediction_length: points of the forecasts, and of each series' end that is held back.
+      series: at most so many of a data set are forecast.
+      num_samples: sample paths a forecast.
+      output: folder for scalers.csv, scalers.md and scalers.png.
+      hardware: what it runs on, in words; found out if not given.
+      smoke: a made-up corpus and few steps, to see that everything runs.
+    """
+
+    corpus: Annotated[Path | None, tyro.conf.Positional] = None
+    scalers: tuple[str, ...] = tuple(SCALERS)
+    seeds: tuple[int, ...] = (0, 1)
+    layers: int = 4
+    heads: int = 4
+    steps: int = 2000
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    prediction_length: int = 14
+    series: int = 8
+    num_samples: int = 100
+    output: Path = HERE / "results"
+    hardware: str | None = None
+    smoke: bool = False
+
+
+SMOKE: dict[str, Any] = {
+    "corpus": None,
+    "scalers": ("none", "safe robust"),
+    "seeds": (0,),
+    "layers": 1,
+    "heads": 2,
+    "steps": 20,
+    "batch_size": 8,
+    "prediction_length": 8,
+    "num_samples": 20,
+}
+ASKED = (
+    "layers",
+    "heads",
+    "steps",
+    "batch_size",
+    "learning_rate",
+    "prediction_length",
+    "series",
+    "num_samples",
+)
+KEY = ("corpus", "scaler", "seed", *ASKED)
+
+
+def recipe(settings: Settings, scaler: str, seed: int) -> Recipe:
+    """The published model, smaller and without calendar features, with one of the scalers."""
+    if scaler not in SCALERS:
+        raise ConfigError(f"{scaler!r} is no scaler; there are {', '.join(SCALERS)}.")
+    context, future = 32, settings.prediction_length
+    model = ModelConfig(
+        num_layers=settings.layers,
+        num_heads=settings.heads,
+        context_length=context,
+        attention_window=context + future,
+        time_features=False,
+        **SCALERS[scaler],
+    )
+    data = DataConfig(
+        future_length=future,
+        min_past=16,
+        mixture="root_timesteps",
+        series_power=0.7,
+        augmentation=0.0,
+    )
+    train = TrainConfig(
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        schedule="cosine",
+        warmup_steps=settings.steps // 10,
+        clip_norm=1.0,
+        seed=seed,
+    )
+    every = max(settings.steps // 50, 1) * 10
+    return Recipe(model, data, train, LoopConfig(10, every, keep=1, validation_windows=512))
+
+
+def training_lengths(corpus: Corpus, settings: Settings) -> np.ndarray:
+    """Points of each series before its held-back end."""
+    any_scaler = recipe(settings, next(iter(SCALERS)), 0)
+    shortest = shortest_series(any_scaler.model, any_scaler.data)
+    return held_back(corpus, settings.prediction_length, shortest)
+
+
+def test_windows(corpus: Corpus, settings: Settings) -> dict[str, Windows]:
+    """The held-back ends of some series of each data set and frequency.
+
+    Left out are data sets of which seasonal naive's CRPS is not above 0: nothing can be relative
+    to it.
+    """
+    cut_off = np.flatnonzero(training_lengths(corpus, settings) < corpus.lengths)
+    chosen: dict[str, Windows] = {}
+    groups = corpus.dataset[cut_off] * len(corpus.frequency_names) + corpus.frequency[cut_off]
+    for group in np.unique(groups):
+        members = np.random.default_rng(0).permutation(cut_off[groups == group])
+        windows = _ends(corpus, np.sort(members[: settings.series]), settings.prediction_length)
+        name = f"{corpus.dataset_names[corpus.dataset[members[0]]]}/{windows.frequency}"
+        if score(windows, BaselineForecaster("seasonal_naive")(windows, LEVELS))[CRPS] > 0:
+            chosen[name] = windows
+    return chosen
+
+
+def _ends(corpus: Corpus, index: np.ndarray, points: int) -> Windows:
+    alias = corpus.frequency_names[corpus.frequency[index[0]]]
+    names = tuple(corpus.describe(i) for i in index)
+    values = tuple(np.asarray(corpus.series(i), np.float64) for i in index)
+    season = Frequency.parse(alias).season if alias else 1
+    return cut(Panel(names, values, (None,) * len(index), alias), points, season, 1)
+
+
+def scores(forecaster: Forecaster, tests: Mapping[str, Windows]) -> dict[str, dict[str, float]]:
+    """Scores of each data set; all windows are forecast in one call."""
+    parts = list(tests.values())
+    joined = Windows(
+        [name for part in parts for name in part.item_ids],
+        [past for part in parts for past in part.past],
+        np.concatenate([part.target for part in parts]),
+        np.concatenate([part.seasonal_error for part in parts]),
+        1,
+        [start for part in parts for start in part.starts],
+        "",
+    )
+    whole = forecaster(joined, LEVELS)
+    ends = np.cumsum([0, *map(len, parts)])
+    return {
+        name: score(part, Prediction(whole.quantiles[first:last], whole.mean[first:last]))
+        for (name, part), first, last in zip(tests.items(), ends[:-1], ends[1:], strict=True)
+    }
+
+
+def train(corpus: Corpus, settings: Settings, chosen: Recipe) -> Any:
+    """Weights after the budget's steps, the best by validation loss."""
+    lengths = training_lengths(corpus, settings)
+    with tempfile.TemporaryDirectory() as folder:
+        trained = pretrain(corpus, Path(folder), chosen, lengths=lengths, progress=False)
+        return to_host(trained.weights)
+
+
+def measure(
+    corpus: Corpus, settings: Settings, scaler: str, seed: int, tests: Mapping[str, Windows]
+) -> Row:
+    """Scores of one scaler and seed, geometric means over data sets relative to seasonal naive.
+
+    A training or a forecast that is not finite has no scores, and its outcome says so.
+    """
+    begun, chosen = time.perf_counter(), recipe(settings, scaler, seed)
+    naive = {
+        name: score(windows, BaselineForecaster("seasonal_naive")(windows, LEVELS))
+        for name, windows in tests.items()
+    }
+    row: Row = {"crps": np.nan, "mase": np.nan, "coverage_80": np.nan, "better_than_naive": np.nan}
+    outcome = "finished"
+    try:
+        weights = train(corpus, settings, chosen)
+        drawn = ForecastConfig(num_samples=settings.num_samples)
+        own = scores(ModelForecaster(weights, chosen.model, drawn, dated=False), tests)
+        ratios = np.array([own[name][CRPS] / naive[name][CRPS] for name in tests])
+        scaled = [name for name in tests if naive[name][MASE] > 0]
+        row = {
+            "crps": geometric_mean(ratios),
+            "mase": geometric_mean(own[name][MASE] / naive[name][MASE] for name in scaled),
+            "coverage_80": float(np.mean([own[name]["coverage_80"] for name in tests])),
+            "better_than_naive": float(np.mean(ratios < 1)),
+        }
+    except LagLlamaError as error:
+        outcome = str(error)
+    seconds = round(time.perf_counter() - begun, 1)
+    return row | {"datasets": len(tests), "outcome": outcome, "seconds": seconds}
+
+
+def run(corpus: Corpus, name: str, settings: Settings, on_row: Callable[[Row], None]) -> Any:
+    """Computes the rows that the file does not hold yet; all rows with these settings."""
+    ledger = Ledger(settings.output / "scalers.csv", KEY)
+    chosen = {"corpus": name} | {field: getattr(settings, field) for field in ASKED}
+    tests = functools.cache(lambda: test_windows(corpus, settings))
+    for seed in settings.seeds:
+        for scaler in settings.scalers:
+            asked = {"scaler": scaler, "seed": seed, **chosen}
+            if ledger.select(asked).empty:
+                row = measure(corpus, settings, scaler, seed, tests())
+                ledger.add(asked | row | provenance(settings.hardware))
+                on_row(asked | row)
+    return ledger.select(chosen)
+
+
+def made_up() -> Corpus:
+    """Two data sets of a daily cycle, one ten thousand times as large as the other."""
+    draw, hours = np.random.default_rng(0), np.arange(200)
+    cycle = np.sin(2 * np.pi * (hours + draw.integers(0, 24, (16, 1))) / 24)
+    series = 2 + cycle + 0.2 * draw.normal(size=(16, 200))
+    return Corpus.concatenate(
+        Corpus.from_series(list(factor * series), None, "h", name=name)
+        for name, factor in (("small", 1.0), ("large", 1e4))
+    )
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """A Markdown table of means over seeds, one line a scaler; best CRPS first."""
+    lines = [
+        "| scaler | CRPS / naive (lowest to highest seed) | MASE / naive | 80 % coverage "
+        "| better than naive on | seconds | trainings |",
+        "| --- " + "| ---: " * 6 + "|",
+    ]
+    groups = sorted(rows.groupby("scaler"), key=lambda group: group[1]["crps"].mean())
+    for scaler, group in groups:
+        mean, crps = group.mean(numeric_only=True), group["crps"]
+        finished = int((group["outcome"] == "finished").sum())
+        lines.append(
+            f"| {scaler} | {crps.mean():.3f} ({crps.min():.3f} to {crps.max():.3f}) "
+            f"| {mean['mase']:.3f} | {mean['coverage_80']:.0%} | {mean['better_than_naive']:.0%} "
+            f"| {mean['seconds']:.0f} | {finished} of {len(group)} finished |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def picture(rows: pd.DataFrame) -> Any:
+    """CRPS relative to seasonal naive, one line a scaler, on a logarithmic axis."""
+    from matplotlib.figure import Figure
+
+    means = rows.groupby("scaler")["crps"].mean().sort_values(ascending=False).dropna()
+    figure = Figure((6.4, 0.9 + 0.4 * len(means)), layout="constrained")
+    axes = figure.subplots()
+    axes.hlines(means.index, np.minimum(means, 1), np.maximum(means, 1), color=OTHER)
+    axes.plot(rows["crps"], rows["scaler"], "o", color=OWN, alpha=0.6)
+    axes.axvline(1.0, color="black", linewidth=0.8)
+    for scaler, value in means.items():
+        axes.annotate(
+            f"{value:.3f}", (value, scaler), (0, 7), textcoords="offset points", ha="center",
+            fontsize=8,
+        )  # fmt: skip
+    axes.set(xscale="log", xlabel="CRPS relative to seasonal naive (the line at 1)")
+    axes.margins(x=0.15, y=0.2)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def main(settings: Settings) -> None:
+    if settings.smoke:
+        settings = dataclasses.replace(settings, **SMOKE)
+        name, corpus = "made_up", made_up()
+    elif settings.corpus is None:
+        raise ConfigError("Name a corpus folder, or try --smoke.")
+    else:
+        name, corpus = settings.corpus.name, read_corpus(settings.corpus)
+    keep_programs()
+    shown = ("scaler", "seed", "crps", "mase", "outcome", "seconds")
+    rows = run(corpus, name, settings, lambda row: print({k: row[k] for k in shown}, flush=True))
+    with atomic_path(settings.output / "scalers.md") as temporary:
+        temporary.write_text(summary(rows))
+    save(picture(rows), settings.output / "scalers.png")
+    print(summary(rows))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))
