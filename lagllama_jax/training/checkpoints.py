@@ -52,6 +52,7 @@ class Checkpoints:
         )
         self.folder = Path(folder).absolute()
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._checkpointer = ocp.training.Checkpointer(
                 self.folder,
                 preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
