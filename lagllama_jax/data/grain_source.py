@@ -75,8 +75,9 @@ class WindowSource:
 
 
 def _described(values: Any) -> Any:
+    """A whole memory map by its name; a part of one, or an array in memory, as it is."""
     base = values
-    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+    while isinstance(base.base, np.ndarray):
         base = base.base
     if not isinstance(base, np.memmap) or base.filename is None or base.shape != values.shape:
         return values
