@@ -11,7 +11,7 @@ from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.evaluation.protocols import Panel, Task, horizon
 
 DATA_DIR = Path("../shared/data/evaluation")
-SUITES = ("gift-eval-ett", "m4_hourly", "all", "paper")
+SUITES = ("gift-eval-ett", "m4_hourly", "all", "paper", "validation")
 
 # Published frequency -> pandas rule, points without the last incomplete period, points of a season.
 _ETT_GRIDS = {
@@ -124,6 +124,8 @@ def suite_tasks(
 ) -> list[Task]:
     """The tasks of a suite: `gift-eval-ett` (16), `m4_hourly` (1), `all` (17), `paper` (3).
 
+    And `validation` (15): `data_dir` is then a training corpus, a folder of Parquet files.
+
     Raises:
       ConfigError: no such suite.
     """
@@ -131,6 +133,10 @@ def suite_tasks(
         raise ConfigError(f"suite={suite!r} is not one of {', '.join(SUITES)}.")
     if suite == "paper":
         return paper_tasks(data_dir)
+    if suite == "validation":
+        from lagllama_jax.evaluation.validation import validation_tasks
+
+        return [task for task in validation_tasks(data_dir) if task.term in terms]
     tasks = ett_tasks(data_dir, terms) if suite in ("gift-eval-ett", "all") else []
     if suite in ("m4_hourly", "all") and "short" in terms:
         tasks.append(m4_hourly_task(data_dir))

@@ -65,7 +65,7 @@ def relative(scores: Scores, tasks: Sequence[str]) -> dict[str, tuple[float, flo
     return dict(sorted(means.items(), key=lambda entry: entry[1]))  # type: ignore[arg-type]
 
 
-def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A Markdown table, numbers to the right."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
@@ -78,7 +78,7 @@ def ranking(scores: Scores, tasks: Sequence[str], own: Iterable[str] = ()) -> st
     for model, (crps, mase) in relative(scores, tasks).items():
         name = f"**{model}**" if model in bold else model
         lines.append((name, f"{crps:.3f}", f"{mase:.3f}"))
-    return _table(("model", "CRPS", "MASE"), lines)
+    return markdown_table(("model", "CRPS", "MASE"), lines)
 
 
 def per_task(scores: Scores, tasks: Sequence[str], models: Sequence[str]) -> str:
@@ -93,7 +93,7 @@ def per_task(scores: Scores, tasks: Sequence[str], models: Sequence[str]) -> str
         for task in tasks
     ]
     last = ("geometric mean", "", *(f"{means[model][0]:.3f}" for model in models))
-    return _table(("task", f"{REFERENCE} CRPS", *models), [*lines, last])
+    return markdown_table(("task", f"{REFERENCE} CRPS", *models), [*lines, last])
 
 
 def calibration_table(rows: Sequence[Row]) -> str:
@@ -101,7 +101,7 @@ def calibration_table(rows: Sequence[Row]) -> str:
     columns = ("coverage_80", "calibration_error", "seconds")
     lines = [(row["dataset"], *(f"{row[column]:.3f}" for column in columns)) for row in rows]
     means = (f"{sum(row[column] for row in rows) / len(rows):.3f}" for column in columns)
-    return _table(
+    return markdown_table(
         ("task", "80 % coverage", "calibration error", "seconds"), [*lines, ("mean", *means)]
     )
 

@@ -4,6 +4,7 @@ import pytest
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.evaluation.backtest import evaluate_task, relative_score
+from lagllama_jax.evaluation.datasets import suite_tasks
 from lagllama_jax.evaluation.forecasters import BaselineForecaster
 from lagllama_jax.evaluation.protocols import windows_of
 from lagllama_jax.evaluation.validation import SETS, held_out, validation_tasks
@@ -78,3 +79,10 @@ def test_a_score_relative_to_itself_is_one(shared):
 def test_a_data_set_without_a_validation_task_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="ercot"):
         validation_tasks(tmp_path, ["ercot"])
+
+
+def test_the_command_s_suite_is_these_tasks(shared):
+    folder = shared / "data/corpus"
+    medium = suite_tasks("validation", folder, ("medium",))
+    assert [task.dataset for task in medium] == ["pjm_hourly", "australian_electricity_demand"]
+    assert len(suite_tasks("validation", folder)) == len(SETS)

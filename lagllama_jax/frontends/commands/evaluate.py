@@ -23,7 +23,7 @@ SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
 def main(
     *,
     model: Model = BOX,
-    suite: Literal["gift-eval-ett", "m4_hourly", "all", "paper"] = "all",
+    suite: Literal["gift-eval-ett", "m4_hourly", "all", "paper", "validation"] = "all",
     data_dir: Path = Path("../shared/data/evaluation"),
     terms: tuple[Literal["short", "medium", "long"], ...] = ("short", "medium", "long"),
     output_dir: Path = Path("results"),
@@ -48,8 +48,9 @@ def main(
     Args:
       model: `box` for the weights in the package, a folder, an authors' .ckpt file, a hub id, or a
         baseline: naive, seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
-      suite: the 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), or the paper's last windows.
-      data_dir: folder of the evaluation sets.
+      suite: the 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the paper's last windows, or the
+        validation windows of a training corpus, where recipes are chosen.
+      data_dir: folder of the evaluation sets, or of the corpus' Parquet files.
       terms: horizons of GIFT-Eval: once, ten and fifteen times the short one.
       output_dir: all_results.csv, calibration.csv, run.json, NAME.md and the pictures go there.
       name: the model's name in the tables; after `model` if not given.

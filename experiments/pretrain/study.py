@@ -1,0 +1,154 @@
+"""What each part of the recipe of the weights in the box is worth: one change at a time, small.
+
+python experiments/pretrain/study.py CORPUS PARQUET          # -> results/study.csv, study.md
+
+Every variant changes one thing of the preset `box`, at a fourth of its blocks' work and a short
+budget, and is scored on the short tasks of the validation suite, whose points no variant has
+seen. Rows that are there already are not computed again.
+"""
+
+import dataclasses
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import tyro
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from ledger import Ledger, provenance  # noqa: E402
+
+from lagllama_jax.config import LAGS, ForecastConfig  # noqa: E402
+from lagllama_jax.data.corpus import Corpus  # noqa: E402
+from lagllama_jax.evaluation.backtest import CRPS, evaluate_tasks, relative_score  # noqa: E402
+from lagllama_jax.evaluation.forecasters import BaselineForecaster, ModelForecaster  # noqa: E402
+from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
+from lagllama_jax.evaluation.validation import seen_lengths, validation_tasks  # noqa: E402
+from lagllama_jax.training.presets import PRESETS  # noqa: E402
+from lagllama_jax.training.pretrain import Recipe, pretrain  # noqa: E402
+
+RESULTS = HERE / "results"
+
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "as in the box": {},
+    "Adam (learning rate 0.001)": {"train": {"optimizer": "adam", "learning_rate": 1e-3}},
+    "half the learning rate": {"train": {"learning_rate": 1e-3}},
+    "cosine instead of trapezoid": {"train": {"schedule": "cosine"}},
+    "without averaged weights": {"train": {"ema_decay": 0.0}},
+    "real series only": {"data": {"synthetic": 0.0}},
+    "made-up series only": {"data": {"synthetic": 1.0}},
+    "no mixup, no flips": {"data": {"mixup": 0.0, "flip": 0.0}},
+    "no stretched windows": {"data": {"stretch": 0.0}},
+    "full histories only": {"data": {"short_history": 0.0}},
+    "data sets by points": {"data": {"mixture": "timesteps"}},
+    "published lags": {"model": {"lags": LAGS}},
+    "one future point": {"data": {"future_length": 1, "min_context": None}},
+    "inputs not squashed": {"model": {"squash": "none"}},
+    "no flags of missing lags": {"model": {"observed_features": False}},
+    "absolute scale features": {"model": {"scale_features": "absolute"}},
+    "mean scaling": {"model": {"scaling": "mean"}},
+    "a key head for every query head": {"model": {"num_kv_heads": None}},
+}
+"""Changes by part of the recipe and field."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """The budget of every variant.
+
+    Attributes:
+      corpus: folder that `lagllama data corpus` wrote.
+      parquet: the corpus' folder of Parquet files, for the validation suite.
+      steps: optimizer steps, the last fifth of them with a falling rate.
+      seeds: of weights and windows.
+      num_samples: sample paths in scoring.
+      variants: names; all if not given.
+      output: study.csv and study.md go there.
+    """
+
+    corpus: tyro.conf.Positional[Path]
+    parquet: tyro.conf.Positional[Path]
+    steps: int = 500
+    seeds: tuple[int, ...] = (0,)
+    num_samples: int = 40
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    output: Path = RESULTS
+
+
+def recipe_of(changes: Mapping[str, Mapping[str, Any]], steps: int, seed: int) -> Recipe:
+    """The box's recipe with four blocks of four heads, a short budget, and some changes."""
+    box = PRESETS["box"]
+    short = {"steps": steps, "decay_steps": steps // 5, "warmup_steps": steps // 15, "seed": seed}
+    small = Recipe(
+        box.model.replace(num_layers=4, num_heads=4, num_kv_heads=2),
+        box.data,
+        box.train.replace(**short),
+        box.loop.replace(checkpoint_every=steps),
+    )
+    parts = {name: getattr(small, name).replace(**fields) for name, fields in changes.items()}
+    return dataclasses.replace(small, **parts)
+
+
+def measure(study: Study, name: str, seed: int) -> dict[str, float]:
+    """Trains and scores one variant."""
+    recipe = recipe_of(VARIANTS[name], study.steps, seed)
+    corpus = Corpus.load(study.corpus)
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        trained = pretrain(corpus, Path(folder), recipe, lengths=seen_lengths(corpus))
+    trained_in = time.perf_counter() - begun
+    tasks = [task for task in validation_tasks(study.parquet) if task.term == "short"]
+    config = ForecastConfig(num_samples=study.num_samples)
+    model = ModelForecaster(trained.state.weights, recipe.model, config, name)
+    rows = evaluate_tasks(model, tasks)
+    naive = evaluate_tasks(BaselineForecaster("seasonal_naive"), tasks)
+    coverage = sum(row["coverage_80"] for row in rows) / len(rows)
+    return {
+        "crps_over_naive": relative_score(rows, naive, CRPS),
+        "coverage_80": coverage,
+        "training_seconds": trained_in,
+        "scoring_seconds": sum(row["seconds"] for row in rows),
+    }
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The variants, best first, as the mean over their seeds, with their distance to the box's."""
+    numbers = ["crps_over_naive", "coverage_80", "training_seconds"]
+    means = table.groupby("variant")[numbers].mean().sort_values("crps_over_naive")
+    base = means["crps_over_naive"].get("as in the box", float("nan"))
+    seeds = table.groupby("variant").size()
+    header = (
+        "variant",
+        "CRPS over seasonal naive",
+        "change",
+        "80 % covers",
+        "training, s",
+        "seeds",
+    )
+    lines = [
+        (name, f"{score:.3f}", f"{score / base - 1:+.1%}", f"{covers:.0%}", f"{cost:.0f}")
+        for name, score, covers, cost in means.itertuples()
+    ]
+    return markdown_table(header, [(*line, str(seeds[line[0]])) for line in lines]) + "\n"
+
+
+def main(study: Study) -> None:
+    ledger = Ledger(study.output / "study.csv", ("variant", "seed", "steps", "num_samples"))
+    for seed in study.seeds:
+        for name in study.variants:
+            asked = {"variant": name, "seed": seed, "steps": study.steps}
+            asked |= {"num_samples": study.num_samples}
+            if ledger.select(asked).empty:
+                ledger.add(asked | measure(study, name, seed) | provenance())
+            row = ledger.select(asked).iloc[0]
+            print(f"{name:<34} seed {seed}: {float(row['crps_over_naive']):.4f}", flush=True)
+    (study.output / "study.md").write_text(markdown(ledger.table()))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Study, description=__doc__))
