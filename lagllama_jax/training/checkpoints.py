@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from lagllama_jax.errors import CheckpointError
@@ -101,7 +102,7 @@ class Checkpoints:
         Raises:
           CheckpointError: this save cannot begin, or the one before it failed: a full disk, say.
         """
-        tree = jax.tree.map(jnp.copy, _as_tree(state, key))
+        tree = {**jax.tree.map(jnp.copy, state._asdict()), "key": _on_host(key)}
         try:
             self._checkpointer.save_checkpointables_async(
                 int(state.step),
@@ -131,7 +132,7 @@ class Checkpoints:
         Raises:
           CheckpointError: it is damaged, or holds other arrays than `like`.
         """
-        wanted = jax.tree.map(_abstract, _as_tree(like, key))
+        wanted = {**jax.tree.map(_abstract, like._asdict()), "key": _on_host(key)}
         try:
             found = self._checkpointer.load_checkpointables(step, {"state": wanted})["state"]
             record = self.record(step)
@@ -141,7 +142,7 @@ class Checkpoints:
                 f"Remove it to go on from the one before it. ({_first_line(error)})"
             ) from error
         restored = like._replace(**{name: found[name] for name in like._fields})
-        return Restored(restored, jax.random.wrap_key_data(found["key"]), record)
+        return Restored(restored, jax.random.wrap_key_data(jnp.asarray(found["key"])), record)
 
     def record(self, step: int) -> dict[str, Any]:
         """The record that was saved with a step."""
@@ -155,8 +156,9 @@ class Checkpoints:
         )
 
 
-def _as_tree(state: TrainState, key: Key) -> dict[str, Any]:
-    return {**state._asdict(), "key": jax.random.key_data(key)}
+def _on_host(key: Key) -> np.ndarray:
+    """A key's numbers, the same on every process: no process could save another's array."""
+    return np.asarray(jax.random.key_data(key))
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
