@@ -23,7 +23,7 @@ COLUMNS = (
 """One row a dispatch: means over its steps; `validation_loss` where one was taken; `utilisation`
 as a share of the device's matrix product; `seconds` since the process began to train."""
 
-Row = Mapping[str, float | None]
+Row = Mapping[str, float | int | None]
 
 
 @runtime_checkable

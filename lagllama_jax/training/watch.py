@@ -32,7 +32,7 @@ class Watch:
         """Starts the clocks: of the run, and of the dispatch."""
         self._began = self._last = time.perf_counter()
 
-    def row(self, step: int, metrics: Mapping[str, np.ndarray]) -> dict[str, float | None]:
+    def row(self, step: int, metrics: Mapping[str, np.ndarray]) -> dict[str, float | int | None]:
         """The means of a dispatch that ended with `step`, and its speed."""
         count = len(metrics["loss"])
         now = time.perf_counter()
