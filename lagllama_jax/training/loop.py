@@ -190,6 +190,8 @@ def _check_steps(losses: np.ndarray, first: int, run: Run) -> None:
     if not wrong.size:
         return
     step = first + int(wrong[0])
+    if run.checkpoints is not None:
+        run.checkpoints.wait()
     kept = None if run.checkpoints is None else run.checkpoints.latest
     remedy = "Lower the learning rate, clip gradients (clip_norm), or look at these data."
     where = "" if kept is None else f" The checkpoint of step {kept} is whole."

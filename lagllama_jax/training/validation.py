@@ -10,6 +10,7 @@ import numpy as np
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.data.windows import Draws, Windows
+from lagllama_jax.errors import DataError
 from lagllama_jax.training.loss import point_losses
 from lagllama_jax.typing import Array, Float, Int, Parameters
 
@@ -90,7 +91,16 @@ def make_evaluate(
       train: batch size and dtype.
       place: puts a batch on the devices.
       unit: of each series, to compare models that scale differently; `None`: the model's scale.
+
+    Raises:
+      DataError: no point of a forecast was observed.
     """
+    future = np.arange(windows.values.shape[1]) >= np.asarray(windows.past)[:, None]
+    if not (np.asarray(windows.observed) & future).any():
+        raise DataError(
+            "None of the points that validate was observed: hold back more of them, or train "
+            "without validation."
+        )
     batches = list(_batches((windows, unit), train.batch_size))
 
     @jax.jit
