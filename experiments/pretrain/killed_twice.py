@@ -1,0 +1,117 @@
+"""A run that is killed twice ends with the numbers of one that is not.
+
+python experiments/pretrain/killed_twice.py CORPUS           # -> results/killed_twice.csv
+
+Trains the preset `small` for some steps without a break, then again in another folder, where the
+process gets SIGKILL at two moments between checkpoints and is started anew. Exits with 1 if any
+number differs.
+"""
+
+import dataclasses
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import tyro
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from ledger import provenance  # noqa: E402
+
+from lagllama_jax.files import atomic_path  # noqa: E402
+
+MEASURED = ["tokens_per_second", "utilisation", "seconds"]
+"""Columns of metrics.csv that time decides."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """The run, and when it is killed.
+
+    Attributes:
+      corpus: folder of Parquet files, or one that `lagllama data corpus` wrote.
+      preset: the recipe.
+      steps: of the whole run.
+      every: steps from one checkpoint to the next.
+      kills: shares of the run after which the process is killed.
+      output: the table.
+    """
+
+    corpus: tyro.conf.Positional[Path]
+    preset: str = "small"
+    steps: int = 200
+    every: int = 20
+    kills: tuple[float, ...] = (0.33, 0.71)
+    output: Path = HERE / "results" / "killed_twice.csv"
+
+
+def command(arguments: Arguments, folder: Path) -> list[str]:
+    words = f"""pretrain {shlex.quote(str(arguments.corpus))} --output {shlex.quote(str(folder))}
+      --preset {arguments.preset} --train.steps {arguments.steps} --loop.dispatch 1
+      --loop.checkpoint-every {arguments.every} --validation suite --progress False"""
+    return [sys.executable, "-m", "lagllama_jax.frontends.cli", *shlex.split(words)]
+
+
+def last_step(folder: Path) -> int:
+    """The last row of metrics.csv; 0 where there is none."""
+    file = folder / "metrics.csv"
+    lines = file.read_text().splitlines()[1:] if file.exists() else []
+    return int(lines[-1].split(",")[0]) if lines and lines[-1].split(",")[0] else 0
+
+
+def run_killed(arguments: Arguments, folder: Path) -> list[int]:
+    """Runs to the end with kills on the way; the steps at which they struck."""
+    struck = []
+    for share in arguments.kills:
+        process = subprocess.Popen(command(arguments, folder))
+        while last_step(folder) < share * arguments.steps:
+            if process.poll() is not None:
+                raise SystemExit(f"The run ended by itself with {process.returncode}.")
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        struck.append(last_step(folder))
+    subprocess.run(command(arguments, folder), check=True)
+    return struck
+
+
+def compare(whole: Path, killed: Path) -> dict[str, object]:
+    """Whether metrics and weights are the same, to the last bit."""
+    ours, theirs = (
+        pd.read_csv(folder / "metrics.csv").drop(columns=MEASURED) for folder in (whole, killed)
+    )
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, killed)]
+    return {
+        "rows": len(ours),
+        "rows_equal": len(theirs) == len(ours) and ours.equals(theirs),
+        "weights_equal": weights[0] == weights[1],
+        "last_loss": ours["loss"].iloc[-1],
+        "last_loss_killed": theirs["loss"].iloc[-1],
+        "last_validation_loss": ours["validation_loss"].dropna().iloc[-1],
+        "last_validation_loss_killed": theirs["validation_loss"].dropna().iloc[-1],
+    }
+
+
+def main(arguments: Arguments) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        whole, killed = Path(name) / "whole", Path(name) / "killed"
+        subprocess.run(command(arguments, whole), check=True)
+        struck = run_killed(arguments, killed)
+        found = compare(whole, killed)
+    row = {"preset": arguments.preset, "steps": arguments.steps, "every": arguments.every}
+    row |= {"killed_after": " ".join(map(str, struck)), **found}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(arguments.output) as temporary:
+        pd.DataFrame([row | provenance()]).to_csv(temporary, index=False, lineterminator="\n")
+    print(pd.Series(row).to_string())
+    if not (found["rows_equal"] and found["weights_equal"]):
+        raise SystemExit("The two runs differ.")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))
