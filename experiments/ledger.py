@@ -25,8 +25,8 @@ class Ledger:
         """Every row, its key as text; empty where there is no file yet."""
         if not self.path.exists():
             return pd.DataFrame(columns=self.key)
-        return pd.read_csv(self.path, dtype=dict.fromkeys(self.key, str), keep_default_na=False,
-                           na_values={})  # fmt: skip
+        key = dict.fromkeys(self.key, str)  # as it stands there: "NA" is a name like any other
+        return pd.read_csv(self.path, converters=key, float_precision="round_trip")
 
     def select(self, asked: Mapping[str, Any]) -> pd.DataFrame:
         """The rows that agree with `asked`, some columns of the key."""
