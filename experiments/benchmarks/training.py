@@ -1,0 +1,216 @@
+"""Time and memory of training, beside a matrix product of the same run.
+
+python experiments/benchmarks/training.py
+
+Every case runs in a process of its own, without a compilation cache, on random walks that the
+script writes. Rates count 6 operations a parameter and token.
+"""
+
+import datetime
+import functools
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+RESULTS = Path(__file__).resolve().parent / "results" / "training.csv"
+MILLION = 1_000_000
+SERIES_LENGTH = 10_000
+REPETITIONS = 5
+
+
+def write_corpus(folder: Path, points: int) -> None:
+    """Saves a corpus of random walks, an hour a point."""
+    from lagllama_jax.data.corpus import Corpus
+
+    rng = np.random.default_rng(0)
+    count = points // SERIES_LENGTH
+    values = rng.standard_normal((count, SERIES_LENGTH), np.float32).cumsum(axis=1)
+    grid = ["2020-01-01"] * count, ["h"] * count
+    ids = [str(i) for i in range(count)]
+    Corpus.from_arrays("walks", values.ravel(), [SERIES_LENGTH] * count, *grid, ids).save(folder)
+
+
+def best_seconds(call: Callable[[], object]) -> float:
+    """The shortest of a few calls, after one that compiles."""
+    call()
+    taken = []
+    for _ in range(REPETITIONS):
+        begun = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - begun)
+    return min(taken)
+
+
+def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, float]:
+    """Steps on the device path, `together` in a dispatch, in turn with the product."""
+    import jax
+
+    from lagllama_jax.data.corpus import Corpus
+    from lagllama_jax.model.lag_llama import init_parameters
+    from lagllama_jax.training.corpus_arrays import corpus_arrays
+    from lagllama_jax.training.device_path import DevicePath
+    from lagllama_jax.training.presets import PRESETS
+    from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
+    from lagllama_jax.training.step import init_state, sample_windows
+    from lagllama_jax.training.throughput import (
+        measured_peak,
+        operations_per_token,
+        tokens_per_step,
+    )
+
+    recipe = PRESETS[preset]
+    model, data, train = recipe.model, recipe.data, recipe.train.replace(batch_size=batch)
+    mesh, key = make_mesh(), jax.random.key(0)
+    arrays = corpus_arrays(Corpus.load(corpus), model, data)
+    path = DevicePath(arrays, ("walks",), model, data, train, mesh, Rules())
+    parameters = init_parameters(model, key, train.residual_gain)
+    state = shard_state(mesh, Rules(), init_state(parameters, train))
+    sample = jax.jit(lambda corpus, key: sample_windows(corpus, key, batch, model, data, 1))
+    rates = []
+
+    def dispatch() -> None:
+        nonlocal state
+        state, _ = path.advance(state, key, together)
+
+    dispatch()
+    seconds = []
+    for _ in range(REPETITIONS):
+        begun = time.perf_counter()
+        dispatch()
+        seconds.append((time.perf_counter() - begun) / together)
+        rates.append(measured_peak(train.dtype))
+    least = min(seconds)
+    drawing = best_seconds(lambda: jax.block_until_ready(sample(path.corpus, key)))
+    work = operations_per_token(parameters) * tokens_per_step(model, data, train) / least
+    return {
+        "windows": batch,
+        "seconds_a_step": least,
+        "windows_per_second": batch / least,
+        "gflops": work / 1e9,
+        "product_gflops": max(rates) / 1e9,
+        "share_of_product": work / max(rates),
+        "input_seconds": drawing,
+        "input_share_of_step": drawing / least,
+        "peak_gib": peak_gib(),
+    }
+
+
+def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> dict[str, float]:
+    """Windows of the published model, gathered by grain from a memory map; no model runs."""
+    from lagllama_jax.config import DataConfig, ModelConfig
+    from lagllama_jax.data.corpus import Corpus
+    from lagllama_jax.data.grain_source import WindowSource, batches
+    from lagllama_jax.training.corpus_arrays import corpus_arrays
+
+    model, data = ModelConfig.released(), DataConfig()
+    arrays = corpus_arrays(Corpus.load(corpus), model, data, on_device=False)
+    source = WindowSource(arrays, model, data, batch, (REPETITIONS + 1) * count, 0)
+    iterator = batches(source, workers=workers)
+
+    def read() -> None:
+        for _ in range(count):
+            next(iterator)
+
+    seconds = best_seconds(read)
+    iterator.close()
+    return {"windows": batch, "windows_per_second": batch * count / seconds, "peak_gib": peak_gib()}
+
+
+def run(corpus: Path, on_device: bool) -> dict[str, float]:
+    """Three steps of the published pre-training, with validation and checkpoint."""
+    from lagllama_jax.data.corpus import Corpus
+    from lagllama_jax.training.corpus_arrays import held_back, shortest_series
+    from lagllama_jax.training.loop import LoopConfig
+    from lagllama_jax.training.presets import PRESETS
+    from lagllama_jax.training.pretrain import Recipe, pretrain
+
+    preset = PRESETS["published"]
+    train = preset.train.replace(steps=3)
+    loop = LoopConfig(dispatch=1, checkpoint_every=3, validation_windows=train.batch_size)
+    recipe = Recipe(preset.model, preset.data, train, loop)
+    walks = Corpus.load(corpus)
+    lengths = held_back(walks, 14, shortest_series(recipe.model, recipe.data))
+    with tempfile.TemporaryDirectory() as folder:
+        pretrain(walks, Path(folder), recipe, lengths=lengths, on_device=on_device, progress=False)
+    return {"windows": train.batch_size, "peak_gib": peak_gib()}
+
+
+def peak_gib() -> float:
+    """Most memory that this process has held, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+CASES: dict[str, tuple[int, Callable[[Path], dict[str, float]]]] = {
+    "published": (MILLION, functools.partial(steps, preset="published", batch=128, together=4)),
+    "box": (MILLION, functools.partial(steps, preset="box", batch=32, together=4)),
+    "grain memory map, thread": (10 * MILLION, functools.partial(reading, workers=0)),
+    "grain memory map, 1 worker": (10 * MILLION, functools.partial(reading, workers=1)),
+    "50 million points, device path": (50 * MILLION, functools.partial(run, on_device=True)),
+    "50 million points, host path": (50 * MILLION, functools.partial(run, on_device=False)),
+}
+"""Points of the corpus, and what is measured on it."""
+
+
+def main(
+    case: str | None = None, corpus: Path | None = None, points: int = 0, output: Path = RESULTS
+) -> None:
+    """Runs all cases, or prints one as JSON.
+
+    Args:
+      case: name of one case.
+      corpus: folder of its corpus; without it, one is written first.
+      points: only write a corpus of so many points to `corpus`.
+      output: CSV to write.
+    """
+    if points:
+        assert corpus is not None, "--points needs --corpus"
+        write_corpus(corpus, points)
+    elif case is not None and corpus is not None:
+        print(json.dumps(CASES[case][1](corpus)))
+    elif case is not None:
+        print(json.dumps(measure(case)))
+    else:
+        rows: list[dict[str, object]] = []
+        for name in CASES:
+            rows.append({"case": name, **measure(name)})
+            print(rows[-1], flush=True)
+            save(rows, output)
+
+
+def measure(case: str) -> dict[str, float]:
+    """Writes a case's corpus and measures it, each in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = str(Path(folder) / "corpus")
+        script = [sys.executable, __file__, "--corpus", corpus]
+        subprocess.run([*script, "--points", str(CASES[case][0])], check=True)
+        command = [*script, "--case", case]
+        environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+        run = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+        )
+    return json.loads(run.stdout)
+
+
+def save(rows: list[dict[str, object]], output: Path) -> None:
+    """Writes what has been measured so far."""
+    import pandas as pd
+
+    hardware = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    dated = pd.DataFrame(rows).round(4)
+    dated = dated.assign(date=datetime.date.today().isoformat(), hardware=hardware)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    dated.to_csv(output, index=False)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
