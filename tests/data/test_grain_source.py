@@ -115,3 +115,4 @@ def test_worker_processes_gather_the_same_batches(source):
     read = batches(source, first=2, workers=2)
     for number in range(2, 7):
         same(next(read), source[number])
+    read.close()
