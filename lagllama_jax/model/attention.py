@@ -97,7 +97,7 @@ def attend_cached(
     grouped = query.reshape(batch, samples, cache.key.shape[1], -1, width) * width**-0.5
     grouped = grouped.swapaxes(1, 2)
     prefix = jnp.einsum("bksgh,bkch->bksgc", grouped, cache.prefix_key).astype(jnp.float32)
-    ring = jnp.einsum("bksgh,bksrh->bksgr", grouped, cache.key).astype(jnp.float32)
+    ring = jnp.einsum("bksgh,bkshr->bksgr", grouped, cache.key).astype(jnp.float32)
     prefix = jnp.where(prefix_mask, prefix, -jnp.inf)
     ring = jnp.where(ring_mask, ring, -jnp.inf)
     peak = jnp.maximum(prefix.max(-1, keepdims=True), ring.max(-1, keepdims=True))
