@@ -10,6 +10,7 @@ Every data set is fine-tuned with several seeds on several shares of its history
 
 import dataclasses
 import functools
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -116,7 +117,7 @@ ASKED = (
     "batch_size",
     "num_samples",
 )
-KEY = ("dataset", "share", "seed", *ASKED)
+KEY = ("dataset", "share", "seed", "weights", *ASKED)
 
 
 def tasks(settings: Settings) -> Iterator[Task]:
@@ -173,6 +174,14 @@ def training_part(task: Task) -> Corpus:
     return Corpus.from_series(series, panel.starts, panel.frequency, panel.item_ids, task.dataset)
 
 
+def fingerprint(parameters: Any) -> str:
+    """Eight hexadecimal digits that tell weights apart: those of one name may change."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(parameters):
+        digest.update(np.ascontiguousarray(leaf))
+    return digest.hexdigest()[:8]
+
+
 def load(model: str) -> Weights:
     """Architecture and weights."""
     if model == UNTRAINED:
@@ -181,8 +190,9 @@ def load(model: str) -> Weights:
     return from_pretrained(None if model == "box" else model)
 
 
-def score(task: Task, settings: Settings, config: ModelConfig, parameters: Any) -> Row:
+def score(task: Task, settings: Settings, weights: Weights) -> Row:
     """Scores of weights on a task's windows."""
+    config, parameters = weights
     drawn = ForecastConfig(num_samples=settings.num_samples)
     return evaluate_task(ModelForecaster(parameters, config, drawn), task)
 
@@ -205,22 +215,25 @@ def fine_tune(
     return fit(parameters, config, corpus, settings.prediction_length, options, progress=False)
 
 
-def measure(task: Task, settings: Settings, asked: dict[str, Any], before: dict[str, Row]) -> Row:
+def measure(
+    task: Task, settings: Settings, weights: Weights, asked: dict[str, Any], before: dict[str, Row]
+) -> Row:
     """One row: a data set, a share and a seed.
 
     Args:
       task: the data set.
       settings: of the run.
+      weights: to begin with.
       asked: the row's key.
       before: scores of seasonal naive and of the weights zero-shot.
     """
-    weights, begun = load(settings.model), time.perf_counter()
+    begun = time.perf_counter()
     fitted = fine_tune(weights, training_part(task), settings, asked["share"], asked["seed"])
     seconds = time.perf_counter() - begun
     naive, zero_shot, report = before["naive"], before["zero_shot"], fitted.report
     after = zero_shot
     if report.improved:  # else these are the very weights that were scored
-        after = score(task, settings, fitted.config, fitted.parameters)
+        after = score(task, settings, (fitted.config, fitted.parameters))
     return asked | {
         "naive_crps": naive[CRPS],
         "naive_mase": naive[MASE],
@@ -238,23 +251,24 @@ def measure(task: Task, settings: Settings, asked: dict[str, Any], before: dict[
     }
 
 
-def _before(task: Task, settings: Settings) -> dict[str, Row]:
-    config, parameters = load(settings.model)
+def _before(task: Task, settings: Settings, weights: Weights) -> dict[str, Row]:
     naive = evaluate_task(BaselineForecaster("seasonal_naive"), task)
-    return {"naive": naive, "zero_shot": score(task, settings, config, parameters)}
+    return {"naive": naive, "zero_shot": score(task, settings, weights)}
 
 
 def run(settings: Settings, on_row: Callable[[Row], None]) -> pd.DataFrame:
     """Computes the rows that the file does not hold yet; all rows with these settings."""
     ledger = Ledger(settings.output / "finetune.csv", KEY)
+    weights = load(settings.model)
     chosen = {name: getattr(settings, name) for name in ASKED}
+    chosen["weights"] = fingerprint(weights[1])
     for task in tasks(settings):
-        before = functools.cache(lambda task=task: _before(task, settings))
+        before = functools.cache(lambda task=task: _before(task, settings, weights))
         for share in settings.shares:
             for seed in settings.seeds:
                 asked = {"dataset": task.dataset, "share": float(share), "seed": seed, **chosen}
                 if ledger.select(asked).empty:
-                    row = measure(task, settings, asked, before())
+                    row = measure(task, settings, weights, asked, before())
                     ledger.add(row)
                     on_row(row)
     return ledger.select(chosen).astype({"share": float, "seed": int})
