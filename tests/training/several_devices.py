@@ -1,0 +1,77 @@
+"""What `test_sharding` runs on one device, and in a process that has eight."""
+
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.errors import ConfigError
+from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.training.checkpoints import Checkpoints
+from lagllama_jax.training.corpus_arrays import corpus_arrays
+from lagllama_jax.training.device_path import DevicePath
+from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
+from lagllama_jax.training.step import init_state
+from tests.training.conftest import RECIPE, two_waves
+
+KEY = jax.random.key(3)
+STEPS = 20
+
+
+def fresh(mesh, model=RECIPE.model):
+    parameters = init_parameters(model, jax.random.key(0))
+    return shard_state(mesh, Rules(), init_state(parameters, RECIPE.train))
+
+
+def path_on(mesh):
+    corpus = two_waves()
+    arrays = corpus_arrays(corpus, RECIPE.model, RECIPE.data)
+    parts = RECIPE.model, RECIPE.data, RECIPE.train, mesh, Rules()
+    return DevicePath(arrays, corpus.dataset_names, *parts)
+
+
+def curve(path, state):
+    """The losses of 20 steps, and the state after them."""
+    state, metrics = path.advance(state, KEY, STEPS)
+    return np.asarray(metrics["loss"], float).tolist(), state
+
+
+def refusal(call, *arguments, **named):
+    try:
+        call(*arguments, **named)
+    except ConfigError as error:
+        return str(error)
+    return "accepted"
+
+
+def main(folder):
+    losses = {}
+    even, split = make_mesh(), make_mesh(fsdp=2)
+    losses["data=8"], _ = curve(path_on(even), fresh(even))
+    path = path_on(split)
+    losses["data=4, fsdp=2"], state = curve(path, fresh(split))
+    kernel = state.parameters["block_0"]["mlp"]["up"]["kernel"]
+    with Checkpoints(folder / "of 8 devices") as checkpoints:
+        checkpoints.save(state, KEY, {})
+    with Checkpoints(folder / "of 1 device", read_only=True) as checkpoints:
+        restored = checkpoints.restore(STEPS, state, KEY).state
+    losses["gone on with"], _ = curve(path, restored)
+    narrow = ModelConfig.tiny(head_dim=6, lags=(0,), context_length=4)
+    found = {
+        "losses": losses,
+        "rows of a kernel on one device": kernel.addressable_shards[0].data.shape[0],
+        "refusals": [
+            refusal(make_mesh, fsdp=3),
+            refusal(make_mesh, data=3, fsdp=2),
+            refusal(fresh, make_mesh(fsdp=8), narrow),
+            refusal(batch_sharding, even, Rules(), 12),
+        ],
+    }
+    (folder / "found.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
