@@ -81,11 +81,12 @@ def fit(
     """
     task = make_task(config, corpus, prediction_length, options, validation)
     sink = _Rows()
+    run = task.run(parameters, sink)
+    state = shard_state(task.mesh, Rules(), init_state(parameters, task.train))
     start = None
     if task.validated:
         start = Best(parameters, task.evaluate(config)(parameters), 0, 0)
-    state = shard_state(task.mesh, Rules(), init_state(parameters, task.train))
-    trained = train(task.run(state.parameters, sink), state, start, progress)
+    trained = train(run, state, start, progress)
     if start is None:
         report = Report(True, None, None, int(trained.state.step), sink.rows)
         return Fitted(to_host(trained.weights), task.model, report)

@@ -4,9 +4,10 @@ import dataclasses
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -63,7 +64,7 @@ class FitOptions:
     seed: int = 0
 
     @classmethod
-    def of(cls, **options: Any) -> Self:
+    def of(cls, **options: Any) -> "FitOptions":
         """The options by name.
 
         Raises:
@@ -127,7 +128,8 @@ class Task:
         """The scale of each validation window, in which models of any scaler are compared."""
         windows = self.windows(self.model)
         past = np.arange(windows.values.shape[1])[None, :] < windows.past[:, None]
-        scale = fit_scale(windows.values, windows.observed & past, "robust", True)
+        values, observed = jnp.asarray(windows.values), jnp.asarray(windows.observed & past)
+        scale = fit_scale(values, observed, "robust", True)
         return np.asarray(scale.scale)
 
     def evaluate(self, model: ModelConfig) -> Evaluate:

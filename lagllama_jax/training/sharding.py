@@ -101,7 +101,7 @@ def state_sharding(mesh: Mesh, rules: Rules, state: Any) -> Any:
       ConfigError: an axis of a leaf does not divide by its part of the mesh.
     """
 
-    def of_leaf(path: tuple[Any, ...], leaf: jax.Array) -> NamedSharding:
+    def of_leaf(path: tuple[Any, ...], leaf: jax.Array | np.ndarray) -> NamedSharding:
         spec = rules.parameter(path)
         for size, axis in zip(leaf.shape, spec, strict=False):
             parts = 1 if axis is None else mesh.shape[axis]

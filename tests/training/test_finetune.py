@@ -1,0 +1,131 @@
+"""Fine-tuning helps where there is something to learn, and else gives back what it was given."""
+
+import warnings
+
+import jax
+import numpy as np
+import pytest
+
+from lagllama_jax import LagLlama, ModelConfig
+from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.errors import ConfigError, DataError
+from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.training.finetune import fit, sweep, sweep_table
+from lagllama_jax.training.finetune_task import FitOptions, make_task
+
+CONFIG = ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8)
+HORIZON = 4
+GOOD = {"learning_rate": 1e-2, "epochs": 3, "steps_per_epoch": 20, "batch_size": 16}
+BAD = GOOD | {"learning_rate": 0.5, "epochs": 2, "patience": 1}
+
+
+def sines(count=8, length=60):
+    """Waves of one period and any phase, which the lags tell apart."""
+    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, (count, 1))
+    return list(5 + np.sin(2 * np.pi * np.arange(length) / 8 + phase))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LagLlama(init_parameters(CONFIG, jax.random.key(0)), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def tuned(model):
+    return model.fit(sines(), HORIZON, **GOOD)
+
+
+def same(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def unlike(one, other):
+    return jax.tree.map(lambda a, b: bool((np.asarray(a) != b).any()), one, other)
+
+
+def test_it_learns_what_there_is_to_learn_and_leaves_the_model_as_it_was(model, tuned):
+    report = tuned.report
+    assert report.improved and report.best_loss < report.zero_shot_loss - 0.5
+    assert 0 < report.steps <= 60 and len(report.history) == 6
+    assert "fine-tuned for" in tuned.source
+    same(model.parameters, init_parameters(CONFIG, jax.random.key(0)))
+    series = sines(3, 76)
+    known, future = [one[:-HORIZON] for one in series], np.stack(series)[:, -HORIZON:]
+    error = lambda m: np.abs(m.predict(known, HORIZON).mean - future).mean()  # noqa: E731
+    assert error(tuned) < 0.7 * error(model)
+
+
+def test_a_seed_decides_the_result(model, tuned):
+    same(model.fit(sines(), HORIZON, **GOOD).parameters, tuned.parameters)
+    other = model.fit(sines(), HORIZON, **GOOD, seed=1)
+    assert all(jax.tree.leaves(unlike(other.parameters, tuned.parameters)))
+
+
+def test_where_validation_does_not_improve_the_old_weights_come_back_and_it_says_so(tuned):
+    with pytest.warns(UserWarning, match="as before: kept the zero-shot weights"):
+        again = tuned.fit(sines(), HORIZON, **BAD)
+    assert not again.report.improved and again.config == tuned.config
+    assert again.report.best_loss >= again.report.zero_shot_loss
+    same(again.parameters, tuned.parameters)
+
+
+def test_a_sweep_keeps_the_best_of_what_it_tries(model, tuned):
+    corpus = Corpus.from_series(sines())
+    options = FitOptions.of(**BAD | {"epochs": 3, "patience": 3})
+    best, tried = sweep(
+        model.parameters, CONFIG, corpus, HORIZON, options, learning_rates=(0.5, 1e-2)
+    )
+    assert [one.learning_rate for one, _ in tried] == [0.5, 1e-2]
+    losses = [report.best_loss for _, report in tried]
+    assert best.report.best_loss == min(losses) == losses[1] == tuned.report.best_loss
+    same(best.parameters, tuned.parameters)
+    table = sweep_table(tried)
+    assert all(f"{loss:.4f}" in table for loss in losses)
+    with pytest.raises(ConfigError, match="a sweep needs validation=1"):
+        sweep(model.parameters, CONFIG, corpus, HORIZON, FitOptions.of(validation=0))
+
+
+def test_frozen_parts_stay_and_nothing_guards_without_validation(model):
+    options = FitOptions.of(**GOOD | {"epochs": 1}, freeze=("embedding", "head"), validation=0)
+    fitted = fit(model.parameters, CONFIG, Corpus.from_series(sines()), HORIZON, options)
+    changed = unlike(fitted.parameters, model.parameters)
+    still = changed.pop("embedding"), changed.pop("head")
+    assert not any(jax.tree.leaves(still)) and all(jax.tree.leaves(changed))
+    assert str(fitted.report) == "fine-tuned for 20 steps, without validation"
+
+
+def test_the_last_share_of_each_training_part_is_used_before_the_same_validation():
+    corpus = Corpus.from_series([np.arange(104.0), np.arange(54.0)])
+    for share, used in ((100.0, [100, 50]), (50.0, [50, 25]), (10.0, [10, 5])):
+        task = make_task(CONFIG, corpus, HORIZON, FitOptions(last_k_percentage=share), None)
+        assert task.lengths.tolist() == task.first.tolist() == used
+        for i, (last, count) in enumerate(zip((104, 54), used, strict=True)):
+            expected = np.arange(last - HORIZON - count, last)
+            np.testing.assert_array_equal(task.corpus.series(i), expected)
+    separate = make_task(CONFIG, corpus, HORIZON, FitOptions(), Corpus.from_series(sines(2)))
+    assert separate.lengths.tolist() == [104, 54] and separate.first.tolist() == [56, 56]
+
+
+def test_a_longer_context_widens_the_attention_window():
+    corpus = Corpus.from_series(sines())
+    task = make_task(CONFIG, corpus, HORIZON, FitOptions(context_length=16), None)
+    assert task.model.context_length == 16 and task.model.window == 16 + HORIZON - 1
+
+
+@pytest.mark.parametrize(
+    ("series", "options", "error", "said"),
+    [
+        ([np.arange(4.0)], {}, DataError, "more than the 4 points.*validation=0"),
+        ([np.full(50, 3.0)], {}, DataError, "no series of at least .* that is not constant"),
+        ([np.full(50, np.nan)], {}, DataError, "'0' has no value at all"),
+        ([np.r_[np.arange(40.0), [np.nan] * 4]], {}, DataError, "None of the points that validate"),
+        ([np.r_[np.arange(40.0), np.inf]], {}, DataError, "0.*infinite"),
+        (sines(1), {"epoch": 3}, ConfigError, "Unknown option.*epoch; known: .*epochs"),
+        (sines(1), {"last_k_percentage": 0.0}, ConfigError, "above 0, at most 100"),
+        (sines(1), {"freeze": ("tail",)}, ConfigError, "'tail' is no part of the model"),
+    ],
+    ids=lambda value: None,
+)
+def test_what_cannot_be_trained_on_is_refused_with_the_remedy(model, series, options, error, said):
+    with warnings.catch_warnings(), pytest.raises(error, match=said):
+        model.fit(series, HORIZON, **GOOD | options)
