@@ -285,9 +285,9 @@ def summary(rows: pd.DataFrame) -> str:
     for (name, share), group in rows.groupby(["dataset", "share"], sort=False):
         mean, crps = group.mean(numeric_only=True), group["crps"]
         lines.append(
-            f"| {name} | {share:g} % | {mean['zero_shot_crps']:.4f} | {crps.mean():.4f} "
-            f"({crps.min():.4f} to {crps.max():.4f}) | {crps.mean() / mean['zero_shot_crps']:.3f} "
-            f"| {mean['zero_shot_mase']:.3f} | {mean['mase']:.3f} | {mean['naive_crps']:.4f} "
+            f"| {name} | {share:g} % | {mean['zero_shot_crps']:.4g} | {crps.mean():.4g} "
+            f"({crps.min():.4g} to {crps.max():.4g}) | {crps.mean() / mean['zero_shot_crps']:.3f} "
+            f"| {mean['zero_shot_mase']:.3f} | {mean['mase']:.3f} | {mean['naive_crps']:.4g} "
             f"| {int(group['kept_zero_shot'].sum())} of {len(group)} | {mean['steps']:.0f} "
             f"| {mean['seconds']:.0f} |"
         )
