@@ -372,6 +372,10 @@ class TrainConfig(Serialisable):
             self.schedule != "trapezoid" or (self.decay_steps > 0 and fits),
             f"decay_steps={self.decay_steps} must be above 0 and, with the warm-up, within steps.",
         )
+        check(
+            self.schedule != "cosine" or self.warmup_steps < self.steps,
+            f"warmup_steps={self.warmup_steps} must be fewer than steps={self.steps}.",
+        )
         check(self.residual_gain > 0, f"residual_gain={self.residual_gain} must be above 0.")
         check_choice("dtype", self.dtype, ("float32", "bfloat16"))
         check(0 <= self.ema_decay < 1, f"ema_decay={self.ema_decay} must be in [0, 1).")
