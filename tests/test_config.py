@@ -63,7 +63,7 @@ def test_what_is_no_object_is_refused(text):
         (DataConfig, {"future_length": 0}),
         (TrainConfig, {"learning_rate": 0.0}),
         (TrainConfig, {"batch_size": True}),
-        (TrainConfig, {"schedule": "cosine", "steps": 60, "warmup_steps": 200}),
+        (TrainConfig, {"warmup_steps": 200, "steps": 60, "schedule": "cosine"}),
     ],
 )
 def test_a_field_that_cannot_be_is_named(cls, changes):
