@@ -83,6 +83,7 @@ def test_a_process_reads_no_more_than_its_rows(arrays):
 
 
 def test_a_position_is_the_number_of_a_batch(source):
+    pytest.importorskip("grain", reason="needs the extra grain")
     early, late = batches(source), batches(source, first=3)
     for _ in range(3):
         next(early)
@@ -112,6 +113,7 @@ def test_a_part_of_a_memory_map_goes_by_its_contents(source, saved):
 
 
 def test_worker_processes_gather_the_same_batches(source):
+    pytest.importorskip("grain", reason="needs the extra grain")
     read = batches(source, first=2, workers=2)
     for number in range(2, 7):
         same(next(read), source[number])
