@@ -7,22 +7,16 @@ count 4.9 MFLOP a sample and step, as the model's products need.
 """
 
 import dataclasses
-import datetime
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tyro
-
-if TYPE_CHECKING:
-    import pandas as pd
+from record import save
 
 RESULTS = Path(__file__).resolve().parent / "results" / "decode.csv"
 FLOPS = 4.9e6
@@ -118,15 +112,7 @@ def main(case: str | None = None, output: Path = RESULTS) -> None:
         run = subprocess.run(command, check=True, capture_output=True, text=True)
         rows.append({"case": name, **dataclasses.asdict(what), **json.loads(run.stdout)})
         print(rows[-1], flush=True)
-        save(pd.DataFrame(rows), output)
-
-
-def save(table: "pd.DataFrame", output: Path) -> None:
-    """Writes what has been measured so far."""
-    hardware = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-    dated = table.round(3).assign(date=datetime.date.today().isoformat(), hardware=hardware)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    dated.to_csv(output, index=False)
+        save(pd.DataFrame(rows).round(3), output)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,7 @@
 python experiments/benchmarks/startup.py
 """
 
-import datetime
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from record import save
 
 RESULTS = Path(__file__).resolve().parent / "results" / "startup.csv"
 REPETITIONS = 5
@@ -50,10 +49,7 @@ def main() -> None:
     rows = [("lagllama forecast, first run", first, first)]
     rows += [(name, float(np.median(taken)), min(taken)) for name, taken in times.items()]
     result = pd.DataFrame(rows, columns=["what", "median_seconds", "least_seconds"]).round(2)
-    result["date"] = datetime.date.today().isoformat()
-    result["hardware"] = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    result.to_csv(RESULTS, index=False)
+    save(result, RESULTS)
     print(result.to_string(index=False))
 
 

@@ -6,11 +6,9 @@ Every case runs in a process of its own, without a compilation cache, on random 
 script writes. Rates count 6 operations a parameter and token.
 """
 
-import datetime
 import functools
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import tyro
+from record import save
 
 RESULTS = Path(__file__).resolve().parent / "results" / "training.csv"
 MILLION = 1_000_000
@@ -180,11 +179,13 @@ def main(
     elif case is not None:
         print(json.dumps(measure(case)))
     else:
+        import pandas as pd
+
         rows: list[dict[str, object]] = []
         for name in CASES:
             rows.append({"case": name, **measure(name)})
             print(rows[-1], flush=True)
-            save(rows, output)
+            save(pd.DataFrame(rows).round(4), output)
 
 
 def measure(case: str) -> dict[str, float]:
@@ -199,17 +200,6 @@ def measure(case: str) -> dict[str, float]:
             command, check=True, stdout=subprocess.PIPE, text=True, env=environment
         )
     return json.loads(run.stdout)
-
-
-def save(rows: list[dict[str, object]], output: Path) -> None:
-    """Writes what has been measured so far."""
-    import pandas as pd
-
-    hardware = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-    dated = pd.DataFrame(rows).round(4)
-    dated = dated.assign(date=datetime.date.today().isoformat(), hardware=hardware)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    dated.to_csv(output, index=False)
 
 
 if __name__ == "__main__":
