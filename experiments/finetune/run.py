@@ -38,6 +38,7 @@ from lagllama_jax.evaluation.forecasters import (  # noqa: E402
 )
 from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
 from lagllama_jax.evaluation.protocols import Panel, Task  # noqa: E402
+from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
 from lagllama_jax.frontends.compilation_cache import keep_programs  # noqa: E402
 from lagllama_jax.model.lag_llama import init_parameters  # noqa: E402
@@ -276,22 +277,37 @@ def run(settings: Settings, on_row: Callable[[Row], None]) -> pd.DataFrame:
 
 def summary(rows: pd.DataFrame) -> str:
     """A Markdown table of means over seeds, one line a data set and share."""
-    lines = [
-        "| data set | share of history | CRPS zero-shot | fine-tuned (lowest to highest seed) "
-        "| ratio | MASE zero-shot | fine-tuned | CRPS of seasonal naive | guard kept zero-shot "
-        "| steps | seconds |",
-        "| --- " + "| ---: " * 10 + "|",
-    ]
+    header = (
+        "data set",
+        "share of history",
+        "CRPS zero-shot",
+        "fine-tuned (lowest to highest seed)",
+        "ratio",
+        "MASE zero-shot",
+        "fine-tuned",
+        "CRPS of seasonal naive",
+        "guard kept zero-shot",
+        "steps",
+        "seconds",
+    )
+    lines = []
     for (name, share), group in rows.groupby(["dataset", "share"], sort=False):
         mean, crps = group.mean(numeric_only=True), group["crps"]
-        lines.append(
-            f"| {name} | {share:g} % | {mean['zero_shot_crps']:.4g} | {crps.mean():.4g} "
-            f"({crps.min():.4g} to {crps.max():.4g}) | {crps.mean() / mean['zero_shot_crps']:.3f} "
-            f"| {mean['zero_shot_mase']:.3f} | {mean['mase']:.3f} | {mean['naive_crps']:.4g} "
-            f"| {int(group['kept_zero_shot'].sum())} of {len(group)} | {mean['steps']:.0f} "
-            f"| {mean['seconds']:.0f} |"
+        line = (
+            name,
+            f"{share:g} %",
+            f"{mean['zero_shot_crps']:.4g}",
+            f"{crps.mean():.4g} ({crps.min():.4g} to {crps.max():.4g})",
+            f"{crps.mean() / mean['zero_shot_crps']:.3f}",
+            f"{mean['zero_shot_mase']:.3f}",
+            f"{mean['mase']:.3f}",
+            f"{mean['naive_crps']:.4g}",
+            f"{int(group['kept_zero_shot'].sum())} of {len(group)}",
+            f"{mean['steps']:.0f}",
+            f"{mean['seconds']:.0f}",
         )
-    return "\n".join(lines) + "\n"
+        lines.append(line)
+    return markdown_table(header, lines) + "\n"
 
 
 def picture(rows: pd.DataFrame) -> Any:

@@ -45,6 +45,7 @@ from lagllama_jax.evaluation.forecasters import (  # noqa: E402
 )
 from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
 from lagllama_jax.evaluation.protocols import Panel, Windows, cut  # noqa: E402
+from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
 from lagllama_jax.frontends.commands.pretrain import read_corpus  # noqa: E402
 from lagllama_jax.frontends.compilation_cache import keep_programs  # noqa: E402
@@ -278,21 +279,31 @@ def made_up() -> Corpus:
 
 def summary(rows: pd.DataFrame) -> str:
     """A Markdown table of means over seeds, one line a scaler; best CRPS first."""
-    lines = [
-        "| scaler | CRPS / naive (lowest to highest seed) | MASE / naive | 80 % coverage "
-        "| better than naive on | seconds | trainings |",
-        "| --- " + "| ---: " * 6 + "|",
-    ]
+    header = (
+        "scaler",
+        "CRPS / naive (lowest to highest seed)",
+        "MASE / naive",
+        "80 % coverage",
+        "better than naive on",
+        "seconds",
+        "trainings",
+    )
+    lines = []
     groups = sorted(rows.groupby("scaler"), key=lambda group: group[1]["crps"].mean())
     for scaler, group in groups:
         mean, crps = group.mean(numeric_only=True), group["crps"]
         finished = int((group["outcome"] == "finished").sum())
-        lines.append(
-            f"| {scaler} | {crps.mean():.3f} ({crps.min():.3f} to {crps.max():.3f}) "
-            f"| {mean['mase']:.3f} | {mean['coverage_80']:.0%} | {mean['better_than_naive']:.0%} "
-            f"| {mean['seconds']:.0f} | {finished} of {len(group)} finished |"
+        line = (
+            scaler,
+            f"{crps.mean():.3f} ({crps.min():.3f} to {crps.max():.3f})",
+            f"{mean['mase']:.3f}",
+            f"{mean['coverage_80']:.0%}",
+            f"{mean['better_than_naive']:.0%}",
+            f"{mean['seconds']:.0f}",
+            f"{finished} of {len(group)} finished",
         )
-    return "\n".join(lines) + "\n"
+        lines.append(line)
+    return markdown_table(header, lines) + "\n"
 
 
 def picture(rows: pd.DataFrame) -> Any:
