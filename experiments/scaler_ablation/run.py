@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -165,21 +165,29 @@ def training_lengths(corpus: Corpus, settings: Settings) -> np.ndarray:
     return held_back(corpus, settings.prediction_length, shortest)
 
 
-def test_windows(corpus: Corpus, settings: Settings) -> dict[str, Windows]:
+class Test(NamedTuple):
+    """Windows of one data set and frequency, and seasonal naive's scores on them."""
+
+    windows: Windows
+    naive: Row
+
+
+def tests_of(corpus: Corpus, settings: Settings) -> dict[str, Test]:
     """The held-back ends of some series of each data set and frequency.
 
     Left out are data sets of which seasonal naive's CRPS is not above 0: nothing can be relative
     to it.
     """
     cut_off = np.flatnonzero(training_lengths(corpus, settings) < corpus.lengths)
-    chosen: dict[str, Windows] = {}
+    chosen: dict[str, Test] = {}
     groups = corpus.dataset[cut_off] * len(corpus.frequency_names) + corpus.frequency[cut_off]
     for group in np.unique(groups):
         members = np.random.default_rng(0).permutation(cut_off[groups == group])
         windows = _ends(corpus, np.sort(members[: settings.series]), settings.prediction_length)
         name = f"{corpus.dataset_names[corpus.dataset[members[0]]]}/{windows.frequency}"
-        if score(windows, BaselineForecaster("seasonal_naive")(windows, LEVELS))[CRPS] > 0:
-            chosen[name] = windows
+        naive = score(windows, BaselineForecaster("seasonal_naive")(windows, LEVELS))
+        if naive[CRPS] > 0:
+            chosen[name] = Test(windows, naive)
     return chosen
 
 
@@ -191,9 +199,9 @@ def _ends(corpus: Corpus, index: np.ndarray, points: int) -> Windows:
     return cut(Panel(names, values, (None,) * len(index), alias), points, season, 1)
 
 
-def scores(forecaster: Forecaster, tests: Mapping[str, Windows]) -> dict[str, dict[str, float]]:
+def scores(forecaster: Forecaster, tests: Mapping[str, Test]) -> dict[str, dict[str, float]]:
     """Scores of each data set; all windows are forecast in one call."""
-    parts = list(tests.values())
+    parts = [test.windows for test in tests.values()]
     joined = Windows(
         [name for part in parts for name in part.item_ids],
         [past for part in parts for past in part.past],
@@ -207,7 +215,7 @@ def scores(forecaster: Forecaster, tests: Mapping[str, Windows]) -> dict[str, di
     ends = np.cumsum([0, *map(len, parts)])
     return {
         name: score(part, Prediction(whole.quantiles[first:last], whole.mean[first:last]))
-        for (name, part), first, last in zip(tests.items(), ends[:-1], ends[1:], strict=True)
+        for name, part, first, last in zip(tests, parts, ends[:-1], ends[1:], strict=True)
     }
 
 
@@ -220,28 +228,24 @@ def train(corpus: Corpus, settings: Settings, chosen: Recipe) -> Any:
 
 
 def measure(
-    corpus: Corpus, settings: Settings, scaler: str, seed: int, tests: Mapping[str, Windows]
+    corpus: Corpus, settings: Settings, scaler: str, seed: int, tests: Mapping[str, Test]
 ) -> Row:
     """Scores of one scaler and seed, geometric means over data sets relative to seasonal naive.
 
     A training or a forecast that is not finite has no scores, and its outcome says so.
     """
     begun, chosen = time.perf_counter(), recipe(settings, scaler, seed)
-    naive = {
-        name: score(windows, BaselineForecaster("seasonal_naive")(windows, LEVELS))
-        for name, windows in tests.items()
-    }
     row: Row = {"crps": np.nan, "mase": np.nan, "coverage_80": np.nan, "better_than_naive": np.nan}
     outcome = "finished"
     try:
         weights = train(corpus, settings, chosen)
         drawn = ForecastConfig(num_samples=settings.num_samples)
         own = scores(ModelForecaster(weights, chosen.model, drawn, dated=False), tests)
-        ratios = np.array([own[name][CRPS] / naive[name][CRPS] for name in tests])
-        scaled = [name for name in tests if naive[name][MASE] > 0]
+        ratios = np.array([own[name][CRPS] / test.naive[CRPS] for name, test in tests.items()])
+        scaled = [name for name, test in tests.items() if test.naive[MASE] > 0]
         row = {
             "crps": geometric_mean(ratios),
-            "mase": geometric_mean(own[name][MASE] / naive[name][MASE] for name in scaled),
+            "mase": geometric_mean(own[name][MASE] / tests[name].naive[MASE] for name in scaled),
             "coverage_80": float(np.mean([own[name]["coverage_80"] for name in tests])),
             "better_than_naive": float(np.mean(ratios < 1)),
         }
@@ -255,7 +259,7 @@ def run(corpus: Corpus, name: str, settings: Settings, on_row: Callable[[Row], N
     """Computes the rows that the file does not hold yet; all rows with these settings."""
     ledger = Ledger(settings.output / "scalers.csv", KEY)
     chosen = {"corpus": name} | {field: getattr(settings, field) for field in ASKED}
-    tests = functools.cache(lambda: test_windows(corpus, settings))
+    tests = functools.cache(lambda: tests_of(corpus, settings))
     for seed in settings.seeds:
         for scaler in settings.scalers:
             asked = {"scaler": scaler, "seed": seed, **chosen}
