@@ -42,7 +42,8 @@ def main(
       data: CSV (packed or not) or Parquet file.
       prediction_length: points to forecast after each series' last row.
       output: CSV or Parquet file to write; without it CSV goes to the standard output.
-      plot: picture to write (png, svg, pdf): the past, the median and intervals.
+      plot: picture to write (png, svg, pdf): the past, the median and intervals of the first 8
+        series.
       model: folder, authors' .ckpt file or hub id; without it the weights in the box.
       freq: pandas alias of the step (h, 15min, D, W, ME); told from the rows if not given.
       quantile_levels: a column each.
