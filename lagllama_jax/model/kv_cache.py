@@ -18,20 +18,27 @@ class KVCache(NamedTuple):
     Attributes:
       prefix_key: keys of the context, one set a series.
       prefix_value: values of the context.
-      key: keys of each sample's own tokens, slots last, which the CPU multiplies up to four times
-        as fast; own token t lies in slot `t % R`.
+      key: keys of each sample's own tokens; own token t lies in slot `t % R`. Samples are last,
+        so that a token is written, and slots are read, in long runs.
       value: values of each sample's own tokens.
     """
 
     prefix_key: Float[Array, "B K C H"]
     prefix_value: Float[Array, "B K C H"]
-    key: Float[Array, "B K S H R"]
-    value: Float[Array, "B K S R H"]
+    key: Float[Array, "B K R H S"]
+    value: Float[Array, "B K R H S"]
+
+
+def ring_block(slots: int) -> int:
+    """Slots that are read together: few in a short ring, most of which is not yet written."""
+    return 8 if slots < 64 else 16
 
 
 def ring_slots(window: int, capacity: int) -> int:
-    """Slots of a ring: own tokens that a token can see, itself included."""
-    return min(window, capacity)
+    """Slots of a ring: own tokens that a token can see, itself included, in whole blocks."""
+    needed = min(window, capacity)
+    block = ring_block(needed)
+    return -(-needed // block) * block
 
 
 def start_cache(
@@ -42,9 +49,8 @@ def start_cache(
 ) -> KVCache:
     """A cache with the context's keys and values and an empty ring."""
     batch, _, heads, width = prefix_key.shape
-    ring = jnp.zeros((batch, heads, num_samples, slots, width), prefix_key.dtype)
-    prefix = prefix_key.swapaxes(1, 2), prefix_value.swapaxes(1, 2)
-    return KVCache(*prefix, ring.swapaxes(3, 4), ring)
+    ring = jnp.zeros((batch, heads, slots, width, num_samples), prefix_key.dtype)
+    return KVCache(prefix_key.swapaxes(1, 2), prefix_value.swapaxes(1, 2), ring, ring)
 
 
 def append(
@@ -54,22 +60,19 @@ def append(
     step: Int[Array, ""],
 ) -> KVCache:
     """Writes own token `step` over the oldest slot."""
-    slot = step % cache.value.shape[3]
 
-    def write(ring: Array, new: Array, axis: int) -> Array:
-        entry = jnp.expand_dims(new.swapaxes(1, 2), axis)
-        return jax.lax.dynamic_update_slice_in_dim(ring, entry, slot, axis)
+    def write(ring: Array, new: Array) -> Array:
+        entry = new.transpose(0, 2, 3, 1)[:, :, None]
+        return jax.lax.dynamic_update_slice_in_dim(ring, entry, step % ring.shape[2], 2)
 
-    return cache._replace(key=write(cache.key, key, 4), value=write(cache.value, value, 3))
+    return cache._replace(key=write(cache.key, key), value=write(cache.value, value))
 
 
 def visible(
     cache: KVCache, step: Int[Array, ""], window: int
 ) -> tuple[Bool[Array, "C"], Bool[Array, "R"]]:
-    """What own token `step` sees of the prefix and of the ring that it has been written to.
-
-    The ring holds the last R <= `window` own tokens, so only slots not yet written are hidden.
-    """
-    context, slots = cache.prefix_key.shape[2], cache.value.shape[3]
+    """What own token `step` sees of the prefix and of the ring that it has been written to."""
+    context, slots = cache.prefix_key.shape[2], cache.key.shape[2]
     prefix = context + step - jnp.arange(context) < window
-    return prefix, jnp.arange(slots) <= step
+    age = (step - jnp.arange(slots)) % slots
+    return prefix, (age <= step) & (age < window)

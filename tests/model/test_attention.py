@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lagllama_jax.model.attention import attend, attend_causal, causal_mask
+from lagllama_jax.model.attention import (
+    Mixture,
+    attend,
+    attend_cached,
+    attend_causal,
+    attend_ring,
+    causal_mask,
+)
+from lagllama_jax.model.kv_cache import append, ring_slots, start_cache
 
 
 def projections(length, heads, kv_heads, seed=0):
@@ -48,3 +56,36 @@ def test_equal_keys_average_the_values():
     query, key, value = projections(5, 2, 2)
     mixed = attend_causal(query, jnp.zeros_like(key), value)
     assert np.allclose(mixed[:, -1], value.mean(1), atol=1e-6)
+
+
+@settings(max_examples=6)
+@given(
+    st.sampled_from([(4, 4), (4, 2), (3, 1)]),
+    st.integers(1, 20),
+    st.integers(1, 40),
+    st.sampled_from([5, 16, 33, 80]),
+)
+def test_a_ring_of_own_tokens_gives_what_the_whole_sequence_gives(heads, context, own, window):
+    query, key, value = projections(context + own, *heads)
+    full = attend(query, key, value, causal_mask(context + own, window))
+    prefix = key[:, :context], value[:, :context]
+    cache = start_cache(*prefix, num_samples=1, slots=ring_slots(window, own))
+
+    def read(cache, step):
+        token = [jax.lax.dynamic_slice_in_dim(x, context + step, 1, 1) for x in (query, key, value)]
+        cache = append(cache, *token[1:], step)
+        return cache, attend_cached(token[0], cache, step, window)[:, 0]
+
+    mixed = jax.jit(lambda: jax.lax.scan(read, cache, jnp.arange(own))[1])()
+    assert np.allclose(mixed.swapaxes(0, 1), full[:, context:], atol=2e-6)
+
+
+def test_accelerators_compute_what_the_cpu_does():
+    keys = jax.random.split(jax.random.key(0), 3)
+    query = jax.random.normal(keys[0], (2, 3, 8, 2, 5))
+    key, value = jax.random.normal(keys[1], (2, 2, 3, 16, 8, 5))
+    some = jax.random.normal(keys[2], (2, 3, 2, 5))
+    so_far = Mixture(some, jnp.exp(some), query)
+    both = [attend_ring(query, key, value, jnp.arange(16) < 9, so_far, x) for x in (True, False)]
+    for one, other in zip(*both, strict=True):
+        assert np.allclose(one, other, rtol=1e-5, atol=1e-6)
