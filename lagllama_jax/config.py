@@ -264,6 +264,7 @@ class DataConfig(Serialisable):
       short_history: share of windows whose history is hidden before a random point.
       drop_calendar: share of windows without calendar features.
       stretch: share of windows that are interpolated to a 2 to 6 times finer grid.
+      noise: share of windows that autocorrelated noise is added to.
       mixup: share of windows mixed with others of the batch after standardisation.
       flip: share of windows turned upside down.
       synthetic: share of windows that are made up by `data/synthetic.py`.
@@ -289,6 +290,7 @@ class DataConfig(Serialisable):
     short_history: float = 0.0
     drop_calendar: float = 0.0
     stretch: float = 0.0
+    noise: float = 0.0
     mixup: float = 0.0
     flip: float = 0.0
     synthetic: float = 0.0

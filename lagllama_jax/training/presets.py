@@ -4,11 +4,12 @@ from lagllama_jax.config import LAGS, DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.training.loop import LoopConfig
 from lagllama_jax.training.pretrain import Recipe
 
-# The published lags; the nearest ones; and those of days and weeks at 5 and 10 minutes.
+DAYS = (191, 239, 288, 383, 479, 576, 767, 864, 1007)
+# The published lags; the nearest ones; and days and weeks of 5 to 30 minutes that are not there.
 BOX_LAGS = tuple(
     sorted(
-        {*LAGS, *range(1, 7), 9, *range(15, 19), *range(287, 290), *range(575, 578)}
-        | {*range(863, 866), *range(1006, 1009)}
+        {*LAGS, *range(1, 7), 9, *range(15, 19)}
+        | {day + near for day in DAYS for near in (-1, 0, 1)}
     )
 )
 
@@ -54,7 +55,8 @@ PRESETS: dict[str, Recipe] = {
             series_power=0.7,
             short_history=0.25,
             drop_calendar=0.2,
-            stretch=0.1,
+            stretch=0.25,
+            noise=0.25,
             mixup=0.1,
             flip=0.1,
             synthetic=0.35,

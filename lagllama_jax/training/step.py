@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.data.augmentations.mixing import flip, mixup
+from lagllama_jax.data.augmentations.mixing import flip, mixup, roughen
 from lagllama_jax.data.augmentations.policy import augment
 from lagllama_jax.data.synthetic import synthetic_windows
 from lagllama_jax.data.windows import CorpusArrays, Windows, draw, gather
@@ -71,6 +71,7 @@ def complete(
     parts = []
     if real is not None:
         real = augment(jax.random.fold_in(key, 4), real, data)
+        real = roughen(jax.random.fold_in(key, 5), real, data.noise)
         parts.append(flip(flip_key, mixup(mix_key, real, data.mixup), data.flip))
     if made_up(batch, data):
         count = made_up(batch, data)

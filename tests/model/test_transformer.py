@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.model.lag_llama import add_lags, hidden_states, init_parameters
 from lagllama_jax.model.layers import RMSNorm
+from lagllama_jax.model.scalers import fit_scale
 from lagllama_jax.model.transformer import Transformer
 
 CONFIG = ModelConfig.tiny()
@@ -85,3 +86,19 @@ def test_the_norm_takes_its_statistics_in_float32():
     x = jnp.full((1, 8), 300.0, jnp.bfloat16)
     norm = RMSNorm(jnp.bfloat16)
     assert np.allclose(norm.apply({"params": {"scale": jnp.ones(8)}}, x).astype(float), 1.0)
+
+
+@pytest.mark.parametrize("flags", [True, False])
+def test_lags_that_are_added_change_no_forecast_until_they_are_trained(flags):
+    config = CONFIG.replace(lags=(0, 2, 9), observed_features=flags)
+    parameters = init_parameters(config, jax.random.key(0))
+    more, grown = add_lags(config, parameters, (1, 2, 6))
+    assert more.lags == (0, 1, 2, 6, 9)
+    values = jax.random.normal(jax.random.key(1), (2, 9 + 20))
+    observed = jax.random.bernoulli(jax.random.key(2), 0.8, values.shape)
+    scale = fit_scale(values, observed, "robust", True)
+    past = values, observed, jax.random.normal(jax.random.key(3), (2, 20, 6)), scale
+    one, two = hidden_states(parameters, config, *past), hidden_states(grown, more, *past)
+    assert np.allclose(one, two, atol=1e-5)
+    expected = init_parameters(more, jax.random.key(0))
+    assert jax.tree.map(jnp.shape, grown) == jax.tree.map(jnp.shape, expected)

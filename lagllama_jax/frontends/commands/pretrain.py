@@ -35,6 +35,7 @@ def main(
     tail: int = 14,
     continue_from: Path | None = None,
     initialise_from: str | None = None,
+    add_lags: tuple[int, ...] = (),
     path: Literal["device", "host"] = "device",
     workers: int = 0,
     fsdp: int = 1,
@@ -67,6 +68,7 @@ def main(
       tail: points of each end that `tails` holds back.
       continue_from: folder of a run whose weights, optimizer and step are taken over.
       initialise_from: model whose weights are taken over: folder, authors' .ckpt file or hub id.
+      add_lags: lags that a model of `--initialise-from` is to learn besides its own.
       path: where windows are drawn: inside the compiled steps, or by grain on the host.
       workers: processes in which grain does so; 0: a thread.
       fsdp: devices that share one copy of the parameters; must divide the model's width.
@@ -87,7 +89,7 @@ def main(
     if hosts or coordinator is not None:
         initialize_hosts(coordinator, processes, process)
     base = PRESETS[preset]
-    architecture, initial = _initial(initialise_from, model, base.model)
+    architecture, initial = _initial(initialise_from, add_lags, model, base.model)
     recipe = Recipe(
         architecture, apply(data, base.data), apply(train, base.train), apply(loop, base.loop)
     )
@@ -123,16 +125,21 @@ def read_corpus(folder: Path, exclude: tuple[str, ...] = ()) -> "Corpus":
     return corpus.select(~np.isin(corpus.dataset, left_out))
 
 
-def _initial(source: str | None, changes: Any, preset: ModelConfig) -> tuple[ModelConfig, Any]:
+def _initial(
+    source: str | None, extra: tuple[int, ...], changes: Any, preset: ModelConfig
+) -> tuple[ModelConfig, Any]:
     """The architecture, and weights to begin with: another model's bring their own."""
+    if source is None and extra:
+        raise ConfigError("--add-lags needs --initialise-from; else say --model.lags.")
     if source is None:
         return apply(changes, preset), None
+    from lagllama_jax.model.lag_llama import add_lags
     from lagllama_jax.pretrained.hub import from_pretrained
 
     config, parameters = from_pretrained(None if source == "box" else source)
     if apply(changes, config) != config:
         raise ConfigError("--model options cannot change a model that --initialise-from brings.")
-    return config, parameters
+    return add_lags(config, parameters, extra)
 
 
 def _lengths(corpus: "Corpus", recipe: "Recipe", validation: str, tail: int) -> "np.ndarray | None":
