@@ -73,19 +73,6 @@ def attend_causal(
     return jnp.concatenate(mixed, axis=3).transpose(0, 3, 1, 2, 4).reshape(query.shape)
 
 
-def attend_fused(
-    query: Float[Array, "B T N H"],
-    key: Float[Array, "B U K H"],
-    value: Float[Array, "B U K H"],
-    window: int | None,
-) -> Float[Array, "B T N H"]:
-    """`attend` through cuDNN's fused kernel, causal, for bfloat16 on NVIDIA GPUs."""
-    local = None if window is None or window >= query.shape[1] else (window - 1, 0)
-    return jax.nn.dot_product_attention(
-        query, key, value, is_causal=True, local_window_size=local, implementation="cudnn"
-    )
-
-
 HIDDEN = -1e30
 """Score of a key that is not looked at; finite, so that none at all is possible."""
 
@@ -189,7 +176,6 @@ class Attention(nn.Module):
 
     config: ModelConfig
     dtype: DTypeLike = jnp.float32
-    fused: bool = False
 
     def setup(self) -> None:
         """Makes the layers."""
@@ -223,10 +209,7 @@ class Attention(nn.Module):
         positions = jnp.arange(length)
         query, key, value = self.project(x)
         query, key = self.rotate(query, positions, length), self.rotate(key, positions, length)
-        if self.fused:
-            mixed = attend_fused(query, key, value, window)
-        else:
-            mixed = attend_causal(query, key, value, window)
+        mixed = attend_causal(query, key, value, window)
         return self.output(mixed.reshape(x.shape)), (key, value)
 
     def prefill(

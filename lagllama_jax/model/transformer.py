@@ -17,12 +17,11 @@ class Block(nn.Module):
 
     config: ModelConfig
     dtype: DTypeLike = jnp.float32
-    fused: bool = False
 
     def setup(self) -> None:
         """Makes the layers."""
         self.attention_norm = RMSNorm(self.dtype)
-        self.attention = Attention(self.config, self.dtype, self.fused)
+        self.attention = Attention(self.config, self.dtype)
         self.mlp_norm = RMSNorm(self.dtype)
         self.mlp = SwiGLU(self.config, self.dtype)
         self.drop = nn.Dropout(self.config.dropout)
@@ -65,13 +64,11 @@ class Transformer(nn.Module):
     Attributes:
       config: the architecture.
       dtype: of the computation; parameters are float32.
-      fused: cuDNN's attention kernel (bfloat16 on NVIDIA GPUs).
       remat: recompute each block's activations in the backward pass instead of keeping them.
     """
 
     config: ModelConfig
     dtype: DTypeLike = jnp.float32
-    fused: bool = False
     remat: bool = False
 
     def setup(self) -> None:
@@ -79,8 +76,7 @@ class Transformer(nn.Module):
         block = nn.remat(Block, static_argnums=(2, 3)) if self.remat else Block
         self.embedding = Linear(self.config.width, use_bias=True, dtype=self.dtype)
         self.blocks = [
-            block(self.config, self.dtype, self.fused, name=f"block_{i}")
-            for i in range(self.config.num_layers)
+            block(self.config, self.dtype, name=f"block_{i}") for i in range(self.config.num_layers)
         ]
         self.final_norm = RMSNorm(self.dtype)
 

@@ -34,7 +34,6 @@ def point_losses(
     train: TrainConfig,
     windows: Windows,
     key: Key | None,
-    fused: bool = False,
     window: int | None = None,
 ) -> PointLosses:
     """Losses of points 1 to C + P - 1 of each window, each predicted from the point before it.
@@ -47,7 +46,6 @@ def point_losses(
       train: dtype, and which targets count.
       windows: the batch.
       key: for dropout and random levels; `None`: evaluation.
-      fused: cuDNN's attention.
       window: tokens that a token looks back over, itself included; `None`: all.
     """
     length = windows.values.shape[1]
@@ -60,7 +58,7 @@ def point_losses(
         scale,
         windows.time_features[:, :-1],
     )
-    network = Transformer(model, dtype=jnp.dtype(train.dtype), fused=fused, remat=train.remat)
+    network = Transformer(model, dtype=jnp.dtype(train.dtype), remat=train.remat)
     drop_key, head_key = (None, None) if key is None else jax.random.split(key)
     hidden, _ = network.apply(
         {"params": parameters},
@@ -87,14 +85,13 @@ def targets_loss(
     train: TrainConfig,
     windows: Windows,
     key: Key | None,
-    fused: bool = False,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Mean of `point_losses` over the targets that count (arguments as there).
 
     Returns:
       The loss, and metrics: `loss` likewise and `scaled_loss`, which leaves out the series' scale.
     """
-    losses, weight, scale = point_losses(parameters, model, train, windows, key, fused)
+    losses, weight, scale = point_losses(parameters, model, train, windows, key)
     total = jnp.maximum(weight.sum(), 1)
     loss = jnp.sum(jnp.where(weight, losses, 0)) / total
     log_scale = jnp.sum(jnp.where(weight, jnp.log(scale.scale), 0)) / total

@@ -85,11 +85,10 @@ def update(
     key: Key,
     model: ModelConfig,
     train: TrainConfig,
-    fused: bool = False,
 ) -> tuple[TrainState, Metrics]:
     """One optimizer step on one batch."""
     gradient = jax.grad(targets_loss, has_aux=True)
-    grads, metrics = gradient(state.parameters, model, train, windows, key, fused)
+    grads, metrics = gradient(state.parameters, model, train, windows, key)
     metrics |= {"gradient_norm": optax.tree.norm(grads)}
     return apply_gradients(state, grads, train), metrics
 
@@ -101,7 +100,6 @@ def update_from(
     step_key: Key,
     model: ModelConfig,
     train: TrainConfig,
-    fused: bool = False,
 ) -> tuple[TrainState, Metrics]:
     """One optimizer step on the mean gradient of `train.accumulate` batches.
 
@@ -112,16 +110,15 @@ def update_from(
       step_key: of dropout and random levels.
       model: the architecture.
       train: the optimizer.
-      fused: cuDNN's attention.
     """
     if train.accumulate == 1:
-        return update(state, batch_of(0, window_key), step_key, model, train, fused)
+        return update(state, batch_of(0, window_key), step_key, model, train)
 
     def gradient(index: Int[Array, ""]) -> tuple[Any, Metrics]:
         windows = batch_of(index, jax.random.fold_in(window_key, index))
         part_key = jax.random.fold_in(step_key, index)
         loss = jax.grad(targets_loss, has_aux=True)
-        return loss(state.parameters, model, train, windows, part_key, fused)
+        return loss(state.parameters, model, train, windows, part_key)
 
     def add(total: Any, index: Int[Array, ""]) -> Any:
         part = gradient(index)
@@ -146,7 +143,6 @@ def make_steps(
     train: TrainConfig,
     num_datasets: int,
     count: int,
-    fused: bool = False,
     place: Callable[[Windows], Windows] = lambda windows: windows,
 ) -> Callable[[TrainState, CorpusArrays, Key], tuple[TrainState, Metrics]]:
     """`count` steps in one call, windows drawn on the device; step n's draws come from n alone.
@@ -159,7 +155,7 @@ def make_steps(
             drawn = sample_windows(corpus, key, train.batch_size, model, data, num_datasets)
             return place(drawn)
 
-        return update_from(state, batch_of, *step_keys(key, state.step), model, train, fused)
+        return update_from(state, batch_of, *step_keys(key, state.step), model, train)
 
     def steps(state: TrainState, corpus: CorpusArrays, key: Key) -> Any:
         return jax.lax.scan(lambda s, _: step(s, corpus, key), state, length=count)

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
@@ -92,9 +94,8 @@ def losses(folder, way):
     return [row["loss"] for row in rows] + [row["validation_loss"] for row in rows[-1:]]
 
 
-def test_two_processes_train_as_one_does(tmp_path, repository):
-    """By the command: windows drawn on the devices; on the host; the first run, gone on with."""
-    two_waves().save(tmp_path / "corpus")
+def start_two(repository, commands_of):
+    """Two processes that join on loopback, each running the commands that it is given."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -107,12 +108,21 @@ def test_two_processes_train_as_one_does(tmp_path, repository):
     processes = []
     for number in ("0", "1"):
         joined = "--hosts", "--coordinator", address, "--processes", "2", "--process", number
-        device = words(tmp_path, "device", *joined)
-        host = words(tmp_path, "host", "--path", "host")
-        again = words(tmp_path, "device")
-        command = [sys.executable, "-c", code, json.dumps([device, host, again])]
+        command = [sys.executable, "-c", code, json.dumps(commands_of(joined))]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         processes.append(subprocess.Popen(command, cwd=repository, env=environment, **pipes))
+    return processes
+
+
+def test_two_processes_train_as_one_does(tmp_path, repository):
+    """By the command: windows drawn on the devices; on the host; the first run, gone on with."""
+    two_waves().save(tmp_path / "corpus")
+
+    def commands(joined):
+        host = words(tmp_path, "host", "--path", "host")
+        return [words(tmp_path, "device", *joined), host, words(tmp_path, "device")]
+
+    processes = start_two(repository, commands)
     said = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert said[0].count("Done after 20 steps") == 3 and "Done" not in said[1]
@@ -121,3 +131,18 @@ def test_two_processes_train_as_one_does(tmp_path, repository):
         together = losses(tmp_path, way)
         assert len(set(together)) == 21
         np.testing.assert_allclose(together, losses(tmp_path, f"one {way}"), rtol=1e-5)
+
+
+def test_a_signal_to_one_of_two_processes_saves_and_ends_both(tmp_path, repository):
+    two_waves().save(tmp_path / "corpus")
+    many = "--train.steps", "100000"
+    processes = start_two(repository, lambda joined: [words(tmp_path, "run", *many, *joined)])
+    metrics = tmp_path / "run" / "metrics.csv"
+    while not (metrics.is_file() and len(read_metrics(metrics)) > 5):
+        assert all(process.poll() is None for process in processes), processes[0].communicate()[0]
+        time.sleep(0.1)
+    processes[1].send_signal(signal.SIGTERM)
+    said = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    with Checkpoints(tmp_path / "run" / "checkpoints", read_only=True) as checkpoints:
+        assert f"Stopped by a signal after step {checkpoints.latest}, saved" in said[0]
