@@ -44,6 +44,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "made-up series only": {"data": {"synthetic": 1.0}},
     "no mixup, no flips": {"data": {"mixup": 0.0, "flip": 0.0}},
     "no stretched windows": {"data": {"stretch": 0.0}},
+    "no noise": {"data": {"noise": 0.0}},
     "full histories only": {"data": {"short_history": 0.0}},
     "data sets by points": {"data": {"mixture": "timesteps"}},
     "published lags": {"model": {"lags": LAGS}},

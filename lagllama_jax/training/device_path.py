@@ -58,6 +58,9 @@ class DevicePath:
         state, metrics = self._compiled[count](state, self.corpus, key)
         return state, {name: np.asarray(values) for name, values in metrics.items()}
 
+    def close(self) -> None:
+        """Nothing runs beside the steps."""
+
     def windows(self, key: Key, step: int) -> Windows:
         """The windows of a step, drawn again."""
         window_key, _ = step_keys(key, step)

@@ -1,6 +1,5 @@
 """The input path on the host: grain gathers the windows, each process those of its own devices."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -55,7 +54,7 @@ class HostPath:
         )
         self._workers = workers
         self._step = jax.jit(self._one_step, donate_argnums=0)
-        self._batches: Iterator[Windows] = iter(())
+        self._batches: Any = None
         self._position = -1
 
     def advance(
@@ -64,6 +63,7 @@ class HostPath:
         """`count` steps; the state is donated. Metrics of every step, when they are done."""
         first = int(state.step)
         if first != self._position:
+            self.close()
             batch = first * self.train.accumulate
             self._batches = batches(self._source, batch, self._workers)
         self._position = first + count
@@ -76,6 +76,12 @@ class HostPath:
                 jax.block_until_ready(metrics)  # gloo deadlocks on dispatches that nobody awaits
             rows.append(metrics)
         return state, {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    def close(self) -> None:
+        """Ends the processes that gather."""
+        if self._batches is not None:
+            self._batches.close()
+            self._batches = None
 
     def datasets(self, key: Key, step: int) -> list[str]:
         """Names of the data sets that a step drew from, on this process."""

@@ -103,6 +103,7 @@ def pretrain(
             return train(run, start.state, _best(checkpoints, start), progress)
         finally:
             watch.close()
+            path.close()
 
 
 def _begin(
