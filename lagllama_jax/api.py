@@ -110,7 +110,7 @@ class LagLlama:
         item_ids: Sequence[Any] | None = None,
         num_samples: int = 100,
         seed: int = 0,
-        context_length: int | None = None,
+        context_length: int | Sequence[int] | None = None,
         quantile_levels: Sequence[float] = DEFAULT_LEVELS,
         progress: bool | Progress | None = None,
         **options: Unpack[ForecastOptions],
@@ -131,8 +131,9 @@ class LagLlama:
           item_ids: names of the series.
           num_samples: sample paths a series.
           seed: decides the draws.
-          context_length: points of the past that attention sees; `None`: as in training. The lags
-            reach further back in any case.
+          context_length: points of the past that attention sees; `None`: as in training. Of
+            several, each series takes the one with which its own last `prediction_length` points
+            are forecast best. The lags reach further back in any case.
           quantile_levels: columns of the forecast's `to_frame`.
           progress: `True` or `False` for a bar or none, or a function of series done and in all;
             `None`: a bar on long work in a terminal.
@@ -144,8 +145,9 @@ class LagLlama:
           ConfigError: a length, a level or an option that cannot be, or too little memory.
         """
         levels = check_levels(quantile_levels)
+        context = tuple(context_length) if isinstance(context_length, Sequence) else context_length
         config = ForecastConfig(
-            num_samples=num_samples, seed=seed, context_length=context_length, **options
+            num_samples=num_samples, seed=seed, context_length=context, **options
         )
         read = read_series(series, start, freq, item_ids)
         return self._forecast(read, prediction_length, config, levels, progress)
@@ -162,7 +164,7 @@ class LagLlama:
         target_column: str | None = None,
         num_samples: int = 100,
         seed: int = 0,
-        context_length: int | None = None,
+        context_length: int | Sequence[int] | None = None,
         progress: bool | Progress | None = None,
         **options: Unpack[ForecastOptions],
     ) -> Any:
@@ -180,7 +182,7 @@ class LagLlama:
           target_column: name of the column of values, if it is another.
           num_samples: sample paths a series.
           seed: decides the draws.
-          context_length: points of the past that attention sees; `None`: as in training.
+          context_length: points of the past that attention sees, or several, as in `predict`.
           progress: as in `predict`.
           **options: as in `predict`.
 
@@ -280,15 +282,16 @@ class LagLlama:
         levels: Sequence[float],
         progress: bool | Progress | None,
     ) -> Forecast:
-        from lagllama_jax.forecasting.runner import forecast_samples
+        from lagllama_jax.forecasting.context import clock_points, sample_paths
 
-        context = _checked_context(self.config, config, prediction_length)
+        _check_memory(self.config, config, prediction_length)
+        known = clock_points(self.config, config, prediction_length)
         with progress_bar(progress) as report:
-            samples = forecast_samples(
+            samples = sample_paths(
                 self.parameters,
                 self.config,
                 series.values,
-                series.clocks(context, prediction_length),
+                series.clocks(known, prediction_length),
                 series.item_ids,
                 prediction_length,
                 config,
@@ -306,8 +309,8 @@ class LagLlama:
         )
 
 
-def _checked_context(model: ModelConfig, config: ForecastConfig, prediction_length: int) -> int:
-    """Points of the past that attention sees; refuses what cannot be before dates are laid out."""
+def _check_memory(model: ModelConfig, config: ForecastConfig, prediction_length: int) -> None:
+    """Refuses what cannot be before dates are laid out."""
     import jax
 
     from lagllama_jax.forecasting.memory import check_memory
@@ -316,7 +319,6 @@ def _checked_context(model: ModelConfig, config: ForecastConfig, prediction_leng
     asked = forecast_model(model, config)
     capacity = drawing_for(asked, config, prediction_length).capacity
     check_memory(asked, config, capacity, jax.local_devices()[0])
-    return asked.context_length
 
 
 def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":

@@ -200,7 +200,8 @@ class ForecastConfig(Serialisable):
     Attributes:
       num_samples: sample paths a series.
       context_length: tokens of the past that the model is shown; `None`: as in training. May be
-        longer (the history before it, for the lags, is as long as ever).
+        longer (the history before it, for the lags, is as long as ever). Of several, each series
+        takes the one with which its own last points are forecast best.
       attention_window: tokens, itself included, that a token looks back over; `None`: as in
         training, or `context_length` where that was given and is longer.
       mode: `scale_once` freezes the scale at the forecast's start, as in training, and shares one
@@ -217,7 +218,7 @@ class ForecastConfig(Serialisable):
     """
 
     num_samples: int = 100
-    context_length: int | None = None
+    context_length: int | tuple[int, ...] | None = None
     attention_window: int | None = None
     mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"] = (
         "scale_once"
@@ -231,9 +232,16 @@ class ForecastConfig(Serialisable):
 
     def __post_init__(self) -> None:
         check_positive(self, "num_samples")
-        for name in ("context_length", "attention_window", "batch_size"):
+        several = isinstance(self.context_length, tuple)
+        for name in ("attention_window", "batch_size", *(() if several else ("context_length",))):
             if getattr(self, name) is not None:
                 check_positive(self, name)
+        if isinstance(self.context_length, tuple):
+            whole = all(type(length) is int and length > 0 for length in self.context_length)
+            check(
+                whole and len(self.context_length) > 0,
+                f"context_length={self.context_length} must be whole numbers above 0.",
+            )
         modes = ("scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv")
         check_choice("mode", self.mode, modes)
         check_choice("sampling", self.sampling, ("random", "stratified"))

@@ -77,19 +77,20 @@ class ModelForecaster:
 
     def samples(self, windows: Windows) -> np.ndarray:
         """Sample paths `[B, S, P]` of every window."""
+        from lagllama_jax.forecasting.context import clock_points, sample_paths
         from lagllama_jax.forecasting.progress import progress_bar
-        from lagllama_jax.forecasting.runner import forecast_samples
 
-        context = self.forecast_config.context_length or self.model_config.context_length
-        clocks = windows.clocks(context) if self.dated else None
+        steps = windows.prediction_length
+        known = clock_points(self.model_config, self.forecast_config, steps)
+        clocks = windows.clocks(known) if self.dated else None
         with progress_bar(self.progress) as progress:
-            return forecast_samples(
+            return sample_paths(
                 self.parameters,
                 self.model_config,
                 windows.past,
                 clocks,
                 windows.item_ids,
-                windows.prediction_length,
+                steps,
                 self.forecast_config,
                 progress,
             )

@@ -8,7 +8,13 @@ import tyro
 
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.frontends.arguments import Model, OptionalCount, OptionalFile, OptionalName
+from lagllama_jax.frontends.arguments import (
+    Model,
+    OptionalCount,
+    OptionalFile,
+    OptionalName,
+    one_or_several,
+)
 
 if TYPE_CHECKING:
     from lagllama_jax.evaluation.backtest import Row
@@ -33,7 +39,7 @@ def main(
     prediction_length: OptionalCount = None,
     windows: int = 1,
     num_samples: int = 100,
-    context_length: OptionalCount = None,
+    context_length: tuple[int, ...] = (),
     sampling: Literal["stratified", "random"] = "stratified",
     nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
     batch_size: OptionalCount = None,
@@ -59,7 +65,8 @@ def main(
       prediction_length: points of a window of `data`.
       windows: windows at the end of each series of `data`.
       num_samples: sample paths a window.
-      context_length: points of the past that attention sees; as in training if not given.
+      context_length: points of the past that attention sees; as in training if not given; of
+        several, each series takes the one that forecasts its own last points best.
       sampling: draws that cover the distribution evenly across samples, or independent ones.
       nonnegative: never draw below 0.
       batch_size: most windows at a time; by memory if not given.
@@ -72,7 +79,7 @@ def main(
 
     config = ForecastConfig(
         num_samples=num_samples,
-        context_length=context_length,
+        context_length=one_or_several(context_length),
         sampling=sampling,
         nonnegative=nonnegative,
         batch_size=batch_size,

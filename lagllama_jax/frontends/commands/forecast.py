@@ -9,7 +9,13 @@ from typing import Annotated
 import tyro
 
 from lagllama_jax.forecasting.forecast import DEFAULT_LEVELS
-from lagllama_jax.frontends.arguments import Model, OptionalCount, OptionalFile, OptionalName
+from lagllama_jax.frontends.arguments import (
+    Model,
+    OptionalCount,
+    OptionalFile,
+    OptionalName,
+    one_or_several,
+)
 
 
 def main(
@@ -24,7 +30,7 @@ def main(
     quantile_levels: tuple[float, ...] = DEFAULT_LEVELS,
     num_samples: int = 100,
     seed: int = 0,
-    context_length: OptionalCount = None,
+    context_length: tuple[int, ...] = (),
     nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
     batch_size: OptionalCount = None,
     id_column: OptionalName = None,
@@ -49,7 +55,8 @@ def main(
       quantile_levels: a column each.
       num_samples: sample paths of each series.
       seed: decides the draws.
-      context_length: points of the past that attention sees; as in training if not given.
+      context_length: points of the past that attention sees; as in training if not given; of
+        several, each series takes the one that forecasts its own last points best.
       nonnegative: never draw below 0.
       batch_size: most series at a time; by memory if not given.
       id_column: column of series names.
@@ -84,7 +91,7 @@ def main(
             prediction_length,
             num_samples=num_samples,
             seed=seed,
-            context_length=context_length,
+            context_length=one_or_several(context_length),
             quantile_levels=quantile_levels,
             nonnegative=nonnegative,
             batch_size=batch_size,
