@@ -46,6 +46,12 @@ class Ledger:
             both.to_csv(temporary, index=False, lineterminator="\n")
 
 
+def stop_if(interrupted: bool) -> None:
+    """Ends the script where a training was cut short by a signal: that is not a result."""
+    if interrupted:
+        raise KeyboardInterrupt
+
+
 def provenance(hardware: str | None = None) -> dict[str, str]:
     """Command, date and hardware, for the end of a row."""
     import jax

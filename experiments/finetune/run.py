@@ -25,7 +25,7 @@ import tyro
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from ledger import Ledger, provenance  # noqa: E402
+from ledger import Ledger, provenance, stop_if  # noqa: E402
 
 from lagllama_jax.config import ForecastConfig, ModelConfig  # noqa: E402
 from lagllama_jax.data.corpus import Corpus  # noqa: E402
@@ -213,7 +213,9 @@ def fine_tune(
         seed=seed,
     )
     config, parameters = weights
-    return fit(parameters, config, corpus, settings.prediction_length, options, progress=False)
+    fitted = fit(parameters, config, corpus, settings.prediction_length, options, progress=False)
+    stop_if(fitted.report.interrupted)
+    return fitted
 
 
 def measure(

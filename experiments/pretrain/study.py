@@ -21,7 +21,7 @@ import tyro
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from ledger import Ledger, provenance  # noqa: E402
+from ledger import Ledger, provenance, stop_if  # noqa: E402
 
 from lagllama_jax.config import LAGS, ForecastConfig  # noqa: E402
 from lagllama_jax.data.corpus import Corpus  # noqa: E402
@@ -102,6 +102,7 @@ def measure(study: Study, name: str, seed: int) -> dict[str, float]:
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         trained = pretrain(corpus, Path(folder), recipe, lengths=seen_lengths(corpus))
+    stop_if(trained.stopped == "signal")
     trained_in = time.perf_counter() - begun
     tasks = [task for task in validation_tasks(study.parquet) if task.term == "short"]
     config = ForecastConfig(num_samples=study.num_samples)

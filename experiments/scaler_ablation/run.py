@@ -23,7 +23,7 @@ import tyro
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from ledger import Ledger, provenance  # noqa: E402
+from ledger import Ledger, provenance, stop_if  # noqa: E402
 
 from lagllama_jax.config import DataConfig, ForecastConfig, ModelConfig, TrainConfig  # noqa: E402
 from lagllama_jax.data.corpus import Corpus  # noqa: E402
@@ -224,6 +224,7 @@ def train(corpus: Corpus, settings: Settings, chosen: Recipe) -> Any:
     lengths = training_lengths(corpus, settings)
     with tempfile.TemporaryDirectory() as folder:
         trained = pretrain(corpus, Path(folder), chosen, lengths=lengths, progress=False)
+        stop_if(trained.stopped == "signal")
         return to_host(trained.weights)
 
 

@@ -1,6 +1,7 @@
 """Fine-tuning: a model's weights, moved towards one's own series, if that helps."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ class Report(NamedTuple):
       best_loss: the lowest after it.
       steps: optimizer steps until the best.
       history: one row a dispatch, as in `training.metrics`.
+      interrupted: whether Ctrl-C or SIGTERM ended it before its time.
     """
 
     improved: bool
@@ -31,14 +33,17 @@ class Report(NamedTuple):
     best_loss: float | None
     steps: int
     history: list[dict[str, Any]]
+    interrupted: bool = False
 
     def __str__(self) -> str:
+        early = "interrupted: " if self.interrupted else ""
         if self.zero_shot_loss is None:
-            return f"fine-tuned for {self.steps} steps, without validation"
+            return f"{early}fine-tuned for {self.steps} steps, without validation"
         losses = f"{self.zero_shot_loss:.4f} zero-shot, {self.best_loss:.4f} fine-tuned"
         if self.improved:
-            return f"fine-tuned for {self.steps} steps; validation loss: {losses}"
-        return f"kept the zero-shot weights, as validation did not improve; its loss: {losses}"
+            return f"{early}fine-tuned for {self.steps} steps; validation loss: {losses}"
+        why = "as validation did not improve; its loss"
+        return f"{early}kept the zero-shot weights, {why}: {losses}"
 
 
 class Fitted(NamedTuple):
@@ -87,14 +92,16 @@ def fit(
     if task.validated:
         start = Best(parameters, task.evaluate(config)(parameters), 0, 0)
     trained = train(run, state, start, progress)
+    cut = trained.stopped == "signal"
     if start is None:
-        report = Report(True, None, None, int(trained.state.step), sink.rows)
+        report = Report(True, None, None, int(trained.state.step), sink.rows, cut)
         return Fitted(to_host(trained.weights), task.model, report)
     losses = [row["validation_loss"] for row in sink.rows if row["validation_loss"] is not None]
     best = trained.best
     if best is None or best.step == 0:
-        return Fitted(parameters, config, Report(False, start.loss, min(losses), 0, sink.rows))
-    report = Report(True, start.loss, best.loss, best.step, sink.rows)
+        least = min(losses, default=start.loss)
+        return Fitted(parameters, config, Report(False, start.loss, least, 0, sink.rows, cut))
+    report = Report(True, start.loss, best.loss, best.step, sink.rows, cut)
     return Fitted(to_host(best.weights), task.model, report)
 
 
@@ -112,7 +119,7 @@ def sweep(
     """Fine-tunes with every learning rate and context length; the best by validation, and all.
 
     The authors advise to try both (contexts from 32 to 1024, rates from 5e-5 to 1e-2). All are
-    compared on the same points in the same units.
+    compared on the same points in the same units. Ctrl-C ends it with the best so far.
 
     Raises:
       ConfigError: nothing to choose by: `options.validation` is 0.
@@ -121,13 +128,14 @@ def sweep(
     check(options.validation > 0 or not several, "To choose, a sweep needs validation=1 or more.")
     tried: list[tuple[FitOptions, Report]] = []
     best: Fitted | None = None
-    for context in context_lengths:
-        for rate in learning_rates:
-            one = dataclasses.replace(options, learning_rate=rate, context_length=context)
-            fitted = fit(parameters, config, corpus, prediction_length, one, progress=progress)
-            tried.append((one, fitted.report))
-            if best is None or _final(fitted) < _final(best):
-                best = fitted
+    for context, rate in itertools.product(context_lengths, learning_rates):
+        one = dataclasses.replace(options, learning_rate=rate, context_length=context)
+        fitted = fit(parameters, config, corpus, prediction_length, one, progress=progress)
+        tried.append((one, fitted.report))
+        if best is None or _final(fitted) < _final(best):
+            best = fitted
+        if fitted.report.interrupted:
+            break
     assert best is not None
     return best, tried
 

@@ -1,5 +1,9 @@
 """Fine-tuning helps where there is something to learn, and else gives back what it was given."""
 
+import os
+import signal
+import threading
+import time
 import warnings
 
 import jax
@@ -12,6 +16,7 @@ from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.model.lag_llama import init_parameters
 from lagllama_jax.training.finetune import fit, sweep, sweep_table
 from lagllama_jax.training.finetune_task import FitOptions, make_task
+from lagllama_jax.training.signals import StopRequest
 
 CONFIG = ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8)
 HORIZON = 4
@@ -67,6 +72,22 @@ def test_where_validation_does_not_improve_the_old_weights_come_back_and_it_says
     assert not again.report.improved and again.config == tuned.config
     assert again.report.best_loss >= again.report.zero_shot_loss
     same(again.parameters, tuned.parameters)
+
+
+def test_ctrl_c_ends_a_whole_sweep_with_what_there_is(model):
+    def press():
+        while not isinstance(signal.getsignal(signal.SIGINT), StopRequest):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    many = FitOptions.of(**GOOD | {"epochs": 10_000})
+    corpus = Corpus.from_series(sines(), ["2020"] * 8, "h", name="sines")
+    finger = threading.Thread(target=press)
+    finger.start()
+    fitted, tried = sweep(model.parameters, CONFIG, corpus, HORIZON, many)
+    finger.join()
+    assert len(tried) == 1 and fitted.report.interrupted
+    assert str(fitted.report).startswith("interrupted: ")
 
 
 def test_a_sweep_keeps_the_best_of_what_it_tries(model, tuned):
