@@ -24,7 +24,8 @@ class Arguments:
     data_dir: Path = HERE / "../../../shared/data/evaluation"
     output_dir: Path = HERE / "results"
     num_samples: int = 100
-    context_length: int | None = None
+    context_length: tuple[int, ...] = ()
+    overwrite: bool = False
     plots: bool = True
 
 
@@ -39,6 +40,7 @@ def main(arguments: Arguments) -> None:
             published=HERE / "published.csv",
             num_samples=arguments.num_samples,
             context_length=arguments.context_length,
+            overwrite=arguments.overwrite,
             plots=arguments.plots,
         )
 

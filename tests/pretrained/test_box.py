@@ -27,16 +27,16 @@ def sea_temperatures():
 
 
 def test_it_is_the_model_that_the_recipe_describes(box):
-    assert box.config == PRESETS["box"].model
+    assert box.config == PRESETS["box"].model.replace(context_length=64)
 
 
 def test_its_score_on_sea_temperatures_is_the_measured_one(box):
-    """0.0353 as measured, seasonal naive 0.0393; other platforms differ by less."""
+    """0.0328 as measured, seasonal naive 0.0393; other platforms differ by less."""
     past, target, naive = sea_temperatures()
     forecast = box.predict(past, HORIZON, start="1950-01", freq="MS", num_samples=100)
     score = mean_weighted_quantile_loss(target, forecast.quantiles(LEVELS), LEVELS)
     last_year = np.repeat(naive[:, None], len(LEVELS), axis=1)
-    assert 0.033 < score < 0.038 < mean_weighted_quantile_loss(target, last_year, LEVELS)
+    assert 0.0305 < score < 0.0355 < mean_weighted_quantile_loss(target, last_year, LEVELS)
 
 
 def test_forecasts_follow_the_unit(box):
