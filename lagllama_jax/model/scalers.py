@@ -10,6 +10,8 @@ SOUND_SHARE = 1e-3
 """An inter-quartile range below this share of the standard deviation is not sound."""
 ROUNDING_SHARE = 1e-6
 """A standard deviation below this share of the mean absolute value is float32 rounding."""
+SMALLEST_SCALE = 1e-30
+"""Below this a safe scale counts as 0: what is divided by it would overflow float32."""
 
 
 class Scale(NamedTuple):
@@ -67,9 +69,11 @@ def sound_scale(
     centred = values - weighted_mean(values, observed)
     deviation = jnp.sqrt(weighted_mean(centred**2, observed))
     magnitude = weighted_mean(jnp.abs(values), observed)
-    fallback = jnp.where(magnitude > 0, magnitude, 1)
-    fallback = jnp.where(deviation > ROUNDING_SHARE * magnitude, deviation, fallback)
-    return jnp.where((spread > 0) & (spread >= SOUND_SHARE * deviation), spread, fallback)
+    fallback = jnp.where(magnitude > SMALLEST_SCALE, magnitude, 1)
+    varied = deviation > jnp.maximum(ROUNDING_SHARE * magnitude, SMALLEST_SCALE)
+    fallback = jnp.where(varied, deviation, fallback)
+    sound = (spread > SMALLEST_SCALE) & (spread >= SOUND_SHARE * deviation)
+    return jnp.where(sound, spread, fallback)
 
 
 def mean_scale(values: Float[Array, "B T"], observed: Bool[Array, "B T"], safe: bool) -> Scale:
@@ -79,7 +83,7 @@ def mean_scale(values: Float[Array, "B T"], observed: Bool[Array, "B T"], safe: 
     never depends on its neighbours.
     """
     magnitude = weighted_mean(jnp.abs(values), observed)
-    sound = (magnitude > 0) if safe else observed.any(axis=-1, keepdims=True)
+    sound = magnitude > SMALLEST_SCALE if safe else observed.any(axis=-1, keepdims=True)
     floor = 0.0 if safe else 1e-10
     return Scale(jnp.zeros_like(magnitude), jnp.where(sound, jnp.maximum(magnitude, floor), 1))
 

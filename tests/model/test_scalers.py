@@ -52,6 +52,14 @@ def test_a_safe_scale_is_positive_and_standardises_to_finite_numbers(scaling, va
     assert np.isfinite(scale.standardise(jnp.asarray(values))).all()
 
 
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_what_follows_a_past_of_next_to_nothing_is_finite_too(scaling):
+    values = np.full((1, 20), np.finfo(np.float32).tiny)
+    values[0, -1] = 1e6
+    scale = fit(values, np.arange(20)[None] < 19, scaling, safe=True)
+    assert np.isfinite(scale.standardise(jnp.asarray(values))).all()
+
+
 def test_mostly_equal_values_fall_back_to_deviation_then_magnitude_then_one():
     values = np.zeros((3, 40), np.float32)
     values[0, :4] = [1, 2, 3, 4]
