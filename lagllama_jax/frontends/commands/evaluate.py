@@ -9,6 +9,7 @@ import tyro
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.frontends.arguments import (
+    Counts,
     Model,
     OptionalCount,
     OptionalFile,
@@ -39,7 +40,7 @@ def main(
     prediction_length: OptionalCount = None,
     windows: int = 1,
     num_samples: int = 100,
-    context_length: tuple[int, ...] = (),
+    context_length: Counts = (),
     sampling: Literal["stratified", "random"] = "stratified",
     nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
     batch_size: OptionalCount = None,
@@ -65,8 +66,8 @@ def main(
       prediction_length: points of a window of `data`.
       windows: windows at the end of each series of `data`.
       num_samples: sample paths a window.
-      context_length: points of the past that attention sees; as in training if not given; of
-        several, each series takes the one that forecasts its own last points best.
+      context_length: points of the past that attention sees, as in training if not given; or
+        several, of which each series takes the one that forecasts its own last points best.
       sampling: draws that cover the distribution evenly across samples, or independent ones.
       nonnegative: never draw below 0.
       batch_size: most windows at a time; by memory if not given.

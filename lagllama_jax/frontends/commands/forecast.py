@@ -10,6 +10,7 @@ import tyro
 
 from lagllama_jax.forecasting.forecast import DEFAULT_LEVELS
 from lagllama_jax.frontends.arguments import (
+    Counts,
     Model,
     OptionalCount,
     OptionalFile,
@@ -30,7 +31,7 @@ def main(
     quantile_levels: tuple[float, ...] = DEFAULT_LEVELS,
     num_samples: int = 100,
     seed: int = 0,
-    context_length: tuple[int, ...] = (),
+    context_length: Counts = (),
     nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
     batch_size: OptionalCount = None,
     id_column: OptionalName = None,
@@ -55,8 +56,8 @@ def main(
       quantile_levels: a column each.
       num_samples: sample paths of each series.
       seed: decides the draws.
-      context_length: points of the past that attention sees; as in training if not given; of
-        several, each series takes the one that forecasts its own last points best.
+      context_length: points of the past that attention sees, as in training if not given; or
+        several, of which each series takes the one that forecasts its own last points best.
       nonnegative: never draw below 0.
       batch_size: most series at a time; by memory if not given.
       id_column: column of series names.

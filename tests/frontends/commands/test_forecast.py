@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +60,15 @@ def test_without_an_output_the_table_is_printed(lagllama, table, model_folder):
     assert lines[0].startswith("unique_id,ds,predictions,0.1,0.2")
     assert lines[1].startswith("007,2024-01-02 06:00:00,")
     assert len(lines) == 1 + 2 * 3
+
+
+def test_of_several_contexts_each_series_takes_one(lagllama, table, model_folder, frame):
+    words = "--context-length", 4, 8, "--model", model_folder, *OPTIONS
+    code, shown, _ = lagllama("forecast", table / "data.csv", *words)
+    assert code == 0
+    model = LagLlama.from_pretrained(model_folder)
+    wanted = model.predict_df(frame, 3, num_samples=5, context_length=[4, 8])
+    assert np.allclose(pd.read_csv(io.StringIO(shown))["0.5"], wanted["0.5"], rtol=1e-5)
 
 
 def test_a_wide_file_and_columns_of_other_names_are_forecast(lagllama, tmp_path, model_folder):
