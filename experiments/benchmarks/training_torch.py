@@ -10,7 +10,6 @@ process of its own.
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +18,12 @@ import tyro
 from record import save
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
+from training import best_seconds
 
 from lagllama_jax.config import ModelConfig
 
 RESULTS = Path(__file__).resolve().parent / "results" / "training_torch.csv"
-WINDOWS, TOKENS, REPETITIONS = 128, 32, 20
+WINDOWS, TOKENS = 128, 32
 CONFIG = ModelConfig.released()
 
 
@@ -92,14 +92,13 @@ def torch_seconds() -> float:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
     features = torch.randn(WINDOWS, TOKENS, CONFIG.num_features)
     targets = torch.randn(WINDOWS, TOKENS)
-    taken = []
-    for _ in range(REPETITIONS):
-        begun = time.perf_counter()
+
+    def step() -> None:
         optimizer.zero_grad()
         model.loss(features, targets).backward()
         optimizer.step()
-        taken.append(time.perf_counter() - begun)
-    return min(taken)
+
+    return best_seconds(step)
 
 
 def main(torch_only: bool = False, turns: int = 2, output: Path = RESULTS) -> None:

@@ -1,6 +1,5 @@
 """The context of each series, chosen among several lengths on the series' own past."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -85,7 +84,7 @@ def choose_contexts(
     fewer = min(config.num_samples, TRIAL_SAMPLES)
     scores = []
     for length in lengths:
-        one = dataclasses.replace(config, context_length=length, num_samples=fewer)
+        one = config.replace(context_length=length, num_samples=fewer)
         past = _last(clocks, rows, length, steps, steps)
         samples = forecast_samples(parameters, model, before, past, names, steps, one)
         scores.append(np.nan_to_num(sample_crps(truth, samples, axis=1)))

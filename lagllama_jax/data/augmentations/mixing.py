@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lagllama_jax.data.windows import Windows
-from lagllama_jax.model.scalers import fit_scale
+from lagllama_jax.model.scalers import Scale, fit_scale
 from lagllama_jax.typing import Array, Bool, Float, Key
 
 
@@ -19,8 +19,7 @@ def mixup(key: Key, windows: Windows, share: float) -> Windows:
     batch, length = windows.values.shape
     chosen = jax.random.uniform(jax.random.fold_in(key, 0), (batch, 1)) < share
     weight = jax.random.uniform(jax.random.fold_in(key, 1), (batch, 1), minval=0.1, maxval=0.9)
-    past = before_forecast(windows)
-    own = fit_scale(windows.values, windows.observed & past, "robust", True)
+    past, own = before_forecast(windows), own_scale(windows)
     z = own.standardise(windows.values)
     mixed = weight * z + (1 - weight) * jnp.roll(z, 1, axis=0)
     observed = windows.observed & jnp.roll(windows.observed, 1, axis=0)
@@ -33,6 +32,11 @@ def mixup(key: Key, windows: Windows, share: float) -> Windows:
 def before_forecast(windows: Windows) -> Bool[Array, "B U"]:
     """Which points lie before the forecast's start."""
     return jnp.arange(windows.values.shape[1])[None, :] < windows.past[:, None]
+
+
+def own_scale(windows: Windows) -> Scale:
+    """Loc and scale of each window, fit before the forecast's start."""
+    return fit_scale(windows.values, windows.observed & before_forecast(windows), "robust", True)
 
 
 def roughen(key: Key, windows: Windows, share: float) -> Windows:
@@ -50,8 +54,7 @@ def roughen(key: Key, windows: Windows, share: float) -> Windows:
     persistence = jax.random.uniform(keys[2], (batch, 1), maxval=0.95)
     shocks = jax.random.normal(keys[3], (batch, length)) * jnp.sqrt(1 - persistence**2)
     noise = autoregression(shocks, persistence)
-    scale = fit_scale(windows.values, windows.observed & before_forecast(windows), "robust", True)
-    noisy = windows.values + size * scale.scale * noise
+    noisy = windows.values + size * own_scale(windows).scale * noise
     return windows._replace(values=jnp.where(chosen & windows.observed, noisy, windows.values))
 
 
