@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.data.arrays import read_series
-from lagllama_jax.data.frames import SeriesSet
+from lagllama_jax.data.series_set import SeriesSet
 from lagllama_jax.forecasting.forecast import DEFAULT_LEVELS, Forecast, check_levels
 from lagllama_jax.forecasting.progress import Progress, progress_bar
 from lagllama_jax.typing import Parameters
@@ -22,6 +22,7 @@ class ForecastOptions(TypedDict, total=False):
     """Further keyword arguments of `predict` and `predict_df`: fields of `ForecastConfig`."""
 
     attention_window: int | None
+    coarsen: int | Literal["auto"]
     mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"]
     sampling: Literal["random", "stratified"]
     nonnegative: bool
@@ -137,7 +138,8 @@ class LagLlama:
           quantile_levels: columns of the forecast's `to_frame`.
           progress: `True` or `False` for a bar or none, or a function of series done and in all;
             `None`: a bar on long work in a terminal.
-          **options: fields of `ForecastConfig`: mode, sampling, nonnegative, batch_size,
+          **options: fields of `ForecastConfig`: coarsen (by default, series finer than an hour are
+            forecast by way of hourly means), mode, sampling, nonnegative, batch_size,
             attention_window, precision, rope_factor.
 
         Raises:
@@ -282,17 +284,14 @@ class LagLlama:
         levels: Sequence[float],
         progress: bool | Progress | None,
     ) -> Forecast:
-        from lagllama_jax.forecasting.context import clock_points, sample_paths
+        from lagllama_jax.forecasting.resolution import sample_paths
 
         _check_memory(self.config, config, prediction_length)
-        known = clock_points(self.config, config, prediction_length)
         with progress_bar(progress) as report:
             samples = sample_paths(
                 self.parameters,
                 self.config,
-                series.values,
-                series.clocks(known, prediction_length),
-                series.item_ids,
+                series,
                 prediction_length,
                 config,
                 report,

@@ -204,6 +204,10 @@ class ForecastConfig(Serialisable):
         takes the one with which its own last points are forecast best.
       attention_window: tokens, itself included, that a token looks back over; `None`: as in
         training, or `context_length` where that was given and is longer.
+      coarsen: points whose mean is one step of the model; the points within a step are then drawn
+        from the series' own past. `auto`: dated series finer than an hour go by the hour, or by
+        30, 15, 10 or 5 minutes where the horizon has fewer than 12 such steps or the past fewer
+        than 64 (in mode `scale_once`). 1: every point is a step.
       mode: `scale_once` freezes the scale at the forecast's start, as in training, and shares one
         prefill among all samples. `recompute`, `kv_cache`, `single_pass` and `single_pass_kv` are
         the reference's ways, refitting the scale at every step; for comparison only.
@@ -220,6 +224,7 @@ class ForecastConfig(Serialisable):
     num_samples: int = 100
     context_length: int | tuple[int, ...] | None = None
     attention_window: int | None = None
+    coarsen: int | Literal["auto"] = "auto"
     mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"] = (
         "scale_once"
     )
@@ -232,6 +237,8 @@ class ForecastConfig(Serialisable):
 
     def __post_init__(self) -> None:
         check_positive(self, "num_samples")
+        if self.coarsen != "auto":
+            check_positive(self, "coarsen")
         several = isinstance(self.context_length, tuple)
         for name in ("attention_window", "batch_size", *(() if several else ("context_length",))):
             if getattr(self, name) is not None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lagllama_jax.data.frames import SeriesSet, read_frame
+from lagllama_jax.data.frames import read_frame
 from lagllama_jax.data.frequency import Frequency
+from lagllama_jax.data.series_set import SeriesSet
 from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Float
 

@@ -20,8 +20,8 @@ from lagllama_jax.model.time_features import Calendar, wall_clock
 from lagllama_jax.typing import Bool, Float, Int
 
 if TYPE_CHECKING:
-    from lagllama_jax.data.frames import SeriesSet
     from lagllama_jax.data.readers.record import Record
+    from lagllama_jax.data.series_set import SeriesSet
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Data frames to series on regular grids, with which a forecast or a training run begins."""
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,78 +8,13 @@ import numpy as np
 from lagllama_jax.data import grid
 from lagllama_jax.data.columns import Columns, find_columns, numbers, timestamps
 from lagllama_jax.data.frequency import Frequency, local_clock
+from lagllama_jax.data.series_set import SeriesSet
 from lagllama_jax.data.tables import Table, as_table
 from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Float, Int
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-Clock = tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]
-"""Day number and second of the day of consecutive points."""
-
-
-@dataclass(frozen=True)
-class SeriesSet:
-    """Series on regular grids.
-
-    Attributes:
-      item_ids: names, which also decide a series' random numbers.
-      values: one 1-D float64 array a series, NaN where missing.
-      starts: time stamp of each first value; `None`: no dates.
-      frequencies: step of each series; `None`: no dates.
-      id_column: name of the column of names, for tables made of a result.
-      timestamp_column: name of the column of time stamps.
-      labels: the names as the user's table has them, such as whole numbers.
-    """
-
-    item_ids: list[str]
-    values: list[Float[np.ndarray, "T"]]
-    starts: "list[pd.Timestamp] | None" = None
-    frequencies: list[Frequency] | None = None
-    id_column: Hashable = "item_id"
-    timestamp_column: Hashable = "timestamp"
-    labels: Sequence[Any] | None = None
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def frequency(self) -> Frequency | None:
-        """The one step of all series.
-
-        Raises:
-          DataError: they have several.
-        """
-        if self.frequencies is None:
-            return None
-        if len(set(self.frequencies)) > 1:
-            names = ", ".join(sorted({frequency.alias for frequency in self.frequencies}))
-            raise DataError(f"The series have several frequencies ({names}): split them by it.")
-        return self.frequencies[0]
-
-    def timestamps(self, series: int, first: int, count: int) -> "pd.DatetimeIndex":
-        """Time stamps of a stretch of one series; point 0 follows the last value, -1 is the last.
-
-        Raises:
-          DataError: the series have no dates.
-        """
-        if self.starts is None or self.frequencies is None:
-            raise DataError("These series have no dates: give start and freq.")
-        first += len(self.values[series])
-        return self.frequencies[series].timestamps(self.starts[series], first, count)
-
-    def clocks(self, past: int, coming: int) -> list[Clock] | None:
-        """Local day and second of each series' last `past` points and the `coming` ones.
-
-        For a series shorter than `past` the grid is followed back beyond its start; without dates
-        `None`.
-        """
-        if self.starts is None or self.frequencies is None:
-            return None
-        grids = zip(self.frequencies, self.starts, self.values, strict=True)
-        return [f.clock(start, len(v) - past, past + coming) for f, start, v in grids]
 
 
 def read_frame(

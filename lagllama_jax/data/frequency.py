@@ -61,6 +61,11 @@ class Frequency:
         return self.step * NANOSECONDS[self.unit] if self.unit in NANOSECONDS else None
 
     @property
+    def seconds(self) -> float:
+        """Length of a step, in seconds; infinite where it varies."""
+        return np.inf if self.nanoseconds is None else self.nanoseconds / _SECOND
+
+    @property
     def months(self) -> int | None:
         """Length of a step in months; `None` for shorter units."""
         return self.step * MONTHS_PER[self.unit] if self.unit in MONTHS_PER else None

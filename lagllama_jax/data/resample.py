@@ -1,11 +1,11 @@
 """Coarser series from fine ones: means over whole hours, days or weeks, as further data sets."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from lagllama_jax.data.blocks import SHORTEST, block_means
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.data.corpus_layout import offsets_of
 from lagllama_jax.model.time_features import SECOND, SECONDS_A_DAY, WEEK, Calendar
@@ -13,20 +13,9 @@ from lagllama_jax.typing import Float, Int
 
 WEEK_SECONDS = 7 * SECONDS_A_DAY
 TARGETS = {"15min": 900, "30min": 1800, "h": 3600, "D": SECONDS_A_DAY, "W": WEEK_SECONDS}
-SHORTEST = 64
-"""A coarser series is kept if it has at least this many points."""
+
 OBSERVED_SHARE = 0.5
 """A coarse point is observed if at least this share of its fine points are."""
-
-
-def block_means(values: Float[np.ndarray, "T"], size: int) -> Float[np.ndarray, "t"]:
-    """Means of consecutive whole blocks; NaN where too few points of a block are observed."""
-    blocks = values[: len(values) // size * size].reshape(-1, size)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of a block without values
-        means = np.nanmean(blocks, axis=1, dtype=np.float64)
-    enough = np.mean(~np.isnan(blocks), axis=1) >= OBSERVED_SHARE
-    return np.where(enough, means, np.nan).astype(np.float32)
 
 
 def coarse(
@@ -44,7 +33,9 @@ def coarse(
     skip = -elapsed % seconds
     if skip % step:
         return None
-    means = block_means(corpus.series(index)[skip // step : length], seconds // step)
+    means = block_means(
+        corpus.series(index)[skip // step : length], seconds // step, OBSERVED_SHARE
+    ).astype(np.float32)
     if len(means) < SHORTEST or np.isnan(means).mean() > 1 - OBSERVED_SHARE:
         return None
     begin = day * SECONDS_A_DAY + second + skip

@@ -158,9 +158,12 @@ def series(dice: Dice, grid: Float[Array, "7"], day: Int[Array, "U"]) -> Float[A
     level = level_steps(dice, dice.log_uniform(0.5 / dice.length, 0.05))
     parts = [seasonal_part(dice, grid, day, swell), noise, trend(dice), random_walk(dice), level]
     present = dice.chance(np.array([0.75, 0.35, 0.3, 0.25, 0.15]), (5,))
+    walk = dice.chance(0.1)  # and nothing else: prices
+    present = jnp.where(walk, np.arange(5) == 3, present)
     sizes = jnp.where(present, jnp.exp(0.7 * dice.normal((5,))), 0.0)
     signal = sizes @ jnp.stack(parts)
     rough = innovations(dice, signal, volatility) * dice.log_uniform(0.01, 1.0)
+    rough = jnp.where(walk, 0.0, rough)
     return transform(dice, signal + rough * jnp.maximum(signal.std(), 0.1))
 
 

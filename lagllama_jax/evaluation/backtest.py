@@ -13,8 +13,8 @@ from lagllama_jax.evaluation.protocols import Panel, Task, Windows, cut, windows
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lagllama_jax.data.frames import SeriesSet
     from lagllama_jax.data.frequency import Frequency
+    from lagllama_jax.data.series_set import SeriesSet
 
 LEVELS: tuple[float, ...] = (0.025, *metrics.LEVELS, 0.975)
 """Levels asked of a forecaster: those of the CRPS and the 95 % interval of MSIS."""

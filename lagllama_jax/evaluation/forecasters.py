@@ -77,20 +77,15 @@ class ModelForecaster:
 
     def samples(self, windows: Windows) -> np.ndarray:
         """Sample paths `[B, S, P]` of every window."""
-        from lagllama_jax.forecasting.context import clock_points, sample_paths
         from lagllama_jax.forecasting.progress import progress_bar
+        from lagllama_jax.forecasting.resolution import sample_paths
 
-        steps = windows.prediction_length
-        known = clock_points(self.model_config, self.forecast_config, steps)
-        clocks = windows.clocks(known) if self.dated else None
         with progress_bar(self.progress) as progress:
             return sample_paths(
                 self.parameters,
                 self.model_config,
-                windows.past,
-                clocks,
-                windows.item_ids,
-                steps,
+                windows.series(dated=self.dated),
+                windows.prediction_length,
                 self.forecast_config,
                 progress,
             )

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from lagllama_jax.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from lagllama_jax.data.series_set import SeriesSet
 
 Term = Literal["short", "medium", "long"]
 TERMS: dict[str, int] = {"short": 1, "medium": 10, "long": 15}
@@ -18,9 +21,6 @@ MAX_WINDOWS = 20
 TEST_SHARE = 0.1
 SHORT_HORIZONS = {"M": 12, "W": 8, "D": 30, "H": 48, "T": 48, "S": 60}
 M4_HORIZONS = {"A": 6, "Q": 8, "M": 18, "W": 13, "D": 14, "H": 48}
-
-Clock: TypeAlias = tuple[np.ndarray, np.ndarray]
-"""Days since 1970-01-01 and second of the day of some consecutive points."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,18 @@ class Windows:
         """Points of each window."""
         return self.target.shape[1]
 
-    def clocks(self, context_length: int) -> list[Clock]:
-        """Wall clock of the last `context_length` points of each past and of the window's own."""
+    def series(self, *, dated: bool = True) -> "SeriesSet":
+        """What a forecast begins with: the pasts, with or without their dates."""
         import pandas as pd
 
         from lagllama_jax.data.frequency import Frequency
+        from lagllama_jax.data.series_set import SeriesSet
 
-        frequency, count = Frequency.parse(self.frequency), context_length + self.prediction_length
-        return [
-            frequency.clock(pd.Timestamp(start), len(past) - context_length, count)
-            for start, past in zip(self.starts, self.past, strict=True)
-        ]
+        if not dated:
+            return SeriesSet(self.item_ids, self.past)
+        frequencies = [Frequency.parse(self.frequency)] * len(self)
+        starts = [pd.Timestamp(start) for start in self.starts]
+        return SeriesSet(self.item_ids, self.past, starts, frequencies)
 
     def take(self, index: np.ndarray) -> "Windows":
         """Some of the windows."""

@@ -8,6 +8,11 @@ Progress = Callable[[int, int], None]
 """Called with how many series are done and how many there are."""
 
 
+def after(done: int, total: int, progress: Progress | None) -> Progress | None:
+    """For a part of the series, which follows `done` others."""
+    return None if progress is None else lambda finished, _: progress(done + finished, total)
+
+
 @contextlib.contextmanager
 def progress_bar(progress: bool | Progress | None) -> Iterator[Progress | None]:
     """What to call as series get done.

@@ -4,7 +4,7 @@ Every series becomes one window of M + C points, so that only the batch size and
 the horizon decide which program runs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,13 +17,12 @@ from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.forecasting.decode import Drawing, decode
 from lagllama_jax.forecasting.memory import batch_size, check_memory
 from lagllama_jax.forecasting.past import Clock, Past, batches, windows
+from lagllama_jax.forecasting.progress import Progress
 from lagllama_jax.forecasting.reference_decode import SINGLE_PASS, reference_samples
 from lagllama_jax.typing import Array, Float, Parameters
 
 SMALLEST_CAPACITY = 32
 BATCH, WHOLE = PartitionSpec("batch"), PartitionSpec()
-
-Progress = Callable[[int, int], None]
 
 
 def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:

@@ -1,7 +1,7 @@
 """Types of command line arguments, for help texts that read well."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -9,6 +9,7 @@ OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavio
 OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 Counts = Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]", help_behavior_hint="")]
 OptionalCount = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
+Points = Annotated[int | Literal["auto"], tyro.conf.arg(metavar="N|auto")]
 Model = Annotated[str | None, tyro.conf.arg(metavar="MODEL", help_behavior_hint="")]
 
 

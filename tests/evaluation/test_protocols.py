@@ -86,7 +86,7 @@ def test_a_limit_takes_windows_spread_from_first_to_last(shared):
 
 def test_the_clock_of_a_window_goes_on_from_its_past():
     windows = cut(panel(100), 30, 24, windows=1)
-    day, second = windows.clocks(50)[0]
+    day, second = windows.series().clocks(50, 30)[0]
     hours = (np.asarray(day) - 19723) * 24 + np.asarray(second) // 3600  # 2024-01-01 is day 19723
     np.testing.assert_array_equal(hours, np.arange(20, 100))
 

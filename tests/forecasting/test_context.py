@@ -6,6 +6,7 @@ import pytest
 
 from lagllama_jax import LagLlama, ModelConfig
 from lagllama_jax.config import ForecastConfig
+from lagllama_jax.data.arrays import read_arrays
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.forecasting import context as module
 from lagllama_jax.forecasting.context import choose_contexts
@@ -59,10 +60,10 @@ def test_the_choice_is_by_the_error_of_the_last_points_which_it_does_not_see(
 
     best = {"0": 16, "1": 4, "2": 8, "3": 16}
     monkeypatch.setattr(module, "forecast_samples", pretend)
-    clock = (np.zeros(16 + 2 * STEPS, int), np.zeros(16 + 2 * STEPS, int))
-    names, several = list("01234"), ForecastConfig(context_length=LENGTHS)
-    past = model.parameters, CONFIG, series, [clock] * 5, names, STEPS
-    assert choose_contexts(*past, several).tolist() == [16, 4, 8, 16, 4]
+    several, dates = ForecastConfig(context_length=LENGTHS), ("2024-01-01 05:00", "h")
+    past = read_arrays(series, *dates)
+    chosen = choose_contexts(model.parameters, CONFIG, past, STEPS, several)
+    assert chosen.tolist() == [16, 4, 8, 16, 4]
     assert asked == [[85, 55, 35, 65]] * 3
 
 

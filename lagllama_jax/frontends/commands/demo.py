@@ -8,7 +8,7 @@ from lagllama_jax.frontends.arguments import Model
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lagllama_jax.data.frames import SeriesSet
+    from lagllama_jax.data.series_set import SeriesSet
 
 HORIZON = 24
 """Two years of months."""

@@ -14,6 +14,7 @@ from lagllama_jax.frontends.arguments import (
     OptionalCount,
     OptionalFile,
     OptionalName,
+    Points,
     one_or_several,
 )
 
@@ -41,6 +42,7 @@ def main(
     windows: int = 1,
     num_samples: int = 100,
     context_length: Counts = (),
+    coarsen: Points = "auto",
     sampling: Literal["stratified", "random"] = "stratified",
     nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
     batch_size: OptionalCount = None,
@@ -68,6 +70,8 @@ def main(
       num_samples: sample paths a window.
       context_length: points of the past that attention sees, as in training if not given; or
         several, of which each series takes the one that forecasts its own last points best.
+      coarsen: points whose mean is one step of the model; by default series finer than an hour go
+        by way of hourly means where the horizon is long enough; 1: every point is a step.
       sampling: draws that cover the distribution evenly across samples, or independent ones.
       nonnegative: never draw below 0.
       batch_size: most windows at a time; by memory if not given.
@@ -81,6 +85,7 @@ def main(
     config = ForecastConfig(
         num_samples=num_samples,
         context_length=one_or_several(context_length),
+        coarsen=coarsen,
         sampling=sampling,
         nonnegative=nonnegative,
         batch_size=batch_size,

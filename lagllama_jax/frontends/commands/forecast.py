@@ -15,6 +15,7 @@ from lagllama_jax.frontends.arguments import (
     OptionalCount,
     OptionalFile,
     OptionalName,
+    Points,
     one_or_several,
 )
 
@@ -32,6 +33,7 @@ def main(
     num_samples: int = 100,
     seed: int = 0,
     context_length: Counts = (),
+    coarsen: Points = "auto",
     nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
     batch_size: OptionalCount = None,
     id_column: OptionalName = None,
@@ -58,6 +60,8 @@ def main(
       seed: decides the draws.
       context_length: points of the past that attention sees, as in training if not given; or
         several, of which each series takes the one that forecasts its own last points best.
+      coarsen: points whose mean is one step of the model; by default series finer than an hour go
+        by way of hourly means where the horizon is long enough; 1: every point is a step.
       nonnegative: never draw below 0.
       batch_size: most series at a time; by memory if not given.
       id_column: column of series names.
@@ -93,6 +97,7 @@ def main(
             num_samples=num_samples,
             seed=seed,
             context_length=one_or_several(context_length),
+            coarsen=coarsen,
             quantile_levels=quantile_levels,
             nonnegative=nonnegative,
             batch_size=batch_size,
