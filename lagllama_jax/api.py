@@ -247,8 +247,8 @@ class LagLlama:
           item_ids: names of bare arrays.
           progress: a bar or none; `None`: a bar in a terminal.
           **options: fields of `training.finetune_task.FitOptions`: learning_rate, context_length,
-            freeze, epochs, steps_per_epoch, batch_size, patience, last_k_percentage, clip_norm,
-            dtype, seed.
+            coarsen, freeze, epochs, steps_per_epoch, batch_size, patience, last_k_percentage,
+            clip_norm, dtype, seed.
 
         Raises:
           DataError: series that cannot be used, or are too short to train or validate on.

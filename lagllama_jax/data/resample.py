@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
-from lagllama_jax.data.blocks import SHORTEST, block_means
+from lagllama_jax.config import check
+from lagllama_jax.data.blocks import SHORTEST, block_means, block_size, last_blocks
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.data.corpus_layout import offsets_of
-from lagllama_jax.model.time_features import SECOND, SECONDS_A_DAY, WEEK, Calendar
+from lagllama_jax.data.frequency import Frequency
+from lagllama_jax.model.time_features import SECOND, SECONDS_A_DAY, WEEK, Calendar, wall_clock
 from lagllama_jax.typing import Float, Int
 
 WEEK_SECONDS = 7 * SECONDS_A_DAY
@@ -69,3 +72,64 @@ def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iter
             frequency=np.zeros(len(made), np.int32),
             frequency_names=(alias,),
         )
+
+
+def block_sizes(
+    corpus: Corpus, prediction_length: int, coarsen: int | Literal["auto"]
+) -> Int[np.ndarray, "n"]:
+    """Points of each series that are one step of the model, as forecasts of them have it.
+
+    Args:
+      corpus: the series.
+      prediction_length: points of a forecast.
+      coarsen: as in `ForecastConfig`.
+
+    Raises:
+      ConfigError: `coarsen` is a number above 1, and a grid has no steps of whole seconds.
+    """
+    units, steps = np.asarray(corpus.calendar.unit), np.asarray(corpus.calendar.step)
+    if coarsen != "auto":
+        check(
+            coarsen == 1 or bool((units == SECOND).all()),
+            f"coarsen={coarsen} needs series with dates, in steps of seconds to days.",
+        )
+        return np.full(len(corpus), coarsen)
+    seconds = np.where(units == SECOND, steps, np.inf)
+    rows = zip(seconds.tolist(), corpus.lengths.tolist(), strict=True)
+    return np.array([block_size(step, points, prediction_length) for step, points in rows], int)
+
+
+def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:
+    """The same series, each of means of blocks of its own size; the last block ends the series.
+
+    Steps of blocks of more than one point are of whole seconds.
+    """
+    if (sizes == 1).all():
+        return corpus
+    means = [last_blocks(corpus.series(i), size) for i, size in enumerate(sizes.tolist())]
+    values = np.concatenate(means).astype(np.float32)
+    begin = wall_clock(corpus.calendar, (corpus.lengths % sizes).astype(np.int32))
+    day, second = (
+        np.where(sizes == 1, *fields).astype(np.int32)
+        for fields in ((corpus.calendar.day, begin[0]), (corpus.calendar.second, begin[1]))
+    )
+    step = (np.asarray(corpus.calendar.step) * sizes).astype(np.int32)
+    names = [corpus.frequency_names[i] for i in corpus.frequency]
+    aliases = [_coarser_alias(name, size) for name, size in zip(names, sizes, strict=True)]
+    frequency_names, frequency = np.unique(aliases, return_inverse=True)
+    return replace(
+        corpus,
+        values=values,
+        observed=~np.isnan(values),
+        offsets=offsets_of(np.array([len(one) for one in means])),
+        calendar=corpus.calendar._replace(step=step, day=day, second=second),
+        frequency=frequency.astype(np.int32),
+        frequency_names=tuple(frequency_names.tolist()),
+    )
+
+
+def _coarser_alias(alias: str, size: int) -> str:
+    if size == 1 or not alias:
+        return alias
+    fine = Frequency.parse(alias)
+    return replace(fine, step=fine.step * size).alias

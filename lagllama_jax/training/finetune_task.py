@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig, check, check_positive
 from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.data.resample import block_sizes, by_blocks
 from lagllama_jax.data.windows import Windows, gather
 from lagllama_jax.errors import DataError
 from lagllama_jax.model.scalers import fit_scale
@@ -39,6 +40,8 @@ class FitOptions:
         0: none, and then nothing guards against a result worse than the model it began with.
       learning_rate: of Adam, constant.
       context_length: points of the past that attention sees; `None`: as the model had it.
+      coarsen: points whose mean is one step of the model, as in `ForecastConfig`: what is trained
+        on are the series as forecasts of them see them.
       freeze: parts that stay as they are, such as `embedding`, `block_0`, `head`.
       epochs: at most so many passes of `steps_per_epoch`, each followed by a validation.
       steps_per_epoch: optimizer steps of one.
@@ -53,6 +56,7 @@ class FitOptions:
     validation: int = 1
     learning_rate: float = 1e-4
     context_length: int | None = None
+    coarsen: int | Literal["auto"] = "auto"
     freeze: tuple[str, ...] = ()
     epochs: int = 20
     steps_per_epoch: int = 50
@@ -77,6 +81,8 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         check_positive(self, "epochs", "steps_per_epoch", "batch_size", "patience")
+        if self.coarsen != "auto":
+            check_positive(self, "coarsen")
         check(self.validation >= 0, f"validation={self.validation} must not be negative.")
         share = self.last_k_percentage
         check(0 < share <= 100, f"last_k_percentage={share} must be above 0, at most 100.")
@@ -164,6 +170,12 @@ def make_task(
       DataError: no series is long enough to validate on.
       ConfigError: options that cannot be.
     """
+    sizes = block_sizes(corpus, prediction_length, options.coarsen)
+    if validation is not None:
+        own = block_sizes(validation, prediction_length, options.coarsen)
+        validation = by_blocks(validation, own)
+    corpus = by_blocks(corpus, sizes)
+    prediction_length = -(-prediction_length // int(sizes.min()))
     context = options.context_length or config.context_length
     window = max(config.window, context + prediction_length - 1)
     model = config.replace(context_length=context, attention_window=window)
@@ -184,9 +196,10 @@ def make_task(
         first,
     )
     if (validation is not None or options.validation > 0) and not task.validated:
+        taken = prediction_length * max(options.validation, 1)
         raise DataError(
-            f"No series has more than the {prediction_length * max(options.validation, 1)} points "
-            "that validation takes from its end. Give longer series, validation data, or "
+            f"No series has more than the {taken} {'points' if sizes.max() == 1 else 'steps'} that "
+            "validation takes from its end. Give longer series, validation data, or "
             "validation=0 to train without."
         )
     return task

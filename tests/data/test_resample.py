@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lagllama_jax.data.arrays import read_arrays
 from lagllama_jax.data.corpus import Corpus
-from lagllama_jax.data.resample import coarser
+from lagllama_jax.data.frequency import Frequency
+from lagllama_jax.data.resample import block_sizes, by_blocks, coarser
+from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.time_features import Calendar, wall_clock
 
 START = "2021-03-03 05:30"
@@ -54,3 +57,29 @@ def test_what_lies_after_the_given_lengths_is_not_used():
 def test_grids_that_do_not_divide_and_short_series_are_left_out():
     assert not list(coarser(fine(freq="7min")[1]))
     assert not list(coarser(fine(points=100)[1]))
+
+
+@pytest.mark.parametrize(("freq", "horizon"), [("15min", 48), ("10min", 480), ("h", 48)])
+def test_a_corpus_by_blocks_is_that_of_the_coarse_series(freq, horizon):
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=points) for points in (1003, 700, 30)]
+    values[0][rng.random(1003) < 0.3] = np.nan
+    series = read_arrays(values, [START, "2024-02-28 23:45", "2020-01-01"], freq)
+    corpus = Corpus.from_series_set(series, "fine")
+    sizes = block_sizes(corpus, horizon, "auto")
+    made = by_blocks(corpus, sizes)
+    for index, size in enumerate(sizes.tolist()):
+        alone = series.take([index]).coarsen(size)
+        expected = Corpus.from_series_set(alone, "fine")
+        assert np.allclose(made.series(index), expected.series(0), equal_nan=True)
+        calendar = [int(field[index]) for field in made.calendar]
+        assert calendar == [int(field[0]) for field in expected.calendar]
+        alias = made.frequency_names[made.frequency[index]]
+        assert Frequency.parse(alias).seconds == alone.frequencies[0].seconds
+
+
+def test_blocks_that_are_asked_for_need_steps_of_seconds():
+    corpus = Corpus.from_series([np.arange(200.0)], ["2020-01-31"], "ME", name="months")
+    assert block_sizes(corpus, 24, "auto").tolist() == [1]
+    with pytest.raises(ConfigError, match="coarsen=3"):
+        block_sizes(corpus, 24, 3)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lagllama_jax import LagLlama, ModelConfig
+from lagllama_jax.data.blocks import last_blocks
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.model.lag_llama import init_parameters
@@ -125,6 +126,23 @@ def test_the_last_share_of_each_training_part_is_used_before_the_same_validation
             np.testing.assert_array_equal(task.corpus.series(i), expected)
     separate = make_task(CONFIG, corpus, HORIZON, FitOptions(), Corpus.from_series(sines(2)))
     assert separate.lengths.tolist() == [104, 54] and separate.first.tolist() == [56, 56]
+
+
+def test_fine_series_are_trained_on_as_they_are_forecast():
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=points) for points in (1001, 900)]
+    make = lambda values, freq: Corpus.from_series(values, ["2024-01-01"] * 2, freq)  # noqa: E731
+    fine, hourly = make(values, "15min"), make([last_blocks(one, 4) for one in values], "h")
+    one = make_task(CONFIG, fine, 48, FitOptions(), None)
+    other = make_task(CONFIG, hourly, 12, FitOptions(), None)
+    assert one.data == other.data and one.model == other.model
+    np.testing.assert_allclose(one.corpus.values, other.corpus.values)
+    apart = make_task(CONFIG, fine, 48, FitOptions(), fine)
+    np.testing.assert_allclose(apart.validation.values, hourly.values)
+    assert apart.first.tolist() == [250 - 12, 225 - 12]
+    np.testing.assert_array_equal(one.lengths, other.lengths)
+    points = make_task(CONFIG, fine, 48, FitOptions(coarsen=1), None)
+    assert points.data.future_length == 48 and points.lengths.tolist() == [953, 852]
 
 
 def test_a_longer_context_widens_the_attention_window():

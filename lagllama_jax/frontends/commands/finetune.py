@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from lagllama_jax.frontends.arguments import Points
+
 if TYPE_CHECKING:
     from lagllama_jax.data.corpus import Corpus
 
@@ -19,6 +21,7 @@ def main(
     validation: int = 1,
     learning_rate: tuple[float, ...] = (1e-4,),
     context_length: tuple[int, ...] = (),
+    coarsen: Points = "auto",
     freeze: tuple[str, ...] = (),
     epochs: int = 20,
     steps_per_epoch: int = 50,
@@ -48,6 +51,8 @@ def main(
       learning_rate: one, or several to try.
       context_length: points of the past that attention sees, one or several; as the model has it
         if not given.
+      coarsen: points whose mean is one step of the model, as `lagllama forecast` has it; by default
+        series finer than an hour go by way of hourly means where the horizon is long enough.
       freeze: parts that stay as they are, such as embedding, block_0 or head.
       epochs: at most so many, each with a validation.
       steps_per_epoch: optimizer steps of one.
@@ -71,6 +76,7 @@ def main(
         validation=validation,
         learning_rate=learning_rate[0],
         context_length=context_length[0] if context_length else None,
+        coarsen=coarsen,
         freeze=freeze,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
