@@ -8,6 +8,7 @@ from lagllama_jax.data.series_set import SeriesSet
 from lagllama_jax.forecasting.context import with_own_contexts
 from lagllama_jax.forecasting.past import identity, sound_points
 from lagllama_jax.forecasting.progress import Progress, after
+from lagllama_jax.forecasting.runner import forecast_model
 from lagllama_jax.typing import Float, Int, Parameters
 
 
@@ -56,8 +57,9 @@ def by_way_of_means(
     progress: Progress | None = None,
 ) -> Float[np.ndarray, "B S P"]:
     """Sample paths through those of the means of `size` points."""
+    used = size * forecast_model(model, config).past_length
     for name, values in zip(series.item_ids, series.values, strict=True):
-        sound_points(values, name, len(values))
+        sound_points(values, name, used)
     steps = -(-prediction_length // size)
     means = with_own_contexts(parameters, model, series.coarsen(size), steps, config, progress)
     samples = np.empty((*means.shape[:2], prediction_length), np.float32)
