@@ -4,7 +4,7 @@ python experiments/pretrain/study.py CORPUS PARQUET          # -> results/study.
 
 Every variant changes one thing of the preset `box`, at a fourth of its blocks' work and a short
 budget, and is scored on the short tasks of the validation suite, whose points no variant has
-seen. Rows that are there already are not computed again.
+seen; every point is a step of the model, so that fine grids tell. Rows that are there already are not computed again.
 """
 
 import dataclasses
@@ -105,7 +105,7 @@ def measure(study: Study, name: str, seed: int) -> dict[str, float]:
     stop_if(trained.stopped == "signal")
     trained_in = time.perf_counter() - begun
     tasks = [task for task in validation_tasks(study.parquet) if task.term == "short"]
-    config = ForecastConfig(num_samples=study.num_samples)
+    config = ForecastConfig(num_samples=study.num_samples, coarsen=1)
     model = ModelForecaster(trained.state.weights, recipe.model, config, name)
     rows = evaluate_tasks(model, tasks)
     naive = evaluate_tasks(BaselineForecaster("seasonal_naive"), tasks)
