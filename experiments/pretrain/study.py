@@ -4,7 +4,8 @@ python experiments/pretrain/study.py CORPUS PARQUET          # -> results/study.
 
 Every variant changes one thing of the preset `box`, at a fourth of its blocks' work and a short
 budget, and is scored on the short tasks of the validation suite, whose points no variant has
-seen; every point is a step of the model, so that fine grids tell. Rows that are there already are not computed again.
+seen; every point is a step of the model, so that fine grids tell. Rows that are there already are
+not computed again.
 """
 
 import dataclasses
