@@ -138,9 +138,9 @@ class LagLlama:
           quantile_levels: columns of the forecast's `to_frame`.
           progress: `True` or `False` for a bar or none, or a function of series done and in all;
             `None`: a bar on long work in a terminal.
-          **options: fields of `ForecastConfig`: coarsen (by default, series finer than an hour are
-            forecast by way of hourly means), mode, sampling, nonnegative, batch_size,
-            attention_window, precision, rope_factor.
+          **options: fields of `ForecastConfig`: coarsen (by default, dated series finer than an
+            hour are forecast by way of means, up to hourly ones; contexts then count means), mode,
+            sampling, nonnegative, batch_size, attention_window, precision, rope_factor.
 
         Raises:
           DataError: series, dates or names that cannot be used; names series and position.

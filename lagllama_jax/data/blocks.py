@@ -31,7 +31,8 @@ def block_size(seconds: float, points: int, prediction_length: int) -> int:
     """Points of a fine series whose means are best forecast in their place; 1: not a fine series.
 
     The largest block, up to an hour, of which the horizon has `FEWEST_BLOCKS` and the past
-    `SHORTEST`. So chosen on the validation suite (`evaluation.validation`).
+    `SHORTEST`. So chosen on the validation suite (`evaluation.validation`). Steps of less than a
+    second are left as they are.
 
     Args:
       seconds: length of a step.
@@ -39,7 +40,7 @@ def block_size(seconds: float, points: int, prediction_length: int) -> int:
       prediction_length: points to come.
     """
     most = min(prediction_length // FEWEST_BLOCKS, points // SHORTEST)
-    fits = [int(grid // seconds) for grid in GRIDS if grid % seconds == 0 and seconds < 3600]
+    fits = [int(grid // seconds) for grid in GRIDS if grid % seconds == 0 and 1 <= seconds < 3600]
     return max((size for size in fits if size <= most), default=1)
 
 
@@ -78,8 +79,8 @@ def refine(
       generator: decides which past blocks are taken.
     """
     means = last_blocks(past, size)[-DETAIL_BLOCKS:]
-    known = means[~np.isnan(means)]
-    begin = np.full((len(paths), 1), known[-1]) if len(known) else paths[:, :1]
+    known = len(means) > 0 and not np.isnan(means[-1])
+    begin = np.full((len(paths), 1), means[-1]) if known else paths[:, :1]
     lines = between_means(np.concatenate([begin, paths], axis=1), size)
     recent = past[len(past) - len(means) * size :].reshape(-1, size)
     beside = recent[1:] - between_means(means, size).reshape(-1, size)

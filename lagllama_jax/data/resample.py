@@ -1,6 +1,9 @@
-"""Coarser series from fine ones: means over whole hours, days or weeks, as further data sets."""
+"""Coarser series from fine ones: means over whole hours, days or weeks, as further data sets.
 
-from collections.abc import Iterator
+Also the series of a corpus by blocks that end with them, which is how they are forecast.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -11,6 +14,7 @@ from lagllama_jax.data.blocks import SHORTEST, block_means, block_size, last_blo
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.data.corpus_layout import offsets_of
 from lagllama_jax.data.frequency import Frequency
+from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.time_features import SECOND, SECONDS_A_DAY, WEEK, Calendar, wall_clock
 from lagllama_jax.typing import Float, Int
 
@@ -97,6 +101,24 @@ def block_sizes(
     seconds = np.where(units == SECOND, steps, np.inf)
     rows = zip(seconds.tolist(), corpus.lengths.tolist(), strict=True)
     return np.array([block_size(step, points, prediction_length) for step, points in rows], int)
+
+
+def common_block(
+    corpora: Sequence[Corpus], prediction_length: int, coarsen: int | Literal["auto"]
+) -> int:
+    """The one block size of all series; 1 where they have several.
+
+    Raises:
+      ConfigError: as `block_sizes`, or a series is shorter than the block that is asked for.
+    """
+    sizes = [block_sizes(corpus, prediction_length, coarsen) for corpus in corpora]
+    several = np.unique(np.concatenate(sizes))
+    size = int(several[0]) if len(several) == 1 else 1
+    for corpus in corpora:
+        if (corpus.lengths < size).any():
+            name = corpus.describe(int(np.argmax(corpus.lengths < size)))
+            raise ConfigError(f"Series {name} is shorter than coarsen={size} points: drop it.")
+    return size
 
 
 def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:

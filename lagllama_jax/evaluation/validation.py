@@ -14,6 +14,9 @@ The windows are the last ones of some series of `SETS`. Training must not see th
 `held_out(corpus)` keeps the tails back: the rest of these series is trained on. For the question
 that zero-shot scores ask, `held_out(corpus, whole=True)` keeps back every point of these data sets.
 
+The weights in the box were trained before the medium tasks of energy_appliance, azure_vm_traces
+and smart_meters were added: they have seen most of these tails.
+
 Series of one data set often run side by side in time, and what happened to one tells of its
 neighbour. So where they do (`share` 1), every series of the data set loses its tail, whether or
 not it is scored; in collections of unrelated series only the drawn ones do. The draw is a hash of

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
-from lagllama_jax.data.blocks import block_size, refine
+from lagllama_jax.data.blocks import DETAIL_BLOCKS, block_size, refine
 from lagllama_jax.data.series_set import SeriesSet
 from lagllama_jax.forecasting.context import with_own_contexts
 from lagllama_jax.forecasting.past import identity, sound_points
@@ -57,10 +57,10 @@ def by_way_of_means(
     progress: Progress | None = None,
 ) -> Float[np.ndarray, "B S P"]:
     """Sample paths through those of the means of `size` points."""
-    used = size * forecast_model(model, config).past_length
+    steps = -(-prediction_length // size)
+    used = size * max(forecast_model(model, config).past_length + steps, DETAIL_BLOCKS)
     for name, values in zip(series.item_ids, series.values, strict=True):
         sound_points(values, name, used)
-    steps = -(-prediction_length // size)
     means = with_own_contexts(parameters, model, series.coarsen(size), steps, config, progress)
     samples = np.empty((*means.shape[:2], prediction_length), np.float32)
     for row, (name, past) in enumerate(zip(series.item_ids, series.values, strict=True)):
@@ -72,9 +72,11 @@ def by_way_of_means(
 def block_sizes(
     series: SeriesSet, prediction_length: int, config: ForecastConfig
 ) -> Int[np.ndarray, "B"]:
-    """Points of each series that are one step of the model."""
+    """Points of each series that are one step of the model; 1 where no whole step has a value."""
     if config.coarsen != "auto":
-        return np.full(len(series), config.coarsen)
+        size = config.coarsen
+        whole = [np.isfinite(values[len(values) % size :]).any() for values in series.values]
+        return np.where(whole, size, 1)
     if config.mode != "scale_once" or series.frequencies is None:
         return np.ones(len(series), int)
     grids = zip(series.frequencies, series.values, strict=True)

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig, check, check_positive
 from lagllama_jax.data.corpus import Corpus
-from lagllama_jax.data.resample import block_sizes, by_blocks
+from lagllama_jax.data.resample import by_blocks, common_block
 from lagllama_jax.data.windows import Windows, gather
 from lagllama_jax.errors import DataError
 from lagllama_jax.model.scalers import fit_scale
@@ -39,9 +39,10 @@ class FitOptions:
       validation: how many forecasts' lengths at the end of each series are kept for validation.
         0: none, and then nothing guards against a result worse than the model it began with.
       learning_rate: of Adam, constant.
-      context_length: points of the past that attention sees; `None`: as the model had it.
-      coarsen: points whose mean is one step of the model, as in `ForecastConfig`: what is trained
-        on are the series as forecasts of them see them.
+      context_length: steps of the past that attention sees; `None`: as the model had it.
+      coarsen: points whose mean is one step of the model, as in `ForecastConfig`, so that the
+        series are trained on as forecasts of them see them. `auto` takes 1 where that differs
+        between the series.
       freeze: parts that stay as they are, such as `embedding`, `block_0`, `head`.
       epochs: at most so many passes of `steps_per_epoch`, each followed by a validation.
       steps_per_epoch: optimizer steps of one.
@@ -170,12 +171,11 @@ def make_task(
       DataError: no series is long enough to validate on.
       ConfigError: options that cannot be.
     """
-    sizes = block_sizes(corpus, prediction_length, options.coarsen)
-    if validation is not None:
-        own = block_sizes(validation, prediction_length, options.coarsen)
-        validation = by_blocks(validation, own)
-    corpus = by_blocks(corpus, sizes)
-    prediction_length = -(-prediction_length // int(sizes.min()))
+    given = [corpus] if validation is None else [corpus, validation]
+    size = common_block(given, prediction_length, options.coarsen)
+    corpus, *rest = (by_blocks(one, np.full(len(one), size)) for one in given)
+    validation = rest[0] if rest else None
+    prediction_length = -(-prediction_length // size)
     context = options.context_length or config.context_length
     window = max(config.window, context + prediction_length - 1)
     model = config.replace(context_length=context, attention_window=window)
@@ -198,7 +198,7 @@ def make_task(
     if (validation is not None or options.validation > 0) and not task.validated:
         taken = prediction_length * max(options.validation, 1)
         raise DataError(
-            f"No series has more than the {taken} {'points' if sizes.max() == 1 else 'steps'} that "
+            f"No series has more than the {taken} {'points' if size == 1 else 'steps'} that "
             "validation takes from its end. Give longer series, validation data, or "
             "validation=0 to train without."
         )

@@ -85,7 +85,7 @@ def test_a_straight_line_comes_back_from_its_means(size, slope, level):
 def test_fine_paths_of_a_series_of_blocks_are_those_blocks(size, seed):
     """What the past has beside the lines is a sum of zero here: means of the paths are kept."""
     paths = np.full((3, 4), 7.0)
-    wiggle = np.tile(np.where(np.arange(size) % 2, 1.0, -1.0) * (size % 2 == 0), 20)
+    wiggle = np.tile(np.arange(size) - (size - 1) / 2, 20)
     fine = refine(paths, 7.0 + wiggle, size, np.random.default_rng(seed))
     assert fine.shape == (3, 4 * size)
     assert np.allclose(fine.reshape(3, 4, size).mean(axis=2), 7.0)
@@ -97,6 +97,12 @@ def test_fine_paths_vary_as_the_past_does():
     past = rng.normal(size=6 * 300)
     fine = refine(np.zeros((200, 20)), past, 6, rng)
     assert np.allclose(fine.std(), past.std(), rtol=0.1)
+
+
+def test_fine_paths_after_a_gap_begin_where_they_are():
+    past = np.r_[np.full(60, 100.0), np.full(40, np.nan)]
+    fine = refine(np.zeros((2, 3)), past, 4, np.random.default_rng(0))
+    assert np.allclose(fine, 0)
 
 
 def test_fine_paths_with_little_to_go_by_are_the_lines_between_the_means():

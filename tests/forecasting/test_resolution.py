@@ -9,6 +9,7 @@ from lagllama_jax import LagLlama, ModelConfig
 from lagllama_jax.data.arrays import read_arrays
 from lagllama_jax.data.blocks import last_blocks
 from lagllama_jax.errors import ConfigError, DataError
+from lagllama_jax.forecasting import resolution
 from lagllama_jax.model.lag_llama import init_parameters
 
 CONFIG = ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8, attention_window=24)
@@ -34,13 +35,10 @@ def predict(model, series, steps=50, **options):
 def test_coarse_series_are_dated_by_the_beginning_of_their_blocks(series):
     fine = read_arrays(series, START, "10min")
     coarse = fine.coarsen(6)
-    for one, values, begin, name in zip(
-        coarse.values, series, coarse.starts, fine.item_ids, strict=True
-    ):
+    for one, values, begin in zip(coarse.values, series, coarse.starts, strict=True):
         stamps = pd.date_range(START, periods=len(values), freq="10min")
         assert begin == stamps[len(values) % 6]
         assert np.allclose(one, last_blocks(values, 6))
-        assert name in coarse.item_ids
     assert {f.seconds for f in coarse.frequencies} == {3600}
     # The next hour begins where the next ten minutes do.
     assert (coarse.timestamps(1, 0, 1) == fine.timestamps(1, 0, 1)).all()
@@ -92,6 +90,23 @@ def test_a_seed_decides_the_points_within_the_steps(model, series):
     first, again, other = (predict(model, series, seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_seed_and_name_decide_the_detail(model, series, monkeypatch):
+    flat = lambda *given: np.zeros((len(given[2]), 20, given[3]), np.float32)  # noqa: E731
+    monkeypatch.setattr(resolution, "with_own_contexts", flat)
+    detail = lambda name, seed: predict(  # noqa: E731
+        model, series[0], coarsen=6, seed=seed, item_ids=[name]
+    )
+    assert np.array_equal(detail("a", 0), detail("a", 0))
+    assert not np.array_equal(detail("a", 0), detail("a", 1))
+    assert not np.array_equal(detail("a", 0), detail("b", 0))
+
+
+def test_a_series_without_a_whole_step_is_forecast_point_by_point(model, series):
+    short = [series[0], np.arange(5.0), np.r_[5.0, np.full(12, np.nan)]]
+    together, points = predict(model, short, coarsen=6), predict(model, short, coarsen=1)
+    assert np.allclose(together[1:], points[1:], atol=1e-4)
 
 
 def test_a_horizon_need_not_be_whole_steps_and_counts_stay_above_zero(model):

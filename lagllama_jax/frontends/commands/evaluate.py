@@ -68,7 +68,7 @@ def main(
       prediction_length: points of a window of `data`.
       windows: windows at the end of each series of `data`.
       num_samples: sample paths a window.
-      context_length: points of the past that attention sees, as in training if not given; or
+      context_length: steps of the past that attention sees, as in training if not given; or
         several, of which each series takes the one that forecasts its own last points best.
       coarsen: points whose mean is one step of the model; by default series finer than an hour go
         by way of hourly means where the horizon is long enough; 1: every point is a step.

@@ -49,7 +49,7 @@ def main(
       model: folder, authors' .ckpt file or hub id; without it the weights in the box.
       validation: forecasts' lengths at the end of each series that validate; 0: none.
       learning_rate: one, or several to try.
-      context_length: points of the past that attention sees, one or several; as the model has it
+      context_length: steps of the past that attention sees, one or several; as the model has it
         if not given.
       coarsen: points whose mean is one step of the model, as `lagllama forecast` has it; by default
         series finer than an hour go by way of hourly means where the horizon is long enough.

@@ -58,7 +58,7 @@ def main(
       quantile_levels: a column each.
       num_samples: sample paths of each series.
       seed: decides the draws.
-      context_length: points of the past that attention sees, as in training if not given; or
+      context_length: steps of the past that attention sees, as in training if not given; or
         several, of which each series takes the one that forecasts its own last points best.
       coarsen: points whose mean is one step of the model; by default series finer than an hour go
         by way of hourly means where the horizon is long enough; 1: every point is a step.
