@@ -9,13 +9,10 @@ import numpy as np
 from lagllama_jax.data.blocks import last_blocks
 from lagllama_jax.data.frequency import Frequency
 from lagllama_jax.errors import DataError
-from lagllama_jax.typing import Float, Int
+from lagllama_jax.typing import Clock, Float
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Clock = tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]
-"""Day number and second of the day of consecutive points."""
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,12 @@ import numpy as np
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import DataError
 from lagllama_jax.model.time_features import NEUTRAL_DAY, calendar_features
-from lagllama_jax.typing import Array, Bool, Float, Int, UInt
+from lagllama_jax.typing import Array, Bool, Clock, Float, Int, UInt
 
 LARGEST_VALUE = 1e18
 """Larger values would overflow float32 when they are squared."""
 SMALLEST_VALUE = 1e-30
 """Smaller values count as 0: their squares and ratios would underflow float32."""
-
-Clock = tuple[np.ndarray, np.ndarray]
-"""Day and second of the day of the last C points of a series and of the points to come."""
 
 
 class Past(NamedTuple):

@@ -16,10 +16,10 @@ from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.forecasting.decode import Drawing, decode
 from lagllama_jax.forecasting.memory import batch_size, check_memory
-from lagllama_jax.forecasting.past import Clock, Past, batches, windows
+from lagllama_jax.forecasting.past import Past, batches, windows
 from lagllama_jax.forecasting.progress import Progress
 from lagllama_jax.forecasting.reference_decode import SINGLE_PASS, reference_samples
-from lagllama_jax.typing import Array, Float, Parameters
+from lagllama_jax.typing import Array, Clock, Float, Parameters
 
 SMALLEST_CAPACITY = 32
 BATCH, WHOLE = PartitionSpec("batch"), PartitionSpec()
