@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lagllama_jax.training.loop import Trained
     from lagllama_jax.training.pretrain import Recipe
 
+FREE_OF_WEIGHTS = ("context_length", "attention_window", "max_context_length", "dropout")
+"""What may be changed of a model that has its weights."""
+
 ModelChanges: Any = changes_to(ModelConfig)
 DataChanges: Any = changes_to(DataConfig)
 TrainChanges: Any = changes_to(TrainConfig)
@@ -67,7 +70,8 @@ def main(
       validation: held-back points: the ends of all series, of those of the validation suite, none.
       tail: points of each end that `tails` holds back.
       continue_from: folder of a run whose weights, optimizer and step are taken over.
-      initialise_from: model whose weights are taken over: folder, authors' .ckpt file or hub id.
+      initialise_from: model whose weights are taken over, with its architecture but for context,
+        attention window and dropout: folder, authors' .ckpt file or hub id.
       add_lags: lags that a model of `--initialise-from` is to learn besides its own.
       path: where windows are drawn: inside the compiled steps, or by grain on the host.
       workers: processes in which grain does so; 0: a thread.
@@ -137,9 +141,13 @@ def _initial(
     from lagllama_jax.pretrained.hub import from_pretrained
 
     config, parameters = from_pretrained(None if source == "box" else source)
-    if apply(changes, config) != config:
-        raise ConfigError("--model options cannot change a model that --initialise-from brings.")
-    return add_lags(config, parameters, extra)
+    asked = apply(changes, config)
+    if asked.replace(**{name: getattr(config, name) for name in FREE_OF_WEIGHTS}) != config:
+        raise ConfigError(
+            "--initialise-from brings the model: of the --model options only "
+            f"{', '.join(FREE_OF_WEIGHTS)} can change it."
+        )
+    return add_lags(asked, parameters, extra)
 
 
 def _lengths(corpus: "Corpus", recipe: "Recipe", validation: str, tail: int) -> "np.ndarray | None":
