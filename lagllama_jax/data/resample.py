@@ -9,13 +9,20 @@ from typing import Literal
 
 import numpy as np
 
-from lagllama_jax.config import check
 from lagllama_jax.data.blocks import SHORTEST, block_means, block_size, last_blocks
+from lagllama_jax.data.calendars import calendars
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.data.corpus_layout import offsets_of
 from lagllama_jax.data.frequency import Frequency
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.model.time_features import SECOND, SECONDS_A_DAY, WEEK, Calendar, wall_clock
+from lagllama_jax.model.time_features import (
+    NEUTRAL_DAY,
+    SECOND,
+    SECONDS_A_DAY,
+    WEEK,
+    Calendar,
+    wall_clock,
+)
 from lagllama_jax.typing import Float, Int
 
 WEEK_SECONDS = 7 * SECONDS_A_DAY
@@ -87,17 +94,10 @@ def block_sizes(
       corpus: the series.
       prediction_length: points of a forecast.
       coarsen: as in `ForecastConfig`.
-
-    Raises:
-      ConfigError: `coarsen` is a number above 1, and a grid has no steps of whole seconds.
     """
-    units, steps = np.asarray(corpus.calendar.unit), np.asarray(corpus.calendar.step)
     if coarsen != "auto":
-        check(
-            coarsen == 1 or bool((units == SECOND).all()),
-            f"coarsen={coarsen} needs series with dates, in steps of seconds to days.",
-        )
         return np.full(len(corpus), coarsen)
+    units, steps = np.asarray(corpus.calendar.unit), np.asarray(corpus.calendar.step)
     seconds = np.where(units == SECOND, steps, np.inf)
     rows = zip(seconds.tolist(), corpus.lengths.tolist(), strict=True)
     return np.array([block_size(step, points, prediction_length) for step, points in rows], int)
@@ -109,7 +109,7 @@ def common_block(
     """The one block size of all series; 1 where they have several.
 
     Raises:
-      ConfigError: as `block_sizes`, or a series is shorter than the block that is asked for.
+      ConfigError: a series is shorter than the block that is asked for.
     """
     sizes = [block_sizes(corpus, prediction_length, coarsen) for corpus in corpora]
     several = np.unique(np.concatenate(sizes))
@@ -122,29 +122,23 @@ def common_block(
 
 
 def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:
-    """The same series, each of means of blocks of its own size; the last block ends the series.
-
-    Steps of blocks of more than one point are of whole seconds.
-    """
+    """The same series, each of means of blocks of its own size; the last block ends the series."""
     if (sizes == 1).all():
         return corpus
     means = [last_blocks(corpus.series(i), size) for i, size in enumerate(sizes.tolist())]
     values = np.concatenate(means).astype(np.float32)
-    begin = wall_clock(corpus.calendar, (corpus.lengths % sizes).astype(np.int32))
-    day, second = (
-        np.where(sizes == 1, *fields).astype(np.int32)
-        for fields in ((corpus.calendar.day, begin[0]), (corpus.calendar.second, begin[1]))
-    )
-    step = (np.asarray(corpus.calendar.step) * sizes).astype(np.int32)
     names = [corpus.frequency_names[i] for i in corpus.frequency]
     aliases = [_coarser_alias(name, size) for name, size in zip(names, sizes, strict=True)]
     frequency_names, frequency = np.unique(aliases, return_inverse=True)
+    day, second = wall_clock(corpus.calendar, (corpus.lengths % sizes).astype(np.int32))
+    stamps = (day.astype(np.int64) * SECONDS_A_DAY + second).astype("datetime64[s]")
+    starts = [None if d == NEUTRAL_DAY else stamp for d, stamp in zip(day, stamps, strict=True)]
     return replace(
         corpus,
         values=values,
         observed=~np.isnan(values),
         offsets=offsets_of(np.array([len(one) for one in means])),
-        calendar=corpus.calendar._replace(step=step, day=day, second=second),
+        calendar=calendars("corpus", starts, aliases, corpus.item_ids),
         frequency=frequency.astype(np.int32),
         frequency_names=tuple(frequency_names.tolist()),
     )

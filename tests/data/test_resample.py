@@ -8,7 +8,6 @@ from lagllama_jax.data.arrays import read_arrays
 from lagllama_jax.data.corpus import Corpus
 from lagllama_jax.data.frequency import Frequency
 from lagllama_jax.data.resample import block_sizes, by_blocks, coarser
-from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.time_features import Calendar, wall_clock
 
 START = "2021-03-03 05:30"
@@ -78,8 +77,16 @@ def test_a_corpus_by_blocks_is_that_of_the_coarse_series(freq, horizon):
         assert Frequency.parse(alias).seconds == alone.frequencies[0].seconds
 
 
-def test_blocks_that_are_asked_for_need_steps_of_seconds():
-    corpus = Corpus.from_series([np.arange(200.0)], ["2020-01-31"], "ME", name="months")
-    assert block_sizes(corpus, 24, "auto").tolist() == [1]
-    with pytest.raises(ConfigError, match="coarsen=3"):
-        block_sizes(corpus, 24, 3)
+@pytest.mark.parametrize("freq", ["ME", "MS", "QE-NOV", "YE", "W-WED", "B", "100ms", None])
+def test_blocks_that_are_asked_for_are_made_of_every_grid(freq):
+    values = [np.arange(200.0), np.arange(31.0)]
+    starts = None if freq is None else ["2020-01-31", "1999-11-30"]
+    series = read_arrays(values, starts, freq)
+    corpus = Corpus.from_series_set(series, "any")
+    assert block_sizes(corpus, 24, "auto").tolist() == [1, 1]
+    made = by_blocks(corpus, block_sizes(corpus, 24, 5))
+    expected = Corpus.from_series_set(series.coarsen(5), "any")
+    assert np.array_equal(made.values, expected.values)
+    assert made.frequency_names == expected.frequency_names
+    clocks = [wall_clock(one.calendar, np.full(2, 9)) for one in (made, expected)]
+    assert np.array_equal(*clocks)
