@@ -50,30 +50,31 @@ def last_blocks(values: Float[np.ndarray, "T"], size: int) -> Float[np.ndarray, 
 
 
 def between_means(means: Float[np.ndarray, "*s t"], size: int) -> Float[np.ndarray, "*s n"]:
-    """Fine points on the straight lines between the middles of blocks, from the second block on.
+    """Fine points of all blocks but the first and the last, n = (t - 2) `size`.
 
-    After the middle of the last block they stay on its mean.
+    Those of a block lie on the straight lines from its middle to its neighbours', shifted so that
+    their mean is the block's.
     """
     place = (np.arange(size) + 0.5) / size - 0.5  # from the block's middle, in blocks
-    here, before = means[..., 1:, None], means[..., :-1, None]
-    after = np.concatenate([means[..., 2:, None], means[..., -1:, None]], axis=-2)
+    before, here, after = means[..., :-2, None], means[..., 1:-1, None], means[..., 2:, None]
     lines = here + place * np.where(place < 0, here - before, after - here)
+    lines += here - lines.mean(axis=-1, keepdims=True)
     return lines.reshape(*means.shape[:-1], -1)
 
 
 def refine(
-    paths: Float[np.ndarray, "S H"],
+    paths: Float[np.ndarray, "S t"],
     past: Float[np.ndarray, "T"],
     size: int,
     generator: np.random.Generator,
 ) -> Float[np.ndarray, "S P"]:
-    """Fine sample paths, P = H `size`, from paths of the means of blocks.
+    """Fine sample paths, P = (t - 1) `size`, whose blocks have the means of the given paths.
 
     Straight lines between the means, and on them, block by block, what the past had beside such
     lines: each block of each path takes that of some past block of the last `DETAIL_BLOCKS`.
 
     Args:
-      paths: means of the blocks to come.
+      paths: means of the blocks to come, and of one more, towards which the last of them goes.
       past: the fine series before them, NaN where missing.
       size: points of a block.
       generator: decides which past blocks are taken.
@@ -83,9 +84,9 @@ def refine(
     begin = np.full((len(paths), 1), means[-1]) if known else paths[:, :1]
     lines = between_means(np.concatenate([begin, paths], axis=1), size)
     recent = past[len(past) - len(means) * size :].reshape(-1, size)
-    beside = recent[1:] - between_means(means, size).reshape(-1, size)
+    beside = recent[1:-1] - between_means(means, size).reshape(-1, size)
     beside = beside[np.isfinite(beside).all(axis=1)]
     if len(beside) == 0:
         return lines
-    taken = generator.integers(len(beside), size=paths.shape)
+    taken = generator.integers(len(beside), size=(len(paths), paths.shape[1] - 1))
     return lines + beside[taken].reshape(lines.shape)

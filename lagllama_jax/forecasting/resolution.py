@@ -56,8 +56,11 @@ def by_way_of_means(
     config: ForecastConfig,
     progress: Progress | None = None,
 ) -> Float[np.ndarray, "B S P"]:
-    """Sample paths through those of the means of `size` points."""
-    steps = -(-prediction_length // size)
+    """Sample paths by way of those of the means of `size` points.
+
+    One mean more than the horizon has is forecast: the last points lie on the way to it.
+    """
+    steps = -(-prediction_length // size) + 1
     used = size * max(forecast_model(model, config).past_length + steps, DETAIL_BLOCKS)
     for name, values in zip(series.item_ids, series.values, strict=True):
         sound_points(values, name, used)

@@ -42,7 +42,7 @@ class FitOptions:
       context_length: steps of the past that attention sees; `None`: as the model had it.
       coarsen: points whose mean is one step of the model, as in `ForecastConfig`, so that the
         series are trained on as forecasts of them see them. `auto` takes 1 where that differs
-        between the series.
+        between the series; a number that is longer than a series is refused.
       freeze: parts that stay as they are, such as `embedding`, `block_0`, `head`.
       epochs: at most so many passes of `steps_per_epoch`, each followed by a validation.
       steps_per_epoch: optimizer steps of one.

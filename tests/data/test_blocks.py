@@ -76,26 +76,39 @@ def test_a_mean_is_missing_where_too_little_of_its_block_is_observed():
 @given(SIZES, st.floats(-5, 5), st.floats(-5, 5))
 def test_a_straight_line_comes_back_from_its_means(size, slope, level):
     line = level + slope * np.arange(size * 6)
-    inner = slice(None, -size // 2)  # after the last middle there is no slope to go by
     back = between_means(block_means(line, size), size)
-    assert np.allclose(back[inner], line[size:][inner], atol=1e-9)
+    assert np.allclose(back, line[size:-size], atol=1e-9)
+
+
+@given(SIZES)
+def test_a_line_goes_on_to_the_last_point(size):
+    line = np.arange(30.0 * size)
+    ahead = block_means(line, size)[None, 20:]
+    fine = refine(ahead, line[: 20 * size], size, np.random.default_rng(0))
+    assert np.allclose(fine[0], line[20 * size : -size])
+
+
+@given(SIZES, st.integers(0, 50), st.integers(0, 2**32 - 1))
+def test_fine_paths_keep_the_means_of_their_blocks(size, rest, seed):
+    paths = history(3 * 5, seed).reshape(3, 5)
+    past = history(size * 20 + rest, seed)
+    fine = refine(paths, past, size, np.random.default_rng(seed))
+    assert fine.shape == (3, 4 * size)
+    assert np.allclose(fine.reshape(3, 4, size).mean(axis=2), paths[:, :-1])
 
 
 @given(SIZES, st.integers(0, 2**32 - 1))
 def test_fine_paths_of_a_series_of_blocks_are_those_blocks(size, seed):
-    """What the past has beside the lines is a sum of zero here: means of the paths are kept."""
-    paths = np.full((3, 4), 7.0)
-    wiggle = np.tile(np.arange(size) - (size - 1) / 2, 20)
-    fine = refine(paths, 7.0 + wiggle, size, np.random.default_rng(seed))
-    assert fine.shape == (3, 4 * size)
-    assert np.allclose(fine.reshape(3, 4, size).mean(axis=2), 7.0)
-    assert np.allclose(fine, np.tile(7.0 + wiggle[:size], 4))
+    wiggle = np.arange(size) - (size - 1) / 2
+    past = 7 + np.tile(wiggle, 20)
+    fine = refine(np.full((3, 5), 7.0), past, size, np.random.default_rng(seed))
+    assert np.allclose(fine, 7 + np.tile(wiggle, 4))
 
 
 def test_fine_paths_vary_as_the_past_does():
     rng = np.random.default_rng(0)
     past = rng.normal(size=6 * 300)
-    fine = refine(np.zeros((200, 20)), past, 6, rng)
+    fine = refine(np.zeros((200, 21)), past, 6, rng)
     assert np.allclose(fine.std(), past.std(), rtol=0.1)
 
 
@@ -107,8 +120,9 @@ def test_fine_paths_after_a_gap_begin_where_they_are():
 
 def test_fine_paths_with_little_to_go_by_are_the_lines_between_the_means():
     rng = np.random.default_rng(0)
-    paths = np.array([[1.0, 2.0]])
+    paths = np.array([[1.0, 2.0, 2.0]])
+    lines = [0.875, 0.875, 1, 1.25, 1.75, 2, 2.125, 2.125]
     gaps = np.where(np.arange(40) % 4, np.nan, 1.0)  # no block is whole
-    assert np.allclose(refine(paths, gaps, 4, rng)[0, :2], 1.0)
-    short = refine(paths, np.array([5.0]), 4, rng)  # no block at all
-    assert np.allclose(short[0], [1, 1, 1.125, 1.375, 1.625, 1.875, 2, 2])
+    assert np.allclose(refine(paths, gaps, 4, rng)[0], lines)
+    none = refine(paths, np.array([5.0]), 4, rng)  # no block at all
+    assert np.allclose(none[0], lines)
