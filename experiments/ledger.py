@@ -2,15 +2,13 @@
 
 import datetime
 import os
-import platform
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from lagllama_jax.evaluation.provenance import command, processor
 from lagllama_jax.files import atomic_path
 
 
@@ -57,18 +55,9 @@ def provenance(hardware: str | None = None) -> dict[str, str]:
     import jax
 
     kinds = sorted({device.device_kind for device in jax.devices()})
-    found = f"{len(jax.devices())} x {kinds[0]}, {os.cpu_count()} cores of {_processor()}"
+    found = f"{len(jax.devices())} x {kinds[0]}, {os.cpu_count()} cores of {processor()}"
     return {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "hardware": hardware or found,
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

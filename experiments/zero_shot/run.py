@@ -3,16 +3,20 @@
 python experiments/zero_shot/run.py                        # the weights in the box
 python experiments/zero_shot/run.py --model lag-llama.ckpt --name "Lag-Llama here"
 python experiments/zero_shot/run.py --model seasonal_naive # the proof of the protocol
+python experiments/zero_shot/run.py --coarsen 1 --name coarsen_1
 """
 
 import dataclasses
+import os
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
 from lagllama_jax.frontends.commands.evaluate import main as evaluate
 
 HERE = Path(__file__).resolve().parent
+SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,10 +25,11 @@ class Arguments:
 
     model: str = "box"
     name: str | None = None
-    data_dir: Path = HERE / "../../../shared/data/evaluation"
+    data_dir: Path = SHARED / "data/evaluation"
     output_dir: Path = HERE / "results"
     num_samples: int = 100
     context_length: tuple[int, ...] = ()
+    coarsen: int | Literal["auto"] = "auto"
     overwrite: bool = False
     plots: bool = True
 
@@ -40,6 +45,7 @@ def main(arguments: Arguments) -> None:
             published=HERE / "published.csv",
             num_samples=arguments.num_samples,
             context_length=arguments.context_length,
+            coarsen=arguments.coarsen,
             overwrite=arguments.overwrite,
             plots=arguments.plots,
         )

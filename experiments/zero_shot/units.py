@@ -6,6 +6,7 @@ python experiments/zero_shot/units.py --model lag-llama.ckpt --name "Lag-Llama h
 
 import csv
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from lagllama_jax import ForecastConfig, LagLlama
 from lagllama_jax.evaluation.datasets import ett_tasks
 from lagllama_jax.evaluation.forecasters import ModelForecaster
 from lagllama_jax.evaluation.protocols import windows_of
-from lagllama_jax.evaluation.results import record_run
+from lagllama_jax.evaluation.provenance import record_run
 from lagllama_jax.evaluation.units import unit_difference
 
 HERE = Path(__file__).resolve().parent
+SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Arguments:
 
     model: str = "box"
     name: str = "lagllama_jax"
-    data_dir: Path = HERE / "../../../shared/data/evaluation"
+    data_dir: Path = SHARED / "data/evaluation"
     output_dir: Path = HERE / "results/units"
     factor: float = 1000.0
     windows: int = 20
@@ -43,8 +45,8 @@ def main(arguments: Arguments) -> None:
         windows = windows_of(task, limit=arguments.windows)
         difference = unit_difference(forecaster, windows, arguments.factor)
         rows.append((task.name, len(windows), difference))
-        print(f"{task.name:<16} {difference:.4%}", flush=True)
-    print(f"{'median':<16} {np.median([row[-1] for row in rows]):.4%}")
+        print(f"{task.name:<16} {difference:.1e}", flush=True)
+    print(f"{'median':<16} {np.median([row[-1] for row in rows]):.1e}")
     record_run(arguments.output_dir, arguments.name, config)
     with open(arguments.output_dir / f"{arguments.name}.csv", "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

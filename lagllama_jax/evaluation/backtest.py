@@ -1,6 +1,7 @@
 """Forecasts of windows of the past, and their scores."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -8,7 +9,14 @@ import numpy as np
 
 from lagllama_jax.evaluation import metrics
 from lagllama_jax.evaluation.forecasters import Forecaster, Prediction, as_forecaster
-from lagllama_jax.evaluation.protocols import Panel, Task, Windows, cut, windows_of
+from lagllama_jax.evaluation.protocols import (
+    Panel,
+    Task,
+    Windows,
+    check_count,
+    cut,
+    windows_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +31,8 @@ CRPS = "eval_metrics/mean_weighted_sum_quantile_loss"
 MASE = "eval_metrics/MASE[0.5]"
 
 Row: TypeAlias = dict[str, Any]
-"""One row of the results: column to value."""
+"""One row of the results: column to value. Text in `dataset`, `model` and `domain`; else numbers:
+scores in the units that `metrics` gives them, `windows` a count, `seconds` of wall-clock time."""
 
 
 def score(
@@ -77,7 +86,11 @@ def evaluate_task(
 
     Returns:
       GIFT-Eval's columns, then `coverage_80`, `calibration_error`, `below_0.1` ... `below_0.9`,
-      `windows` and `seconds` (of forecasting alone).
+      `windows` and `seconds` (of forecasting alone, compilation included).
+
+    Raises:
+      ConfigError: a horizon or a number of windows that is no whole number of at least 1.
+      DataError: the series cannot be read, one is too short, or a forecast is not finite.
     """
     windows = windows_of(task, limit)
     begun = time.perf_counter()
@@ -102,15 +115,43 @@ def evaluate_tasks(
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """Geometric mean; NaN where there is nothing."""
-    logs = np.log(np.fromiter(values, np.float64))
+    """Geometric mean of numbers of at least 0; NaN where there is nothing."""
+    with np.errstate(divide="ignore"):  # of one that is 0, and so the mean
+        logs = np.log(np.fromiter(values, np.float64))
     return float(np.exp(logs.mean())) if len(logs) else float("nan")
 
 
+def divides(score: float) -> bool:
+    """Whether a reference's score can be divided by: it is above 0 and defined."""
+    return bool(0 < score < np.inf)
+
+
 def relative_score(rows: Iterable[Row], reference: Iterable[Row], column: str = CRPS) -> float:
-    """Geometric mean over tasks of score over the reference's score; lower is better."""
-    base = {row["dataset"]: row[column] for row in reference}
-    return geometric_mean(row[column] / base[row["dataset"]] for row in rows)
+    """Geometric mean over tasks of score over the reference's score; lower is better.
+
+    Tasks in which the reference's score is 0 or undefined are left out, and named in a warning.
+
+    Args:
+      rows: of what is judged.
+      reference: of what it is compared with, on the same tasks.
+      column: the score.
+
+    Returns:
+      A ratio without a unit; NaN where no task is left.
+
+    Raises:
+      KeyError: a task that the reference lacks.
+    """
+    rows, base = list(rows), {row["dataset"]: row[column] for row in reference}
+    left_out = [row["dataset"] for row in rows if not divides(base[row["dataset"]])]
+    if left_out:
+        warnings.warn(
+            f"{', '.join(left_out)}: left out of the mean, as the reference's score is 0 or "
+            f"undefined there; {len(rows) - len(left_out)} task(s) remain.",
+            stacklevel=2,
+        )
+    kept = (row for row in rows if row["dataset"] not in left_out)
+    return geometric_mean(row[column] / base[row["dataset"]] for row in kept)
 
 
 def cross_validate(
@@ -142,19 +183,26 @@ def cross_validate(
       one column a quantile level.
 
     Raises:
+      ConfigError: a number, a length, a step or a season that is no whole number of at least 1, a
+        level outside (0, 1), or an unknown baseline.
       DataError: a frame that cannot be read, or a series too short for its windows.
+      MissingExtraError: a baseline of an extra that is not installed.
     """
     from lagllama_jax.data.frames import read_frame
+    from lagllama_jax.forecasting.forecast import check_levels
 
+    check_count("num_windows", num_windows)
+    levels = check_levels(quantile_levels)
     table = read_frame(df, freq=freq)
     frequency = table.frequency
     assert frequency is not None and table.starts is not None  # a frame has time stamps
     panel = Panel(tuple(table.item_ids), tuple(table.values), tuple(table.starts), frequency.alias)
-    windows = cut(panel, prediction_length, season or frequency.season, num_windows, step)
-    quantiles = as_forecaster(model)(windows, (0.5, *quantile_levels)).quantiles
+    season = frequency.season if season is None else season
+    windows = cut(panel, prediction_length, season, num_windows, step)
+    quantiles = as_forecaster(model)(windows, (0.5, *levels)).quantiles
     frame = _window_times(table, frequency, windows, num_windows)
     frame["y" if table.timestamp_column == "ds" else "target"] = windows.target.ravel()
-    for number, name in enumerate(("predictions", *map(str, quantile_levels))):
+    for number, name in enumerate(("predictions", *map(str, levels))):
         frame[name] = quantiles[:, number].ravel()
     return frame
 

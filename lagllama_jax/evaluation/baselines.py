@@ -50,7 +50,14 @@ def seasonal_naive(
 ) -> Float[np.ndarray, "B Q P"]:
     """The last season again; normal quantiles from the mean squared seasonal difference.
 
-    A past no longer than a season is forecast as by `naive`.
+    Args:
+      past: of each window; NaN is missing. One no longer than a season is forecast as by `naive`.
+      prediction_length: points ahead.
+      season: points of a season.
+      levels: quantile levels, in (0, 1).
+
+    Returns:
+      Quantiles of each window, level and point, in the units of the series.
     """
     moments = [_seasonal_normal(values, prediction_length, season) for values in past]
     mean, sigma = (np.stack(parts)[:, None] for parts in zip(*moments, strict=True))
@@ -60,19 +67,34 @@ def seasonal_naive(
 def naive(
     past: Pasts, prediction_length: int, season: int, levels: Sequence[float]
 ) -> Float[np.ndarray, "B Q P"]:
-    """The last value again, as a random walk; `season` is not looked at."""
+    """The last value again, as a random walk: `seasonal_naive` with a season of one point.
+
+    Args:
+      past: of each window; NaN is missing.
+      prediction_length: points ahead.
+      season: not looked at; there so that all baselines are called alike.
+      levels: quantile levels, in (0, 1).
+
+    Returns:
+      Quantiles of each window, level and point, in the units of the series.
+    """
     return seasonal_naive(past, prediction_length, 1, levels)
 
 
 STATISTICAL = ("auto_ets", "auto_theta", "auto_arima")
-BASELINES = ("naive", "seasonal_naive", *STATISTICAL, "deepar")
+SEEDED = ("deepar",)
+BASELINES = ("naive", "seasonal_naive", *STATISTICAL, *SEEDED)
 
 
-def baseline(name: str) -> Baseline:
+def baseline(name: str, seed: int = 0) -> Baseline:
     """The baseline called `name`: takes pasts, horizon, season and levels, gives quantiles.
 
     `naive` and `seasonal_naive` are this module's; `auto_ets`, `auto_theta` and `auto_arima` need
     the extra `baselines`, `deepar` the extra `deepar`.
+
+    Args:
+      name: one of `BASELINES`.
+      seed: decides the training and the draws of those in `SEEDED`; the others draw nothing.
 
     Raises:
       ConfigError: no such baseline.
@@ -86,5 +108,5 @@ def baseline(name: str) -> Baseline:
     if name == "deepar":
         from lagllama_jax.evaluation.deepar import deepar
 
-        return deepar
+        return functools.partial(deepar, seed=seed)
     return naive if name == "naive" else seasonal_naive

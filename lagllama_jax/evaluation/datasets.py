@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.evaluation.protocols import Panel, Task, horizon
+from lagllama_jax.evaluation.protocols import Panel, Task, check_count, horizon
 
-DATA_DIR = Path("../shared/data/evaluation")
 SUITES = ("gift-eval-ett", "m4_hourly", "all", "paper", "validation")
+FOLDER = "the folder of the evaluation sets or, for suite validation, of a corpus' Parquet files"
 
 # Published frequency -> pandas rule, points without the last incomplete period, points of a season.
 _ETT_GRIDS = {
@@ -24,7 +24,7 @@ _ETT_GRIDS = {
 
 def _existing(path: Path) -> Path:
     if not path.exists():
-        raise DataError(f"{path} does not exist: name the folder of the evaluation sets.")
+        raise DataError(f"{path} does not exist: give with --data-dir (data_dir) {FOLDER}.")
     return path
 
 
@@ -53,6 +53,9 @@ def parquet_panel(path: Path, frequency: str | None = None, items: object = None
       path: the file.
       frequency: only the series of this alias.
       items: only the series with these names, in this order.
+
+    Raises:
+      DataError: no such file, or its series have several frequencies, or none of them this one.
     """
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -64,7 +67,9 @@ def parquet_panel(path: Path, frequency: str | None = None, items: object = None
         positions = pc.index_in(list(items), table["item_id"].combine_chunks())  # type: ignore[call-overload]
         table = table.take(positions)
     frequencies = set(table["freq"].to_pylist())
-    if len(frequencies) != 1:
+    if not frequencies:
+        raise DataError(f"{path} holds no series of frequency {frequency!r}: give another file.")
+    if len(frequencies) > 1:
         raise DataError(f"{path} holds series of {sorted(frequencies)}: name one frequency.")
     values = tuple(np.asarray(row.values, np.float64) for row in table["target"])
     names, starts = tuple(table["item_id"].to_pylist()), tuple(table["start"].to_pylist())
@@ -122,15 +127,28 @@ def paper_tasks(data_dir: Path) -> list[Task]:
 def suite_tasks(
     suite: str, data_dir: Path, terms: Sequence[str] = ("short", "medium", "long")
 ) -> list[Task]:
-    """The tasks of a suite: `gift-eval-ett` (16), `m4_hourly` (1), `all` (17), `paper` (3).
+    """The tasks of a suite.
 
-    And `validation` (15): `data_dir` is then a training corpus, a folder of Parquet files.
+    Args:
+      suite: `gift-eval-ett`, `m4_hourly`, `all` (both of them), `paper` or `validation`.
+      data_dir: folder of the evaluation sets; for `validation`, of a corpus' Parquet files.
+      terms: horizons of GIFT-Eval; `paper` has none to choose from.
 
     Raises:
-      ConfigError: no such suite.
+      ConfigError: no such suite, or it has no task of these terms.
     """
     if suite not in SUITES:
         raise ConfigError(f"suite={suite!r} is not one of {', '.join(SUITES)}.")
+    tasks = _suite_tasks(suite, Path(data_dir), terms)
+    if not tasks:
+        asked = ", ".join(terms) or "none"
+        raise ConfigError(
+            f"suite={suite!r} has no task of terms={asked}: give another, such as short."
+        )
+    return tasks
+
+
+def _suite_tasks(suite: str, data_dir: Path, terms: Sequence[str]) -> list[Task]:
     if suite == "paper":
         return paper_tasks(data_dir)
     if suite == "validation":
@@ -153,11 +171,14 @@ def own_task(path: Path, prediction_length: int, windows: int = 1, freq: str | N
       freq: pandas alias; `None`: told from the time stamps.
 
     Raises:
+      ConfigError: `prediction_length` or `windows` is no whole number of at least 1.
       DataError: a table that cannot be read; names file, series, column and row.
     """
     from lagllama_jax.data.files import read_table
     from lagllama_jax.data.frames import read_frame
 
+    check_count("prediction_length", prediction_length)
+    check_count("windows", windows)
     table = read_frame(read_table(path), freq=freq)
     frequency = table.frequency
     assert frequency is not None and table.starts is not None  # a table has time stamps

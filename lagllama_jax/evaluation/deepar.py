@@ -45,7 +45,7 @@ def _dataset(pasts: Pasts) -> Any:
 
 
 def deepar(
-    past: Pasts, prediction_length: int, season: int, levels: Sequence[float]
+    past: Pasts, prediction_length: int, season: int, levels: Sequence[float], seed: int = 0
 ) -> Float[np.ndarray, "B Q P"]:
     """Trains DeepAR (Salinas et al. 2020) on the pasts and draws 100 paths of each.
 
@@ -53,17 +53,26 @@ def deepar(
       past: of each window; what is trained on is `training_pasts`.
       prediction_length: points ahead.
       season: points of a season, for the lags.
-      levels: quantile levels.
+      levels: quantile levels, in (0, 1).
+      seed: decides first weights, batches and draws; the process' own random states, of Python,
+        NumPy and PyTorch, are left as they were.
+
+    Returns:
+      Quantiles of each window, level and point, in the units of the series.
 
     Raises:
-      MissingExtraError: gluonts or torch is not installed.
+      MissingExtraError: gluonts, lightning or torch is not installed.
     """
+    seeding = require("lightning.pytorch.utilities.seed", "deepar")
     train = training_pasts(past)
     lags = _lags(season, max(1, min(map(len, train)) // 2))
-    with tempfile.TemporaryDirectory() as folder:  # gluonts keeps its best epoch in a file
-        predictor = _estimator(prediction_length, lags, folder).train(_dataset(train))
-    forecasts = predictor.predict(_dataset(past), num_samples=100)
-    return np.stack([np.quantile(forecast.samples, levels, axis=0) for forecast in forecasts])
+    with seeding.isolate_rng():
+        require("lightning", "deepar").seed_everything(seed, verbose=False)
+        with tempfile.TemporaryDirectory() as folder:  # gluonts keeps its best epoch in a file
+            predictor = _estimator(prediction_length, lags, folder).train(_dataset(train))
+        forecasts = predictor.predict(_dataset(past), num_samples=100)
+        samples = [forecast.samples for forecast in forecasts]
+    return np.stack([np.quantile(paths, levels, axis=0) for paths in samples])
 
 
 def _estimator(prediction_length: int, lags: list[int], folder: str) -> Any:

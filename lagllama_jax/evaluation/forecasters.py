@@ -1,14 +1,17 @@
 """What can be evaluated: baselines and Lag-Llama weights behind the `Forecaster` protocol."""
 
+import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
-from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.evaluation.baselines import SEEDED, baseline
 from lagllama_jax.evaluation.protocols import Windows
 from lagllama_jax.typing import Parameters
 
@@ -21,7 +24,11 @@ class Prediction(NamedTuple):
 
 
 class Forecaster(Protocol):
-    """Anything that can be evaluated: this package's model, a baseline, or a user's own."""
+    """Anything that can be evaluated: this package's model, a baseline, or a user's own.
+
+    One that also has `identity`, a text of all that decides its forecasts, is told by that from
+    another of the same name (see `fingerprint`).
+    """
 
     @property
     def name(self) -> str:
@@ -35,14 +42,25 @@ class Forecaster(Protocol):
 
 @dataclass(frozen=True)
 class BaselineForecaster:
-    """A baseline by its name; its median stands for the mean."""
+    """A baseline by its name; its median stands for the mean.
+
+    Attributes:
+      name: one of `baselines.BASELINES`.
+      seed: of a baseline that is trained; see `baselines.baseline`.
+    """
 
     name: str
+    seed: int = 0
+
+    @property
+    def identity(self) -> str:
+        """The name, and the seed where it decides anything."""
+        return f"{self.name}, seed {self.seed}" if self.name in SEEDED else self.name
 
     def __call__(self, windows: Windows, levels: Sequence[float]) -> Prediction:
         """Forecasts every window at the given quantile levels."""
         asked = sorted({0.5, *levels})
-        forecast = baseline(self.name)
+        forecast = baseline(self.name, self.seed)
         quantiles = forecast(windows.past, windows.prediction_length, windows.season, asked)
         kept = [asked.index(level) for level in levels]
         return Prediction(quantiles[:, kept], quantiles[:, asked.index(0.5)])
@@ -75,8 +93,15 @@ class ModelForecaster:
         quantiles = np.quantile(samples, levels, axis=1)
         return Prediction(np.moveaxis(quantiles, 0, 1), samples.mean(1, dtype=np.float64))
 
-    def samples(self, windows: Windows) -> np.ndarray:
-        """Sample paths `[B, S, P]` of every window."""
+    @functools.cached_property
+    def identity(self) -> str:
+        """Architecture, a hash of the weights, and what decides how a forecast is drawn."""
+        drawn = self.forecast_config.replace(batch_size=None)  # a matter of memory alone
+        digest = _weights_digest(self.parameters)
+        return f"{self.model_config.to_json()}{digest}{drawn.to_json()}dated {self.dated}"
+
+    def samples(self, windows: Windows) -> Float[np.ndarray, "B S P"]:
+        """Sample paths of every window, in the units of the series."""
         from lagllama_jax.forecasting.progress import progress_bar
         from lagllama_jax.forecasting.resolution import sample_paths
 
@@ -89,6 +114,15 @@ class ModelForecaster:
                 self.forecast_config,
                 progress,
             )
+
+
+def _weights_digest(parameters: Parameters) -> str:
+    """A hash of every weight, its place and its shape; the same on every machine."""
+    digest = hashlib.sha256()
+    for path, weight in jax.tree_util.tree_leaves_with_path(parameters):
+        digest.update(f"{jax.tree_util.keystr(path)}{np.shape(weight)}".encode())
+        digest.update(np.ascontiguousarray(weight, "<f4").tobytes())
+    return digest.hexdigest()
 
 
 def as_forecaster(model: Any) -> Forecaster:

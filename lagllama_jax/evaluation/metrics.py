@@ -98,13 +98,13 @@ def smape(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None)
 
 
 def nd(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
-    """Normalised deviation: summed absolute error over summed `|target|`."""
+    """Normalised deviation: summed absolute error over summed `|target|`, without a unit."""
     total = np.nansum(np.abs(_error(target, forecast)), axis)
     return _divide(total, np.nansum(np.abs(target), axis))
 
 
 def nrmse(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
-    """Root mean squared error over mean `|target|`."""
+    """Root mean squared error over mean `|target|`, without a unit."""
     return _divide(np.sqrt(mse(target, forecast, axis)), _mean(np.abs(target), axis))
 
 
@@ -114,7 +114,10 @@ def mase(
     seasonal_error: Float[np.ndarray, "B"],
     axis: Axis = None,
 ) -> Score:
-    """Mean absolute scaled error: the error over the past's mean absolute seasonal difference."""
+    """Mean absolute scaled error: the error over the past's mean absolute seasonal difference.
+
+    Without a unit; 1 is as far off as the seasonal differences of the past are large.
+    """
     error = np.abs(_error(target, forecast))
     return _mean(_divide(error, np.broadcast_to(seasonal_error[:, None], error.shape)), axis)
 
@@ -127,7 +130,11 @@ def msis(
     alpha: float = 0.05,
     axis: Axis = None,
 ) -> Score:
-    """Mean scaled interval score of the central `1 - alpha` interval (M4 competition)."""
+    """Mean scaled interval score of the central `1 - alpha` interval (M4 competition).
+
+    The interval's width, and `2 / alpha` times how far a point lies outside of it, over the past's
+    mean absolute seasonal difference: without a unit.
+    """
     below, above = _error(target, lower), _error(target, upper)
     miss = np.maximum(-below, 0.0) + np.maximum(above, 0.0)
     score = below - above + 2.0 / alpha * miss

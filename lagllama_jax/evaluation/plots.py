@@ -74,7 +74,18 @@ def examples(
     title: str = "",
     count: int = 3,
 ) -> "Figure":
-    """A few windows, spread evenly: the end of the past, what came, median and 80 % interval."""
+    """A few windows, spread evenly: the end of the past, what came, median and 80 % interval.
+
+    Args:
+      windows: what was asked.
+      prediction: what was answered, at `levels`; in the units of the series, as the axis is.
+      levels: must hold 0.1, 0.5 and 0.9.
+      title: of the picture.
+      count: at most that many windows.
+
+    Raises:
+      MissingExtraError: Matplotlib is not installed.
+    """
     chosen = np.linspace(0, len(windows) - 1, min(count, len(windows))).round().astype(int)
     lower, median, upper = (
         prediction.quantiles[:, list(levels).index(level)] for level in (0.1, 0.5, 0.9)

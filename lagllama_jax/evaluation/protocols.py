@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from lagllama_jax.config import check
 from lagllama_jax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ class Windows:
         starts = [pd.Timestamp(start) for start in self.starts]
         return SeriesSet(self.item_ids, self.past, starts, frequencies)
 
-    def take(self, index: np.ndarray) -> "Windows":
-        """Some of the windows."""
+    def take(self, index: Int[np.ndarray, "n"]) -> "Windows":
+        """The windows with these numbers, in this order."""
         return Windows(
             [self.item_ids[i] for i in index],
             [self.past[i] for i in index],
@@ -126,6 +127,16 @@ class Windows:
             [self.starts[i] for i in index],
             self.frequency,
         )
+
+
+def check_count(name: str, value: Any) -> None:
+    """Checks what counts points or windows.
+
+    Raises:
+      ConfigError: `value` is no whole number of at least 1; names the argument.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    check(whole and value >= 1, f"{name}={value!r} must be a whole number of at least 1.")
 
 
 def horizon(frequency: str, term: str = "short", *, m4: bool = False) -> int:
@@ -146,12 +157,20 @@ def num_windows(shortest: int, prediction_length: int) -> int:
 
 
 def seasonal_errors(
-    values: Float[np.ndarray, "T"], season: int, ends: Float[np.ndarray, "W"]
+    values: Float[np.ndarray, "T"], season: int, ends: Int[np.ndarray, "W"]
 ) -> Float[np.ndarray, "W"]:
     """Mean absolute seasonal difference of `values[:end]` for every end, by one cumulative sum.
 
     Differences with a missing side are left out; where the past is no longer than a season, plain
     differences are taken (as GluonTS does where it is shorter).
+
+    Args:
+      values: one series; NaN is missing.
+      season: points of a season.
+      ends: points of each past, counted from the first of the series.
+
+    Returns:
+      One number a past, in the units of the series; NaN where it holds no difference.
     """
     result = np.full(len(ends), np.nan)
     seasons = np.where(np.asarray(ends) > season, season, 1)
@@ -174,13 +193,27 @@ def cut(
     windows: int | None = None,
     step: int | None = None,
 ) -> Windows:
-    """Consecutive windows at the end of each series, `step` apart (default: one after the other).
+    """Windows at the end of each series, the last one ending with it.
+
+    Args:
+      panel: the series.
+      prediction_length: points of a window.
+      season: points of a season, for the seasonal errors.
+      windows: windows of each series; `None`: GIFT-Eval's rule, by the shortest series.
+      step: points from one window to the next; `None`: `prediction_length`, without overlap.
 
     Raises:
+      ConfigError: a length, a number or a step that is no whole number of at least 1.
       DataError: a series too short for its windows and at least one point before them.
     """
     step = prediction_length if step is None else step
-    count = windows or num_windows(min(map(len, panel.values)), prediction_length)
+    check_count("prediction_length", prediction_length)
+    check_count("season", season)
+    check_count("step", step)
+    if windows is None:
+        windows = num_windows(min(map(len, panel.values)), prediction_length)
+    check_count("windows", windows)
+    count = int(windows)
     back = prediction_length + step * np.arange(count - 1, -1, -1)
     ids, past, target, errors, starts = [], [], [], [], []
     for item, values, start in zip(panel.item_ids, panel.values, panel.starts, strict=True):
@@ -201,7 +234,12 @@ def cut(
 
 
 def windows_of(task: Task, limit: int | None = None) -> Windows:
-    """Reads a task's series and cuts its windows; with `limit`, that many spread evenly."""
+    """Reads a task's series and cuts its windows; with `limit`, that many spread evenly.
+
+    Raises:
+      ConfigError: see `cut`.
+      DataError: the series cannot be read, or one is too short for its windows.
+    """
     windows = cut(task.panel(), task.prediction_length, task.season, task.windows)
     if limit is None or limit >= len(windows):
         return windows

@@ -1,17 +1,20 @@
 """Tables of results against published ones, in Markdown."""
 
 import csv
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.evaluation.backtest import CRPS, MASE, Row, geometric_mean
+from lagllama_jax.evaluation.backtest import CRPS, MASE, Row, divides, geometric_mean
 
 REFERENCE = "seasonal_naive"
 """The model that every score is divided by."""
 
 Scores = Mapping[str, Mapping[str, tuple[float, float]]]
 """Model, then task: CRPS and MASE."""
+
+METRICS = ("CRPS", "MASE")
 
 
 def read_published(path: Path) -> dict[str, dict[str, tuple[float, float]]]:
@@ -45,8 +48,33 @@ def scores_of(rows: Iterable[Row]) -> dict[str, dict[str, tuple[float, float]]]:
 def relative(scores: Scores, tasks: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Geometric means over `tasks` of CRPS and MASE over the reference's; best CRPS first.
 
-    Models that lack a task are left out.
+    Models that lack a task are left out, and so is a task from the mean of a score in which the
+    reference has 0 there, or none (see `left_out`).
+
+    Args:
+      scores: of every model, the reference among them.
+      tasks: names of the tasks.
+
+    Returns:
+      By model: CRPS and MASE, ratios without a unit; NaN where no task is left.
+
+    Raises:
+      DataError: the reference has not been scored on a task.
     """
+    base = _reference(scores, tasks)
+    kept = [[task for task in tasks if divides(base[task][metric])] for metric in (0, 1)]
+    means = {
+        model: (
+            geometric_mean(own[task][0] / base[task][0] for task in kept[0]),
+            geometric_mean(own[task][1] / base[task][1] for task in kept[1]),
+        )
+        for model, own in scores.items()
+        if set(tasks) <= own.keys()
+    }
+    return dict(sorted(means.items(), key=lambda entry: _undefined_last(entry[1])))
+
+
+def _reference(scores: Scores, tasks: Sequence[str]) -> Mapping[str, tuple[float, float]]:
     base = scores.get(REFERENCE, {})
     missing = sorted(set(tasks) - base.keys())
     if missing:
@@ -54,15 +82,36 @@ def relative(scores: Scores, tasks: Sequence[str]) -> dict[str, tuple[float, flo
             f"No score of {REFERENCE} for {', '.join(missing)}: evaluate it, or give a CSV of "
             "published scores that holds it."
         )
-    means = {
-        model: tuple(
-            geometric_mean(own[task][metric] / base[task][metric] for task in tasks)
-            for metric in (0, 1)
-        )
-        for model, own in scores.items()
-        if set(tasks) <= own.keys()
+    return base
+
+
+def _undefined_last(values: Iterable[float]) -> list[float]:
+    """A key to sort by: NaN counts as the largest number."""
+    return [math.inf if math.isnan(value) else value for value in values]
+
+
+def left_out(scores: Scores, tasks: Sequence[str]) -> str:
+    """A sentence for each score whose mean lacks tasks, which it names; nothing where none does.
+
+    Raises:
+      DataError: the reference has not been scored on a task.
+    """
+    base = _reference(scores, tasks)
+    without = {
+        name: [task for task in tasks if not divides(base[task][metric])]
+        for metric, name in enumerate(METRICS)
     }
-    return dict(sorted(means.items(), key=lambda entry: entry[1]))  # type: ignore[arg-type]
+    return " ".join(
+        f"{REFERENCE}'s {name} is 0 or undefined on {', '.join(lacking)}: "
+        + ("left out of the mean." if len(lacking) < len(tasks) else "there is no mean.")
+        for name, lacking in without.items()
+        if lacking
+    )
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number as tables show it; a dash for one that is undefined."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
 def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -72,35 +121,52 @@ def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str
 
 
 def ranking(scores: Scores, tasks: Sequence[str], own: Iterable[str] = ()) -> str:
-    """A Markdown table of models by geometric mean CRPS; `own` models are bold."""
+    """A Markdown table of models by geometric mean CRPS; `own` models are bold.
+
+    Raises:
+      DataError: the reference has not been scored on a task.
+    """
     bold = set(own)
     lines = []
     for model, (crps, mase) in relative(scores, tasks).items():
         name = f"**{model}**" if model in bold else model
-        lines.append((name, f"{crps:.3f}", f"{mase:.3f}"))
+        lines.append((name, number(crps), number(mase)))
     return markdown_table(("model", "CRPS", "MASE"), lines)
 
 
 def per_task(scores: Scores, tasks: Sequence[str], models: Sequence[str]) -> str:
-    """A Markdown table of CRPS over the reference's, one line a task, and the geometric means."""
-    base, means = scores[REFERENCE], relative(scores, tasks)
+    """A Markdown table of CRPS over the reference's, one line a task, and the geometric means.
+
+    Args:
+      scores: of every model, the reference among them.
+      tasks: names of the tasks, in the order of the lines.
+      models: one column each; they must have been scored on all tasks.
+
+    Raises:
+      DataError: the reference has not been scored on a task.
+    """
+    base, means = _reference(scores, tasks), relative(scores, tasks)
     lines = [
         (
             task,
-            f"{base[task][0]:.4f}",
-            *(f"{scores[model][task][0] / base[task][0]:.3f}" for model in models),
+            number(base[task][0], 4),
+            *(_ratio(scores[model][task][0], base[task][0]) for model in models),
         )
         for task in tasks
     ]
-    last = ("geometric mean", "", *(f"{means[model][0]:.3f}" for model in models))
+    last = ("geometric mean", "", *(number(means[model][0]) for model in models))
     return markdown_table(("task", f"{REFERENCE} CRPS", *models), [*lines, last])
+
+
+def _ratio(score: float, reference: float) -> str:
+    return number(score / reference if divides(reference) else math.nan)
 
 
 def calibration_table(rows: Sequence[Row]) -> str:
     """A Markdown table of coverage, calibration and seconds, one line a task, then the means."""
     columns = ("coverage_80", "calibration_error", "seconds")
-    lines = [(row["dataset"], *(f"{row[column]:.3f}" for column in columns)) for row in rows]
-    means = (f"{sum(row[column] for row in rows) / len(rows):.3f}" for column in columns)
+    lines = [(row["dataset"], *(number(row[column]) for column in columns)) for row in rows]
+    means = (number(sum(row[column] for row in rows) / len(rows)) for column in columns)
     return markdown_table(
         ("task", "80 % coverage", "calibration error", "seconds"), [*lines, ("mean", *means)]
     )
@@ -113,23 +179,23 @@ def markdown(rows: Sequence[Row], published: Scores, columns: Sequence[str] = ()
       rows: of one model, as `evaluate_tasks` returns them.
       published: scores of others on the same tasks, or nothing; the reference's are needed.
       columns: models that get a column of their own in the table by task.
+
+    Raises:
+      DataError: the reference has not been scored on a task.
     """
     model, tasks = rows[0]["model"], [row["dataset"] for row in rows]
     scores = {**published, **scores_of(rows)}
     others = [
         name for name in columns if name != model and set(tasks) <= scores.get(name, {}).keys()
     ]
-    return (
-        "\n\n".join(
-            (
-                f"# {model} on {len(tasks)} task(s)",
-                f"Scores relative to {REFERENCE}, geometric means over the tasks; lower is better.",
-                ranking(scores, tasks, own=[model]),
-                "## CRPS by task, relative",
-                per_task(scores, tasks, [model, *others]),
-                "## Calibration and cost",
-                calibration_table(rows),
-            )
-        )
-        + "\n"
+    parts = (
+        f"# {model} on {len(tasks)} task(s)",
+        f"Scores relative to {REFERENCE}, geometric means over the tasks; lower is better.",
+        ranking(scores, tasks, own=[model]),
+        left_out(scores, tasks),
+        "## CRPS by task, relative",
+        per_task(scores, tasks, [model, *others]),
+        "## Calibration and cost",
+        calibration_table(rows),
     )
+    return "\n\n".join(filter(None, parts)) + "\n"

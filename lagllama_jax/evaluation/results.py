@@ -2,19 +2,13 @@
 
 import csv
 import dataclasses
-import datetime
-import json
-import os
-import platform
-import shlex
-import sys
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from lagllama_jax import __version__
-from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.backtest import Row, evaluate_task
+from lagllama_jax.evaluation.fingerprint import fingerprint
 from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
 from lagllama_jax.evaluation.protocols import Task, Windows
 from lagllama_jax.files import atomic_path
@@ -46,11 +40,14 @@ CALIBRATION_COLUMNS = (
     *(f"below_{level / 10}" for level in range(1, 10)),
     "windows",
     "seconds",
+    "fingerprint",
 )
-"""What the benchmark does not ask: shares of points at or below each decile, and the cost."""
+"""What the benchmark does not ask: shares of points at or below each decile, the cost, and a hash
+of what was asked and of whom."""
 
-TABLES = {"all_results.csv": GIFT_EVAL_COLUMNS, "calibration.csv": CALIBRATION_COLUMNS}
-TEXT = ("dataset", "model", "domain")
+TABLES = {"calibration.csv": CALIBRATION_COLUMNS, "all_results.csv": GIFT_EVAL_COLUMNS}
+"""In the order of writing: a row that is in the second table is in the first as well."""
+TEXT = ("dataset", "model", "domain", "fingerprint")
 WHOLE = ("num_variates", "windows")
 
 
@@ -74,7 +71,16 @@ def read_table(path: Path) -> list[Row]:
 
 
 def write_table(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
-    """Writes some columns of the rows as CSV, whole or not at all."""
+    """Writes some columns of the rows as CSV, whole or not at all.
+
+    Args:
+      path: the file; its folder must be there.
+      rows: what else they hold is left out, and a cell that they lack is empty.
+      columns: in this order.
+
+    Raises:
+      DataError: the file cannot be written.
+    """
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -82,7 +88,13 @@ def write_table(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None
 
 
 def read_results(folder: Path) -> list[Row]:
-    """Every row of a results folder, both tables joined; empty where there is none yet."""
+    """Every row of a results folder, both tables joined; empty where there is none yet.
+
+    A row whose writing was cut off has the columns of the first of `TABLES` alone.
+
+    Raises:
+      DataError: a cell that is no number; names file, row and column.
+    """
     joined: dict[tuple[str, str], Row] = {}
     for name in TABLES:
         if (folder / name).exists():
@@ -92,12 +104,27 @@ def read_results(folder: Path) -> list[Row]:
 
 
 def add_result(folder: Path, row: Row) -> None:
-    """Adds a row to the tables of a folder; an older one of the same task and model goes."""
+    """Adds a row to the tables of a folder; an older one of the same task and model goes.
+
+    Args:
+      folder: made where it is not there.
+      row: as `evaluate_task` returns it, perhaps with its `fingerprint`.
+
+    Raises:
+      DataError: a table that is there cannot be read, or one cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    key = (row["dataset"], row["model"])
-    rows = [old for old in read_results(folder) if (old["dataset"], old["model"]) != key]
+    others = {name: _without(folder / name, row["dataset"], row["model"]) for name in TABLES}
+    # The old scores go first, so that they never stand beside the new row's fingerprint.
+    write_table(folder / "all_results.csv", others["all_results.csv"], GIFT_EVAL_COLUMNS)
     for name, columns in TABLES.items():
-        write_table(folder / name, [*rows, row], columns)
+        write_table(folder / name, [*others[name], row], columns)
+
+
+def _without(path: Path, task: str, model: str) -> list[Row]:
+    """The rows of a table that are not of this task and model."""
+    rows = read_table(path) if path.exists() else []
+    return [row for row in rows if (row["dataset"], row["model"]) != (task, model)]
 
 
 def evaluate_into(
@@ -111,6 +138,9 @@ def evaluate_into(
 ) -> list[Row]:
     """Evaluates the tasks that a folder does not hold yet, writing each row as it is done.
 
+    What it holds must be of the same forecaster, options, series and windows, told by the row's
+    `fingerprint`; this is seen to before anything is forecast.
+
     Args:
       folder: where `all_results.csv` and `calibration.csv` are, or will be.
       forecaster: what is evaluated; its name is the model's name in the tables.
@@ -121,13 +151,21 @@ def evaluate_into(
 
     Returns:
       The rows of this model for these tasks, old and new.
+
+    Raises:
+      DataError: a row that is there was computed from something else, or does not tell from what;
+        a damaged table; or a task that cannot be evaluated.
     """
-    old = {row["dataset"]: row for row in read_results(folder) if row["model"] == forecaster.name}
+    tasks = list(tasks)
+    old = {} if overwrite else _finished(folder, forecaster.name)
+    for task in tasks:
+        if task.name in old and old[task.name].get("fingerprint") != fingerprint(forecaster, task):
+            raise _another(folder, old[task.name])
     rows = []
     for task in tasks:
-        row = None if overwrite else old.get(task.name)
+        row = old.get(task.name)
         if row is None:
-            row = evaluate_task(forecaster, task, on_forecast=on_forecast)
+            row = _evaluate_once(forecaster, task, on_forecast)
             add_result(folder, row)
             if on_row is not None:
                 on_row(row)
@@ -135,24 +173,27 @@ def evaluate_into(
     return rows
 
 
-def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
-    """Writes beside the tables how, when and on what they came about, one entry a model.
+def _finished(folder: Path, model: str) -> dict[str, Row]:
+    """The rows of a model that are in `all_results.csv`, hence whole, by task."""
+    rows = [row for row in read_results(folder) if row["model"] == model]
+    return {row["dataset"]: row for row in rows if "domain" in row}
 
-    `run.json`: the command, the time, the forecast's configuration, versions and hardware.
-    """
-    import jax
 
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "run.json"
-    runs = json.loads(path.read_text()) if path.exists() else {}
-    runs[name] = {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "forecast": dataclasses.asdict(config),
-        "versions": {"lagllama_jax": __version__, "jax": jax.__version__},
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
-        "devices": [device.device_kind for device in jax.local_devices()],
-    }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(runs, indent=2) + "\n")
+def _evaluate_once(
+    forecaster: Forecaster,
+    task: Task,
+    on_forecast: Callable[[Task, Windows, Prediction], None] | None,
+) -> Row:
+    """A task's row with its fingerprint; the series are read once for both."""
+    task = dataclasses.replace(task, panel=functools.cache(task.panel))
+    asked = fingerprint(forecaster, task)
+    return evaluate_task(forecaster, task, on_forecast=on_forecast) | {"fingerprint": asked}
+
+
+def _another(folder: Path, row: Row) -> DataError:
+    told = "other series, windows, options or weights than these"
+    return DataError(
+        f"{folder} holds a row of {row['model']} for {row['dataset']} that was computed from "
+        f"{told if row.get('fingerprint') else 'something that it does not tell'}: --overwrite "
+        "computes it again, another --output-dir or --name keeps it."
+    )

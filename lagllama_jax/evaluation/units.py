@@ -19,7 +19,17 @@ def unit_difference(
     """Median relative difference of forecast(factor * x) and factor * forecast(x).
 
     Over all windows, levels and steps, relative to the size of `factor * forecast(x)`; the draws
-    are the same for both. 0 is a model that does not mind the unit.
+    are the same for both.
+
+    Args:
+      forecaster: what is asked twice.
+      windows: whose pasts are forecast as they are, and times `factor`.
+      factor: from the one unit to the other.
+      levels: quantile levels that are compared.
+
+    Returns:
+      A share without a unit: 0 for a model that does not mind the unit of its input, and where
+      every forecast is 0.
     """
     pasts = [factor * past for past in windows.past]
     scaled = dataclasses.replace(windows, past=pasts, target=factor * windows.target)

@@ -1,13 +1,14 @@
 """Held-out windows of the pre-training corpus: where recipes are chosen, so that no test set is.
 
-Eighteen tasks of different kinds and frequencies, in all about 570 windows, scored as GIFT-Eval's.
-The windows are the last ones of some series of `SETS`. Training must not see them:
+Tasks of different kinds and frequencies, scored as GIFT-Eval's. The windows are the last ones of
+some series of `SETS`. Training must not see them:
 
     held = held_out(corpus)                       # corpus: data.corpus.Corpus
     lengths = corpus.lengths.copy()
     lengths[held.series] = held.start             # points that training may use, from the front
     ...
-    rows = evaluate_tasks(forecaster, validation_tasks("folder/with/parquet/files"))
+    tasks = validation_tasks("folder/with/parquet/files")
+    rows = evaluate_tasks(forecaster, tasks)
     naive = evaluate_tasks(BaselineForecaster("seasonal_naive"), tasks)      # a second, in all
     relative_score(rows, naive)                   # geometric mean of CRPS ratios; lower is better
 
@@ -179,7 +180,7 @@ def _panel(folder: Path, entry: ValidationSet) -> Panel:
 
 
 def validation_tasks(folder: Path | str, datasets: Sequence[str] | None = None) -> list[Task]:
-    """The validation tasks of a corpus folder of Parquet files; about 570 windows.
+    """The validation tasks of a corpus folder of Parquet files, one a row of `SETS`.
 
     Args:
       folder: one file a data set, as `parquet_panel` reads them.

@@ -2,8 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lagllama_jax.errors import DataError
-from lagllama_jax.evaluation.backtest import LEVELS, cross_validate, score
+from lagllama_jax.errors import ConfigError, DataError
+from lagllama_jax.evaluation.backtest import (
+    CRPS,
+    LEVELS,
+    cross_validate,
+    geometric_mean,
+    relative_score,
+    score,
+)
 from lagllama_jax.evaluation.forecasters import BaselineForecaster, Prediction
 from lagllama_jax.evaluation.protocols import Panel, cut
 
@@ -60,6 +67,48 @@ def test_cross_validation_takes_a_forecaster_of_the_users():
 def test_cross_validation_names_a_series_that_is_too_short():
     with pytest.raises(DataError, match="'series 1'"):
         cross_validate("naive", frame(60, 10), 6, num_windows=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("prediction_length", 0),
+        ("prediction_length", 2.5),
+        ("num_windows", 0),
+        ("num_windows", -1),
+        ("num_windows", True),
+        ("step", 0),
+        ("step", -3),
+        ("season", 0),
+    ],
+)
+def test_cross_validation_refuses_what_counts_no_points_or_windows(name, value):
+    options = {"prediction_length": 6, name: value}
+    with pytest.raises(ConfigError, match=f"{name}={value!r} must be a whole number"):
+        cross_validate("naive", frame(60), **options)
+
+
+@pytest.mark.parametrize("levels", [(1.5,), (0.0,), ()], ids=str)
+def test_cross_validation_refuses_levels_that_are_none(levels):
+    with pytest.raises(ConfigError, match="Quantile level"):
+        cross_validate("naive", frame(60), 6, quantile_levels=levels)
+
+
+def rows(**scores: float) -> list[dict]:
+    return [{"dataset": name, CRPS: value} for name, value in scores.items()]
+
+
+def test_a_reference_of_zero_is_left_out_of_a_relative_score_and_named():
+    own = rows(exact=1.0, blank=float("nan"), other=2.0)
+    reference = rows(exact=0.0, blank=float("nan"), other=4.0)
+    with pytest.warns(UserWarning, match=r"^exact, blank: left out .* 1 task\(s\) remain"):
+        assert relative_score(own, reference) == 0.5
+    with pytest.warns(UserWarning, match=r"0 task\(s\) remain"):
+        assert np.isnan(relative_score(own[:1], reference[:1]))
+
+
+def test_a_geometric_mean_with_a_zero_is_zero():
+    assert geometric_mean([0.0, 2.0]) == 0
 
 
 def test_a_perfect_forecast_scores_zero_and_covers_everything():

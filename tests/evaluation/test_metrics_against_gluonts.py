@@ -99,6 +99,11 @@ def test_deepar_of_gluonts_forecasts_every_window_without_seeing_a_later_one(mon
     series = [np.sin(np.arange(60) / 2) + level for level in range(3)]
     pasts = [values[:end] for values in series for end in (50, 56)]
     assert [len(past) for past in deepar.training_pasts(pasts)] == [50, 50, 50]
+    state = np.random.get_state()[1].copy()
     quantiles = deepar.deepar(pasts, 4, 12, (0.1, 0.5, 0.9))
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    again, other = (deepar.deepar(pasts, 4, 12, (0.1, 0.5, 0.9), seed) for seed in (0, 1))
+    np.testing.assert_array_equal(again, quantiles)
+    assert (other != quantiles).any()
     assert quantiles.shape == (6, 3, 4)
     assert (np.diff(quantiles, axis=1) >= 0).all()

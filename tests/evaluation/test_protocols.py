@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.evaluation.backtest import CRPS, MASE, evaluate_tasks
-from lagllama_jax.evaluation.datasets import paper_tasks, suite_tasks
+from lagllama_jax.evaluation.datasets import own_task, paper_tasks, parquet_panel, suite_tasks
 from lagllama_jax.evaluation.forecasters import BaselineForecaster
 from lagllama_jax.evaluation.protocols import (
     Panel,
@@ -104,6 +104,30 @@ def test_a_frequency_or_suite_that_is_not_there_is_refused(tmp_path):
         suite_tasks("everything", tmp_path)
 
 
-def test_a_missing_data_folder_is_named(tmp_path):
-    with pytest.raises(DataError, match="ETTm1"):
-        windows_of(suite_tasks("all", tmp_path)[0])
+@pytest.mark.parametrize(("suite", "file"), [("all", "ETTm1"), ("validation", "pjm_hourly")])
+def test_a_missing_data_folder_is_named_with_its_option(suite, file, tmp_path):
+    with pytest.raises(DataError, match=f"{file}.*--data-dir.* validation, of a corpus' Parquet"):
+        windows_of(suite_tasks(suite, tmp_path)[0])
+
+
+@pytest.mark.parametrize("suite", ["m4_hourly", "all", "validation"])
+def test_terms_that_leave_no_task_are_refused(suite, tmp_path):
+    terms = ("medium",) if suite == "m4_hourly" else ()
+    with pytest.raises(ConfigError, match=f"suite='{suite}' has no task of terms="):
+        suite_tasks(suite, tmp_path, terms)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5])
+def test_what_counts_no_windows_points_or_steps_is_refused(count, tmp_path):
+    for name in ("prediction_length", "season", "windows", "step"):
+        given_counts = {"prediction_length": 5, "season": 1, name: count}
+        with pytest.raises(ConfigError, match=f"{name}={count} must be a whole number"):
+            cut(panel(100), **given_counts)
+    for counts in ((count, 1), (5, count)):
+        with pytest.raises(ConfigError, match="must be a whole number"):
+            own_task(tmp_path / "not looked for.csv", *counts)
+
+
+def test_a_parquet_file_without_series_of_the_frequency_is_named(shared):
+    with pytest.raises(DataError, match="m4_hourly.parquet holds no series of frequency 'ME'"):
+        parquet_panel(shared / "data/evaluation/m4_hourly.parquet", "ME")

@@ -1,8 +1,9 @@
 """`lagllama evaluate`: scores of any weights, or a baseline, in GIFT-Eval's columns."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
     from lagllama_jax.evaluation.protocols import Task, Windows
 
+OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 BOX = "box"
 SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
 """Published models with a column of their own in the table by task."""
@@ -32,9 +34,9 @@ def main(
     *,
     model: Model = BOX,
     suite: Literal["gift-eval-ett", "m4_hourly", "all", "paper", "validation"] = "all",
-    data_dir: Path = Path("../shared/data/evaluation"),
+    data_dir: OptionalFolder = None,
     terms: tuple[Literal["short", "medium", "long"], ...] = ("short", "medium", "long"),
-    output_dir: Path = Path("results"),
+    output_dir: OptionalFolder = None,
     name: OptionalName = None,
     published: OptionalFile = None,
     data: OptionalFile = None,
@@ -52,16 +54,18 @@ def main(
 ) -> None:
     """Forecasts windows of the past and scores them; writes tables, a report and pictures.
 
-    A task that the output folder holds already is skipped, so that a stopped run can go on.
+    A task that the output folder holds already is skipped, so that a stopped run can go on; one
+    that it holds from other options, weights or series is refused, and nothing is lost.
 
     Args:
       model: `box` for the weights in the package, a folder, an authors' .ckpt file, a hub id, or a
         baseline: naive, seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
       suite: the 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the paper's last windows, or the
         validation windows of a training corpus, where recipes are chosen.
-      data_dir: folder of the evaluation sets, or of the corpus' Parquet files.
+      data_dir: folder of the suite's evaluation sets; for validation, of the corpus' Parquet files.
       terms: horizons of GIFT-Eval: once, ten and fifteen times the short one.
-      output_dir: all_results.csv, calibration.csv, run.json, NAME.md and the pictures go there.
+      output_dir: all_results.csv, calibration.csv, run.json, NAME.md and the pictures go there;
+        results/SUITE or, of a table of your own, results/ and its file's name if not given.
       name: the model's name in the tables; after `model` if not given.
       published: CSV of published scores (dataset, model, crps, mase) to compare with.
       data: a CSV or Parquet table of your own instead of a suite.
@@ -71,15 +75,16 @@ def main(
       context_length: steps of the past that attention sees, as in training if not given; or
         several, of which each series takes the one that forecasts its own last points best.
       coarsen: points whose mean is one step of the model; by default series finer than an hour go
-        by way of hourly means where the horizon is long enough; 1: every point is a step.
+        by the hour, or by 5 to 30 minutes where the horizon or the past is short; 1: every point
+        is a step.
       sampling: draws that cover the distribution evenly across samples, or independent ones.
       nonnegative: never draw below 0.
       batch_size: most windows at a time; by memory if not given.
-      seed: decides the draws.
+      seed: decides the draws, and the training of deepar.
       overwrite: evaluate again what is there.
       plots: draw the pictures (extra `plot`).
     """
-    from lagllama_jax.evaluation.results import evaluate_into, record_run
+    from lagllama_jax.evaluation.results import evaluate_into
     from lagllama_jax.frontends.commands.forecast import make_folder
 
     config = ForecastConfig(
@@ -93,17 +98,17 @@ def main(
     )
     tasks = _tasks(suite, data_dir, terms, data, prediction_length, windows)
     forecaster = _forecaster(model or BOX, name, config)
-    make_folder(output_dir)
-    record_run(output_dir, forecaster.name, config)
+    folder = output_dir or Path("results", suite if data is None else tasks[0].dataset)
+    make_folder(folder)
     rows = evaluate_into(
-        output_dir,
+        folder,
         forecaster,
         tasks,
         overwrite=overwrite,
-        on_row=_print_row,
-        on_forecast=_Examples(output_dir, forecaster.name) if plots else None,
+        on_row=_Computed(folder, config),
+        on_forecast=_Examples(folder, forecaster.name) if plots else None,
     )
-    _report(output_dir, rows, tasks, published, plots)
+    _report(folder, rows, tasks, published, plots)
 
 
 def _forecaster(model: str, name: str | None, config: ForecastConfig) -> "Forecaster":
@@ -111,7 +116,7 @@ def _forecaster(model: str, name: str | None, config: ForecastConfig) -> "Foreca
     from lagllama_jax.evaluation.forecasters import BaselineForecaster, ModelForecaster
 
     if model in BASELINES:
-        return BaselineForecaster(model)
+        return BaselineForecaster(model, config.seed)
     from lagllama_jax.api import LagLlama
 
     loaded = LagLlama.from_pretrained(None if model == BOX else model)
@@ -121,29 +126,41 @@ def _forecaster(model: str, name: str | None, config: ForecastConfig) -> "Foreca
 
 def _tasks(
     suite: str,
-    data_dir: Path,
+    data_dir: Path | None,
     terms: Sequence[str],
     data: Path | None,
     prediction_length: int | None,
     windows: int,
 ) -> "list[Task]":
-    from lagllama_jax.evaluation.datasets import own_task, suite_tasks
+    from lagllama_jax.evaluation.datasets import FOLDER, own_task, suite_tasks
 
     if data is None:
+        if data_dir is None:
+            raise ConfigError(f"--suite {suite} needs --data-dir, {FOLDER}.")
         return suite_tasks(suite, data_dir, terms)
     if prediction_length is None:
         raise ConfigError("--data needs --prediction-length, the points of a window.")
     return [own_task(data, prediction_length, windows)]
 
 
-def _print_row(row: "Row") -> None:
-    from lagllama_jax.evaluation.backtest import CRPS, MASE
+class _Computed:
+    """Prints a new row, and records how it came about: a row that was there keeps its record."""
 
-    print(
-        f"{row['dataset']:<24} CRPS {row[CRPS]:.4f}  MASE {row[MASE]:.3f}  80 % interval covers "
-        f"{row['coverage_80']:.0%}  {row['windows']} windows, {row['seconds']:.1f} s",
-        flush=True,
-    )
+    def __init__(self, folder: Path, config: ForecastConfig):
+        self.folder, self.config = folder, config
+
+    def __call__(self, row: "Row") -> None:
+        from lagllama_jax.evaluation.backtest import CRPS, MASE
+        from lagllama_jax.evaluation.provenance import record_run
+        from lagllama_jax.evaluation.report import number
+
+        record_run(self.folder, row["model"], self.config)
+        print(
+            f"{row['dataset']:<24} CRPS {number(row[CRPS], 4)}  MASE {number(row[MASE])}  "
+            f"80 % interval covers {row['coverage_80']:.0%}  {row['windows']} windows, "
+            f"{row['seconds']:.1f} s",
+            flush=True,
+        )
 
 
 class _Examples:
@@ -178,11 +195,16 @@ def _report(
     reference = evaluate_tasks(BaselineForecaster(report.REFERENCE), tasks)
     others = {} if published is None else report.read_published(published)
     scores = {**others, **report.scores_of(reference), **report.scores_of(rows)}
-    means = report.relative(scores, [task.name for task in tasks])
+    names = [task.name for task in tasks]
+    means = report.relative(scores, names)
+    crps, mase = means[name]
     with atomic_path(folder / f"{name}.md") as temporary:
         temporary.write_text(report.markdown(rows, scores, SHOWN))
-    if plots:
+    if plots and math.isfinite(crps):
         pictures.save(pictures.ratio_bars(means, name), folder / f"{name}_ratios.png")
+    if plots:
         pictures.save(pictures.calibration(rows), folder / f"{name}_calibration.png")
-    print(f"geometric mean relative to {report.REFERENCE}: CRPS {means[name][0]:.3f}, ", end="")
-    print(f"MASE {means[name][1]:.3f}; tables and pictures in {folder}/")
+    if note := report.left_out(scores, names):
+        print(note)
+    print(f"geometric mean relative to {report.REFERENCE}: CRPS {report.number(crps)}, ", end="")
+    print(f"MASE {report.number(mase)}; tables and pictures in {folder}/")

@@ -1,0 +1,64 @@
+"""How and on what a result came about: command, date, options, versions and hardware."""
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+
+from lagllama_jax import __version__
+from lagllama_jax.config import ForecastConfig
+from lagllama_jax.files import atomic_path
+
+
+def command() -> str:
+    """The command line of this process; a script's path is relative to the folder it is run in."""
+    program, *words = sys.argv
+    if not program.endswith(".py"):
+        return shlex.join([Path(program).name, *words])
+    inside = Path(program).resolve().is_relative_to(Path.cwd())
+    return shlex.join(["python", os.path.relpath(program) if inside else program, *words])
+
+
+def processor() -> str:
+    """The processor's model as Linux tells it; elsewhere what Python knows of it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
+    """Writes beside tables of results how, when and on what they came about, one entry a model.
+
+    `run.json`: the command, the time, the forecast's configuration, versions and hardware.
+
+    Args:
+      folder: of the tables; made where it is not there.
+      name: of the model; an older entry of the same name goes.
+      config: how its forecasts were drawn.
+
+    Raises:
+      DataError: the file cannot be written.
+    """
+    import jax
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "run.json"
+    runs = json.loads(path.read_text()) if path.exists() else {}
+    runs[name] = {
+        "command": command(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "forecast": dataclasses.asdict(config),
+        "versions": {"lagllama_jax": __version__, "jax": jax.__version__},
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores of {processor()}",
+        "devices": [device.device_kind for device in jax.local_devices()],
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(runs, indent=2) + "\n")
