@@ -64,8 +64,9 @@ class LagLlama:
         """Loads a model.
 
         Args:
-          source: `None` for the weights in the box; a folder written by `save_pretrained`; an
-            authors' `.ckpt` file; or a repository on the Hugging Face hub (extra `hub`).
+          source: `None` or `box` for the weights in the box; a folder written by
+            `save_pretrained`; an authors' `.ckpt` file; or a repository on the Hugging Face hub
+            (extra `hub`).
           revision: branch, tag or commit on the hub.
           cache_dir: where the hub's files are kept.
           local_files_only: make no connection to the hub.
@@ -84,7 +85,8 @@ class LagLlama:
             local_files_only=local_files_only,
             token=token,
         )
-        return cls(parameters, config, "the box" if source is None else os.fspath(source))
+        given = os.fspath(source or "box")
+        return cls(parameters, config, "the box" if given == "box" else given)
 
     def save_pretrained(
         self,

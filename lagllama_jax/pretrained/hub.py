@@ -27,6 +27,8 @@ AUTHORS_REPOSITORY = "time-series-foundation-models/Lag-Llama"
 AUTHORS_FILE = "lag-llama.ckpt"
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+BOX = "box"
+"""Name of the weights that come with the package."""
 _OURS = {"num_layers", "num_heads", "head_dim", "lags"}
 """Fields by which a `config.json` on the hub is told to be this package's."""
 
@@ -44,10 +46,10 @@ def from_pretrained(
     """Loads a model's configuration and parameters.
 
     Args:
-      source: `None` for the weights that come with the package; a folder written by
+      source: `None` or `box` for the weights that come with the package; a folder written by
         `save_pretrained`; an authors' `.ckpt` file (read without PyTorch, running nothing of it);
         or a repository `owner/name` on the Hugging Face hub (extra `hub`) that holds either.
-        What exists as a file or folder is taken as such.
+        What exists as a file or folder is taken as such (a folder `box` as `./box`).
       revision: branch, tag or commit on the hub.
       cache_dir: where the hub's files are kept; its own default if `None`.
       local_files_only: take only what is in that cache; no connection is made.
@@ -70,7 +72,7 @@ def from_pretrained(
 def _load(
     source: str | os.PathLike[str] | None, options: dict[str, Any]
 ) -> tuple[ModelConfig, Parameters]:
-    if source is None:
+    if source is None or source == BOX:
         return _load_box()
     path = Path(source).expanduser()
     if path.is_dir():
@@ -93,7 +95,7 @@ def _is_hub_id(source: str) -> bool:
 
 
 def _load_box() -> tuple[ModelConfig, Parameters]:
-    box = importlib.resources.files("lagllama_jax.pretrained") / "box"
+    box = importlib.resources.files("lagllama_jax.pretrained") / BOX
     if not (box / WEIGHTS).is_file():
         raise CheckpointError(
             "This installation of lagllama_jax comes without weights. Install a released wheel, "

@@ -274,7 +274,7 @@ def test_without_the_extra_the_command_that_installs_it_is_said(monkeypatch: pyt
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
     monkeypatch.setattr(errors.importlib, "import_module", missing)
-    with pytest.raises(MissingExtraError, match=r'pip install "lagllama_jax\[hub\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "\.\[hub\]"'):
         from_pretrained("owner/model")
 
 
@@ -285,4 +285,4 @@ def test_the_box_is_a_folder_in_the_package(
     with pytest.raises(CheckpointError, match="comes without weights"):
         from_pretrained()
     save_pretrained(tmp_path / "box", CONFIG, random_parameters(CONFIG), dtype="float16")
-    assert from_pretrained()[0] == CONFIG
+    assert from_pretrained()[0] == from_pretrained("box")[0] == CONFIG

@@ -45,7 +45,7 @@ def convert(
     if to_torch and (reference_scaling or half):
         raise ConfigError("--reference-scaling and --half do not go with --to-torch.")
     if to_torch:
-        config, parameters = from_pretrained(None if source == "box" else source)
+        config, parameters = from_pretrained(source)
     else:
         config, parameters = torch.from_torch(source, reference_scaling=reference_scaling)
     if verify is not None and not agrees(config, parameters, verify):

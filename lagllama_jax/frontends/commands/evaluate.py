@@ -119,7 +119,7 @@ def _forecaster(model: str, name: str | None, config: ForecastConfig) -> "Foreca
         return BaselineForecaster(model, config.seed)
     from lagllama_jax.api import LagLlama
 
-    loaded = LagLlama.from_pretrained(None if model == BOX else model)
+    loaded = LagLlama.from_pretrained(model)
     given = name or ("lagllama_jax" if model == BOX else Path(model).stem)
     return ModelForecaster(loaded.parameters, loaded.config, config, given, progress=None)
 

@@ -46,13 +46,13 @@ def main(
       data: CSV (packed or not) or Parquet file; or a folder as `lagllama pretrain` takes it.
       prediction_length: points of the forecasts that are wanted.
       output: folder for the new model.
-      model: folder, authors' .ckpt file or hub id; without it the weights in the box.
+      model: folder, authors' .ckpt file or hub id; `box` or none: the weights in the box.
       validation: forecasts' lengths at the end of each series that validate; 0: none.
       learning_rate: one, or several to try.
       context_length: steps of the past that attention sees, one or several; as the model has it
         if not given.
-      coarsen: points whose mean is one step of the model, as `lagllama forecast` has it; by default
-        series finer than an hour go by way of hourly means where the horizon is long enough.
+      coarsen: points whose mean is one step of the model, by default as `lagllama forecast` chooses
+        it, or 1 where that differs between the series.
       freeze: parts that stay as they are, such as embedding, block_0 or head.
       epochs: at most so many, each with a validation.
       steps_per_epoch: optimizer steps of one.

@@ -53,7 +53,7 @@ def main(
       output: CSV or Parquet file to write; without it CSV goes to the standard output.
       plot: picture to write (png, svg, pdf): the past, the median and intervals of the first 8
         series.
-      model: folder, authors' .ckpt file or hub id; without it the weights in the box.
+      model: folder, authors' .ckpt file or hub id; `box` or none: the weights in the box.
       freq: pandas alias of the step (h, 15min, D, W, ME); told from the rows if not given.
       quantile_levels: a column each.
       num_samples: sample paths of each series.
@@ -61,7 +61,8 @@ def main(
       context_length: steps of the past that attention sees, as in training if not given; or
         several, of which each series takes the one that forecasts its own last points best.
       coarsen: points whose mean is one step of the model; by default series finer than an hour go
-        by way of hourly means where the horizon is long enough; 1: every point is a step.
+        by the hour, or by 30, 15, 10 or 5 minutes where the horizon has fewer than 12 such steps or
+        the past fewer than 64; 1: every point is a step.
       nonnegative: never draw below 0.
       batch_size: most series at a time; by memory if not given.
       id_column: column of series names.

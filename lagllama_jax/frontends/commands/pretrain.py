@@ -60,7 +60,7 @@ def main(
     `--continue-from`, from `--initialise-from`, or from fresh weights.
 
     Args:
-      corpus: folder of Parquet files, or one written by `lagllama data build`.
+      corpus: folder of Parquet files, or one written by `lagllama data corpus`.
       output: folder for the model (config.json, model.safetensors), checkpoints, metrics.csv and
         loss.png.
       preset: the published recipe, a small one for a laptop, that of the weights in the box, or one
@@ -70,8 +70,8 @@ def main(
       validation: held-back points: the ends of all series, of those of the validation suite, none.
       tail: points of each end that `tails` holds back.
       continue_from: folder of a run whose weights, optimizer and step are taken over.
-      initialise_from: model whose weights are taken over, with its architecture but for context,
-        attention window and dropout: folder, authors' .ckpt file or hub id.
+      initialise_from: model whose weights are taken over, with its architecture but for lengths of
+        context, attention window and dropout: folder, authors' .ckpt file or hub id.
       add_lags: lags that a model of `--initialise-from` is to learn besides its own.
       path: where windows are drawn: inside the compiled steps, or by grain on the host.
       workers: processes in which grain does so; 0: a thread.
@@ -140,7 +140,7 @@ def _initial(
     from lagllama_jax.model.lag_llama import add_lags
     from lagllama_jax.pretrained.hub import from_pretrained
 
-    config, parameters = from_pretrained(None if source == "box" else source)
+    config, parameters = from_pretrained(source)
     asked = apply(changes, config)
     if asked.replace(**{name: getattr(config, name) for name in FREE_OF_WEIGHTS}) != config:
         raise ConfigError(
