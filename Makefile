@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+SPREAD := -n $(WORKERS) --dist loadfile
 PINS := setup.cfg pyproject.toml constraints.txt
 
 # $(call new_venv,FOLDER): a virtual environment of the first Python that will do.
@@ -49,7 +49,7 @@ demo: $(VENV)/.demo
 	$(BIN)/lagllama demo
 
 test: $(VENV)/.dev
-	$(PYTEST) --nbmake
+	$(BIN)/pytest $(SPREAD) --nbmake
 
 notebooks: $(VENV)/.dev
 	$(BIN)/pytest --nbmake notebooks
@@ -64,7 +64,7 @@ notebooks: $(VENV)/.dev
 	@touch $@
 
 test-peers: .venv-peers/.done
-	.venv-peers/bin/pytest -m 'torch or gluonts' $$(grep -rlE 'mark\.(torch|gluonts)' tests --include '*.py')
+	.venv-peers/bin/pytest $(SPREAD) -m 'torch or gluonts' $$(grep -rlE 'mark\.(torch|gluonts)' tests --include '*.py')
 
 # What a user gets who installs the package without the pinned versions: pandas 3, for one.
 test-plain:
@@ -72,7 +72,7 @@ test-plain:
 	$(call new_venv,.venv-plain)
 	@.venv-plain/bin/python $(PIP_INSTALL) . beartype hypothesis polars pytest pytest-xdist
 	.venv-plain/bin/lagllama info
-	.venv-plain/bin/pytest tests/data
+	.venv-plain/bin/pytest $(SPREAD) tests/data
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

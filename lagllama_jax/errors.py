@@ -41,5 +41,5 @@ def require(module: str, extra: str) -> ModuleType:
             raise
         raise MissingExtraError(
             f"This needs the package '{module.split('.')[0]}', which is not installed: "
-            f'pip install "lagllama_jax[{extra}]"'
+            f'pip install ".[{extra}]" in the clone'
         ) from error

@@ -8,6 +8,7 @@ the ordinary ones do not pay for it.
 import importlib.util
 import os
 import pathlib
+from collections.abc import Iterator
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -79,6 +80,15 @@ def released_golden(shared: pathlib.Path) -> pathlib.Path:
     if not (folder / "released_shape.ckpt").is_file():
         pytest.skip(f"no recorded results at the published size in {folder}")
     return folder
+
+
+@pytest.fixture(scope="module")
+def hurry() -> Iterator[None]:
+    """For programs that run for a moment, so that compiling them is what takes time."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import types
 
 import jax
 import numpy as np
@@ -19,10 +20,11 @@ SCRIPTS = sorted((HERE / "pretrain").glob("*.sh"))
 
 
 def launch(*words: object) -> subprocess.CompletedProcess[str]:
-    """Runs a program with the test session's compiled programs; it must succeed."""
+    """Runs a program, which keeps what it compiles with the session's; it must succeed."""
     environment = os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
         "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     command = [str(word) for word in words]
@@ -35,6 +37,14 @@ def smoke(experiment: str, output: pathlib.Path) -> str:
     """Runs an experiment's smoke configuration; what it prints."""
     script = HERE / experiment / "run.py"
     return launch(sys.executable, script, "--smoke", "--output", output).stdout
+
+
+def load(script: str) -> types.ModuleType:
+    """A script as a module, which does not run it."""
+    spec = importlib.util.spec_from_file_location(pathlib.Path(script).stem, HERE / script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def is_png(path: pathlib.Path) -> bool:
@@ -108,6 +118,27 @@ def test_pre_training_goes_from_a_csv_to_a_forecast_and_resumes(tmp_path):
     assert len(forecast) == 3 * 7 and np.isfinite(forecast["predictions"]).all()
 
 
+@pytest.fixture(scope="module")
+def killed_twice():
+    return load("pretrain/killed_twice.py")
+
+
+def test_two_runs_are_the_same_only_to_the_last_bit(killed_twice, tmp_path):
+    rows = "step,loss,validation_loss,tokens_per_second,utilisation,seconds\n1,2.5,,{0},,{0}\n"
+    rows += "2,{1},1.5,9,,9\n"
+    runs = {"whole": ("7", "2.25", b"ab"), "killed": ("8", "2.25", b"ab")}
+    runs |= {"other loss": ("7", "2.250001", b"ab"), "other weights": ("7", "2.25", b"ac")}
+    for name, (seconds, loss, weights) in runs.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.csv").write_text(rows.format(seconds, loss))
+        (tmp_path / name / "model.safetensors").write_bytes(weights)
+    found = [killed_twice.compare(tmp_path / "whole", tmp_path / name) for name in runs]
+    assert [one["rows_equal"] for one in found] == [True, True, False, True]
+    assert [one["weights_equal"] for one in found] == [True, True, True, False]
+    assert killed_twice.last_step(tmp_path / "killed") == 2
+    assert killed_twice.last_step(tmp_path) == 0
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_launch_script_is_valid_bash(script):
     launch("bash", "-n", script)
@@ -135,10 +166,7 @@ def test_a_pod_is_sent_every_option_whole(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def ledger_class():
-    spec = importlib.util.spec_from_file_location("ledger", HERE / "ledger.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Ledger
+    return load("ledger.py").Ledger
 
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=6)

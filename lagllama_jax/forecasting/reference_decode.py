@@ -1,4 +1,4 @@
-"""The reference's ways of decoding, for comparison with it (specification, section 5).
+"""The reference's ways of decoding, for comparison with it.
 
 All of them refit loc and scale at every step on everything so far, the drawn values included:
 

@@ -1,4 +1,4 @@
-"""Loc and scale of a series, from its observed past; the specification's four scalers."""
+"""Loc and scale of a series, from its observed past: the reference's four scalers."""
 
 from typing import NamedTuple
 
@@ -102,7 +102,7 @@ def fit_scale(
     Args:
       values: the past; whatever stands at unobserved places is ignored.
       observed: which values were observed.
-      scaling: `robust`, `mean`, `std` or `none` (specification, section 2).
+      scaling: `robust`, `mean`, `std` or `none` (loc 0, scale 1).
       safe: replace a degenerate scale; `False` gives the reference to the letter.
     """
     if scaling == "robust":

@@ -133,7 +133,8 @@ def _business_day(day: Any, steps: Any) -> Any:
 def calendar_features(day: Int[Any, "*n"], second: Int[Any, "*n"]) -> Float[Any, "*n 6"]:
     """Second of minute, minute, hour, weekday, day of month, day of year, each in [-0.5, 0.5].
 
-    Unknown dates (`NEUTRAL_DAY`) give zeros. Specification, section 1.
+    As in the reference the same six for series of any step. Unknown dates (`NEUTRAL_DAY`) give
+    zeros.
     """
     xp = _module(day, second)
     known = xp.asarray(day) != NEUTRAL_DAY

@@ -50,7 +50,11 @@ def tokens(
     scale: Scale,
     time_features: Float[Array, "B T 6"],
 ) -> Float[Array, "B T F"]:
-    """Tokens of the last T points of a stretch of raw values (specification, section 1)."""
+    """Tokens of the last T points of a stretch of raw values (arXiv 2310.08278, section 4.1).
+
+    That of a point holds the values its lags ago, of which lag 0 is its own, and foretells the next
+    point.
+    """
     num_tokens = time_features.shape[1]
     lagged = lag_features(model_inputs(config, values, observed, scale), config.lags, num_tokens)
     flags = lagged

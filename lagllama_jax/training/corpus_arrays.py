@@ -102,7 +102,7 @@ def to_device(arrays: CorpusArrays) -> CorpusArrays:
 
 
 def held_back(corpus: Corpus, points: int, shortest: int) -> Int[np.ndarray, "n"]:
-    """Points of each series before its last `points`, which validate (specification, section 6).
+    """Points of each series before its last `points`, which validate: 14 as published.
 
     A series that would be left with fewer than `shortest` points is not cut.
     """

@@ -38,7 +38,8 @@ def point_losses(
 ) -> PointLosses:
     """Losses of points 1 to C + P - 1 of each window, each predicted from the point before it.
 
-    Loc and scale are fit on the points before the forecast's start (specification, section 4).
+    As in the reference, loc and scale are fit on the points before the forecast's start, and points
+    of the context are targets like those of the future.
 
     Args:
       parameters: the model's.

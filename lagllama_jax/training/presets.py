@@ -14,8 +14,8 @@ BOX_LAGS = tuple(
 )
 
 PRESETS: dict[str, Recipe] = {
-    # Specification, section 6: an epoch is 128 steps. Here 10 epochs lie between validations, so
-    # that a patience of 5 is the published 50 epochs.
+    # Of the paper and the authors' code: an epoch is 128 steps, and training stops 50 epochs after
+    # the best one. Here 10 epochs lie between validations, so that a patience of 5 is as long.
     "published": Recipe(loop=LoopConfig(dispatch=128, checkpoint_every=1280, patience=5)),
     # An hour on a laptop: a tenth of the weights, windows with many targets.
     "small": Recipe(

@@ -108,6 +108,8 @@ def test_files_that_cannot_be_read_are_named(write, tmp_path):
 
 def test_published_wide_files_are_read_whole(shared, tmp_path):
     packed = shared / "data" / "evaluation" / "ETTh1.csv.gz"
+    if not packed.exists():
+        pytest.skip(f"no file at {packed}")
     series = read_frame(read_table(packed))
     assert series.item_ids == ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
     assert (len(series.values[0]), series.frequency.alias) == (17420, "h")

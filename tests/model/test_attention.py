@@ -17,6 +17,8 @@ from lagllama_jax.model.attention import (
 )
 from lagllama_jax.model.kv_cache import append, ring_slots, start_cache
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 
 def projections(length, heads, kv_heads, seed=0):
     keys = jax.random.split(jax.random.key(seed), 3)

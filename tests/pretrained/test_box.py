@@ -1,4 +1,4 @@
-"""The weights in the box: there, sound, and as good as their card says."""
+"""The weights in the box: there, sound, and as good as when they were put in."""
 
 import numpy as np
 import pytest
@@ -31,12 +31,13 @@ def test_it_is_the_model_that_the_recipe_describes(box):
 
 
 def test_its_score_on_sea_temperatures_is_the_measured_one(box):
-    """0.0324 as measured, seasonal naive 0.0393; other platforms differ by less."""
+    """0.0324 on a CPU, 0.0316 and 0.0321 with the next two seeds; last year's values 0.0393."""
     past, target, naive = sea_temperatures()
     forecast = box.predict(past, HORIZON, start="1950-01", freq="MS", num_samples=100)
     score = mean_weighted_quantile_loss(target, forecast.quantiles(LEVELS), LEVELS)
     last_year = np.repeat(naive[:, None], len(LEVELS), axis=1)
-    assert 0.0305 < score < 0.0355 < mean_weighted_quantile_loss(target, last_year, LEVELS)
+    assert score == pytest.approx(0.0324, rel=0.03)
+    assert mean_weighted_quantile_loss(target, last_year, LEVELS) == pytest.approx(0.0393, abs=5e-5)
 
 
 def test_forecasts_follow_the_unit(box):
@@ -46,7 +47,7 @@ def test_forecasts_follow_the_unit(box):
         for unit in (1.0, 1000.0)
     )
     difference = np.abs(thousand / 1000 - one) / np.abs(one).mean()
-    assert np.median(difference) < 0.02
+    assert difference.max() < 1e-5
 
 
 def test_a_daily_pattern_is_continued(box):

@@ -28,6 +28,11 @@ def two_waves():
     return Corpus.concatenate([waves((90, 200, 150)), waves((120, 80), 1, "other", 7.0)])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def in_a_hurry(hurry):
+    """Steps of a tiny model, a few of each program."""
+
+
 @pytest.fixture(scope="session")
 def corpus():
     return two_waves()

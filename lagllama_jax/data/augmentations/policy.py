@@ -1,4 +1,4 @@
-"""Which batches are augmented, and by what; probabilities as in the specification, section 6."""
+"""Which batches are augmented, and by what; gates and rates are the reference's."""
 
 from collections.abc import Callable
 

@@ -8,6 +8,8 @@ import pytest
 from lagllama_jax.data.augmentations.mixing import autoregression, flip, mixup, roughen
 from lagllama_jax.data.windows import Windows
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 
 def windows(batch=6, length=80):
     values = 5 + 2 * jax.random.normal(jax.random.key(1), (batch, length))
