@@ -76,7 +76,7 @@ class LagLlama:
           CheckpointError: nothing is there, or it cannot be read.
           MissingExtraError: a hub id without the extra `hub`.
         """
-        from lagllama_jax.pretrained.hub import from_pretrained
+        from lagllama_jax.pretrained.hub import BOX, from_pretrained
 
         config, parameters = from_pretrained(
             source,
@@ -85,8 +85,8 @@ class LagLlama:
             local_files_only=local_files_only,
             token=token,
         )
-        given = os.fspath(source or "box")
-        return cls(parameters, config, "the box" if given == "box" else given)
+        given = os.fspath(source or BOX)
+        return cls(parameters, config, "the box" if given == BOX else given)
 
     def save_pretrained(
         self,

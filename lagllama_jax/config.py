@@ -36,9 +36,13 @@ def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
 def check_positive(config: Any, *names: str) -> None:
     """Raises `ConfigError` unless each named field is a whole number of at least 1."""
     for name in names:
-        value = getattr(config, name)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        check(whole and value >= 1, f"{name}={value!r} must be a whole number of at least 1.")
+        check_whole(name, getattr(config, name))
+
+
+def check_whole(name: str, value: Any) -> None:
+    """Raises `ConfigError` unless `value` is a whole number of at least 1; names it by `name`."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    check(whole and value >= 1, f"{name}={value!r} must be a whole number of at least 1.")
 
 
 class Serialisable:

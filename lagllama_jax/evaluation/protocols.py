@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from lagllama_jax.config import check
+from lagllama_jax.config import check_whole
 from lagllama_jax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -130,13 +130,12 @@ class Windows:
 
 
 def check_count(name: str, value: Any) -> None:
-    """Checks what counts points or windows.
+    """Checks what counts points or windows; a whole number of NumPy's will do.
 
     Raises:
       ConfigError: `value` is no whole number of at least 1; names the argument.
     """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    check(whole and value >= 1, f"{name}={value!r} must be a whole number of at least 1.")
+    check_whole(name, int(value) if isinstance(value, np.integer) else value)
 
 
 def horizon(frequency: str, term: str = "short", *, m4: bool = False) -> int:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -14,6 +14,7 @@ from lagllama_jax.frontends.arguments import (
     Model,
     OptionalCount,
     OptionalFile,
+    OptionalFolder,
     OptionalName,
     Points,
     one_or_several,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
     from lagllama_jax.evaluation.protocols import Task, Windows
 
-OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 BOX = "box"
 SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
 """Published models with a column of their own in the table by task."""
