@@ -72,7 +72,7 @@ test-plain:
 	$(call new_venv,.venv-plain)
 	@.venv-plain/bin/python $(PIP_INSTALL) . beartype hypothesis polars pytest pytest-xdist
 	.venv-plain/bin/lagllama info
-	.venv-plain/bin/pytest $(SPREAD) tests/data
+	.venv-plain/bin/pytest $(SPREAD) tests/series tests/corpus
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -4,18 +4,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lagllama_jax.api import LagLlama
     from lagllama_jax.config import ForecastConfig, ModelConfig, TrainConfig
-    from lagllama_jax.forecasting.forecast import Forecast
+    from lagllama_jax.forecaster import LagLlama
+    from lagllama_jax.inference.forecast import Forecast
 
 __version__ = "0.1.0"
 
 __all__ = ["Forecast", "ForecastConfig", "LagLlama", "ModelConfig", "TrainConfig", "__version__"]
 
 _HOMES = {
-    "Forecast": "lagllama_jax.forecasting.forecast",
+    "Forecast": "lagllama_jax.inference.forecast",
     "ForecastConfig": "lagllama_jax.config",
-    "LagLlama": "lagllama_jax.api",
+    "LagLlama": "lagllama_jax.forecaster",
     "ModelConfig": "lagllama_jax.config",
     "TrainConfig": "lagllama_jax.config",
 }

@@ -286,7 +286,7 @@ class DataConfig(Serialisable):
       noise: share of windows that autocorrelated noise is added to.
       mixup: share of windows mixed with others of the batch after standardisation.
       flip: share of windows turned upside down.
-      synthetic: share of windows that are made up by `data/synthetic.py`.
+      synthetic: share of windows that are made up by `training/synthetic.py`.
       augmentation: share of batches that go through frequency masking and mixing; and again the
         share for which the following are considered, each with its own probability.
       jitter: probability of noise on a batch.

@@ -21,7 +21,7 @@ import pytest
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 # The floors that take arrays and no user input: there a wrong shape is a bug, never a message.
-CHECKED = [f"lagllama_jax.{floor}" for floor in ("model", "heads", "forecasting", "training")]
+CHECKED = [f"lagllama_jax.{floor}" for floor in ("model", "inference", "training")]
 jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 
 # How long an example takes depends on what else the machine does, and on compilation.
@@ -100,6 +100,6 @@ def tiny_config() -> ModelConfig:
 @pytest.fixture(scope="session")
 def tiny_parameters(tiny_config: ModelConfig):
     """Freshly drawn parameters of `tiny_config`."""
-    from lagllama_jax.model.lag_llama import init_parameters
+    from lagllama_jax.model.network import init_parameters
 
     return init_parameters(tiny_config, jax.random.key(0))

@@ -23,7 +23,8 @@ CORE = {
     "pyarrow", "safetensors", "jaxtyping", "tyro", "rich",
 }  # fmt: skip
 BOX = [
-    f"lagllama_jax/pretrained/box/{n}" for n in ("config.json", "model.safetensors", "README.md")
+    f"lagllama_jax/checkpoints/bundled/{n}"
+    for n in ("config.json", "model.safetensors", "README.md")
 ]
 
 

@@ -10,7 +10,7 @@ import subprocess
 import matplotlib
 import pytest
 
-from lagllama_jax.frontends.cli import COMMANDS, main
+from lagllama_jax.cli.main import COMMANDS, main
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def only_parsed(monkeypatch):
         return called_instead
 
     for name in COMMANDS:
-        module = importlib.import_module(f"lagllama_jax.frontends.commands.{name}")
+        module = importlib.import_module(f"lagllama_jax.cli.commands.{name}")
         several = getattr(module, "COMMANDS", None)
         if several:
             monkeypatch.setattr(module, "COMMANDS", {k: idle(v) for k, v in several.items()})
@@ -67,7 +67,7 @@ def test_the_python_examples_run_one_after_the_other(readme, tmp_path, monkeypat
 
 def test_every_command_line_is_read_to_its_last_option(repository, only_parsed):
     documents = [repository / "README.md", *(repository / "experiments").rglob("README.md")]
-    documents.append(repository / "lagllama_jax/pretrained/box/README.md")
+    documents.append(repository / "lagllama_jax/checkpoints/bundled/README.md")
     lines = [line for document in documents for line in command_lines(document.read_text())]
     for line in lines:
         print(line)  # shown, with what the program says of it, where it fails

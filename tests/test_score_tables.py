@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-DOCUMENTS = ("README.md", "lagllama_jax/pretrained/box/README.md")
+DOCUMENTS = ("README.md", "lagllama_jax/checkpoints/bundled/README.md")
 ROW = r"^\| (ett\S+|m4_\S+|geometric mean, [^|]+) \| (.*) \|$"
 CRPS, MASE = "eval_metrics/mean_weighted_sum_quantile_loss", "eval_metrics/MASE[0.5]"
 

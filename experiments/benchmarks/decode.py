@@ -64,7 +64,7 @@ def measure(case: Case) -> dict[str, float]:
     import jax
 
     from lagllama_jax import LagLlama, ModelConfig
-    from lagllama_jax.model.lag_llama import init_parameters
+    from lagllama_jax.model.network import init_parameters
 
     config = ModelConfig.released()
     model = LagLlama(init_parameters(config, jax.random.key(0)), config)

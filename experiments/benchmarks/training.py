@@ -29,7 +29,7 @@ REPETITIONS = 5
 
 def write_corpus(folder: Path, points: int) -> None:
     """Saves a corpus of random walks, an hour a point."""
-    from lagllama_jax.data.corpus import Corpus
+    from lagllama_jax.corpus.store import Corpus
 
     rng = np.random.default_rng(0)
     count = points // SERIES_LENGTH
@@ -54,12 +54,12 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
     """Steps on the device path, `together` in a dispatch, in turn with the product."""
     import jax
 
-    from lagllama_jax.data.corpus import Corpus
-    from lagllama_jax.model.lag_llama import init_parameters
-    from lagllama_jax.training.corpus_arrays import corpus_arrays
-    from lagllama_jax.training.device_path import DevicePath
+    from lagllama_jax.corpus.store import Corpus
+    from lagllama_jax.model.network import init_parameters
     from lagllama_jax.training.presets import PRESETS
     from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
+    from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
+    from lagllama_jax.training.sources.device import DevicePath
     from lagllama_jax.training.step import init_state, sample_windows
     from lagllama_jax.training.throughput import (
         measured_peak,
@@ -107,9 +107,9 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
 def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> dict[str, float]:
     """Windows of the published model, gathered by grain from a memory map; no model runs."""
     from lagllama_jax.config import DataConfig, ModelConfig
-    from lagllama_jax.data.corpus import Corpus
-    from lagllama_jax.data.grain_source import WindowSource, batches
-    from lagllama_jax.training.corpus_arrays import corpus_arrays
+    from lagllama_jax.corpus.store import Corpus
+    from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
+    from lagllama_jax.training.sources.grain_source import WindowSource, batches
 
     model, data = ModelConfig.released(), DataConfig()
     arrays = corpus_arrays(Corpus.load(corpus), model, data, on_device=False)
@@ -127,11 +127,11 @@ def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> d
 
 def run(corpus: Path, on_device: bool) -> dict[str, float]:
     """Three steps of the published pre-training, with validation and checkpoint."""
-    from lagllama_jax.data.corpus import Corpus
-    from lagllama_jax.training.corpus_arrays import held_back, shortest_series
+    from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.loop import LoopConfig
     from lagllama_jax.training.presets import PRESETS
     from lagllama_jax.training.pretrain import Recipe, pretrain
+    from lagllama_jax.training.sources.corpus_arrays import held_back, shortest_series
 
     preset = PRESETS["published"]
     train = preset.train.replace(steps=3)

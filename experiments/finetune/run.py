@@ -27,22 +27,22 @@ sys.path.insert(0, str(HERE.parent))
 
 from ledger import Ledger, provenance, stop_if  # noqa: E402
 
+from lagllama_jax.checkpoints.hub import from_pretrained  # noqa: E402
+from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
 from lagllama_jax.config import ForecastConfig, ModelConfig  # noqa: E402
-from lagllama_jax.data.corpus import Corpus  # noqa: E402
+from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.errors import DataError  # noqa: E402
 from lagllama_jax.evaluation.backtest import CRPS, MASE, Row, evaluate_task  # noqa: E402
-from lagllama_jax.evaluation.datasets import own_task  # noqa: E402
 from lagllama_jax.evaluation.forecasters import (  # noqa: E402
     BaselineForecaster,
     ModelForecaster,
 )
 from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
-from lagllama_jax.evaluation.protocols import Panel, Task  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
+from lagllama_jax.evaluation.suites import own_task  # noqa: E402
+from lagllama_jax.evaluation.windows import Panel, Task  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
-from lagllama_jax.frontends.compilation_cache import keep_programs  # noqa: E402
-from lagllama_jax.model.lag_llama import init_parameters  # noqa: E402
-from lagllama_jax.pretrained.hub import from_pretrained  # noqa: E402
+from lagllama_jax.model.network import init_parameters  # noqa: E402
 from lagllama_jax.training.finetune import Fitted, fit  # noqa: E402
 from lagllama_jax.training.finetune_task import FitOptions  # noqa: E402
 
@@ -137,7 +137,7 @@ def tasks(settings: Settings) -> Iterator[Task]:
 
 
 def _task(name: str, panel: Panel, settings: Settings) -> Task:
-    from lagllama_jax.data.frequency import Frequency
+    from lagllama_jax.series.frequency import Frequency
 
     alias = panel.frequency
     return Task(

@@ -54,7 +54,7 @@ def command(arguments: Arguments, folder: Path) -> list[str]:
     words = f"""pretrain {shlex.quote(str(arguments.corpus))} --output {shlex.quote(str(folder))}
       --preset {arguments.preset} --train.steps {arguments.steps} --loop.dispatch 1
       --loop.checkpoint-every {arguments.every} --validation suite --progress False"""
-    return [sys.executable, "-m", "lagllama_jax.frontends.cli", *shlex.split(words)]
+    return [sys.executable, "-m", "lagllama_jax.cli.main", *shlex.split(words)]
 
 
 def last_step(folder: Path) -> int:

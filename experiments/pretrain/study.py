@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE.parent))
 from ledger import Ledger, provenance, stop_if  # noqa: E402
 
 from lagllama_jax.config import LAGS, ForecastConfig  # noqa: E402
-from lagllama_jax.data.corpus import Corpus  # noqa: E402
+from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.evaluation.backtest import CRPS, evaluate_tasks, relative_score  # noqa: E402
 from lagllama_jax.evaluation.forecasters import BaselineForecaster, ModelForecaster  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402

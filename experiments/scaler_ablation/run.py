@@ -25,9 +25,10 @@ sys.path.insert(0, str(HERE.parent))
 
 from ledger import Ledger, provenance, stop_if  # noqa: E402
 
+from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
+from lagllama_jax.cli.pretrain import read_corpus  # noqa: E402
 from lagllama_jax.config import DataConfig, ForecastConfig, ModelConfig, TrainConfig  # noqa: E402
-from lagllama_jax.data.corpus import Corpus  # noqa: E402
-from lagllama_jax.data.frequency import Frequency  # noqa: E402
+from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.errors import ConfigError, LagLlamaError  # noqa: E402
 from lagllama_jax.evaluation.backtest import (  # noqa: E402
     CRPS,
@@ -44,15 +45,14 @@ from lagllama_jax.evaluation.forecasters import (  # noqa: E402
     Prediction,
 )
 from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
-from lagllama_jax.evaluation.protocols import Panel, Windows, cut  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
+from lagllama_jax.evaluation.windows import Panel, Windows, cut  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
-from lagllama_jax.frontends.commands.pretrain import read_corpus  # noqa: E402
-from lagllama_jax.frontends.compilation_cache import keep_programs  # noqa: E402
-from lagllama_jax.training.corpus_arrays import held_back, shortest_series  # noqa: E402
+from lagllama_jax.series.frequency import Frequency  # noqa: E402
 from lagllama_jax.training.loop import LoopConfig  # noqa: E402
 from lagllama_jax.training.pretrain import Recipe, pretrain  # noqa: E402
 from lagllama_jax.training.sharding import to_host  # noqa: E402
+from lagllama_jax.training.sources.corpus_arrays import held_back, shortest_series  # noqa: E402
 
 SCALERS: dict[str, dict[str, Any]] = {
     "none": {"scaling": "none"},

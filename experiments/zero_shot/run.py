@@ -13,7 +13,7 @@ from typing import Literal
 
 import tyro
 
-from lagllama_jax.frontends.commands.evaluate import main as evaluate
+from lagllama_jax.cli.evaluate import main as evaluate
 
 HERE = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))

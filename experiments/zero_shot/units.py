@@ -13,11 +13,11 @@ import numpy as np
 import tyro
 
 from lagllama_jax import ForecastConfig, LagLlama
-from lagllama_jax.evaluation.datasets import ett_tasks
 from lagllama_jax.evaluation.forecasters import ModelForecaster
-from lagllama_jax.evaluation.protocols import windows_of
 from lagllama_jax.evaluation.provenance import record_run
+from lagllama_jax.evaluation.suites import ett_tasks
 from lagllama_jax.evaluation.units import unit_difference
+from lagllama_jax.evaluation.windows import windows_of
 
 HERE = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))

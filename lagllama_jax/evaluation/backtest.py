@@ -9,7 +9,7 @@ import numpy as np
 
 from lagllama_jax.evaluation import metrics
 from lagllama_jax.evaluation.forecasters import Forecaster, Prediction, as_forecaster
-from lagllama_jax.evaluation.protocols import (
+from lagllama_jax.evaluation.windows import (
     Panel,
     Task,
     Windows,
@@ -21,8 +21,8 @@ from lagllama_jax.evaluation.protocols import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lagllama_jax.data.frequency import Frequency
-    from lagllama_jax.data.series_set import SeriesSet
+    from lagllama_jax.series.dataset import SeriesSet
+    from lagllama_jax.series.frequency import Frequency
 
 LEVELS: tuple[float, ...] = (0.025, *metrics.LEVELS, 0.975)
 """Levels asked of a forecaster: those of the CRPS and the 95 % interval of MSIS."""
@@ -188,8 +188,8 @@ def cross_validate(
       DataError: a frame that cannot be read, or a series too short for its windows.
       MissingExtraError: a baseline of an extra that is not installed.
     """
-    from lagllama_jax.data.frames import read_frame
-    from lagllama_jax.forecasting.forecast import check_levels
+    from lagllama_jax.inference.forecast import check_levels
+    from lagllama_jax.series.dataframe import read_frame
 
     check_count("num_windows", num_windows)
     levels = check_levels(quantile_levels)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lagllama_jax.evaluation.forecasters import Forecaster
-from lagllama_jax.evaluation.protocols import Task
+from lagllama_jax.evaluation.windows import Task
 
 
 def _content(values: Float[np.ndarray, "T"]) -> bytes:

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
-from lagllama_jax.evaluation.baselines import SEEDED, baseline
-from lagllama_jax.evaluation.protocols import Windows
+from lagllama_jax.evaluation.baselines.naive import SEEDED, baseline
+from lagllama_jax.evaluation.windows import Windows
 from lagllama_jax.typing import Parameters
 
 
@@ -102,8 +102,8 @@ class ModelForecaster:
 
     def samples(self, windows: Windows) -> Float[np.ndarray, "B S P"]:
         """Sample paths of every window, in the units of the series."""
-        from lagllama_jax.forecasting.progress import progress_bar
-        from lagllama_jax.forecasting.resolution import sample_paths
+        from lagllama_jax.inference.aggregation import sample_paths
+        from lagllama_jax.inference.progress import progress_bar
 
         with progress_bar(self.progress) as progress:
             return sample_paths(

@@ -10,7 +10,7 @@ from lagllama_jax.errors import require
 from lagllama_jax.evaluation.backtest import Row
 from lagllama_jax.evaluation.forecasters import Prediction
 from lagllama_jax.evaluation.metrics import LEVELS
-from lagllama_jax.evaluation.protocols import Windows
+from lagllama_jax.evaluation.windows import Windows
 from lagllama_jax.files import atomic_path
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.backtest import Row, evaluate_task
 from lagllama_jax.evaluation.fingerprint import fingerprint
 from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
-from lagllama_jax.evaluation.protocols import Task, Windows
+from lagllama_jax.evaluation.windows import Task, Windows
 from lagllama_jax.files import atomic_path
 
 GIFT_EVAL_COLUMNS = (

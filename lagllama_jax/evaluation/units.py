@@ -7,7 +7,7 @@ import numpy as np
 
 from lagllama_jax.evaluation.forecasters import Forecaster
 from lagllama_jax.evaluation.metrics import LEVELS
-from lagllama_jax.evaluation.protocols import Windows
+from lagllama_jax.evaluation.windows import Windows
 
 
 def unit_difference(

@@ -34,11 +34,11 @@ import numpy as np
 from jaxtyping import Int
 
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.evaluation.datasets import parquet_panel
-from lagllama_jax.evaluation.protocols import Panel, Task
+from lagllama_jax.evaluation.suites import parquet_panel
+from lagllama_jax.evaluation.windows import Panel, Task
 
 if TYPE_CHECKING:
-    from lagllama_jax.data.corpus import Corpus
+    from lagllama_jax.corpus.store import Corpus
 
 SECOND, WEEK, MONTH = 0, 2, 3  # units of model.time_features.Calendar
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lagllama_jax.config import ModelConfig, check
-from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.training.finetune_task import FitOptions, make_task
 from lagllama_jax.training.loop import Best, train
 from lagllama_jax.training.metrics import Row

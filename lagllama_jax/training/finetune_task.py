@@ -12,16 +12,16 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig, check, check_positive
-from lagllama_jax.data.corpus import Corpus
-from lagllama_jax.data.resample import by_blocks, common_block
-from lagllama_jax.data.windows import Windows, gather
+from lagllama_jax.corpus.resample import by_blocks, common_block
+from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
 from lagllama_jax.model.scalers import fit_scale
-from lagllama_jax.training.corpus_arrays import corpus_arrays, host_arrays, keep_last
-from lagllama_jax.training.device_path import DevicePath
 from lagllama_jax.training.loop import LoopConfig, Run
 from lagllama_jax.training.metrics import Sink
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh
+from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays, keep_last
+from lagllama_jax.training.sources.device import DevicePath
+from lagllama_jax.training.sources.windows import Windows, gather
 from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
 from lagllama_jax.training.validation import Evaluate, make_evaluate, tail_draws
 from lagllama_jax.training.watch import Watch

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig, TrainConfig
-from lagllama_jax.data.windows import Windows
-from lagllama_jax.model.lag_llama import bind_head
+from lagllama_jax.model.network import bind_head
 from lagllama_jax.model.scalers import Scale, fit_scale
 from lagllama_jax.model.tokens import tokens
 from lagllama_jax.model.transformer import Transformer
+from lagllama_jax.training.sources.windows import Windows
 from lagllama_jax.typing import Array, Bool, Float, Key, Parameters
 
 

@@ -11,17 +11,17 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.data.corpus import Corpus
-from lagllama_jax.data.windows import gather
+from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import CheckpointError, DataError
-from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints, Restored
-from lagllama_jax.training.corpus_arrays import corpus_arrays, host_arrays
-from lagllama_jax.training.device_path import DevicePath
-from lagllama_jax.training.host_path import HostPath
 from lagllama_jax.training.loop import Best, LoopConfig, Run, Trained, train
 from lagllama_jax.training.metrics import open_sinks
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
+from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays
+from lagllama_jax.training.sources.device import DevicePath
+from lagllama_jax.training.sources.host import HostPath
+from lagllama_jax.training.sources.windows import gather
 from lagllama_jax.training.step import TrainState, init_state
 from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
 from lagllama_jax.training.validation import Evaluate, make_evaluate, tail_draws

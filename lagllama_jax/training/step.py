@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import optax
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.data.augmentations.mixing import flip, mixup, roughen
-from lagllama_jax.data.augmentations.policy import augment
-from lagllama_jax.data.synthetic import synthetic_windows
-from lagllama_jax.data.windows import CorpusArrays, Windows, draw, gather
+from lagllama_jax.training.augmentations.mixing import flip, mixup, roughen
+from lagllama_jax.training.augmentations.policy import augment
 from lagllama_jax.training.loss import PointLosses, point_losses, targets_loss
 from lagllama_jax.training.optimizer import make_optimizer
+from lagllama_jax.training.sources.windows import CorpusArrays, Windows, draw, gather
 from lagllama_jax.training.state import TrainState, apply_gradients, init_state
+from lagllama_jax.training.synthetic import synthetic_windows
 from lagllama_jax.typing import Array, Float, Int, Key
 
 __all__ = [

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.data.corpus import Corpus
-from lagllama_jax.data.windows import Draws, Windows
+from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
 from lagllama_jax.training.loss import point_losses
+from lagllama_jax.training.sources.windows import Draws, Windows
 from lagllama_jax.typing import Array, Float, Int, Parameters
 
 Evaluate = Callable[[Parameters], float]

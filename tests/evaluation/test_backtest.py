@@ -12,7 +12,7 @@ from lagllama_jax.evaluation.backtest import (
     score,
 )
 from lagllama_jax.evaluation.forecasters import BaselineForecaster, Prediction
-from lagllama_jax.evaluation.protocols import Panel, cut
+from lagllama_jax.evaluation.windows import Panel, cut
 
 
 def frame(*lengths: int, names=("unique_id", "ds", "y"), freq: str = "h") -> pd.DataFrame:

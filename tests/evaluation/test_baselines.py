@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.evaluation.baselines import BASELINES, baseline, naive, seasonal_naive
+from lagllama_jax.evaluation.baselines.naive import BASELINES, baseline, naive, seasonal_naive
 
 LEVELS = (0.1, 0.5, 0.9)
 

@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lagllama_jax.checkpoints.hub import save_pretrained
+from lagllama_jax.cli.evaluate import main as evaluate
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.evaluation.backtest import cross_validate
 from lagllama_jax.evaluation.forecasters import ModelForecaster, as_forecaster
-from lagllama_jax.frontends.commands.evaluate import main as evaluate
-from lagllama_jax.pretrained.hub import save_pretrained
 
 # One number of samples, windows and steps in the whole file: one program to compile.
 SAMPLES, WINDOWS, POINTS = 20, 2, 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lagllama_jax.evaluation import metrics
-from lagllama_jax.evaluation.protocols import seasonal_errors
+from lagllama_jax.evaluation.windows import seasonal_errors
 
 pytestmark = [
     pytest.mark.gluonts,
@@ -92,7 +92,7 @@ def test_the_divisor_of_mase_equals_that_of_gluonts_with_missing_points():
 
 def test_deepar_of_gluonts_forecasts_every_window_without_seeing_a_later_one(monkeypatch):
     pytest.importorskip("lightning", reason="DeepAR needs gluonts' torch extra")
-    from lagllama_jax.evaluation import deepar
+    from lagllama_jax.evaluation.baselines.naive import deepar
 
     monkeypatch.setattr(deepar, "EPOCHS", 1)
     monkeypatch.setattr(deepar, "BATCHES", 2)

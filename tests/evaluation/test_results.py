@@ -6,10 +6,10 @@ from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation import report, results
 from lagllama_jax.evaluation.backtest import evaluate_task, evaluate_tasks
-from lagllama_jax.evaluation.datasets import ett_tasks
 from lagllama_jax.evaluation.fingerprint import fingerprint
 from lagllama_jax.evaluation.forecasters import BaselineForecaster, ModelForecaster
-from lagllama_jax.evaluation.protocols import Panel, Task
+from lagllama_jax.evaluation.suites import ett_tasks
+from lagllama_jax.evaluation.windows import Panel, Task
 
 NAN = float("nan")
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from lagllama_jax.evaluation.forecasters import BaselineForecaster, Prediction
-from lagllama_jax.evaluation.protocols import Panel, cut
 from lagllama_jax.evaluation.units import unit_difference
+from lagllama_jax.evaluation.windows import Panel, cut
 
 
 @pytest.fixture

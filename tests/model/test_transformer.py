@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.model.lag_llama import add_lags, hidden_states, init_parameters
 from lagllama_jax.model.layers import RMSNorm
+from lagllama_jax.model.network import add_lags, hidden_states, init_parameters
 from lagllama_jax.model.scalers import fit_scale
 from lagllama_jax.model.transformer import Transformer
 

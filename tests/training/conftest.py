@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.training.loop import LoopConfig
 from lagllama_jax.training.pretrain import Recipe
 

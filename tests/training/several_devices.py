@@ -9,11 +9,11 @@ import numpy as np
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints
-from lagllama_jax.training.corpus_arrays import corpus_arrays
-from lagllama_jax.training.device_path import DevicePath
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
+from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
+from lagllama_jax.training.sources.device import DevicePath
 from lagllama_jax.training.step import init_state
 from tests.training.conftest import RECIPE, two_waves
 

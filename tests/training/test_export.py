@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import pytest
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.forecasting.decode import Drawing, decode
-from lagllama_jax.forecasting.past import Past
-from lagllama_jax.model.lag_llama import init_parameters
-from lagllama_jax.training.corpus_arrays import corpus_arrays
+from lagllama_jax.inference.batch import Past
+from lagllama_jax.inference.paths import Drawing, decode
+from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.presets import PRESETS
+from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
 from lagllama_jax.training.state import init_state
 from lagllama_jax.training.step import make_steps
 

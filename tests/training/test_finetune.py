@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from lagllama_jax import LagLlama, ModelConfig
-from lagllama_jax.data.blocks import last_blocks
-from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.model.network import init_parameters
+from lagllama_jax.series.blocks import last_blocks
 from lagllama_jax.training.finetune import fit, sweep, sweep_table
 from lagllama_jax.training.finetune_task import FitOptions, make_task
 from lagllama_jax.training.signals import StopRequest

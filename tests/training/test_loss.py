@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lagllama_jax.checkpoints.torch.converter import from_torch, parameters_from_torch
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.data.windows import Windows
-from lagllama_jax.model.lag_llama import init_parameters
-from lagllama_jax.pretrained.convert import from_torch, parameters_from_torch
+from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.loss import point_losses, targets_loss
+from lagllama_jax.training.sources.windows import Windows
 from lagllama_jax.training.validation import unit_free
 
 TRAIN = TrainConfig()

@@ -4,16 +4,16 @@ import jax
 import numpy as np
 import pytest
 
-from lagllama_jax.data.corpus import Corpus
+from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import CheckpointError, DataError, TrainingError
-from lagllama_jax.model.lag_llama import init_parameters
+from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints
-from lagllama_jax.training.corpus_arrays import corpus_arrays, held_back
-from lagllama_jax.training.device_path import DevicePath
 from lagllama_jax.training.loop import LoopConfig, Run, train
 from lagllama_jax.training.metrics import COLUMNS, MetricsFile, read_metrics
 from lagllama_jax.training.pretrain import Recipe, pretrain
 from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
+from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, held_back
+from lagllama_jax.training.sources.device import DevicePath
 from lagllama_jax.training.step import init_state
 from lagllama_jax.training.watch import Watch
 from tests.training.conftest import RECIPE, waves

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from lagllama_jax.frontends.cli import main as lagllama
+from lagllama_jax.cli.main import main as lagllama
 from lagllama_jax.training.checkpoints import Checkpoints
 from lagllama_jax.training.metrics import read_metrics
 from lagllama_jax.training.sharding import make_mesh
@@ -101,7 +101,7 @@ def start_two(repository, commands_of):
         address = f"127.0.0.1:{free.getsockname()[1]}"
     code = (
         "import json, sys\n"
-        "from lagllama_jax.frontends.cli import main\n"
+        "from lagllama_jax.cli.main import main\n"
         "sys.exit(max(main(['--no-cache', *words]) for words in json.loads(sys.argv[1])))"
     )
     environment = os.environ | {"XLA_FLAGS": HURRY}

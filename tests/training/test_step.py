@@ -7,10 +7,10 @@ import optax
 import pytest
 
 from lagllama_jax.config import ConfigError
-from lagllama_jax.model.lag_llama import init_parameters
-from lagllama_jax.training.corpus_arrays import corpus_arrays
+from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.loss import targets_loss
 from lagllama_jax.training.optimizer import learning_rate, make_optimizer
+from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
 from lagllama_jax.training.state import apply_gradients, init_state
 from lagllama_jax.training.step import complete, made_up, make_steps, sample_windows, step_keys
 

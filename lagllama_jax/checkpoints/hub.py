@@ -1,0 +1,157 @@
+"""`from_pretrained`: a model from the box, a folder, an authors' checkpoint, or the hub."""
+
+import importlib.resources
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lagllama_jax.checkpoints.folder import (
+    CONFIG,
+    WEIGHTS,
+    load_folder,
+    parse_config,
+    save_pretrained,
+)
+from lagllama_jax.checkpoints.torch.converter import from_torch
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.errors import CheckpointError, require
+from lagllama_jax.typing import Parameters
+
+AUTHORS_REPOSITORY = "time-series-foundation-models/Lag-Llama"
+"""Where the authors publish theirs."""
+AUTHORS_FILE = "lag-llama.ckpt"
+
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+BOX = "box"
+"""Name of the weights that come with the package."""
+_OURS = {"num_layers", "num_heads", "head_dim", "lags"}
+"""Fields by which a `config.json` on the hub is told to be this package's."""
+
+__all__ = ["AUTHORS_FILE", "AUTHORS_REPOSITORY", "from_pretrained", "save_pretrained"]
+
+
+def from_pretrained(
+    source: str | os.PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> tuple[ModelConfig, Parameters]:
+    """Loads a model's configuration and parameters.
+
+    Args:
+      source: `None` or `box` for the weights that come with the package; a folder written by
+        `save_pretrained`; an authors' `.ckpt` file (read without PyTorch, running nothing of it);
+        or a repository `owner/name` on the Hugging Face hub (extra `hub`) that holds either.
+        What exists as a file or folder is taken as such (a folder `box` as `./box`).
+      revision: branch, tag or commit on the hub.
+      cache_dir: where the hub's files are kept; its own default if `None`.
+      local_files_only: take only what is in that cache; no connection is made.
+      token: for private repositories.
+
+    Raises:
+      CheckpointError: nothing is there, or it cannot be read; names the file and the remedy.
+      MissingExtraError: a hub id without the extra `hub`.
+    """
+    options = {
+        "revision": revision,
+        "cache_dir": cache_dir,
+        "local_files_only": local_files_only,
+        "token": token,
+    }
+    config, parameters = _load(source, options)
+    return config, jax.tree.map(jnp.asarray, parameters)
+
+
+def _load(
+    source: str | os.PathLike[str] | None, options: dict[str, Any]
+) -> tuple[ModelConfig, Parameters]:
+    if source is None or source == BOX:
+        return _load_box()
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return load_folder(path)
+    if path.suffix == ".safetensors" and path.is_file():
+        raise CheckpointError(f"{source}: give the folder that holds it and its {CONFIG}.")
+    if path.is_file():
+        return from_torch(path)
+    if not isinstance(source, str) or not _is_hub_id(source):
+        raise CheckpointError(
+            f"{source}: there is no such file or folder, and it is no repository on the hub "
+            f"(owner/name, as in {AUTHORS_REPOSITORY})."
+        )
+    return _load_hub(source, options)
+
+
+def _is_hub_id(source: str) -> bool:
+    file = source.endswith((".ckpt", ".pt", ".pth", ".bin", ".json", ".safetensors"))
+    return _HUB_ID.fullmatch(source) is not None and not file
+
+
+def _load_box() -> tuple[ModelConfig, Parameters]:
+    box = importlib.resources.files("lagllama_jax.checkpoints") / "bundled"
+    if not (box / WEIGHTS).is_file():
+        raise CheckpointError(
+            "This installation of lagllama_jax comes without weights. Install a released wheel, "
+            f"or load {AUTHORS_REPOSITORY!r} from the hub."
+        )
+    with importlib.resources.as_file(box) as folder:
+        return load_folder(folder)
+
+
+def _load_hub(repository: str, options: dict[str, Any]) -> tuple[ModelConfig, Parameters]:
+    """Our two files where the repository has them, else the authors' checkpoint."""
+    where = "in the local cache" if options["local_files_only"] else "on the hub or in the cache"
+    config = _download(repository, CONFIG, options)
+    if config is not None and _is_ours(config):
+        parse_config(config.read_text(encoding="utf-8"), f"{repository}: {CONFIG}")
+        weights = _download(repository, WEIGHTS, options)
+        if weights is None:
+            raise CheckpointError(f"{repository}: holds {CONFIG} but no {WEIGHTS}.")
+        return load_folder(weights.parent)
+    checkpoint = _download(repository, AUTHORS_FILE, options)
+    if checkpoint is None:
+        raise CheckpointError(
+            f"{repository}: neither {CONFIG} with {WEIGHTS} nor {AUTHORS_FILE} was found {where}, "
+            "and there is no folder of that name here. Check the name, the revision and the "
+            "connection."
+        )
+    return from_torch(checkpoint)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(fields, dict) and fields.keys() >= _OURS
+
+
+def _download(repository: str, file: str, options: dict[str, Any]) -> Path | None:
+    """The file in the hub's cache; `None` if the repository lacks it or it cannot be had."""
+    hub = require("huggingface_hub", "hub")
+    errors = require("huggingface_hub.errors", "hub")
+    try:
+        return Path(hub.hf_hub_download(repository, file, **options))
+    except errors.LocalEntryNotFoundError:
+        options["local_files_only"] = True  # the hub is out of reach: only the cache is left
+        return None
+    except errors.EntryNotFoundError:
+        return None
+    except errors.RevisionNotFoundError as error:
+        raise CheckpointError(
+            f"{repository}: has no revision {options['revision']!r} on the hub."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise CheckpointError(
+            f"{repository}: there is no such file or folder here, and no such repository on the "
+            "hub, or it is private: give a token that may read it."
+        ) from error
+    except (OSError, errors.HFValidationError) as error:
+        raise CheckpointError(f"{repository}: {file} cannot be downloaded ({error}).") from error

@@ -1,0 +1,185 @@
+"""A converted checkpoint against numbers that the reference implementation gave for it."""
+
+import functools
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from lagllama_jax.checkpoints.layout import flatten, rows
+from lagllama_jax.checkpoints.torch.parity.decoders import reference_decode
+from lagllama_jax.checkpoints.torch.parity.quantities import Quantities, training_quantities
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.errors import CheckpointError
+from lagllama_jax.typing import Array, Parameters
+
+TOLERANCE = 2e-5
+GRADIENT_TOLERANCE = 1e-4
+COUNT_LOSS_TOLERANCE = 2e-3
+"""The reference takes the negative binomial's lgamma terms in float32, which costs it digits."""
+
+_PROGRAMS = {
+    "recompute": "recompute",
+    "kv_cache": "kv_cache",
+    "single_pass": "recompute",
+    "single_pass_kv": "kv_cache",
+}
+"""Recorded ways of decoding, and the mode that gives each: single passes differ from the other two
+in the values that are fed back, which have no noise, so that one program serves both."""
+
+_INPUTS = tuple(
+    f"{when}_{what}"
+    for when in ("past", "future")
+    for what in ("target", "observed_values", "time_feat")
+)
+_DECODING_INPUTS = {
+    "past_target": "past_target",
+    "past_observed": "past_observed_values",
+    "past_time_feat": "past_time_feat",
+    "future_time_feat": "future_time_feat",
+}
+_PER_SERIES = ("loc", "scale", "fed")
+_TRACE = ("params", *_PER_SERIES)
+_HURRY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+Recorded = Mapping[str, np.ndarray]
+
+
+class Check(NamedTuple):
+    """One quantity's agreement.
+
+    Attributes:
+      quantity: what was compared.
+      error: the largest `max |ours - recorded| / max |recorded|` of its tensors; loc, scale and
+        values fed back are taken series by series.
+      worst: the tensor in which it is found.
+      tolerance: the largest error that passes.
+    """
+
+    quantity: str
+    error: float
+    worst: str
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the tolerance."""
+        return self.error <= self.tolerance
+
+
+def read_recorded(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Reads recorded inputs and results.
+
+    Raises:
+      CheckpointError: the file is missing, damaged, or holds none.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            recorded = dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{path}: no recorded results can be read ({error}).") from error
+    missing = sorted({"past_target", "past_observed_values", "future_target"} - recorded.keys())
+    if missing:
+        raise CheckpointError(f"{path}: lacks {', '.join(missing)}. Give a file of results.")
+    return recorded
+
+
+def verify(config: ModelConfig, parameters: Parameters, recorded: Recorded) -> Iterator[Check]:
+    """Compares everything that was recorded, one quantity at a time.
+
+    Args:
+      config: the architecture. Series are scaled as in the reference, to the letter, whatever its
+        `safe_scaling`: recordings may have degenerate series.
+      parameters: its weights.
+      recorded: from `read_recorded`.
+
+    Raises:
+      CheckpointError: something that belongs to what was recorded is missing.
+    """
+    config = config.replace(safe_scaling=False)
+    try:
+        with jax.default_matmul_precision("highest"):
+            yield from _verify_training(config, parameters, recorded)
+            yield from _verify_decoding(config, parameters, recorded)
+    except KeyError as error:
+        raise CheckpointError(f"The recorded results lack {error}.") from error
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled in a hurry, as each program runs once or twice."""
+    on_cpu = jax.default_backend() == "cpu"
+    return jax.jit(function, compiler_options=_HURRY if on_cpu else None)
+
+
+def relative_error(ours: Any, recorded: Any, per_series: bool = False) -> float:
+    """`max |ours - recorded| / max |recorded|`, over all or for the worst series (axis 0)."""
+    ours, recorded = np.asarray(ours, np.float64), np.asarray(recorded, np.float64)
+    if ours.shape != recorded.shape or not np.isfinite(ours).all():
+        return np.inf
+    axes = tuple(range(1, ours.ndim)) if per_series else None
+    distance, size = np.abs(ours - recorded).max(axes), np.abs(recorded).max(axes)
+    share = np.divide(distance, size, out=np.full_like(distance, np.inf), where=size > 0)
+    return float(np.where(distance == 0, 0, share).max())
+
+
+def _check(
+    quantity: str, pairs: Mapping[str, tuple[Any, Any]], tolerance: float = TOLERANCE
+) -> Check:
+    errors = {name: relative_error(*pair, name in _PER_SERIES) for name, pair in pairs.items()}
+    worst = max(errors, key=lambda name: errors[name])
+    return Check(quantity, errors[worst], worst, tolerance)
+
+
+def _verify_training(
+    config: ModelConfig, parameters: Parameters, recorded: Recorded
+) -> Iterator[Check]:
+    """Features, scales, hidden states, parameters, and the loss and gradients if recorded."""
+    inputs = {name: recorded[name] for name in _INPUTS if name in recorded}
+    levels = recorded["train_param_1"] if config.head == "implicit_quantile" else None
+
+    def run(weights: Parameters, *arguments: Any) -> tuple[Array, Quantities]:
+        return training_quantities(weights, config, *arguments)
+
+    with_gradients = any(name.startswith("grad/") for name in recorded)
+    program = jax.value_and_grad(run, has_aux=True) if with_gradients else run
+    found, gradients = _compiled(program)(parameters, inputs, levels), None
+    if with_gradients:
+        found, gradients = found
+    for quantity in ("features", "loc and scale", "hidden states", "parameters", "loss"):
+        tensors = found[1][quantity]
+        if quantity != "loss" or "loss" in recorded:
+            counts = quantity == "loss" and config.head == "negative_binomial"
+            pairs = {name: (tensor, recorded[name]) for name, tensor in tensors.items()}
+            yield _check(quantity, pairs, COUNT_LOSS_TOLERANCE if counts else TOLERANCE)
+    if gradients is not None:
+        ours = flatten(gradients)
+        pairs = {
+            row.path: (row.to_torch(ours[row.path]), recorded[f"grad/{row.torch}"])
+            for row in rows(config)
+        }
+        yield _check("gradients", pairs, GRADIENT_TOLERANCE)
+
+
+def _verify_decoding(
+    config: ModelConfig, parameters: Parameters, recorded: Recorded
+) -> Iterator[Check]:
+    """Every step of each decoding mode, given the recorded values to feed back."""
+    inputs = {theirs: recorded.get(name) for theirs, name in _DECODING_INPUTS.items()}
+    fixed = {"config": config, "prediction_length": recorded["future_target"].shape[1]}
+    programs = {
+        name: _compiled(functools.partial(reference_decode, mode=name, **fixed))
+        for name in set(_PROGRAMS.values())
+    }
+    for mode, program in _PROGRAMS.items():
+        if f"decode_{mode}/params" not in recorded:
+            continue
+        trace = {name: recorded[f"decode_{mode}/{name}"] for name in _TRACE}
+        noise = recorded["decode_noise"] * np.float32(mode == program)
+        ours = programs[program](parameters, **inputs, noise=noise, fed=trace["fed"])
+        pairs = {name: (ours[name], trace[name]) for name in _PER_SERIES}
+        for k in range(trace["params"].shape[-1]):
+            pairs[f"parameter {k}"] = (ours["params"][..., k], trace["params"][..., k])
+        yield _check(f"decoding, {mode}", pairs)

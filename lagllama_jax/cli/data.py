@@ -1,0 +1,177 @@
+"""List and build data sets, and join them into the corpus that training reads."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
+
+import tyro
+
+from lagllama_jax.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lagllama_jax.corpus.store import Corpus
+
+TFDS_DIR = Path("~/tensorflow_datasets")
+
+
+def list_data_sets(
+    name: Annotated[str | None, tyro.conf.Positional] = None,
+    /,
+    *,
+    data_dir: Path = TFDS_DIR,
+) -> None:
+    """Lists the data sets of the paper, or tells all that is known of one.
+
+    Args:
+      name: of one data set.
+      data_dir: TFDS' folder, in which built data sets are looked for.
+    """
+    from rich.console import Console
+
+    Console().print(_overview(data_dir) if name is None else _details(name, data_dir))
+
+
+def _overview(data_dir: Path) -> "Table":
+    from rich.table import Table
+
+    from lagllama_jax.corpus.catalogue import CATALOGUE
+    from lagllama_jax.corpus.tfds.store import is_built
+
+    table = Table(
+        box=None,
+        caption="* held out of pre-training for the paper's zero-shot tests\n"
+        "verified: the checksum was compared with that of an original file",
+        caption_justify="left",
+    )
+    table.add_column("name", no_wrap=True)
+    for heading in ("step", "horizon", "source", "licence", "verified", "built"):
+        justify: Literal["left", "right"] = "right" if heading == "horizon" else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
+    for one in CATALOGUE.values():
+        table.add_row(
+            f"{one.name}{' *' if one.held_out else ''}",
+            one.frequency,
+            str(one.horizon),
+            _source(one.url),
+            one.licence,
+            "yes" if one.sha256 else "no",
+            "yes" if is_built(one.name, data_dir) else "no",
+        )
+    return table
+
+
+def _source(url: str | None) -> str:
+    host = urlsplit(url or "").netloc
+    return {"raw.githubusercontent.com": "github", "archive.ics.uci.edu": "uci"}.get(
+        host, host.removesuffix(".org") or "-"
+    )
+
+
+def _details(name: str, data_dir: Path) -> "Table":
+    from dataclasses import fields
+
+    from rich.table import Table
+
+    from lagllama_jax.corpus.catalogue import find_data_set
+    from lagllama_jax.corpus.tfds.store import is_built
+
+    table, one = Table(box=None, show_header=False), find_data_set(name)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for field in fields(one):
+        value = getattr(one, field.name)
+        unknown = "not verified by anyone" if field.name == "sha256" else "-"
+        if field.name == "files":
+            value = " or ".join(f"{pattern}*" for pattern in value)
+        table.add_row(field.name.replace("_", " "), unknown if value is None else str(value))
+    table.add_row("built", str(is_built(name, data_dir)))
+    return table
+
+
+def build(
+    name: Annotated[str, tyro.conf.Positional],
+    /,
+    *,
+    manual_dir: Path | None = None,
+    data_dir: Path = TFDS_DIR,
+    download: bool = False,
+    verify: bool = True,
+) -> None:
+    """Builds a data set with TFDS: array_record files with the splits train, validation and test.
+
+    Args:
+      name: of a data set; `lagllama data list` has them.
+      manual_dir: folder of its files as they were published.
+      data_dir: TFDS' folder, to build in.
+      download: fetch the file from its source instead of taking it from `manual_dir`.
+      verify: refuse a file whose checksum is not the recorded one.
+    """
+    from lagllama_jax.corpus.tfds import store
+
+    folder = store.build(name, manual_dir, data_dir, download, verify)
+    counts = store.split_sizes(name, data_dir)
+    print(f"{folder}: " + ", ".join(f"{split} {count} series" for split, count in counts.items()))
+
+
+def corpus(
+    sources: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    /,
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    format: str | None = None,
+    start: str | None = None,
+    freq: str | None = None,
+    exclude: tuple[str, ...] = (),
+    mask: tuple[tuple[str, str, str], ...] = (),
+    coarser: bool = False,
+) -> None:
+    """Joins files into a corpus folder, which training maps into memory.
+
+    Args:
+      sources: files or folders, a data set each; a folder of Parquet files is a data set a file.
+      output: folder to write; a corpus that lies there is replaced.
+      format: of all sources: parquet, tsf, wide, frame, lstnet, jsonl, air_quality, prsa or nab;
+        told from each file if not given.
+      start: time of the first values, for files that have none.
+      freq: frequency as pandas writes it, for files that have none.
+      exclude: data sets to leave out.
+      mask: a data set and the first and last day, month or year to set missing, such as
+        beijing_multisite 2013-03 2014-12, whose city and time an evaluation set shares.
+      coarser: add means over quarters of an hour, hours, days and weeks of the finer series, as
+        data sets of their own; of points that the validation suite scores, none are made.
+    """
+    from lagllama_jax.corpus.resample import coarser as coarser_series
+    from lagllama_jax.corpus.store import Corpus, mask_period
+    from lagllama_jax.evaluation.validation import seen_lengths
+
+    if not sources:
+        raise DataError("Name the files or folders to join.")
+    whole = Corpus.concatenate([_read(source, format, start, freq) for source in sources])
+    for name in exclude:
+        whole = whole.select(whole.dataset != whole.dataset_index(name))
+    for period in mask:
+        whole = mask_period(whole, *period)
+    if coarser:
+        whole = Corpus.concatenate([whole, *coarser_series(whole, seen_lengths(whole))])
+    whole.save(output)
+    missing = 1 - whole.observed.mean()
+    print(
+        f"{output}: {len(whole.dataset_names)} data sets, {len(whole)} series, "
+        f"{whole.points} points, {missing:.1%} missing"
+    )
+
+
+def _read(source: Path, format: str | None, start: str | None, freq: str | None) -> "Corpus":
+    from lagllama_jax.corpus.formats import guess_format, read
+    from lagllama_jax.corpus.store import Corpus
+
+    format = format or guess_format(source)
+    if format == "parquet":
+        return Corpus.from_parquet(source)
+    name = source.resolve().name.split(".")[0]
+    return Corpus.from_records(read(source, format, start, freq), name)
+
+
+COMMANDS = {"list": list_data_sets, "build": build, "corpus": corpus}

@@ -1,0 +1,84 @@
+"""`lagllama demo`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lagllama_jax.cli.arguments import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lagllama_jax.series.dataset import SeriesSet
+
+HORIZON = 24
+"""Two years of months."""
+
+
+def main(
+    output_dir: Path = Path("demo"),
+    model: Model = None,
+    num_samples: int = 200,
+    seed: int = 0,
+) -> None:
+    """Forecasts a real series offline: sea temperatures off Peru, the last two years held out.
+
+    Prints a table, and writes forecast.csv and forecast.png, in which what came to pass is drawn
+    too. The series (El Nino, monthly from 1950) comes with the package statsmodels and is not in
+    the training corpus.
+
+    Args:
+      output_dir: folder to write to.
+      model: folder, authors' .ckpt file or hub id; without it the weights in the box.
+      num_samples: sample paths.
+      seed: decides the draws.
+    """
+    from lagllama_jax.cli.forecast import check_picture, make_folder, result_file
+    from lagllama_jax.forecaster import LagLlama
+    from lagllama_jax.series.table_files import put_table
+
+    check_picture(output_dir / "forecast.png")
+    past, truth = _sea_temperature()
+    make_folder(output_dir)
+    with (
+        result_file(output_dir / "forecast.csv") as table,
+        result_file(output_dir / "forecast.png") as picture,
+    ):
+        forecast = LagLlama.from_pretrained(model).predict(
+            past, HORIZON, num_samples=num_samples, seed=seed
+        )
+        frame = forecast.to_frame()
+        frame.insert(len(frame.columns), "actual", truth)
+        put_table(frame, table)
+        forecast.plot(history=120, truth=truth).savefig(picture, dpi=150)
+    _print_table(frame)
+    print(f"Wrote {output_dir / 'forecast.csv'} and {output_dir / 'forecast.png'}.")
+
+
+def _sea_temperature() -> "tuple[SeriesSet, list[float]]":
+    """Monthly means in degrees Celsius from 1950 to 2008, and those of the two years after."""
+    from lagllama_jax.errors import require
+    from lagllama_jax.series.arrays import read_arrays
+
+    years = require("statsmodels.datasets.elnino", "demo").load_pandas().data.set_index("YEAR")
+    months = years.to_numpy().ravel()
+    known, coming = months[:-HORIZON], months[-HORIZON:]
+    return read_arrays(known, "1950-01-01", "MS", ["sea temperature"]), coming.tolist()
+
+
+def _print_table(frame: "pd.DataFrame") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Sea surface off Peru, degrees Celsius")
+    for heading in ("month", "median", "80 % range", "actual"):
+        table.add_column(heading, justify="right")
+    for _, row in frame.iterrows():
+        low, high = row["0.1"], row["0.9"]
+        inside = "green" if low <= row["actual"] <= high else "yellow"
+        table.add_row(
+            f"{row['timestamp']:%Y-%m}",
+            f"{row['predictions']:.1f}",
+            f"{low:.1f} to {high:.1f}",
+            f"[{inside}]{row['actual']:.1f}[/]",
+        )
+    Console().print(table)

@@ -1,0 +1,220 @@
+"""The one table of data sets: those of the paper's pre-training and of its tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lagllama_jax.errors import DataError
+
+ZENODO = "https://zenodo.org/record"
+LSTNET = "https://raw.githubusercontent.com/laiguokun/multivariate-time-series-data/master"
+ETT = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small"
+UCI = "https://archive.ics.uci.edu/static/public"
+CC_BY, CC_BY_ND = "CC BY 4.0", "CC BY-ND 4.0"
+NONE_STATED = "none stated"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set.
+
+    Attributes:
+      name: as in the reference's scripts.
+      format: a key of `lagllama_jax.corpus.formats.FORMATS`.
+      frequency: pandas alias; a file of another frequency is refused.
+      horizon: prediction length of its test: the paper's for its seven test sets, else the one
+        that GluonTS, from which the reference took most of these, has for the frequency.
+      licence: as known.
+      files: how its files' names begin, as patterns; the first with a match counts.
+      url: where the file can be fetched as it is; None where no such place is known.
+      homepage: where to ask, where there is no `url`.
+      start: time of the first value, where the files have none (a convention).
+      sha256: of the one file, unpacked; None where nobody has compared it with an original.
+      held_out: left out of pre-training for the paper's zero-shot tests.
+    """
+
+    name: str
+    format: str
+    frequency: str
+    horizon: int
+    licence: str
+    files: tuple[str, ...]
+    url: str | None = None
+    homepage: str | None = None
+    start: str | None = None
+    sha256: str | None = None
+    held_out: bool = False
+
+    def sources(self, folder: Path) -> list[Path]:
+        """Its files in a folder.
+
+        Raises:
+          DataError: none there; says which were looked for and where to fetch them.
+        """
+        for pattern in self.files:
+            found = sorted(path for path in folder.glob(f"{pattern}*") if path.is_file())
+            if found:
+                return found
+        origin = f"fetch {self.url}" if self.url else f"see {self.homepage}"
+        looked_for = " or ".join(f"{pattern}*" for pattern in self.files)
+        raise DataError(f"{folder} holds no {looked_for} for data set {self.name!r}; {origin}.")
+
+
+def _monash(
+    name: str, file: str, record: int, frequency: str, horizon: int, **more: object
+) -> DataSet:
+    url = f"{ZENODO}/{record}/files/{file}.zip"
+    return DataSet(name, "tsf", frequency, horizon, CC_BY, (file,), url, **more)  # type: ignore[arg-type]
+
+
+def _ett(name: str, file: str, frequency: str, sha256: str, held_out: bool = False) -> DataSet:
+    url, files = f"{ETT}/{file}.csv", (f"{file}.csv",)
+    return DataSet(
+        name, "wide", frequency, 24, CC_BY_ND, files, url, sha256=sha256, held_out=held_out
+    )
+
+
+def _cloud(metric: str, held_out: bool = False) -> DataSet:
+    """Huawei's private cloud; the reference reads a JSON document a metric that is not public."""
+    name, homepage = f"{metric}_minute", "https://github.com/sir-lab/data-release"
+    return DataSet(
+        name, "jsonl", "min", 60, NONE_STATED, (name,), homepage=homepage, held_out=held_out
+    )
+
+
+_DATA_SETS = (
+    _monash(
+        "australian_electricity_demand",
+        "australian_electricity_demand_dataset",
+        4659727,
+        "30min",
+        60,
+    ),
+    _monash("electricity_hourly", "electricity_hourly_dataset", 4656140, "h", 48),
+    _monash(
+        "london_smart_meters_without_missing",
+        "london_smart_meters_dataset_without_missing_values",
+        4656091,
+        "30min",
+        60,
+    ),
+    _monash("solar_10_minutes", "solar_10_minutes_dataset", 4656144, "10min", 60),
+    _monash(
+        "wind_farms_without_missing",
+        "wind_farms_minutely_dataset_without_missing_values",
+        4654858,
+        "min",
+        60,
+    ),
+    _monash("pedestrian_counts", "pedestrian_counts_dataset", 4656626, "h", 48, held_out=True),
+    DataSet(
+        name="uber_tlc_hourly",
+        format="jsonl",
+        frequency="h",
+        horizon=24,
+        licence=NONE_STATED,
+        files=("uber_tlc_hourly",),
+        homepage="https://github.com/fivethirtyeight/uber-tlc-foil-response (lists of trips; "
+        "GluonTS counts them by hour and writes the JSON lines that are read here)",
+    ),
+    DataSet(
+        name="traffic",
+        format="lstnet",
+        frequency="h",
+        horizon=24,
+        licence=NONE_STATED,
+        files=("traffic.txt",),
+        url=f"{LSTNET}/traffic/traffic.txt.gz",
+        start="2015-01-01",
+    ),
+    _monash(
+        "kdd_cup_2018_without_missing",
+        "kdd_cup_2018_dataset_without_missing_values",
+        4656756,
+        "h",
+        48,
+    ),
+    _monash("saugeenday", "saugeenday_dataset", 4656058, "D", 30),
+    _monash("sunspot_without_missing", "sunspot_dataset_without_missing_values", 4654722, "D", 30),
+    DataSet(
+        name="exchange_rate",
+        format="lstnet",
+        frequency="B",
+        horizon=30,
+        licence=NONE_STATED,
+        files=("exchange_rate.txt",),
+        url=f"{LSTNET}/exchange_rate/exchange_rate.txt.gz",
+        start="1990-01-01",
+        sha256="0127465b51e3cd3c360f8eb2be30cfd294689a2a55903eb8245aafc396626c7f",
+        held_out=True,
+    ),
+    _cloud("cpu_limit"),
+    _cloud("cpu_usage"),
+    _cloud("function_delay"),
+    _cloud("instances"),
+    _cloud("memory_limit"),
+    _cloud("memory_usage"),
+    _cloud("platform_delay", held_out=True),
+    _cloud("requests", held_out=True),
+    _ett(
+        "ett_h1", "ETTh1", "h", "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
+    ),
+    _ett(
+        "ett_h2", "ETTh2", "h", "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"
+    ),
+    _ett(
+        "ett_m1",
+        "ETTm1",
+        "15min",
+        "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e",
+    ),
+    _ett(
+        "ett_m2",
+        "ETTm2",
+        "15min",
+        "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd",
+        held_out=True,
+    ),
+    DataSet(
+        name="beijing_pm25",
+        format="prsa",
+        frequency="h",
+        horizon=24,
+        licence=CC_BY,
+        files=("PRSA_data_2010", "beijing?pm2?5"),
+        url=f"{UCI}/381/beijing+pm2+5+data.zip",
+        held_out=True,
+    ),
+    DataSet(
+        name="AirQualityUCI",
+        format="air_quality",
+        frequency="h",
+        horizon=24,
+        licence=CC_BY,
+        files=("AirQualityUCI", "air?quality"),
+        url=f"{UCI}/360/air+quality.zip",
+    ),
+    DataSet(
+        name="beijing_multisite",
+        format="prsa",
+        frequency="h",
+        horizon=24,
+        licence=CC_BY,
+        files=("PRSA_Data_*_20130301", "PRSA2017_Data", "beijing?multi?site"),
+        url=f"{UCI}/501/beijing+multi+site+air+quality+data.zip",
+    ),
+    _monash("weather", "weather_dataset", 4654822, "D", 30, held_out=True),
+)
+
+CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in _DATA_SETS}
+"""By name, in the order of the reference's script."""
+
+
+def find_data_set(name: str) -> DataSet:
+    """A data set by its name.
+
+    Raises:
+      DataError: no such name; lists those there are.
+    """
+    if name not in CATALOGUE:
+        raise DataError(f"There is no data set {name!r}. Known are {', '.join(CATALOGUE)}.")
+    return CATALOGUE[name]

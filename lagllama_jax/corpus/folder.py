@@ -1,0 +1,109 @@
+"""A corpus on disk: a folder of .npy files that can be memory-mapped, and `corpus.json`."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.model.calendar_features import Calendar
+
+if TYPE_CHECKING:
+    from lagllama_jax.corpus.store import Corpus
+
+ARRAYS = ("values", "observed", "offsets", "dataset", "frequency")
+VERSION = 1
+
+
+def save_corpus(corpus: "Corpus", folder: Path) -> None:
+    """Writes a folder beside its place and renames it; an earlier corpus stays until then.
+
+    Raises:
+      DataError: something that is no corpus lies there, or the disk refuses.
+    """
+    if folder.exists() and not (folder / "corpus.json").is_file():
+        raise DataError(f"{folder} exists and is no corpus; choose another folder.")
+    with _replacing(folder) as fresh:
+        for name in ARRAYS:
+            np.save(fresh / f"{name}.npy", getattr(corpus, name))
+        for field, array in zip(Calendar._fields, corpus.calendar, strict=True):
+            np.save(fresh / f"calendar_{field}.npy", array)
+        names = {
+            "version": VERSION,
+            "series": len(corpus),
+            "points": corpus.points,
+            "dataset_names": corpus.dataset_names,
+            "frequency_names": corpus.frequency_names,
+            "item_ids": corpus.item_ids,
+        }
+        (fresh / "corpus.json").write_text(json.dumps(names, indent=1) + "\n")
+
+
+def load_arrays(folder: Path, mmap: bool) -> dict[str, Any]:
+    """The fields of the corpus in a folder.
+
+    Raises:
+      DataError: the folder holds no corpus, one of another version, or one with parts missing.
+    """
+    names = _read_names(folder)
+    arrays = {name: _read_array(folder, name, mmap) for name in ARRAYS}
+    calendar = Calendar(*(_read_array(folder, f"calendar_{f}", False) for f in Calendar._fields))
+    lengths = [len(arrays["offsets"]) - 1, len(arrays["dataset"]), len(arrays["frequency"])]
+    lengths += [len(field) for field in calendar] + [len(names["item_ids"])]
+    points = {len(arrays["values"]), len(arrays["observed"]), int(arrays["offsets"][-1])}
+    if set(lengths) != {names["series"]} or points != {names["points"]}:
+        raise DataError(f"The parts of the corpus in {folder} do not fit together; build it anew.")
+    labels = ("dataset_names", "frequency_names", "item_ids")
+    return arrays | {"calendar": calendar} | {label: tuple(names[label]) for label in labels}
+
+
+def _read_names(folder: Path) -> dict[str, Any]:
+    path = folder / "corpus.json"
+    try:
+        names = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise DataError(f"{folder} holds no corpus: there is no corpus.json in it.") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+    version = names.get("version") if isinstance(names, dict) else None
+    if version != VERSION:
+        raise DataError(f"{path} has version {version}, expected {VERSION}; build it anew.")
+    return names
+
+
+def _read_array(folder: Path, name: str, mmap: bool) -> np.ndarray:
+    path = folder / f"{name}.npy"
+    try:
+        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read: {error}. Build the corpus anew.") from error
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Yields an empty folder that takes the place of `folder` when all went well."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error}.") from error
+    old = fresh / "old"
+    try:
+        new = fresh / "new"
+        new.mkdir()
+        yield new
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(new, folder)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error}.") from error
+    finally:
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
+        shutil.rmtree(fresh, ignore_errors=True)

@@ -1,0 +1,98 @@
+"""Monash `.tsf`: a header of `@` lines, then one series a line (arXiv 2105.06643)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lagllama_jax.corpus.formats.numbers import parse_numbers
+from lagllama_jax.corpus.formats.record import Record
+from lagllama_jax.corpus.formats.text import TextFile
+from lagllama_jax.errors import DataError
+
+FREQUENCIES = {
+    "yearly": "YE",
+    "quarterly": "QE",
+    "monthly": "ME",
+    "weekly": "W",
+    "daily": "D",
+    "hourly": "h",
+    "half_hourly": "30min",
+    "minutely": "min",
+    "secondly": "s",
+}
+UNITS = {"second": "s", "minute": "min", "hour": "h", "day": "D", "week": "W", "month": "ME"}
+
+
+@dataclass
+class _Header:
+    attributes: list[str] = field(default_factory=list)
+    frequency: str | None = None
+
+
+def read_tsf(file: TextFile) -> Iterator[Record]:
+    """The series of one file, in turn.
+
+    An item is named by its attribute `series_name`, or T1, T2, ... without one.
+
+    Raises:
+      DataError: no `@data`, an unknown frequency, or a line with another number of attributes
+        than the header announces, a bad date or a bad value; names file and line.
+    """
+    header = _read_header(file)
+    for position, line in enumerate(file.lines, start=1):
+        place = f"{file.name}, line {line.number}"
+        *attributes, values = line.text.split(":")
+        if len(attributes) != len(header.attributes):
+            raise DataError(
+                f"{place}: {len(attributes)} attributes, expected {len(header.attributes)} "
+                f"({', '.join(header.attributes) or 'none'})."
+            )
+        named = dict(zip(header.attributes, attributes, strict=True))
+        yield Record(
+            item_id=named.get("series_name", f"T{position}"),
+            start=_parse_start(named.get("start_timestamp"), place),
+            frequency=header.frequency,
+            target=parse_numbers(values.split(","), place),
+        )
+
+
+def _read_header(file: TextFile) -> _Header:
+    header = _Header()
+    for line in file.lines:
+        place = f"{file.name}, line {line.number}"
+        tag, *words = line.text.split()
+        if tag.startswith("#"):
+            continue
+        if tag.lower() == "@data":
+            return header
+        if not tag.startswith("@"):
+            raise DataError(f"{place}: expected an @ line of a .tsf header. Is this a .tsf file?")
+        if tag.lower() == "@attribute":
+            if len(words) != 2:
+                raise DataError(f"{place}: expected '@attribute name type'.")
+            header.attributes.append(words[0])
+        if tag.lower() == "@frequency":
+            header.frequency = _parse_frequency(" ".join(words), place)
+    raise DataError(f"{file.name} ends without @data. Is this a .tsf file, and a whole one?")
+
+
+def _parse_frequency(text: str, place: str) -> str:
+    name = text.strip().lower().replace(" ", "_")
+    if name in FREQUENCIES:
+        return FREQUENCIES[name]
+    match = re.fullmatch(r"(\d+)_([a-z]+?)s?", name)
+    if match and match[2] in UNITS:
+        return f"{match[1]}{UNITS[match[2]]}"
+    raise DataError(f"{place}: unknown frequency {text!r}.")
+
+
+def _parse_start(text: str | None, place: str) -> str | None:
+    if text is None:
+        return None
+    for layout in ("%Y-%m-%d %H-%M-%S", "%Y-%m-%d"):
+        try:
+            return datetime.strptime(text.strip(), layout).isoformat()
+        except ValueError:
+            continue
+    raise DataError(f"{place}: start {text!r} is not written as 2000-12-31 23-59-59.")

@@ -1,0 +1,60 @@
+"""How a corpus is laid out: offsets, tables of names, and what must hold of them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.typing import Int
+
+if TYPE_CHECKING:
+    from lagllama_jax.corpus.store import Corpus
+
+Labels = tuple[Int[np.ndarray, "n"], tuple[str, ...]]
+"""One index a series, and the names that the indices stand for."""
+
+
+def offsets_of(lengths: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n_plus_1"]:
+    """Where each series begins, and the end of the last."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def renumber(numbers: Int[np.ndarray, "n"], names: tuple[str, ...]) -> Labels:
+    """The same labels without the names that none of them stands for."""
+    used, renumbered = np.unique(numbers, return_inverse=True)
+    return renumbered.astype(np.int32), tuple(names[i] for i in used)
+
+
+def translate(parts: list[Labels]) -> Labels:
+    """The labels of several corpora joined under one table of names."""
+    names = tuple(dict.fromkeys(name for _, own in parts for name in own))
+    place = {name: index for index, name in enumerate(names)}
+    tables = [np.array([place[name] for name in own], np.int32) for _, own in parts]
+    joined = [table[numbers] for table, (numbers, _) in zip(tables, parts, strict=True)]
+    return np.concatenate(joined), names
+
+
+def check_corpus(corpus: "Corpus") -> None:
+    """Raises `DataError` for an empty series, an infinite value or a name that occurs twice."""
+    empty = np.flatnonzero(corpus.lengths <= 0)
+    if empty.size:
+        raise DataError(f"Series {corpus.describe(empty[0])} has no values; leave it out.")
+    if corpus.points != len(corpus.values):
+        raise DataError(f"The series have {corpus.points} points, {len(corpus.values)} were given.")
+    infinite = np.flatnonzero(np.isinf(corpus.values))
+    if infinite.size:
+        index = int(np.searchsorted(corpus.offsets, infinite[0], side="right")) - 1
+        raise DataError(
+            f"Series {corpus.describe(index)} is infinite, or beyond float32, at point "
+            f"{infinite[0] - corpus.offsets[index]}; make it finite, or NaN for missing."
+        )
+    check_unique(corpus)
+
+
+def check_unique(corpus: "Corpus") -> None:
+    """Raises `DataError` if two series of one data set have the same name."""
+    seen: set[tuple[int, str]] = set()
+    for index, key in enumerate(zip(corpus.dataset.tolist(), corpus.item_ids, strict=True)):
+        if key in seen:
+            raise DataError(f"Series {corpus.describe(index)} occurs twice; names must differ.")
+        seen.add(key)

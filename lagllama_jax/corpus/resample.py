@@ -1,0 +1,151 @@
+"""Coarser series from fine ones: means over whole hours, days or weeks, as further data sets.
+
+Also the series of a corpus by blocks that end with them, which is how they are forecast.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from lagllama_jax.corpus.layout import offsets_of
+from lagllama_jax.corpus.store import Corpus
+from lagllama_jax.errors import ConfigError
+from lagllama_jax.model.calendar_features import (
+    NEUTRAL_DAY,
+    SECOND,
+    SECONDS_A_DAY,
+    WEEK,
+    Calendar,
+    wall_clock,
+)
+from lagllama_jax.series.blocks import SHORTEST, block_means, block_size, last_blocks
+from lagllama_jax.series.calendar import calendars
+from lagllama_jax.series.frequency import Frequency
+from lagllama_jax.typing import Float, Int
+
+WEEK_SECONDS = 7 * SECONDS_A_DAY
+TARGETS = {"15min": 900, "30min": 1800, "h": 3600, "D": SECONDS_A_DAY, "W": WEEK_SECONDS}
+
+OBSERVED_SHARE = 0.5
+"""A coarse point is observed if at least this share of its fine points are."""
+
+
+def coarse(
+    corpus: Corpus, index: int, length: int, seconds: int
+) -> tuple[Float[np.ndarray, "t"], tuple[int, ...]] | None:
+    """The front of one series on a grid of `seconds`, from an hour, midnight or Monday on.
+
+    Returns the values and the fields of their calendar, or `None` where the grid is not a finer
+    one that divides, or where too little is left.
+    """
+    unit, step, day, second, _ = (int(np.asarray(field)[index]) for field in corpus.calendar)
+    if unit != SECOND or step >= seconds or seconds % step:
+        return None
+    elapsed = (day + 3) % 7 * SECONDS_A_DAY + second  # since Monday, 1970-01-01 being a Thursday
+    skip = -elapsed % seconds
+    if skip % step:
+        return None
+    means = block_means(
+        corpus.series(index)[skip // step : length], seconds // step, OBSERVED_SHARE
+    ).astype(np.float32)
+    if len(means) < SHORTEST or np.isnan(means).mean() > 1 - OBSERVED_SHARE:
+        return None
+    begin = day * SECONDS_A_DAY + second + skip
+    grid = (WEEK, 1) if seconds == WEEK_SECONDS else (SECOND, seconds)
+    return means, (*grid, begin // SECONDS_A_DAY, begin % SECONDS_A_DAY, 6)
+
+
+def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iterator[Corpus]:
+    """For each grid of `TARGETS`, the series that can be brought to it, as data set `name/grid`.
+
+    Args:
+      corpus: the fine series.
+      lengths: points of each series, from its front, that may be used; `None`: all.
+    """
+    lengths = corpus.lengths if lengths is None else lengths
+    for alias, seconds in TARGETS.items():
+        candidates = {i: coarse(corpus, i, int(lengths[i]), seconds) for i in range(len(corpus))}
+        made = {i: found for i, found in candidates.items() if found is not None}
+        if not made:
+            continue
+        kept = corpus.select(np.isin(np.arange(len(corpus)), list(made)))
+        values = np.concatenate([means for means, _ in made.values()])
+        fields = zip(*(calendar for _, calendar in made.values()), strict=True)
+        yield replace(
+            kept,
+            values=values,
+            observed=~np.isnan(values),
+            offsets=offsets_of(np.array([len(means) for means, _ in made.values()])),
+            calendar=Calendar(*(np.array(field, np.int32) for field in fields)),
+            dataset_names=tuple(f"{name}/{alias}" for name in kept.dataset_names),
+            frequency=np.zeros(len(made), np.int32),
+            frequency_names=(alias,),
+        )
+
+
+def block_sizes(
+    corpus: Corpus, prediction_length: int, coarsen: int | Literal["auto"]
+) -> Int[np.ndarray, "n"]:
+    """Points of each series that are one step of the model, as forecasts of them have it.
+
+    Args:
+      corpus: the series.
+      prediction_length: points of a forecast.
+      coarsen: as in `ForecastConfig`.
+    """
+    if coarsen != "auto":
+        return np.full(len(corpus), coarsen)
+    units, steps = np.asarray(corpus.calendar.unit), np.asarray(corpus.calendar.step)
+    seconds = np.where(units == SECOND, steps, np.inf)
+    rows = zip(seconds.tolist(), corpus.lengths.tolist(), strict=True)
+    return np.array([block_size(step, points, prediction_length) for step, points in rows], int)
+
+
+def common_block(
+    corpora: Sequence[Corpus], prediction_length: int, coarsen: int | Literal["auto"]
+) -> int:
+    """The one block size of all series; 1 where they have several.
+
+    Raises:
+      ConfigError: a series is shorter than the block that is asked for.
+    """
+    sizes = [block_sizes(corpus, prediction_length, coarsen) for corpus in corpora]
+    several = np.unique(np.concatenate(sizes))
+    size = int(several[0]) if len(several) == 1 else 1
+    for corpus in corpora:
+        if (corpus.lengths < size).any():
+            name = corpus.describe(int(np.argmax(corpus.lengths < size)))
+            raise ConfigError(f"Series {name} is shorter than coarsen={size} points: drop it.")
+    return size
+
+
+def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:
+    """The same series, each of means of blocks of its own size; the last block ends the series."""
+    if (sizes == 1).all():
+        return corpus
+    means = [last_blocks(corpus.series(i), size) for i, size in enumerate(sizes.tolist())]
+    values = np.concatenate(means).astype(np.float32)
+    names = [corpus.frequency_names[i] for i in corpus.frequency]
+    aliases = [_coarser_alias(name, size) for name, size in zip(names, sizes, strict=True)]
+    frequency_names, frequency = np.unique(aliases, return_inverse=True)
+    day, second = wall_clock(corpus.calendar, (corpus.lengths % sizes).astype(np.int32))
+    stamps = (day.astype(np.int64) * SECONDS_A_DAY + second).astype("datetime64[s]")
+    starts = [None if d == NEUTRAL_DAY else stamp for d, stamp in zip(day, stamps, strict=True)]
+    return replace(
+        corpus,
+        values=values,
+        observed=~np.isnan(values),
+        offsets=offsets_of(np.array([len(one) for one in means])),
+        calendar=calendars("corpus", starts, aliases, corpus.item_ids),
+        frequency=frequency.astype(np.int32),
+        frequency_names=tuple(frequency_names.tolist()),
+    )
+
+
+def _coarser_alias(alias: str, size: int) -> str:
+    if size == 1 or not alias:
+        return alias
+    fine = Frequency.parse(alias)
+    return replace(fine, step=fine.step * size).alias

@@ -1,0 +1,129 @@
+"""One TFDS builder for all data sets, with a configuration each.
+
+Import this module only where TFDS is wanted (extra `tfds`): the classes below are its own.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from lagllama_jax.corpus.catalogue import CATALOGUE, DataSet
+from lagllama_jax.corpus.formats import FORMATS, Record, read
+from lagllama_jax.corpus.formats.text import unpacked_sha256
+from lagllama_jax.corpus.tfds import NAME, VERSION
+from lagllama_jax.corpus.tfds.splits import SPLITS, VALIDATION_WINDOWS, cut
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.frequency import Frequency
+
+
+def _describe(data_set: DataSet) -> str:
+    checksum = "verified" if data_set.sha256 else "not verified against an original"
+    return (
+        f"{data_set.name}: frequency {data_set.frequency}, horizon {data_set.horizon}, "
+        f"{FORMATS[data_set.format].description}; checksum {checksum}."
+    )
+
+
+class SeriesConfig(tfds.core.BuilderConfig):
+    """One data set, of the catalogue or of your own."""
+
+    def __init__(self, data_set: DataSet):
+        super().__init__(name=data_set.name, description=_describe(data_set))
+        self.data_set = data_set
+
+
+class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
+    """Series of one data set, in the splits of `lagllama_jax.corpus.tfds.splits`.
+
+    Attributes:
+      download: fetch the file from the catalogue's URL; otherwise files of the manual folder.
+      verify: refuse a file whose checksum is not the recorded one.
+    """
+
+    name = NAME
+    VERSION = tfds.core.Version(VERSION)
+    BUILDER_CONFIGS = [SeriesConfig(data_set) for data_set in CATALOGUE.values()]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Put the data set's files, as published, into this folder."
+    # TFDS' own way to find this needs importlib_resources, which it does not install.
+    code_path = Path(__file__)
+    download = False
+    verify = True
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        data_set = self.builder_config.data_set
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    "item_id": tfds.features.Text(),
+                    "start": tfds.features.Text(),
+                    "frequency": tfds.features.Text(),
+                    "target": tfds.features.Tensor(shape=(None,), dtype=np.float32),
+                }
+            ),
+            homepage=data_set.homepage or data_set.url,
+            license=data_set.licence,
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(
+                horizon=data_set.horizon,
+                frequency=data_set.frequency,
+                validation_windows=VALIDATION_WINDOWS,
+            ),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        data_set = self.builder_config.data_set
+        if self.download:
+            if data_set.url is None:
+                raise DataError(f"No URL is known for {data_set.name!r}: {data_set.homepage}.")
+            sources = [Path(dl_manager.download(data_set.url))]
+        else:
+            sources = data_set.sources(Path(dl_manager.manual_dir))
+        if self.verify:
+            _verify(data_set, sources)
+        return {split: self._generate_examples(sources, split) for split in SPLITS}
+
+    def _generate_examples(
+        self, sources: list[Path], split: str
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        data_set, count = self.builder_config.data_set, 0
+        for record in _records(data_set, sources):
+            target = cut(record.target, split, data_set.horizon)
+            if target is None:
+                continue
+            yield count, record._replace(start=record.start or "", target=target)._asdict()
+            count += 1
+        if count == 0:
+            raise DataError(
+                f"No series of {data_set.name!r} is long enough for the {split} split: the test "
+                f"takes {data_set.horizon} points and validation {VALIDATION_WINDOWS}."
+            )
+
+
+def _records(data_set: DataSet, sources: list[Path]) -> Iterator[Record]:
+    expected, seen = Frequency.parse(data_set.frequency), set()
+    for source in sources:
+        for record in read(source, data_set.format, data_set.start, data_set.frequency):
+            if Frequency.parse(record.frequency or "") != expected:
+                raise DataError(
+                    f"{source}: series {record.item_id!r} has frequency {record.frequency}, but "
+                    f"{data_set.name!r} has {expected.alias}. Is this its file?"
+                )
+            if record.item_id in seen:
+                raise DataError(f"{source}: series {record.item_id!r} is in an earlier file too.")
+            seen.add(record.item_id)
+            yield record
+
+
+def _verify(data_set: DataSet, sources: list[Path]) -> None:
+    if data_set.sha256 is None:
+        return
+    found = unpacked_sha256(sources[0], FORMATS[data_set.format].suffixes)
+    if found != data_set.sha256 or len(sources) > 1:
+        raise DataError(
+            f"{sources[0]} is not the file of {data_set.name!r} that was verified: SHA-256 "
+            f"{found}, expected {data_set.sha256}. Fetch it again, or build without verification."
+        )

@@ -1,0 +1,106 @@
+"""Building data sets with TFDS, and reading them back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lagllama_jax.corpus.catalogue import CATALOGUE, DataSet, find_data_set
+from lagllama_jax.corpus.formats.record import Record
+from lagllama_jax.corpus.tfds import NAME, VERSION
+from lagllama_jax.corpus.tfds.splits import SPLITS
+from lagllama_jax.errors import DataError, require
+
+if TYPE_CHECKING:
+    from lagllama_jax.corpus.tfds.builder import LagllamaSeries
+
+DATA_DIR = Path("~/tensorflow_datasets")
+"""TFDS' own default."""
+
+
+def build(
+    data_set: str | DataSet,
+    manual_dir: str | Path | None = None,
+    data_dir: str | Path = DATA_DIR,
+    download: bool = False,
+    verify: bool = True,
+) -> Path:
+    """Writes a data set as array_record files, if it is not there already; returns their folder.
+
+    Args:
+      data_set: of the catalogue, or one of your own.
+      manual_dir: folder of its files as published.
+      data_dir: TFDS' folder.
+      download: fetch its file from the catalogue's URL instead of taking it from `manual_dir`.
+      verify: refuse a file whose checksum is not the recorded one.
+
+    Raises:
+      DataError: no such data set or file, a file that is not what it should be, or a disk that
+        refuses; nothing half-built is left.
+      MissingExtraError: TFDS is not installed.
+    """
+    if not download and (manual_dir is None or not Path(manual_dir).is_dir()):
+        raise DataError(f"The manual folder {manual_dir} does not exist; give that of the files.")
+    builder = _builder(data_set, data_dir)
+    builder.download, builder.verify = download, verify
+    if not download and manual_dir is not None:
+        builder.builder_config.data_set.sources(Path(manual_dir))
+    tfds = require("tensorflow_datasets", "tfds")
+    config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
+    try:
+        builder.download_and_prepare(download_config=config)
+    except OSError as error:
+        raise DataError(f"{builder.name} cannot be written to {data_dir}: {error}.") from error
+    return Path(builder.data_dir)
+
+
+def is_built(name: str, data_dir: str | Path = DATA_DIR) -> bool:
+    """Whether a data set lies in a TFDS folder; answers without TFDS too."""
+    folder = Path(data_dir).expanduser() / NAME / name / VERSION
+    return (folder / "dataset_info.json").is_file()
+
+
+def split_sizes(data_set: str | DataSet, data_dir: str | Path = DATA_DIR) -> dict[str, int]:
+    """Number of series in each split of a data set that was built."""
+    splits = _builder(data_set, data_dir).info.splits
+    return {split: splits[split].num_examples for split in SPLITS}
+
+
+def read_built(
+    data_set: str | DataSet, split: str = "train", data_dir: str | Path = DATA_DIR
+) -> Iterator[Record]:
+    """The series of one split of a data set that was built.
+
+    Raises:
+      DataError: it was not built there, or there is no such split.
+    """
+    if split not in SPLITS:
+        raise DataError(f"There is no split {split!r}; known are {', '.join(SPLITS)}.")
+    name = data_set if isinstance(data_set, str) else data_set.name
+    builder = _builder(data_set, data_dir)
+    if not is_built(name, data_dir):
+        raise DataError(
+            f"Data set {name!r} is not in {data_dir}; build it: "
+            f"lagllama data build {name} --manual-dir FOLDER --data-dir {data_dir}"
+        )
+    source = builder.as_data_source(split=split)
+    for index in range(len(source)):
+        yield _record(source[index])
+
+
+def _record(example: dict[str, Any]) -> Record:
+    item_id, start, frequency = (example[k].decode() for k in ("item_id", "start", "frequency"))
+    return Record(item_id, start or None, frequency, example["target"])
+
+
+def _builder(data_set: str | DataSet, data_dir: str | Path) -> "LagllamaSeries":
+    if isinstance(data_set, str):
+        data_set = find_data_set(data_set)
+    require("tensorflow_datasets", "tfds")
+    from lagllama_jax.corpus.tfds.builder import LagllamaSeries, SeriesConfig
+
+    known = CATALOGUE.get(data_set.name) == data_set
+    return LagllamaSeries(
+        config=data_set.name if known else SeriesConfig(data_set),
+        data_dir=str(Path(data_dir).expanduser()),
+        file_format="array_record",
+    )

@@ -1,0 +1,30 @@
+"""Distribution heads, one file a family, behind one interface.
+
+Every head is a Flax module with the methods `loss(hidden, target, loc, scale, key)`,
+`sample(hidden, loc, scale, key, stratified)`, `mean(hidden, loc, scale)` and
+`quantile(hidden, loc, scale, level)`. loc and scale are those of the series; everything that
+leaves a head is in the series' units.
+"""
+
+from typing import TypeAlias
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.heads.implicit_quantile import ImplicitQuantileHead
+from lagllama_jax.model.heads.negative_binomial import NegativeBinomial, NegativeBinomialHead
+from lagllama_jax.model.heads.student_t import StudentT, StudentTHead
+
+Head: TypeAlias = StudentTHead | NegativeBinomialHead | ImplicitQuantileHead
+
+HEADS: dict[str, type[Head]] = {
+    "student_t": StudentTHead,
+    "negative_binomial": NegativeBinomialHead,
+    "implicit_quantile": ImplicitQuantileHead,
+}
+
+
+def make_head(config: ModelConfig) -> Head:
+    """The head that a configuration names."""
+    return HEADS[config.head](config)
+
+
+__all__ = ["HEADS", "Head", "NegativeBinomial", "StudentT", "make_head"]

@@ -1,0 +1,98 @@
+"""The implicit quantile head (arXiv 2107.03743): a network of the hidden state and a level."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.heads.draws import uniforms
+from lagllama_jax.model.layers import Linear
+from lagllama_jax.typing import Array, Float, Key
+
+NUM_COSINES = 64
+MEAN_LEVELS = 64
+"""The mean is the average over this many evenly spaced levels."""
+
+
+class ImplicitQuantileHead(nn.Module):
+    """Quantiles of the next value at any level; there is no density."""
+
+    config: ModelConfig
+
+    def setup(self) -> None:
+        """Makes the layers."""
+        width = self.config.width
+        slope = nn.initializers.constant(0.25)
+        self.cosine = Linear(NUM_COSINES, use_bias=True)
+        self.cosine_slope = self.param("cosine_slope", slope, (1,))
+        self.embedding = Linear(width, use_bias=True)
+        self.hidden = Linear(width, use_bias=True)
+        self.hidden_slope = self.param("hidden_slope", slope, (1,))
+        self.output = Linear(1, use_bias=True)
+
+    def __call__(
+        self, hidden: Float[Array, "*b D"], level: Float[Array, "*b"]
+    ) -> Float[Array, "*b"]:
+        """The quantile at `level`, in scaled units."""
+        cosines = jnp.cos(jnp.pi * level[..., None] * jnp.arange(NUM_COSINES))
+        embedded = self.embedding(prelu(self.cosine(cosines), self.cosine_slope))
+        mixed = prelu(self.hidden(hidden * (1 + embedded)), self.hidden_slope)
+        return self.output(mixed)[..., 0]
+
+    def loss(
+        self,
+        hidden: Float[Array, "*b D"],
+        target: Float[Array, "*b"],
+        loc: Float[Array, "*c"],
+        scale: Float[Array, "*c"],
+        key: Key | None = None,
+    ) -> Float[Array, "*b"]:
+        """Quantile loss at one random level a target, in the series' units, without factor 2."""
+        level = jax.random.uniform(jax.random.key(0) if key is None else key, target.shape)
+        return self.level_loss(hidden, target, loc, scale, level)
+
+    def level_loss(
+        self,
+        hidden: Float[Array, "*b D"],
+        target: Float[Array, "*b"],
+        loc: Float[Array, "*c"],
+        scale: Float[Array, "*c"],
+        level: Float[Array, "*b"],
+    ) -> Float[Array, "*b"]:
+        """Quantile loss at given levels."""
+        quantile = self(hidden, level) * scale + loc
+        return (level - (target < quantile)) * (target - quantile)
+
+    def sample(
+        self,
+        hidden: Float[Array, "*b D"],
+        loc: Float[Array, "*c"],
+        scale: Float[Array, "*c"],
+        key: Key,
+        stratified: bool = False,
+    ) -> Float[Array, "*b"]:
+        """The quantile at a random level for each hidden state; the last axis is the samples'."""
+        return self(hidden, uniforms(key, hidden.shape[:-1], stratified)) * scale + loc
+
+    def mean(
+        self, hidden: Float[Array, "*b D"], loc: Float[Array, "*c"], scale: Float[Array, "*c"]
+    ) -> Float[Array, "*b"]:
+        """Mean of the next value, averaged over evenly spaced levels."""
+        levels = (jnp.arange(MEAN_LEVELS) + 0.5) / MEAN_LEVELS
+        over = [self(hidden, jnp.full(hidden.shape[:-1], level)) for level in levels]
+        return sum(over) / MEAN_LEVELS * scale + loc
+
+    def quantile(
+        self,
+        hidden: Float[Array, "*b D"],
+        loc: Float[Array, "*c"],
+        scale: Float[Array, "*c"],
+        level: Float[Array, "*b"] | float,
+    ) -> Float[Array, "*b"]:
+        """Quantile of the next value."""
+        return self(hidden, jnp.broadcast_to(level, hidden.shape[:-1])) * scale + loc
+
+
+def prelu(x: Float[Array, "*b"], slope: Float[Array, "1"]) -> Float[Array, "*b"]:
+    """`x` where positive, `slope * x` elsewhere."""
+    return jnp.where(x >= 0, x, slope * x)

@@ -1,0 +1,126 @@
+"""Pandas' frequency aliases, old and new spellings, taken apart and put together."""
+
+import re
+from typing import NamedTuple
+
+from lagllama_jax.errors import DataError
+
+WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+NANOSECONDS = {
+    "ns": 1,
+    "us": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "min": 60 * 10**9,
+    "h": 3600 * 10**9,
+    "D": 86_400 * 10**9,
+}
+"""Units of a fixed length."""
+MONTHS_PER = {"M": 1, "Q": 3, "Y": 12}
+# fmt: off
+_FIXED = {
+    "N": "ns", "NS": "ns", "U": "us", "US": "us", "L": "ms", "S": "s", "T": "min", "MIN": "min",
+    "H": "h", "D": "D",
+}
+_PERIODS = {
+    "M": ("M", "end"), "ME": ("M", "end"), "MS": ("M", "start"),
+    "BM": ("M", "business end"), "BME": ("M", "business end"), "BMS": ("M", "business start"),
+    "Q": ("Q", "end"), "QE": ("Q", "end"), "QS": ("Q", "start"),
+    "BQ": ("Q", "business end"), "BQE": ("Q", "business end"), "BQS": ("Q", "business start"),
+    "A": ("Y", "end"), "Y": ("Y", "end"), "YE": ("Y", "end"), "AS": ("Y", "start"),
+    "YS": ("Y", "start"), "BA": ("Y", "business end"), "BY": ("Y", "business end"),
+    "BYE": ("Y", "business end"), "BAS": ("Y", "business start"), "BYS": ("Y", "business start"),
+}
+# fmt: on
+_PART = re.compile(r"(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?")
+
+
+class Step(NamedTuple):
+    """What an alias says; the fields are those of `lagllama_jax.series.frequency.Frequency`."""
+
+    unit: str
+    step: int
+    anchor: int = 0
+    stamp: str = "end"
+
+
+def read_alias(text: str) -> Step:
+    """Takes an alias apart.
+
+    Raises:
+      DataError: not an alias, or one whose grid is not regular, such as business hours.
+    """
+    parts = list(_PART.finditer(text))
+    if not parts or "".join(part.group() for part in parts) != text:
+        raise _unknown(text)
+    steps = [_read_part(text, *part.groups()) for part in parts]
+    if len(steps) == 1:
+        return steps[0]
+    if any(step.unit not in NANOSECONDS for step in steps):
+        raise _unknown(text)
+    return fixed_step(sum(step.step * NANOSECONDS[step.unit] for step in steps))
+
+
+def _read_part(text: str, count: str, name: str, anchor: str | None) -> Step:
+    step, upper, anchor = int(count or 1), name.upper(), anchor and anchor.upper()
+    if name == "m":
+        raise DataError("Frequency 'm' is ambiguous: write 'min' for minutes or 'ME' for months.")
+    if step < 1:
+        raise DataError(f"Frequency {text!r} must step by at least 1.")
+    if upper == "W" and (anchor is None or anchor in WEEKDAYS):
+        return Step("W", step, WEEKDAYS.index(anchor or "SUN"))
+    if anchor is None and upper == "B":
+        return Step("B", step)
+    unit = "ms" if name == "ms" else _FIXED.get(upper)
+    if anchor is None and unit is not None:
+        return _checked(text, Step(unit, step))
+    return _read_period(text, step, upper, anchor)
+
+
+def _read_period(text: str, step: int, name: str, anchor: str | None) -> Step:
+    unit, stamp = _PERIODS.get(name, ("", ""))
+    if not unit or (anchor is not None and (unit == "M" or anchor not in MONTHS)):
+        raise _unknown(text)
+    starts, length = "start" in stamp, MONTHS_PER[unit]
+    month = MONTHS.index(anchor or ("JAN" if starts else "DEC")) + (length - 1) * starts
+    return Step(unit, step, month % length, stamp)
+
+
+def _checked(text: str, step: Step) -> Step:
+    """Steps below a second must divide it; those of whole seconds are written as seconds."""
+    total, second = step.step * NANOSECONDS[step.unit], NANOSECONDS["s"]
+    if NANOSECONDS[step.unit] >= second or total % second == 0:
+        return step if NANOSECONDS[step.unit] >= second else Step("s", total // second)
+    if second % total:
+        raise DataError(f"Frequency {text!r}: a step below a second must divide a second.")
+    return step
+
+
+def fixed_step(nanoseconds: int) -> Step:
+    """The fixed step of so many nanoseconds, in the largest unit that divides it."""
+    unit = next(u for u in reversed(NANOSECONDS) if nanoseconds % NANOSECONDS[u] == 0)
+    step = Step(unit, nanoseconds // NANOSECONDS[unit])
+    return _checked(f"{step.step}{unit}", step)
+
+
+def write_alias(step: Step) -> str:
+    """The alias in today's spelling; `read_alias` gives the step back."""
+    name, starts = step.unit, "start" in step.stamp
+    if step.unit == "W":
+        name = f"W-{WEEKDAYS[step.anchor]}"
+    elif step.unit in MONTHS_PER:
+        name = "B" * step.stamp.startswith("business") + step.unit + ("S" if starts else "E")
+        if step.unit == "Q":
+            name += f"-{MONTHS[(step.anchor - 2) % 3 if starts else step.anchor + 9]}"
+        elif step.unit == "Y":
+            name += f"-{MONTHS[(step.anchor + starts) % 12]}"
+    return f"{step.step}{name}" if step.step > 1 else name
+
+
+def _unknown(text: str) -> DataError:
+    return DataError(
+        f"{text!r} is not a frequency with a regular grid. Known are pandas' aliases s, min, h, D, "
+        "B, W, ME, QE, YE and their starts (MS, QS, YS), anchors (W-SUN, QE-DEC), multiples "
+        "(15min, 2W), the older spellings (S, T, H, M, Q, A) and ms, us, ns."
+    )

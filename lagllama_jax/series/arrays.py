@@ -1,0 +1,145 @@
+"""Bare arrays, or whatever holds series, to series."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.dataframe import read_frame
+from lagllama_jax.series.dataset import SeriesSet
+from lagllama_jax.series.frequency import Frequency
+from lagllama_jax.typing import Float
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_series(
+    data: Any, start: Any = None, freq: Any = None, item_ids: Sequence[Any] | None = None
+) -> SeriesSet:
+    """Series of whatever holds some.
+
+    Bare arrays are read by `read_arrays`; a data frame, or a pandas Series with an index of dates,
+    by `read_frame`; a `SeriesSet` is what it is.
+
+    Raises:
+      DataError: as these two.
+    """
+    if isinstance(data, SeriesSet):
+        return data
+    dated = hasattr(data, "columns") or hasattr(getattr(data, "index", None), "freqstr")
+    if dated and start is None and item_ids is None:
+        return read_frame(data, freq=freq)
+    return read_arrays(data, start, freq, item_ids)
+
+
+def read_arrays(
+    series: Any,
+    start: Any = None,
+    freq: str | Frequency | Sequence[str | Frequency] | None = None,
+    item_ids: Sequence[Any] | None = None,
+) -> SeriesSet:
+    """Series of one 1-D array, a list of them of any lengths, or a 2-D array with one series a row.
+
+    Args:
+      series: the values; NaN, None and masked entries are missing.
+      start: time stamp of the first value, one for all or one a series; needs `freq`.
+      freq: pandas alias of the step, one for all or one a series; needs `start`.
+      item_ids: names; `None`: positions, from "0".
+
+    Raises:
+      DataError: no series, one that is empty, all missing, infinite, not of numbers or not 1-D;
+        starts, frequencies or names of another number; names the series and the position.
+    """
+    arrays = _split(series)
+    if not arrays:
+        raise DataError("No series: there is nothing to forecast.")
+    labels = list(range(len(arrays))) if item_ids is None else list(item_ids)
+    _check_count("item_ids", labels, len(arrays))
+    names = [str(label) for label in labels]
+    values = [_values(name, array) for name, array in zip(names, arrays, strict=True)]
+    if (start is None) != (freq is None):
+        given, other = ("freq", "start") if start is None else ("start", "freq")
+        raise DataError(f"{given} needs {other} too: only both tell the dates. Give both or none.")
+    if start is None or freq is None:
+        return SeriesSet(names, values, labels=labels)
+    one = isinstance(freq, str | Frequency) or hasattr(freq, "freqstr")
+    aliases = [freq] * len(arrays) if one else list(freq)  # type: ignore[arg-type]
+    _check_count("freq", aliases, len(arrays))
+    frequencies = [Frequency.parse(alias) for alias in aliases]  # type: ignore[arg-type]
+    return SeriesSet(names, values, _starts(start, names), frequencies, labels=labels)
+
+
+def _split(series: Any) -> list[Any]:
+    if hasattr(series, "to_frame") or (hasattr(series, "ndim") and series.ndim == 1):
+        return [series]
+    if hasattr(series, "columns"):
+        raise DataError("This is a data frame: use predict_df, or give its columns as arrays.")
+    if hasattr(series, "ndim") and series.ndim != 2:
+        raise DataError(f"Expected 1-D or 2-D values, not {series.ndim}-D: pass a list of series.")
+    try:
+        rows = list(series)
+    except TypeError as error:
+        raise DataError(f"Expected an array or a list of arrays, not {series!r}.") from error
+    scalars = [
+        row for row in rows if row is None or (not isinstance(row, str) and np.ndim(row) == 0)
+    ]
+    return [rows] if rows and len(scalars) == len(rows) else rows
+
+
+def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
+    if isinstance(array, np.ma.MaskedArray):
+        array = np.ma.filled(array.astype(np.float64), np.nan)
+    try:
+        if hasattr(array, "to_frame") and hasattr(
+            array, "isna"
+        ):  # pandas, which has its own missing
+            values = array.to_numpy(dtype=np.float64, na_value=np.nan)
+        else:
+            values = np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"Series {name!r}{_first_text(array)} is not of numbers: {error}"
+        ) from error
+    if values.ndim != 1:
+        raise DataError(f"Series {name!r} is {values.ndim}-D: each must be a 1-D array.")
+    if len(values) == 0:
+        raise DataError(f"Series {name!r} is empty: drop it.")
+    if np.isinf(values).any():
+        position = int(np.argmax(np.isinf(values)))
+        raise DataError(
+            f"Series {name!r}, position {position} is infinite: put NaN for a missing value."
+        )
+    if np.isnan(values).all():
+        raise DataError(f"Series {name!r} has no value at all (only NaN): drop it.")
+    return values
+
+
+def _first_text(array: Any) -> str:
+    cells = array if isinstance(array, list | tuple) else np.asarray(array, dtype=object).ravel()
+    position = next((i for i, cell in enumerate(cells) if isinstance(cell, str)), None)
+    return "" if position is None else f", position {position} ({cells[position]!r}),"
+
+
+def _starts(start: Any, names: list[str]) -> "list[pd.Timestamp]":
+    import pandas as pd
+
+    one = np.ndim(start) == 0
+    given = [start] * len(names) if one else list(start)
+    _check_count("start", given, len(names))
+    stamps = []
+    for name, value in zip(names, given, strict=True):
+        try:
+            stamp = value.start_time if isinstance(value, pd.Period) else pd.Timestamp(value)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"Series {name!r}: the start {value!r} is no time stamp.") from error
+        if pd.isna(stamp):
+            raise DataError(f"Series {name!r}: the start is missing.")
+        stamps.append(stamp)
+    return stamps
+
+
+def _check_count(what: str, given: Sequence[Any], wanted: int) -> None:
+    if len(given) != wanted:
+        raise DataError(f"{len(given)} {what} for {wanted} series: give one for all or one each.")

@@ -1,0 +1,212 @@
+"""Which column of a table is what, and its cells as time stamps or numbers."""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.tables import Table
+from lagllama_jax.typing import Bool, Float
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ITEM_NAMES = ("item_id", "unique_id")
+TIMESTAMP_NAMES = ("timestamp", "ds")
+TARGET_NAMES = ("target", "y")
+DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time", "month", "year", "index")
+"""Names, in any case, that mark the time stamps of a table with one column a series."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Column names of a long table (`target` given) or a wide one (one column a series).
+
+    Attributes:
+      item_id: names the series of a row; `None`: a single series, or a wide table.
+      timestamp: time stamps.
+      target: values; `None`: a wide table.
+    """
+
+    item_id: Any
+    timestamp: Any
+    target: Any
+
+
+def find_columns(
+    table: Table, item_id: str | None, timestamp: str | None, target: str | None
+) -> Columns:
+    """The roles of a table's columns, given or recognised by name.
+
+    Raises:
+      DataError: a given column is not there, or a needed one is not recognised.
+    """
+    names = list(table.frame.columns)
+    for role, name in (("id", item_id), ("timestamp", timestamp), ("target", target)):
+        if name is not None and name not in names:
+            raise DataError(
+                f"No {role} column {name!r} in {table.name}; its columns are {_listed(names)}."
+            )
+    found = Columns(
+        item_id or _named(names, ITEM_NAMES),
+        timestamp or _named(names, TIMESTAMP_NAMES) or _date_column(table),
+        target or _named(names, TARGET_NAMES),
+    )
+    if found.timestamp is None:
+        raise DataError(_missing(table, "timestamp", "timestamp_column"))
+    if found.item_id is not None and found.target is None:
+        raise DataError(_missing(table, "target", "target_column"))
+    return found
+
+
+def _named(names: list[Any], wanted: tuple[str, ...]) -> Any:
+    """The first of the wanted names that is there, in this spelling or else in any case."""
+    exact = next((name for name in wanted if name in names), None)
+    return exact or next((name for name in names if str(name).lower() in wanted), None)
+
+
+def _date_column(table: Table) -> Any:
+    """The only column of dates, one that is called so, or the only one of text that begins so."""
+    import pandas as pd
+
+    frame = table.frame
+    dated = [name for name, dtype in frame.dtypes.items() if _is_time(pd, dtype)]
+    if len(dated) == 1:
+        return dated[0]
+    called = _named(list(frame.columns), DATE_WORDS)
+    if called is not None:
+        return called
+    text = [name for name, dtype in frame.dtypes.items() if pd.api.types.is_string_dtype(dtype)]
+    if len(text) == 1 and _from_text(frame[text[0]].iloc[:1]).notna().all():
+        return text[0]
+    return None
+
+
+def _is_time(pd: Any, dtype: Any) -> bool:
+    return pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype)
+
+
+def _missing(table: Table, role: str, argument: str) -> str:
+    return (
+        f"No {role} column in {table.name}; its columns are {_listed(list(table.frame.columns))}. "
+        "Rename them to item_id, timestamp, target (or unique_id, ds, y), or name the column with "
+        f"{argument}."
+    )
+
+
+def _listed(names: list[Any]) -> str:
+    shown = ", ".join(map(str, names[:12]))
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def numbers(
+    table: Table, column: Any, series: str | np.ndarray, keep: Bool[np.ndarray, "n"] | None = None
+) -> Float[np.ndarray, "n"]:
+    """A column as float64, NaN where a cell is empty.
+
+    Args:
+      table: holds the column.
+      column: its name.
+      series: the series' name, or one a row, for messages.
+      keep: rows that count; what others hold is not looked at.
+
+    Raises:
+      DataError: text that is no number, or an infinite value; names series, column and row.
+    """
+    import pandas as pd
+
+    cells = table.frame[column]
+    keep = np.ones(len(cells), dtype=bool) if keep is None else keep
+    if _is_time(pd, cells.dtype) or pd.api.types.is_complex_dtype(cells.dtype):
+        bad, problem = keep, "is not a number"
+        values = np.full(len(cells), np.nan)
+    else:
+        parsed = pd.to_numeric(cells, errors="coerce")
+        values = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
+        unreadable = np.isnan(values) & cells.notna().to_numpy() & keep
+        infinite = np.isinf(values) & keep
+        bad = unreadable if unreadable.any() else infinite
+        problem = "is not a number" if unreadable.any() else "is infinite"
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"{_series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
+            f"{str(cells.iloc[row])!r} {problem}. Leave the cell empty (NaN) if the value is "
+            "missing, or drop the column if it is not a series."
+        )
+    return values
+
+
+def _series_name(series: str | np.ndarray, row: int) -> str:
+    return f"Series {str(series if isinstance(series, str) else series[row])!r}, "
+
+
+def timestamps(table: Table, column: Any, series: np.ndarray | None = None) -> "pd.DatetimeIndex":
+    """A column as time stamps, with their time zone where they have one.
+
+    Whole numbers are read as years (1000 to 2999) or as days written `20240131`. Text with several
+    offsets from UTC becomes UTC.
+
+    Raises:
+      DataError: a cell that is missing or that is no time; names series, column and row.
+    """
+    import pandas as pd
+
+    cells = table.frame[column]
+    if isinstance(cells.dtype, pd.PeriodDtype):
+        cells = cells.dt.to_timestamp()
+    if pd.api.types.is_numeric_dtype(cells.dtype):
+        parsed = _from_numbers(cells)
+    elif _is_time(pd, cells.dtype):
+        parsed = cells
+    else:
+        parsed = _from_text(cells)
+    bad = np.flatnonzero(parsed.isna().to_numpy())
+    if len(bad):
+        row = int(bad[0])
+        where = "" if series is None else _series_name(series, row)
+        raise DataError(
+            f"{where}column {str(column)!r}, {table.row(row)}: {str(cells.iloc[row])!r} is no "
+            "time stamp. Write times as 2024-01-31 or 2024-01-31 13:00:00 (years 1678 to 2261)."
+        )
+    return pd.DatetimeIndex(parsed)
+
+
+def _from_numbers(cells: "pd.Series") -> "pd.Series":
+    import pandas as pd
+
+    values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+    whole = np.where(np.isfinite(values) & (values == np.floor(values)), values, 0)
+    years = bool(((whole >= 1000) & (whole <= 2999)).all())
+    text = pd.Series(whole.astype(np.int64).astype(str), index=cells.index)
+    return pd.to_datetime(text, format="%Y" if years else "%Y%m%d", errors="coerce")
+
+
+def _from_text(cells: "pd.Series") -> "pd.Series":
+    import pandas as pd
+
+    text = cells.astype(object)
+    attempts: tuple[dict[str, Any], ...] = (
+        {"format": "ISO8601"},
+        {"format": "ISO8601", "utc": True},
+        {},
+        {"utc": True},
+    )
+    best: pd.Series | None = None
+    with warnings.catch_warnings():
+        # pandas warns of slow or ambiguous formats; what it cannot read is reported by row.
+        warnings.simplefilter("ignore")
+        for options in attempts:
+            try:
+                parsed = pd.to_datetime(text, errors="coerce", **options)
+            except (ValueError, TypeError, OverflowError):
+                continue
+            if not pd.api.types.is_datetime64_any_dtype(parsed.dtype):
+                continue
+            if best is None or parsed.isna().sum() < best.isna().sum():
+                best = parsed
+            if not best.isna().any():
+                break
+    return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]") if best is None else best

@@ -1,0 +1,197 @@
+"""Frequencies: the step of a series' regular time grid, its calendar and its time stamps."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from lagllama_jax.model import calendar_features as time_features
+from lagllama_jax.model.calendar_features import Calendar
+from lagllama_jax.series.aliases import MONTHS_PER, NANOSECONDS, Step, read_alias, write_alias
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SEASONS = {"s": 3600, "min": 1440, "h": 24, "D": 1, "B": 5, "W": 1, "M": 12, "Q": 4, "Y": 1}
+_SECOND = NANOSECONDS["s"]
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """The step of a regular time grid.
+
+    Attributes:
+      unit: `ns`, `us`, `ms`, `s`, `min`, `h`, `D`, `B` (business days), `W`, `M`, `Q` or `Y`.
+      step: units between two points.
+      anchor: `W`: weekday (Monday 0) on which a week ends. `Q`, `Y`: month (January 0, modulo the
+        length of the period) in which a quarter or year ends.
+      stamp: `M`, `Q`, `Y`: the day of a period that stands for it: its `start`, `end`, `business
+        start` or `business end`. A series whose first time stamp is another day keeps that day.
+    """
+
+    unit: str
+    step: int = 1
+    anchor: int = 0
+    stamp: str = "end"
+
+    @classmethod
+    def parse(cls, alias: "str | Frequency | pd.tseries.offsets.BaseOffset") -> "Frequency":
+        """Reads a pandas alias of any age, such as `h`, `15T`, `W-SUN`, `M`, `QE-DEC` or `2YS`.
+
+        Raises:
+          DataError: not a frequency, or one without a regular grid.
+        """
+        if isinstance(alias, Frequency):
+            return alias
+        return cls(*read_alias(str(getattr(alias, "freqstr", alias)).strip()))
+
+    @property
+    def alias(self) -> str:
+        """The alias in today's pandas spelling; `parse` gives the frequency back."""
+        return write_alias(Step(self.unit, self.step, self.anchor, self.stamp))
+
+    def __str__(self) -> str:
+        return self.alias
+
+    @property
+    def nanoseconds(self) -> int | None:
+        """Length of a step; `None` where it varies: business days, months and longer."""
+        if self.unit == "W":
+            return 7 * self.step * NANOSECONDS["D"]
+        return self.step * NANOSECONDS[self.unit] if self.unit in NANOSECONDS else None
+
+    @property
+    def seconds(self) -> float:
+        """Length of a step, in seconds; infinite where it varies."""
+        return np.inf if self.nanoseconds is None else self.nanoseconds / _SECOND
+
+    @property
+    def months(self) -> int | None:
+        """Length of a step in months; `None` for shorter units."""
+        return self.step * MONTHS_PER[self.unit] if self.unit in MONTHS_PER else None
+
+    @property
+    def within_day(self) -> bool:
+        """Whether steps are counted in absolute time; days and longer follow the local calendar."""
+        return self.unit in NANOSECONDS and self.unit != "D"
+
+    @property
+    def season(self) -> int:
+        """Default seasonal period in steps, as GluonTS and GIFT-Eval have it (hours 24, days 1)."""
+        season, rest = divmod(_SEASONS.get(self.unit, 1), self.step)
+        return season if rest == 0 else 1
+
+    def calendar(self, start: Any) -> Calendar:
+        """The grid from `start` on, from which the six calendar features are made.
+
+        Args:
+          start: a time stamp (pandas, NumPy, or ISO 8601 text) or an array of them. Of a time zone
+            the local clock counts, without its later changes (those `clock` follows).
+
+        As in the reference, a time stamp finer than the unit is rounded down to it: a daily value
+        stands for its day, whatever the hour at which it is stamped.
+        """
+        seconds = self._rounded(local_clock(start))
+        day, second = np.divmod(seconds, time_features.SECONDS_A_DAY)
+        unit, step, anchor = self._calendar_unit(day)
+        fields = np.broadcast_arrays(unit, step, day, second, anchor)
+        return Calendar(*(field.astype(np.int32) for field in fields))
+
+    def _rounded(self, stamps: np.ndarray) -> np.ndarray:
+        """Seconds since 1970, down to the unit; whole days for days and longer."""
+        unit = max(NANOSECONDS.get(self.unit, NANOSECONDS["D"]) // _SECOND, 1)
+        return stamps.astype("datetime64[s]").astype(np.int64) // unit * unit
+
+    def _calendar_unit(self, day: np.ndarray) -> tuple[int, int, Any]:
+        if self.unit == "W":
+            return time_features.WEEK, self.step, self.anchor
+        if self.nanoseconds is not None:
+            if self.nanoseconds < _SECOND:
+                return time_features.SUBSECOND, _SECOND // self.nanoseconds, 0
+            return time_features.SECOND, self.nanoseconds // _SECOND, 0
+        if self.months is None:
+            return time_features.BUSINESS_DAY, self.step, 0
+        first: Any = time_features.month_of_day(day)
+        last = first + (self.anchor - first) % MONTHS_PER[self.unit]
+        return time_features.MONTH, self.months, last % self.months
+
+    def clock(self, start: "pd.Timestamp", first: int, count: int) -> tuple[Any, Any]:
+        """Local day number and second of points `first` to `first + count - 1` from `start`.
+
+        `first` may be negative. With a time zone, the local clock's changes are followed.
+        """
+        if self.within_day and getattr(start, "tz", None) is not None:
+            stamps = local_clock(self.timestamps(start, first, count))
+            return np.divmod(self._rounded(stamps), time_features.SECONDS_A_DAY)
+        index: Any = np.arange(first, first + count)
+        return time_features.wall_clock(self.calendar(start), index)
+
+    def timestamps(self, start: "pd.Timestamp", first: int, count: int) -> "pd.DatetimeIndex":
+        """The time stamps of points `first` to `first + count - 1` of a series from `start`.
+
+        Steps within a day are counted in absolute time, longer ones on the local calendar; a local
+        hour that a clock change skips becomes the next that exists.
+        """
+        import pandas as pd
+
+        zone, absolute = start.tz, start.tz is not None and self.within_day
+        origin = local_clock(start.tz_convert(None) if absolute else start)
+        stamps = pd.DatetimeIndex(self._points(origin, np.arange(first, first + count)))
+        if absolute:
+            stamps = stamps.tz_localize("UTC").tz_convert(zone)
+        elif zone is not None:
+            earlier = np.ones(count, dtype=bool)
+            stamps = stamps.tz_localize(zone, ambiguous=earlier, nonexistent="shift_forward")
+        finest: Any = max(start.unit, self.unit, key=_resolution)
+        try:
+            return stamps.as_unit(finest)
+        except pd.errors.OutOfBoundsDatetime:
+            return stamps
+
+    def _points(self, origin: np.ndarray, index: np.ndarray) -> np.ndarray:
+        fine = (self.nanoseconds or 0) % 1000 or origin != origin.astype("datetime64[us]")
+        tick, length = ("ns", 1) if fine else ("us", 1000)
+        start = origin.astype(f"datetime64[{tick}]")
+        if self.nanoseconds is not None:
+            return start + (index * (self.nanoseconds // length)).astype(f"timedelta64[{tick}]")
+        day = start.astype("datetime64[D]")
+        if self.months is None:
+            return np.busday_offset(day, index * self.step, roll="forward") + (start - day)
+        month = day.astype("datetime64[M]")
+        rule = self.stamped_like(day).stamp
+        if stamp_day(month, rule) == day:
+            return stamp_day(month + index * self.months, rule) + (start - day)
+        months = month + index * self.months
+        same_day = months.astype("datetime64[D]") + (day - month)
+        return np.minimum(same_day, stamp_day(months, "end")) + (start - day)
+
+    def stamped_like(self, days: np.ndarray) -> Self:
+        """The same frequency, stamping by the rule that all these days follow, if there is one."""
+        if self.months is None:
+            return self
+        days = np.asarray(days, dtype="datetime64[D]")
+        months = days.astype("datetime64[M]")
+        rules = (self.stamp, "start", "end", "business start", "business end")
+        fits = (rule for rule in rules if (stamp_day(months, rule) == days).all())
+        return replace(self, stamp=next(fits, self.stamp))
+
+
+def _resolution(unit: str) -> int:
+    """How fine time stamps of a unit are; seconds are fine enough for longer ones."""
+    return {"ms": 1, "us": 2, "ns": 3}.get(unit, 0)
+
+
+def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:
+    """The day (datetime64[D]) that stands for each month (datetime64[M]) under a stamping rule."""
+    starts = rule.endswith("start")
+    days = months.astype("datetime64[D]") if starts else (months + 1).astype("datetime64[D]") - 1
+    if rule.startswith("business"):
+        return np.busday_offset(days, 0, roll="forward" if starts else "backward")
+    return days
+
+
+def local_clock(stamps: Any) -> np.ndarray:
+    """Time stamps as naive datetime64 of their local clock; NumPy itself has no time zones."""
+    if hasattr(stamps, "tz_localize"):
+        return np.asarray(stamps.tz_localize(None).to_numpy())
+    return np.asarray(stamps, dtype=None if hasattr(stamps, "dtype") else "datetime64[us]")

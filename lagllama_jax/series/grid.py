@@ -1,0 +1,194 @@
+"""The regular grid under the time stamps of one or many series: its step, and every row's place."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.aliases import NANOSECONDS, fixed_step
+from lagllama_jax.series.frequency import Frequency, local_clock, stamp_day
+from lagllama_jax.typing import Bool, Int
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAY = NANOSECONDS["D"] // 1000
+"""A day in microseconds, the tick in which time stamps are compared."""
+SPARSE_POINTS, SPARSE_SHARE = 10_000_000, 50
+"""A grid is refused when it has more points than this and more than this many a row."""
+
+Describe = Callable[[int], str]
+"""Names a row for a message: its series and where it stands."""
+
+
+def infer(stamps: "pd.DatetimeIndex", series: Int[np.ndarray, "n"] | None = None) -> Frequency:
+    """The frequency of time stamps that may have gaps.
+
+    Args:
+      stamps: ascending within each series.
+      series: number of the series of each time stamp; `None`: all of one.
+
+    Raises:
+      DataError: no series has two time stamps.
+    """
+    series = np.zeros(len(stamps), np.int64) if series is None else series
+    within = series[1:] == series[:-1]
+    local, absolute = local_clock(stamps), _absolute(stamps)
+    if not within.any():
+        raise DataError(
+            "One time stamp a series does not tell the frequency: give it, such as freq='h'."
+        )
+    if (local.astype("datetime64[us]") != local).any():
+        return Frequency(*fixed_step(_common_step(np.diff(_nanoseconds(absolute))[within])))
+    if (np.diff(_ticks(local))[within] % DAY == 0).all():
+        return _infer_days(local.astype("datetime64[D]"), within)
+    return Frequency(*fixed_step(_common_step(np.diff(_ticks(absolute))[within]) * 1000))
+
+
+def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
+    steps = np.diff(days.astype(np.int64))[within]
+    monthly = _infer_months(days, within) if steps.min() >= 28 else None
+    if monthly is not None:
+        return monthly
+    common = _common_step(steps)
+    weekdays = (days.astype(np.int64) + 3) % 7
+    if common % 7 == 0:
+        same = bool((weekdays == weekdays[0]).all())
+        return Frequency("W", common // 7, int(weekdays[0]) if same else 6)
+    if common == 1 and weekdays.max() < 5 and (steps == 3).any():
+        return Frequency("B")
+    return Frequency("D", common)
+
+
+def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency | None:
+    """Months, quarters or years, if each day has the same place in its month."""
+    months = days.astype("datetime64[M]")
+    rule = Frequency("M").stamped_like(days).stamp
+    place_in_month = days - (
+        stamp_day(months, rule)
+        if (stamp_day(months, rule) == days).all()
+        else months.astype("datetime64[D]")
+    )
+    if not (place_in_month == place_in_month[0]).all():
+        return None
+    step = _common_step(np.diff(months.astype(np.int64))[within])
+    # A period ends in the month of its stamp, or before the same month comes again.
+    ends = int(months[0].astype(np.int64)) - ("start" in rule)
+    if step % 12 == 0:
+        return Frequency("Y", step // 12, ends % 12, rule)
+    return Frequency("Q", 1, ends % 3, rule) if step == 3 else Frequency("M", step, 0, rule)
+
+
+def _common_step(steps: Int[np.ndarray, "n"]) -> int:
+    """The step of which all are multiples, unless a stray row alone would ask for so fine a one."""
+    values, counts = np.unique(steps[steps > 0], return_counts=True)
+    if len(values) == 0:
+        return 1
+    divisor, usual = int(np.gcd.reduce(values)), int(values[np.argmax(counts)])
+    few = counts.sum() < 10 and usual <= 4 * divisor
+    frequent = counts[values == divisor].sum() >= 0.2 * counts.sum()
+    return divisor if few or frequent else usual
+
+
+def place(
+    frequency: Frequency,
+    stamps: "pd.DatetimeIndex",
+    series: Int[np.ndarray, "n"],
+    describe: Describe,
+    inferred: bool = False,
+) -> Int[np.ndarray, "n"]:
+    """Each row's steps since the first row of its series; rows ascending within a series.
+
+    Args:
+      frequency: the step.
+      stamps: time stamps.
+      series: number of the series of each.
+      describe: names a row in a message.
+      inferred: whether the frequency is a guess of `infer`, which a message then tells.
+
+    Raises:
+      DataError: a row that is off the grid, or a grid far finer than the rows; names a row.
+    """
+    coordinate, off, unit = _coordinates(frequency, stamps)
+    starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+    lengths = np.diff(np.r_[starts, len(series)])
+    since = coordinate - np.repeat(coordinate[starts], lengths)
+    off |= since % unit != 0
+    position = since // unit
+    repeated = np.r_[False, (np.diff(position) == 0) & (series[1:] == series[:-1])] & ~off
+    off |= repeated
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        what = "is in the same step as the row before it" if repeated[row] else "is off the grid"
+        head = f"Frequency {frequency.alias!r} does not fit"
+        if inferred:
+            head = f"The time stamps have no common step (the usual one is {frequency.alias!r})"
+        raise DataError(
+            f"{head}: {describe(row)} {what}. Give the frequency of the data (freq), or resample "
+            "them to a regular grid first."
+        )
+    _check_density(frequency, position, starts, describe)
+    return position
+
+
+def _coordinates(
+    frequency: Frequency, stamps: "pd.DatetimeIndex"
+) -> tuple[Int[np.ndarray, "n"], Bool[np.ndarray, "n"], int]:
+    """A whole number a row, whether the row cannot be on the grid, and the length of a step."""
+    local = local_clock(stamps)
+    fits = np.zeros(len(local), dtype=bool)
+    if frequency.nanoseconds is not None:
+        moments = _absolute(stamps) if frequency.within_day else local
+        if frequency.nanoseconds % 1000 == 0:
+            return (
+                _ticks(moments),
+                moments != moments.astype("datetime64[us]"),
+                (frequency.nanoseconds // 1000),
+            )
+        return _nanoseconds(moments), fits, frequency.nanoseconds
+    if frequency.months is not None:
+        return local.astype("datetime64[M]").astype(np.int64), fits, frequency.months
+    days = local.astype("datetime64[D]")
+    epoch = np.datetime64("1970-01-01", "D")
+    return np.busday_count(epoch, days), ~np.is_busday(days), frequency.step
+
+
+def _check_density(
+    frequency: Frequency,
+    position: Int[np.ndarray, "n"],
+    starts: Int[np.ndarray, "k"],
+    describe: Describe,
+) -> None:
+    """Refuses a frequency that leaves every point but the n-th of some series empty."""
+    ends = np.r_[starts[1:], len(position)]
+    total, rows = int((position[ends - 1] + 1).sum()), len(position)
+    if total > SPARSE_POINTS and total > SPARSE_SHARE * rows:
+        raise DataError(
+            f"{rows} rows would become {total:,} points at frequency {frequency.alias!r}; "
+            f"{describe(int(starts[np.argmax(position[ends - 1])]))} begins the longest series. "
+            "Give a coarser frequency (freq), or look for a wrong time stamp."
+        )
+    steps = np.diff(position, prepend=0)
+    steps[starts] = 0
+    divisors = np.gcd.reduceat(steps, starts)
+    sparse = np.flatnonzero((divisors > 1) & (ends - starts > 8))
+    if len(sparse):
+        first = int(sparse[0])
+        raise DataError(
+            f"Frequency {frequency.alias!r} does not fit: {describe(int(starts[first]))} begins a "
+            f"series that has a value at every {divisors[first]}th step only. Give the frequency "
+            "of the data (freq), and forecast series of other frequencies in calls of their own."
+        )
+
+
+def _ticks(moments: np.ndarray) -> Int[np.ndarray, "n"]:
+    return moments.astype("datetime64[us]").astype(np.int64)
+
+
+def _nanoseconds(moments: np.ndarray) -> Int[np.ndarray, "n"]:
+    return moments.astype("datetime64[ns]").astype(np.int64)
+
+
+def _absolute(stamps: "pd.DatetimeIndex") -> np.ndarray:
+    return local_clock(stamps if stamps.tz is None else stamps.tz_convert(None))

@@ -1,0 +1,123 @@
+"""Tables in CSV and Parquet files."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.files import atomic_path
+from lagllama_jax.series.columns import ITEM_NAMES
+from lagllama_jax.series.tables import Table, checked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv", ".txt")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+
+
+def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Table:
+    """A CSV file (comma, semicolon or tab; packed or not) or a Parquet file as a table.
+
+    Args:
+      path: the file; its suffix tells the format.
+      id_column: column whose cells are names, so that `007` stays `007`; `item_id` and
+        `unique_id` are known.
+
+    Raises:
+      DataError: the file cannot be opened or read, is empty, or has another suffix.
+    """
+    path = Path(path)
+    check_suffix(path)
+    try:
+        if _is_parquet(path):
+            return Table(checked(_read_parquet(path), path.name), path.name)
+        return _read_csv(path, id_column)
+    except OSError as error:
+        raise DataError(f"Cannot open {path}: {error.strerror or error}.") from error
+    except (EOFError, UnicodeDecodeError, _parser_error()) as error:
+        raise DataError(f"Cannot read {path}: {str(error).strip()}") from error
+
+
+def check_suffix(path: Path) -> None:
+    """Raises `DataError` unless the file's name ends as CSV or Parquet files do."""
+    if not path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES):
+        raise DataError(f"{path}: the name should end in .csv or .parquet, which tells the format.")
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.name.lower().endswith(PARQUET_SUFFIXES)
+
+
+def _parser_error() -> type[Exception]:
+    import pandas as pd
+
+    return pd.errors.ParserError
+
+
+def _read_parquet(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+    import pyarrow
+
+    from lagllama_jax.series.tables import as_table
+
+    try:
+        return as_table(pd.read_parquet(path)).frame
+    except pyarrow.ArrowException as error:
+        raise DataError(f"Cannot read {path} as Parquet: {error}") from error
+
+
+def _read_csv(path: Path, id_column: str | None) -> Table:
+    import pandas as pd
+
+    try:
+        separator = _separator(path)
+        header = pd.read_csv(path, nrows=0, sep=separator)
+        names = {name for name in header.columns if name in (*ITEM_NAMES, id_column)}
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=dict.fromkeys(names, str),
+            skip_blank_lines=False,
+            low_memory=False,
+        )
+    except pd.errors.EmptyDataError as error:
+        raise DataError(f"{path} is empty: it should have a line of column names.") from error
+    first = frame.columns[0]
+    counted = np.array_equal(frame[first].to_numpy(dtype=object), np.arange(len(frame)))
+    if str(first).startswith("Unnamed:") and counted:
+        frame = frame.drop(columns=first)  # pandas' numbers of the rows, written with the table
+    # Row 0 is on line 2, below the names; blank lines are dropped after they were counted.
+    filled = frame.notna().any(axis=1).to_numpy()
+    lines = np.flatnonzero(filled) + 2
+    return Table(checked(frame[filled].reset_index(drop=True), path.name), path.name, lines)
+
+
+def _separator(path: Path) -> str:
+    """The candidate that the line of column names holds most of."""
+    import pandas as pd
+
+    whole_line = pd.read_csv(path, sep="\x00", nrows=0).columns
+    return max(",;\t", key="".join(map(str, whole_line)).count)
+
+
+def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
+    """Writes a table as CSV or Parquet, as the name says, without its index: whole or not at all.
+
+    Raises:
+      DataError: the name has another suffix, or the file cannot be written.
+    """
+    path = Path(path)
+    check_suffix(path)
+    with atomic_path(path) as temporary:
+        put_table(frame, temporary)
+
+
+def put_table(frame: "pd.DataFrame", path: Path) -> None:
+    """Writes a table at once into `path`: Parquet if its last suffix says so, else CSV."""
+    if _is_parquet(path):
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_csv(path, index=False)

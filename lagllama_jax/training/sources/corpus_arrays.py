@@ -1,0 +1,160 @@
+"""A corpus as the arrays that windows are drawn from: which series count, and how often."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lagllama_jax.config import DataConfig, ModelConfig
+from lagllama_jax.corpus.layout import offsets_of
+from lagllama_jax.corpus.store import Corpus
+from lagllama_jax.errors import DataError
+from lagllama_jax.model.calendar_features import UNKNOWN, wall_clock
+from lagllama_jax.training.sources.mixture import AliasTable, alias_table, series_weights
+from lagllama_jax.training.sources.windows import CorpusArrays
+from lagllama_jax.typing import Bool, Int
+
+MOST_ON_DEVICE = 2**31 - 1
+"""Points that int32 indices reach."""
+
+
+def corpus_arrays(
+    corpus: Corpus,
+    model: ModelConfig,
+    data: DataConfig,
+    *,
+    lengths: Int[np.ndarray, "n"] | None = None,
+    mixture: Mapping[str, float] | None = None,
+    on_device: bool = True,
+) -> CorpusArrays:
+    """Lays a corpus out for drawing windows.
+
+    Series that are too short for a window, constant or without an observed value are never drawn;
+    of data sets that have no other, a warning tells.
+
+    Args:
+      corpus: in memory or memory-mapped.
+      model: for the length of a window.
+      data: for the length of a window, and the weights.
+      lengths: points of each series, from its front, that windows may show; the rest is kept for
+        validation. `None`: all.
+      mixture: weights of data sets by name, in place of `data.mixture`; others are never drawn.
+      on_device: arrays on the default device; else NumPy's, and a memory map stays one.
+
+    Raises:
+      DataError: no series can be drawn (with the reasons), `mixture` gives weight to a data set
+        that cannot be drawn or is not there, or there are too many points for a device.
+    """
+    lengths = corpus.lengths if lengths is None else np.minimum(lengths, corpus.lengths)
+    usable = usable_series(corpus, lengths, shortest_series(model, data))
+    _report_unusable(corpus, usable, shortest_series(model, data), mixture)
+    rule = data.mixture if mixture is None else dict(mixture)
+    names = corpus.dataset_names
+    weights = series_weights(rule, corpus.dataset, lengths, names, usable, data.series_power)
+    first, table = corpus.offsets[:-1], alias_table(weights)
+    fields: Any = corpus.values, first, lengths, corpus.calendar, corpus.dataset, table
+    arrays = CorpusArrays(*fields)
+    return to_device(arrays) if on_device else arrays
+
+
+def shortest_series(model: ModelConfig, data: DataConfig) -> int:
+    """Points that a series needs to hold a window."""
+    if data.min_past is None:
+        return model.past_length + data.future_length
+    return data.min_past + 1
+
+
+def usable_series(
+    corpus: Corpus, lengths: Int[np.ndarray, "n"], shortest: int
+) -> Bool[np.ndarray, "n"]:
+    """Which series are long enough, and have two different values within their `lengths`."""
+    usable = lengths >= shortest
+    chosen = np.flatnonzero(usable & (lengths > 0))
+    if chosen.size == 0:
+        return usable & False
+    first = corpus.offsets[chosen]
+    bounds = np.stack([first, first + lengths[chosen]], axis=1).ravel()
+    bounds = bounds[:-1] if bounds[-1] == len(corpus.values) else bounds
+    lowest = np.fmin.reduceat(corpus.values, bounds)[::2]
+    highest = np.fmax.reduceat(corpus.values, bounds)[::2]
+    varied = np.zeros(len(corpus), bool)
+    varied[chosen] = highest > lowest
+    return usable & varied
+
+
+def to_device(arrays: CorpusArrays) -> CorpusArrays:
+    """The arrays on the default device, indices as int32.
+
+    Raises:
+      DataError: more points than such indices reach.
+    """
+    if len(arrays.values) > MOST_ON_DEVICE:
+        raise DataError(
+            f"The corpus has {len(arrays.values)} points; on a device at most {MOST_ON_DEVICE} "
+            "can be addressed. Read it on the host instead (--path host)."
+        )
+    kinds = {"f": jnp.float32, "i": jnp.int32}
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, kinds[leaf.dtype.kind]), arrays)
+
+
+def held_back(corpus: Corpus, points: int, shortest: int) -> Int[np.ndarray, "n"]:
+    """Points of each series before its last `points`, which validate: 14 as published.
+
+    A series that would be left with fewer than `shortest` points is not cut.
+    """
+    left = corpus.lengths - points
+    return np.where(left >= shortest, left, corpus.lengths)
+
+
+def host_arrays(corpus: Corpus) -> CorpusArrays:
+    """A corpus as NumPy arrays, for windows that are not drawn by weight."""
+    evenly: Any = np.ones(len(corpus), np.float32), np.arange(len(corpus))
+    first, table = corpus.offsets[:-1], AliasTable(*evenly)
+    fields: Any = corpus.values, first, corpus.lengths, corpus.calendar, corpus.dataset, table
+    return CorpusArrays(*fields)
+
+
+def keep_last(corpus: Corpus, lengths: Int[np.ndarray, "n"]) -> Corpus:
+    """A copy with only the last `lengths` points of each series, at least one of each."""
+    dropped = corpus.lengths - np.clip(lengths, 1, corpus.lengths)
+    if not dropped.any():
+        return corpus
+    place = np.arange(corpus.points) - np.repeat(corpus.offsets[:-1], corpus.lengths)
+    kept = place >= np.repeat(dropped, corpus.lengths)
+    day, second = wall_clock(corpus.calendar, dropped.astype(np.int32))
+    known = corpus.calendar.unit != UNKNOWN
+    calendar = corpus.calendar._replace(
+        day=np.where(known, day, corpus.calendar.day).astype(np.int32),
+        second=np.where(known, second, corpus.calendar.second).astype(np.int32),
+    )
+    return dataclasses.replace(
+        corpus,
+        values=corpus.values[kept],
+        observed=corpus.observed[kept],
+        offsets=offsets_of(corpus.lengths - dropped),
+        calendar=calendar,
+    )
+
+
+def _report_unusable(
+    corpus: Corpus,
+    usable: Bool[np.ndarray, "n"],
+    shortest: int,
+    mixture: Mapping[str, float] | None,
+) -> None:
+    count = np.bincount(corpus.dataset[usable], minlength=len(corpus.dataset_names))
+    without = [name for name, n in zip(corpus.dataset_names, count, strict=True) if n == 0]
+    why = f"no series of at least {shortest} points that is not constant"
+    remedy = "lower the context, the future length or min_past, or give longer series"
+    if not usable.any():
+        longest = int(corpus.lengths.max(initial=0))
+        raise DataError(f"The corpus has {why} (the longest has {longest}): {remedy}.")
+    asked = [name for name in without if mixture and mixture.get(name, 0) > 0]
+    if asked:
+        raise DataError(f"{', '.join(asked)}: {why}, yet the mixture asks for it; {remedy}.")
+    if without:
+        warnings.warn(f"Left out, with {why}: {', '.join(without)}.", stacklevel=3)

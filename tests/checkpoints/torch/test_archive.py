@@ -1,0 +1,207 @@
+"""PyTorch's archives: what is in them comes out, what is wrong with them is said."""
+
+import pathlib
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from tests.pretrained.conftest import GOLDENS, global_name, plain, tensor_opcodes
+
+from lagllama_jax.checkpoints.torch.archive import STORAGES, read_archive, write_archive
+from lagllama_jax.errors import CheckpointError, DataError
+
+Write = Callable[..., pathlib.Path]
+
+
+def in_dictionary(**values: bytes) -> bytes:
+    items = b"".join(plain(key) + value for key, value in values.items())
+    return b"\x80\x02}(" + items + b"u."
+
+
+PLAIN = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
+TENSORS = st.sampled_from(sorted(map(str, STORAGES.values()))).flatmap(
+    lambda name: arrays.arrays(
+        "uint8", arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
+    ).map(lambda x: x.astype(np.dtype(name) if name != "bfloat16" else ml_dtypes.bfloat16))
+)
+TREES = st.recursive(
+    PLAIN | st.text() | TENSORS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(), inner, max_size=3)
+        | st.dictionaries(st.text(), inner, max_size=3).map(OrderedDict)
+    ),
+    max_leaves=8,
+)
+
+
+def assert_same(left: object, right: object) -> None:
+    assert type(left) is type(right)
+    if isinstance(left, np.ndarray):
+        assert left.dtype == right.dtype
+        assert left.shape == right.shape
+        assert left.tobytes() == right.tobytes()
+    elif isinstance(left, dict):
+        assert list(left) == list(right)
+        for key in left:
+            assert_same(left[key], right[key])
+    elif isinstance(left, list | tuple):
+        assert len(left) == len(right)
+        for one, other in zip(left, right, strict=True):
+            assert_same(one, other)
+    else:
+        assert left == right
+
+
+@settings(max_examples=100, deadline=None)
+@given(value=st.dictionaries(st.text(), TREES, max_size=4))
+def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, value: dict):
+    path = tmp_path_factory.mktemp("archive") / "written.ckpt"
+    write_archive(path, value)
+    assert_same(read_archive(path).value, value)
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: pathlib.Path):
+    content = {"a": np.arange(3), "b": {"c": 1.5}}
+    write_archive(tmp_path / "one.ckpt", content)
+    write_archive(tmp_path / "two.ckpt", content)
+    assert (tmp_path / "one.ckpt").read_bytes() == (tmp_path / "two.ckpt").read_bytes()
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_views_see_their_part_of_a_shared_storage(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+):
+    storage = np.arange(60, dtype=np.float32)
+    shape = tuple(data.draw(st.lists(st.integers(1, 3), max_size=3)))
+    strides = tuple(data.draw(st.integers(0, 8)) for _ in shape)
+    offset = data.draw(st.integers(0, 10))
+    opcodes = in_dictionary(
+        view=tensor_opcodes("torch.FloatStorage", "7", 60, offset, shape, strides),
+        whole=tensor_opcodes("torch.FloatStorage", "7", 60, 0, (60,), (1,)),
+    )
+    path = tmp_path_factory.mktemp("archive") / "shared.ckpt"
+    with zipfile.ZipFile(path, "w") as out:
+        out.writestr("some name/data.pkl", opcodes)
+        out.writestr("some name/data/7", storage.tobytes())
+    found = read_archive(path).value
+    assert found["view"].shape == shape
+    for place in np.ndindex(shape):
+        expected = storage[offset + sum(i * s for i, s in zip(place, strides, strict=True))]
+        assert found["view"][place] == expected
+    assert np.shares_memory(found["view"], found["whole"])
+
+
+def test_big_endian_numbers_are_turned(archive: Write):
+    values = np.array([1.5, -2.25], ">f4")
+    opcodes = in_dictionary(x=tensor_opcodes("torch.FloatStorage", "0", 2, 0, (2,), (1,)))
+    path = archive(opcodes, {"0": values}, byteorder=b"big")
+    np.testing.assert_array_equal(read_archive(path).value["x"], [1.5, -2.25])
+
+
+def test_parameters_and_collections_come_out_as_what_they_hold(archive: Write):
+    tensor = tensor_opcodes("torch.LongStorage", "0", 2, 0, (2,), (1,))
+    rebuilt = global_name("torch._utils._rebuild_parameter") + b"(" + tensor + b"\x88Nt" + b"R"
+    opcodes = in_dictionary(
+        parameter=rebuilt,
+        size=global_name("torch.Size") + plain([2, 3]) + b"\x85R",
+        names=global_name("__builtin__.set") + plain(["a", "b"]) + b"\x85R",
+    )
+    found = read_archive(archive(opcodes, {"0": np.array([4, 5])})).value
+    np.testing.assert_array_equal(found["parameter"], [4, 5])
+    assert found["size"] == (2, 3)
+    assert found["names"] == {"a", "b"}
+
+
+def test_what_is_not_asked_for_is_not_read(archive: Write):
+    opcodes = in_dictionary(
+        wanted=plain(1), other=tensor_opcodes("torch.FloatStorage", "gone", 2, 0, (2,), (1,))
+    )
+    assert read_archive(archive(opcodes), only=["wanted"]).value == {"wanted": 1}
+
+
+def test_a_thing_that_holds_itself_is_read(archive: Write):
+    found = read_archive(archive(b"\x80\x02}q\x05" + plain("me") + b"h\x05s.")).value
+    assert found["me"]["me"] is found["me"]
+
+
+FAULTS = {
+    "its storage is missing": (("torch.FloatStorage", "9", 4, 0, (4,), (1,)), r"archive/data/9"),
+    "its storage is too short": (("torch.FloatStorage", "0", 5, 0, (4,), (1,)), "bytes where"),
+    "it reaches outside": (("torch.FloatStorage", "0", 4, 1, (4,), (1,)), "outside"),
+    "its strides reach outside": (("torch.FloatStorage", "0", 4, 0, (2,), (4,)), "outside"),
+    "it starts before its storage": (("torch.FloatStorage", "0", 4, -1, (2,), (1,)), "whole"),
+    "it walks backwards": (("torch.FloatStorage", "0", 4, 3, (2,), (-1,)), "whole numbers"),
+    "its axes do not match": (("torch.FloatStorage", "0", 4, 0, (2, 2), (1,)), "whole numbers"),
+    "its type is unknown": (("torch.QInt8Storage", "0", 16, 0, (2,), (1,)), "not known here"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_tensor_is_refused_when(fault: str, archive: Write):
+    tensor, message = FAULTS[fault]
+    path = archive(in_dictionary(x=tensor_opcodes(*tensor)), {"0": np.zeros(4, np.float32)})
+    with pytest.raises(CheckpointError, match=rf"made\.ckpt.*{message}"):
+        read_archive(path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(share=st.floats(0, 0.999))
+def test_a_truncated_file_is_refused(tmp_path_factory: pytest.TempPathFactory, share: float):
+    content = (GOLDENS / "robust.ckpt").read_bytes()
+    path = tmp_path_factory.mktemp("archive") / "cut.ckpt"
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=r"cut\.ckpt.*Download it again"):
+        read_archive(path)
+
+
+def test_a_changed_number_is_noticed(tmp_path: pathlib.Path):
+    content = bytearray((GOLDENS / "robust.ckpt").read_bytes())
+    with zipfile.ZipFile(GOLDENS / "robust.ckpt") as file:
+        place = file.getinfo("archive/data/6").header_offset + 1000
+    content[place] ^= 1
+    (tmp_path / "flipped.ckpt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"flipped\.ckpt.*CRC"):
+        read_archive(tmp_path / "flipped.ckpt")
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"\x80\x02}."])
+def test_what_is_no_zip_is_refused(tmp_path: pathlib.Path, content: bytes):
+    (tmp_path / "odd.ckpt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"odd\.ckpt: not a whole zip"):
+        read_archive(tmp_path / "odd.ckpt")
+
+
+def test_a_zip_of_something_else_is_refused(tmp_path: pathlib.Path):
+    with zipfile.ZipFile(tmp_path / "odd.ckpt", "w") as out:
+        out.writestr("notes.txt", "hello")
+    with pytest.raises(CheckpointError, match=r"odd\.ckpt.*data\.pkl"):
+        read_archive(tmp_path / "odd.ckpt")
+
+
+def test_a_pickle_nested_without_end_is_refused(archive: Write):
+    depth = 100_000
+    path = archive(b"\x80\x02}" + plain("deep") + b"]" * depth + b"a" * (depth - 1) + b"s.")
+    with pytest.raises(CheckpointError, match="nested too deeply"):
+        read_archive(path)
+
+
+def test_a_path_without_a_file_is_named(tmp_path: pathlib.Path):
+    with pytest.raises(CheckpointError, match=r"gone\.ckpt: there is no such file"):
+        read_archive(tmp_path / "gone.ckpt")
+
+
+def test_a_value_that_has_no_plain_form_is_not_written(tmp_path: pathlib.Path):
+    with pytest.raises(CheckpointError, match="cannot hold a object"):
+        write_archive(tmp_path / "x.ckpt", {"a": object()})
+    with pytest.raises(DataError, match="there is no folder"):
+        write_archive(tmp_path / "gone/x.ckpt", {})
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,94 @@
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+
+from lagllama_jax.corpus.formats import read
+from lagllama_jax.errors import DataError
+
+TAXI = "timestamp,value\n2020-01-01 00:00:00,1\n2020-01-01 00:05:00,2\n2020-01-01 00:10:00,3\n"
+
+
+def records(folder, text, format, name="a.csv"):
+    (folder / name).write_text(text)
+    return list(read(folder / name, format))
+
+
+@settings(max_examples=25)
+@given(
+    st.sampled_from(["s", "15min", "h", "D", "W-MON", "MS", "YS-JAN"]),
+    st.sets(st.integers(1, 30), min_size=3),
+)
+def test_rows_left_out_of_a_wide_file_are_missing_values(tmp_path_factory, alias, present):
+    present = sorted({0, 1, 2, 3, 4, 5, *present})  # 5 is a Saturday: days, not business days
+    stamps = pd.date_range("2020-01-06", periods=present[-1] + 1, freq=alias)
+    rows = "\n".join(f"{stamps[i]},{i},{-i}.5" for i in present)
+    folder = tmp_path_factory.mktemp("wide")
+    up, down = records(folder, f"date,up,down\n{rows}\n", "wide")
+    expected = np.full(present[-1] + 1, np.nan)
+    expected[present] = present
+    np.testing.assert_array_equal(up.target, expected)
+    np.testing.assert_array_equal(down.target, -expected - np.where(expected == 0, -0.5, 0.5))
+    assert pd.Timestamp(up.start) == stamps[0]
+    assert len(pd.date_range(up.start, periods=2, freq=up.frequency)) == 2
+
+
+@pytest.mark.parametrize(
+    ("format", "text", "message"),
+    [
+        ("nab", TAXI.replace("value", "count"), "a.csv: the first line is not 'timestamp,value'"),
+        ("nab", TAXI.replace(",2", ",two"), "a.csv, line 3: value 1, 'two', is no number"),
+        ("nab", TAXI.replace(",2", ",2,3"), "a.csv, line 3: 2 values, expected 1"),
+        ("nab", TAXI.replace("00:05:00", "yesterday"), "line 3: '2020-01-01 yesterday' is no time"),
+        ("nab", TAXI.replace("00:05", "00:00"), "a.csv, line 3: .* does not come after"),
+        ("nab", TAXI.replace(",3", ",inf"), "a.csv, line 4: the value of a is infinite"),
+        ("nab", TAXI.replace(",3", ",1e39"), "a.csv, line 4: the value of a is infinite"),
+        ("nab", "timestamp,value\n", "a.csv has no rows"),
+        ("wide", "date,x,x\n2020,1,2\n", "a.csv: column 'x' occurs twice"),
+        ("wide", "2020-01-01,1,2\n2020-01-02,1,2\n", "a.csv: the first line is no header"),
+        ("wide", "date,x\n2020-01-01,1\n2020-01-02\n", "a.csv, line 3: 0 values, expected 1"),
+        ("lstnet", "1,2\n3\n", "a.csv, line 2: 1 values, expected 2"),
+        ("lstnet", "1,2\n\n3,x\n", "a.csv, line 3: value 2, 'x', is no number"),
+        ("prsa", "No,year,month,day,PM\n1,2020,1,1,5\n", "lacks one of year, month, day, hour"),
+        ("prsa", "year,month,day,hour,PM\n2020,13,1,0,5\n", "line 2: '2020 13 1 0' is no time"),
+        ("prsa", "year,month,day,hour,PM\n2020,1,1,5\n", "a.csv, line 2: 4 fields, expected 5"),
+        ("air_quality", "Date,Time,x\n", "does not begin with 'Date;Time;'"),
+        (
+            "air_quality",
+            "Date;Time;x;;\n01/01/2020;00.00.00;1;2;;\n",
+            "line 2: 2 values, expected 1",
+        ),
+        ("air_quality", "Date;Time;x;;\n2020-01-01;00.00.00;1;;\n", "is no time"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_line(tmp_path, format, text, message):
+    with pytest.raises(DataError, match=message):
+        records(tmp_path, text, format)
+
+
+def test_a_row_off_the_grid_is_named_with_its_line(tmp_path):
+    stamps = pd.date_range("2020-01-01", periods=40, freq="5min").to_list()
+    stamps[20] += pd.Timedelta(17, unit="s")
+    rows = "\n".join(f"{stamp},1" for stamp in stamps)
+    with pytest.raises(DataError, match="a.csv, line 22 is off the grid"):
+        records(tmp_path, f"timestamp,value\n{rows}\n", "nab")
+
+
+@pytest.mark.parametrize("ending", ["", ";;", ";;,,,,,"])
+def test_air_quality_lines_may_end_in_empty_fields_and_commas(tmp_path, ending):
+    text = f"Date;Time;CO(GT);T{ending}\n10/03/2004;18.00.00;2,6;-200{ending}\n"
+    text += f"10/03/2004;19.00.00;-200;13,5{ending}\n;;;{ending}\n"
+    carbon, temperature = records(tmp_path, text, "air_quality")
+    np.testing.assert_array_equal(carbon.target, np.float32([2.6, np.nan]))
+    np.testing.assert_array_equal(temperature.target, np.float32([np.nan, 13.5]))
+    assert (carbon.start, carbon.frequency) == ("2004-03-10T18:00:00", "h")
+
+
+def test_stations_name_the_items_of_a_prsa_file(tmp_path):
+    text = (
+        "year,month,day,hour,PM2.5,wd,station\n2013,3,1,0,6,NW,Gucheng\n2013,3,1,1,NA,NA,Gucheng\n"
+    )
+    (record,) = records(tmp_path, text, "prsa")
+    assert record.item_id == "Gucheng/PM2.5"
+    np.testing.assert_array_equal(record.target, [6, np.nan])

@@ -1,0 +1,47 @@
+"""Batch sizes and the memory they are chosen by."""
+
+import jax
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lagllama_jax.config import ForecastConfig, ModelConfig
+from lagllama_jax.errors import ConfigError
+from lagllama_jax.inference.memory import (
+    BATCH_BYTES,
+    batch_size,
+    check_memory,
+    round_up,
+    series_bytes,
+)
+
+
+@given(
+    st.integers(1, 5000), st.integers(1, 2**31), st.none() | st.integers(1, 300), st.integers(1, 8)
+)
+def test_batches_fit_the_memory_the_request_and_the_devices(count, each, asked, devices):
+    size = batch_size(count, each, asked, devices)
+    share = size // devices
+    assert size % devices == 0 and share >= 1
+    assert share <= max(BATCH_BYTES // each, 1) if asked is None else share <= -(-asked // devices)
+    assert share == 1 or size < 2 * count + devices
+
+
+@given(st.integers(1, 10**6))
+def test_rounding_up_wastes_at_most_half(count):
+    assert count <= round_up(count) <= 1.5 * count + 0.5
+
+
+def test_few_sizes_serve_all_numbers_of_series():
+    assert len({round_up(count) for count in range(1, 1001)}) <= 32
+
+
+def test_a_long_horizon_needs_hardly_more_memory():
+    model, config = ModelConfig.released(), ForecastConfig()
+    assert series_bytes(model, config, 1024) < 1.1 * series_bytes(model, config, 64)
+
+
+def test_a_context_beyond_the_memory_is_refused_with_numbers():
+    model, device = ModelConfig.tiny(context_length=10**6), jax.local_devices()[0]
+    with pytest.raises(ConfigError, match=r"context_length=1000000.*GiB.*Lower one"):
+        check_memory(model, ForecastConfig(), 64, device)

@@ -1,0 +1,82 @@
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.arrays import read_arrays
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        [1, None, 3.5],
+        (1, NAN, 3.5),
+        np.array([1, NAN, 3.5], np.float16),
+        jnp.array([1, NAN, 3.5]),
+        np.ma.array([1, 2, 3.5], mask=[False, True, False]),
+        pd.Series([1, None, 3.5]),
+        pd.Series([1, None, 3.5], dtype="Float32"),
+        pl.Series([1.0, None, 3.5]),
+        [np.array([1, NAN, 3.5])],
+        np.array([[1, NAN, 3.5]]),
+    ],
+    ids=lambda series: type(series).__module__ + type(series).__name__,
+)
+def test_any_kind_of_numbers_is_one_series(series):
+    read = read_arrays(series)
+    assert read.item_ids == ["0"]
+    np.testing.assert_array_equal(read.values[0], [1, NAN, 3.5])
+
+
+def test_lists_hold_series_of_any_lengths():
+    read = read_arrays([np.arange(5), [1.0], pd.Series([1, 2])], item_ids=["a", "b", "c"])
+    assert [len(values) for values in read.values] == [5, 1, 2]
+    assert read.item_ids == ["a", "b", "c"]
+
+
+def test_starts_and_frequencies_are_one_for_all_or_one_a_series():
+    series = [np.arange(3.0), np.arange(4.0)]
+    one = read_arrays(series, "2024-01-01", "h")
+    each = read_arrays(series, ["2024-01-01", "2020-01-01"], ["h", "D"])
+    assert [f.alias for f in one.frequencies] == ["h", "h"]
+    assert one.frequency.alias == "h"
+    assert each.timestamps(1, 0, 1)[0] == pd.Timestamp("2020-01-05")
+    with pytest.raises(DataError, match="several frequencies"):
+        _ = each.frequency
+
+
+def test_series_without_dates_have_no_clocks():
+    assert read_arrays(np.arange(3.0)).clocks(2, 2) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([],), "No series"),
+        ((np.zeros((0, 5)),), "No series"),
+        (([[1.0], []],), "Series '1' is empty"),
+        (([[1.0], [NAN, NAN]],), "Series '1' has no value at all"),
+        (([1.0, float("inf")],), "Series '0', position 1 is infinite"),
+        ((["a", "b"],), "Series '0'.*is 0-D|Series '0'.*not of numbers"),
+        (([[1.0, "x"]],), r"Series '0', position 1 \('x'\), is not of numbers"),
+        ((np.zeros((2, 3, 4)),), "3-D"),
+        (([np.zeros((2, 3))],), "Series '0' is 2-D"),
+        ((5,), "Expected an array"),
+        ((pd.DataFrame({"a": [1]}),), "predict_df"),
+        (([[1.0]], "2024-01-01"), "start needs freq too"),
+        (([[1.0]], None, "h"), "freq needs start too"),
+        (([[1.0]], "when", "h"), "Series '0': the start 'when' is no time stamp"),
+        (([[1.0]], None, "h", None), "start"),
+        (([[1.0]], [pd.NaT], "h"), "Series '0': the start is missing"),
+        (([[1.0]], ["2024", "2025"], "h"), "2 start for 1 series"),
+        (([[1.0]], "2024", ["h", "h"]), "2 freq for 1 series"),
+        (([[1.0]], None, None, ["a", "b"]), "2 item_ids for 1 series"),
+    ],
+)
+def test_bad_arrays_are_named_by_series_and_position(arguments, message):
+    with pytest.raises(DataError, match=message):
+        read_arrays(*arguments)

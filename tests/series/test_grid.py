@@ -1,0 +1,132 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.frequency import Frequency
+from lagllama_jax.series.grid import infer, place
+
+ALIASES = [
+    "s",
+    "15min",
+    "h",
+    "6h",
+    "D",
+    "B",
+    "W-SUN",
+    "W-THU",
+    "2W-MON",
+    "ME",
+    "MS",
+    "BME",
+    "BMS",
+    "QE-DEC",
+    "QS-FEB",
+    "BQE-NOV",
+    "YE-JUN",
+    "YS-JAN",
+    "ms",
+]
+
+
+def row(number: int) -> str:
+    return f"row {number}"
+
+
+@given(st.sampled_from(ALIASES), st.integers(0, 2**32 - 1), st.integers(12, 60))
+def test_the_frequency_is_found_although_rows_are_missing(alias, seed, length):
+    stamps = pd.date_range("2019-02-27", periods=length, freq=alias)
+    kept = np.random.default_rng(seed).random(length) < 0.75
+    kept[[0, 1, 2, -1]] = True
+    if alias == "B":
+        kept[:10] = True
+    frequency = infer(stamps[kept]).stamped_like(stamps[kept].to_numpy())
+    positions = place(frequency, stamps[kept], np.zeros(kept.sum(), np.int64), row)
+    assert positions.tolist() == np.flatnonzero(kept).tolist()
+    assert list(frequency.timestamps(stamps[0], 0, length)) == list(stamps)
+
+
+@given(st.sampled_from(["h", "D", "ME"]), st.integers(1, 27), st.integers(0, 23))
+def test_grids_may_begin_anywhere(alias, day, hour):
+    start = pd.Timestamp(2021, 3, day, hour, 12)
+    stamps = Frequency.parse(alias).timestamps(start, 0, 20)
+    assert infer(stamps).unit == Frequency.parse(alias).unit
+    assert place(infer(stamps), stamps, np.zeros(20, np.int64), row).tolist() == list(range(20))
+
+
+def test_series_of_one_frequency_share_it_wherever_they_begin():
+    stamps = [pd.date_range(f"2020-01-0{n} 00:{n}0", periods=5 * n, freq="h") for n in range(1, 6)]
+    series = np.repeat(np.arange(5), [len(s) for s in stamps])
+    joined = stamps[0].append(stamps[1:])
+    assert infer(joined, series).alias == "h"
+    wanted = np.concatenate([np.arange(len(s)) for s in stamps])
+    assert np.array_equal(place(Frequency.parse("h"), joined, series, row), wanted)
+
+
+def test_hours_are_counted_over_a_clock_change_and_days_on_the_local_calendar():
+    hours = pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin")
+    assert infer(hours).alias == "h"
+    assert place(infer(hours), hours, np.zeros(60, int), row).tolist() == list(range(60))
+    days = pd.date_range("2024-03-25", periods=10, freq="D", tz="Europe/Berlin")
+    assert infer(days).alias == "D"
+    assert place(infer(days), days, np.zeros(10, int), row).tolist() == list(range(10))
+
+
+def test_a_stray_time_stamp_does_not_make_the_grid_finer():
+    stamps = pd.date_range("2020-01-01", periods=48, freq="h").append(
+        pd.DatetimeIndex(["2020-01-02 07:20"])
+    )
+    stamps = stamps.sort_values()
+    stray = int(stamps.get_loc("2020-01-02 07:20"))
+    with pytest.raises(DataError, match=f"row {stray} is off the grid"):
+        place(infer(stamps), stamps, np.zeros(49, np.int64), row)
+
+
+@pytest.mark.parametrize(
+    ("given_alias", "actual"), [("D", "h"), ("ME", "D"), ("h", "30min"), ("B", "D"), ("YE", "QE")]
+)
+def test_a_frequency_coarser_than_the_data_is_refused_naming_a_row(given_alias, actual):
+    stamps = pd.date_range("2020-01-01", periods=40, freq=actual)
+    with pytest.raises(DataError, match=rf"Frequency '{given_alias}.*does not fit: row \d+.*freq"):
+        place(Frequency.parse(given_alias), stamps, np.zeros(40, np.int64), row)
+
+
+def test_a_frequency_much_finer_than_the_data_is_refused():
+    stamps = pd.date_range("2020-01-01", periods=40, freq="D")
+    with pytest.raises(DataError, match="a value at every 24th step only"):
+        place(Frequency.parse("h"), stamps, np.zeros(40, np.int64), row)
+
+
+def test_series_of_two_frequencies_are_told_apart():
+    hours = pd.date_range("2020-01-01", periods=300, freq="h")
+    days = pd.date_range("2020-01-01", periods=20, freq="D")
+    series = np.repeat([0, 1], [300, 20])
+    joined = hours.append(days)
+    with pytest.raises(DataError, match="row 300 begins a series"):
+        place(infer(joined, series), joined, series, row)
+
+
+def test_one_wrong_year_does_not_exhaust_the_memory():
+    stamps = pd.DatetimeIndex(["1970-01-01 00:00:00", "1970-01-01 00:00:01", "2200-01-01"])
+    with pytest.raises(DataError, match="look for a wrong time stamp"):
+        place(Frequency.parse("s"), stamps, np.zeros(3, np.int64), row)
+
+
+def test_single_time_stamps_do_not_tell_a_frequency():
+    with pytest.raises(DataError, match="freq='h'"):
+        infer(pd.DatetimeIndex(["2020-01-01", "2020-01-01"]), np.array([0, 1]))
+
+
+@given(st.lists(st.integers(0, 10**5), min_size=2, max_size=30, unique=True))
+def test_any_time_stamps_get_a_place_or_a_message(seconds):
+    assume(max(seconds) > min(seconds))
+    stamps = pd.DatetimeIndex(pd.to_datetime(sorted(seconds), unit="s"))
+    try:
+        positions = place(infer(stamps), stamps, np.zeros(len(stamps), np.int64), row)
+    except DataError:
+        return
+    assert (np.diff(positions) > 0).all()
+    grid = infer(stamps).timestamps(stamps[0], 0, int(positions[-1]) + 1)
+    assert (grid[positions] == stamps).all()
