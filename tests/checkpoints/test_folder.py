@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
-from tests.pretrained.test_convert import assert_bit_equal, random_parameters
 
 from lagllama_jax.checkpoints import folder as folder_module
 from lagllama_jax.checkpoints.folder import load_folder, save_pretrained
 from lagllama_jax.checkpoints.layout import flatten, rows, unflatten
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import CheckpointError, ConfigError, DataError
+from tests.checkpoints.torch.test_converter import assert_bit_equal, random_parameters
 
 CONFIGS = st.builds(
     ModelConfig.tiny,

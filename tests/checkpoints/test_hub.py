@@ -15,8 +15,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from tests.pretrained.conftest import GOLDENS
-from tests.pretrained.test_convert import random_parameters
 
 from lagllama_jax import errors
 from lagllama_jax.checkpoints import hub
@@ -25,6 +23,8 @@ from lagllama_jax.checkpoints.layout import flatten
 from lagllama_jax.checkpoints.torch.converter import from_torch
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import CheckpointError, MissingExtraError
+from tests.checkpoints.conftest import GOLDENS
+from tests.checkpoints.torch.test_converter import random_parameters
 
 CONFIG = ModelConfig.tiny(num_layers=1)
 AUTHORS = hub.AUTHORS_REPOSITORY

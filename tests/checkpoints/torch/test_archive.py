@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from tests.pretrained.conftest import GOLDENS, global_name, plain, tensor_opcodes
 
 from lagllama_jax.checkpoints.torch.archive import STORAGES, read_archive, write_archive
 from lagllama_jax.errors import CheckpointError, DataError
+from tests.checkpoints.conftest import GOLDENS, global_name, plain, tensor_opcodes
 
 Write = Callable[..., pathlib.Path]
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.pretrained.conftest import CHECKPOINTS, GOLDENS
 
 from lagllama_jax.checkpoints.layout import flatten, rows, unflatten
 from lagllama_jax.checkpoints.torch.archive import read_archive, write_archive
@@ -20,6 +19,7 @@ from lagllama_jax.checkpoints.torch.converter import from_torch, parameters_from
 from lagllama_jax.config import LAGS, ModelConfig
 from lagllama_jax.errors import CheckpointError, ConfigError
 from lagllama_jax.model.network import init_parameters
+from tests.checkpoints.conftest import CHECKPOINTS, GOLDENS
 
 LEVELS = "model.param_proj.quantile_layer.integers"
 

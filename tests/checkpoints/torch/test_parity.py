@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.pretrained.conftest import GOLDENS
 
 from lagllama_jax.checkpoints import verify as verification
 from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
@@ -17,6 +16,7 @@ from lagllama_jax.cli import main as cli
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import CheckpointError
 from lagllama_jax.model.scalers import fit_scale
+from tests.checkpoints.conftest import GOLDENS
 
 FORWARD = {"features", "loc and scale", "hidden states", "parameters"}
 DECODING = {f"decoding, {mode}" for mode in verification._PROGRAMS}

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.pretrained.conftest import CHECKPOINTS, GOLDENS
 
 from lagllama_jax.checkpoints.torch.archive import read_archive
 from lagllama_jax.checkpoints.torch.converter import from_torch, to_torch
+from tests.checkpoints.conftest import CHECKPOINTS, GOLDENS
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")

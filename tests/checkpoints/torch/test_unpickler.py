@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.pretrained.conftest import GOLDENS, global_name, plain
 
 from lagllama_jax.checkpoints.torch.archive import read_archive
 from lagllama_jax.checkpoints.torch.converter import from_torch
 from lagllama_jax.checkpoints.torch.unpickler import Record, unpickle
 from lagllama_jax.errors import CheckpointError
+from tests.checkpoints.conftest import GOLDENS, global_name, plain
 
 CODE = 77
 

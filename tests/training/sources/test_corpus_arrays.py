@@ -11,7 +11,7 @@ from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
 from lagllama_jax.model.calendar_features import Calendar, wall_clock
-from lagllama_jax.training import corpus_arrays as module
+from lagllama_jax.training.sources import corpus_arrays as module
 from lagllama_jax.training.sources.corpus_arrays import (
     corpus_arrays,
     held_back,
