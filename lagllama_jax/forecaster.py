@@ -9,7 +9,7 @@ from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.inference.forecast import DEFAULT_LEVELS, Forecast, check_levels
 from lagllama_jax.inference.progress import Progress, progress_bar
 from lagllama_jax.series.arrays import read_series
-from lagllama_jax.series.dataset import SeriesSet
+from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Parameters
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class LagLlama:
 
         Args:
           series: a 1-D array, a list of arrays of any lengths, or a 2-D array with one series a
-            row; NaN where a value is missing. Also a `SeriesSet`, or a data frame as `predict_df`
+            row; NaN where a value is missing. Also a `SeriesDataset`, or a data frame as `predict_df`
             takes it, whose names and dates are then used.
           prediction_length: points to forecast.
           start: time stamp of the first value, one for all or one a series.
@@ -280,7 +280,7 @@ class LagLlama:
 
     def _forecast(
         self,
-        series: SeriesSet,
+        series: SeriesDataset,
         prediction_length: int,
         config: ForecastConfig,
         levels: Sequence[float],
@@ -301,8 +301,8 @@ class LagLlama:
         return Forecast(
             samples,
             series.item_ids,
-            None if series.starts is None else series.timestamps,
-            series.values,
+            series.timestamps if series.dated else None,
+            [target[0] for target in series.targets],
             levels,
             series.id_column,
             series.timestamp_column,
@@ -327,4 +327,4 @@ def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | Non
 
     if isinstance(data, Corpus):
         return data
-    return Corpus.from_series_set(read_series(data, start, freq, item_ids), "series")
+    return Corpus.from_dataset(read_series(data, start, freq, item_ids), "series")

@@ -8,14 +8,14 @@ from lagllama_jax.inference.context import with_own_contexts
 from lagllama_jax.inference.predictor import forecast_model
 from lagllama_jax.inference.progress import Progress, after
 from lagllama_jax.series.blocks import DETAIL_BLOCKS, block_size, refine
-from lagllama_jax.series.dataset import SeriesSet
+from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float, Int, Parameters
 
 
 def sample_paths(
     parameters: Parameters,
     model: ModelConfig,
-    series: SeriesSet,
+    series: SeriesDataset,
     prediction_length: int,
     config: ForecastConfig,
     progress: Progress | None = None,
@@ -50,7 +50,7 @@ def sample_paths(
 def by_way_of_means(
     parameters: Parameters,
     model: ModelConfig,
-    series: SeriesSet,
+    series: SeriesDataset,
     size: int,
     prediction_length: int,
     config: ForecastConfig,
@@ -62,26 +62,31 @@ def by_way_of_means(
     """
     steps = -(-prediction_length // size) + 1
     used = size * max(forecast_model(model, config).past_length + steps, DETAIL_BLOCKS)
-    for name, values in zip(series.item_ids, series.values, strict=True):
+    for name, values in zip(series.item_ids, [t[0] for t in series.targets], strict=True):
         sound_points(values, name, used)
     means = with_own_contexts(parameters, model, series.coarsen(size), steps, config, progress)
     samples = np.empty((*means.shape[:2], prediction_length), np.float32)
-    for row, (name, past) in enumerate(zip(series.item_ids, series.values, strict=True)):
+    for row, (name, past) in enumerate(
+        zip(series.item_ids, [t[0] for t in series.targets], strict=True)
+    ):
         generator = np.random.default_rng([config.seed, identity(name)])
         samples[row] = refine(means[row], past, size, generator)[:, :prediction_length]
     return np.maximum(samples, 0) if config.nonnegative else samples
 
 
 def block_sizes(
-    series: SeriesSet, prediction_length: int, config: ForecastConfig
+    series: SeriesDataset, prediction_length: int, config: ForecastConfig
 ) -> Int[np.ndarray, "B"]:
     """Points of each series that are one step of the model; 1 where no whole step has a value."""
     if config.coarsen != "auto":
         size = config.coarsen
-        whole = [np.isfinite(values[len(values) % size :]).any() for values in series.values]
+        whole = [
+            np.isfinite(values[len(values) % size :]).any()
+            for values in (t[0] for t in series.targets)
+        ]
         return np.where(whole, size, 1)
-    if config.mode != "scale_once" or series.frequencies is None:
+    if config.mode != "scale_once" or not series.dated:
         return np.ones(len(series), int)
-    grids = zip(series.frequencies, series.values, strict=True)
+    grids = zip(series.frequencies, [t[0] for t in series.targets], strict=True)
     sizes = [block_size(f.seconds, len(v), prediction_length) for f, v in grids]
     return np.array(sizes, int)

@@ -8,7 +8,7 @@ from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.evaluation.metrics import sample_crps
 from lagllama_jax.inference.predictor import forecast_model, forecast_samples
 from lagllama_jax.inference.progress import Progress, after
-from lagllama_jax.series.dataset import SeriesSet
+from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float, Int, Parameters
 
 TRIAL_SAMPLES = 20
@@ -20,7 +20,7 @@ SHORTEST_TRIAL = 16
 def with_one_context(
     parameters: Parameters,
     model: ModelConfig,
-    series: SeriesSet,
+    series: SeriesDataset,
     prediction_length: int,
     config: ForecastConfig,
     progress: Progress | None = None,
@@ -30,7 +30,7 @@ def with_one_context(
     return forecast_samples(
         parameters,
         model,
-        series.values,
+        [target[0] for target in series.targets],
         series.clocks(known, prediction_length),
         series.item_ids,
         prediction_length,
@@ -42,7 +42,7 @@ def with_one_context(
 def with_own_contexts(
     parameters: Parameters,
     model: ModelConfig,
-    series: SeriesSet,
+    series: SeriesDataset,
     prediction_length: int,
     config: ForecastConfig,
     progress: Progress | None = None,
@@ -69,7 +69,7 @@ def with_own_contexts(
 def choose_contexts(
     parameters: Parameters,
     model: ModelConfig,
-    series: SeriesSet,
+    series: SeriesDataset,
     prediction_length: int,
     config: ForecastConfig,
 ) -> Int[np.ndarray, "B"]:
@@ -80,14 +80,18 @@ def choose_contexts(
     lengths = config.context_length
     assert isinstance(lengths, tuple)
     steps = prediction_length
-    rows = [i for i, one in enumerate(series.values) if len(one) >= steps + SHORTEST_TRIAL]
-    rows = [i for i in rows if np.isfinite(series.values[i][:-steps]).any()]
+    rows = [
+        i
+        for i, one in enumerate(t[0] for t in series.targets)
+        if len(one) >= steps + SHORTEST_TRIAL
+    ]
+    rows = [i for i in rows if np.isfinite(series.targets[i][0][:-steps]).any()]
     chosen = np.full(len(series), lengths[0])
     if not rows or len(lengths) == 1:
         return chosen
     tried = series.take(rows)
-    truth = np.stack([values[-steps:] for values in tried.values])
-    before = replace(tried, values=[values[:-steps] for values in tried.values])
+    truth = np.stack([values[-steps:] for values in (t[0] for t in tried.targets)])
+    before = replace(tried, targets=[target[:, :-steps] for target in tried.targets])
     fewer = min(config.num_samples, TRIAL_SAMPLES)
     scores = []
     for length in lengths:
