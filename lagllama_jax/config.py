@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import numbers
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -197,6 +198,25 @@ class ModelConfig(Serialisable):
         return cls(**{"num_layers": 2, "num_heads": 2, "head_dim": 8, **changes})
 
 
+DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def check_levels(levels: Any) -> tuple[float, ...]:
+    """Quantile levels as numbers.
+
+    Raises:
+      ConfigError: If there are none, or one is not between 0 and 1.
+    """
+    for level in levels:
+        number = isinstance(level, numbers.Real) and not isinstance(level, bool)
+        check(
+            number and 0 < level < 1,
+            f"Quantile level {level!r} must be between 0 and 1, such as 0.9.",
+        )
+    check(len(levels) > 0, "Quantile levels are empty: give at least one, such as 0.5.")
+    return tuple(float(level) for level in levels)
+
+
 @dataclass(frozen=True)
 class ForecastConfig(Serialisable):
     """How a forecast is drawn.
@@ -223,6 +243,7 @@ class ForecastConfig(Serialisable):
       precision: of matrix products: `highest` is full float32 on every device, `default` leaves
         it to the backend.
       rope_factor: stretch of RoPE for contexts longer than in training; `None`: the model's own.
+      quantile_levels: Quantiles that will be asked of the forecast.
     """
 
     num_samples: int = 100
@@ -238,8 +259,10 @@ class ForecastConfig(Serialisable):
     batch_size: int | None = None
     precision: Literal["default", "high", "highest"] = "highest"
     rope_factor: float | None = None
+    quantile_levels: tuple[float, ...] = DEFAULT_LEVELS
 
     def __post_init__(self) -> None:
+        check_levels(self.quantile_levels)
         check_positive(self, "num_samples")
         if self.coarsen != "auto":
             check_positive(self, "coarsen")
