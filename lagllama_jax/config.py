@@ -204,8 +204,7 @@ class ForecastConfig(Serialisable):
     Attributes:
       num_samples: sample paths a series.
       context_length: tokens of the past that the model is shown; `None`: as in training. May be
-        longer (the history before it, for the lags, is as long as ever). Of several, each series
-        takes the one with which its own last points are forecast best.
+        longer (the history before it, for the lags, is as long as ever).
       attention_window: tokens, itself included, that a token looks back over; `None`: as in
         training, or `context_length` where that was given and is longer.
       coarsen: points whose mean is one step of the model; the points within a step are then drawn
@@ -226,7 +225,7 @@ class ForecastConfig(Serialisable):
     """
 
     num_samples: int = 100
-    context_length: int | tuple[int, ...] | None = None
+    context_length: int | None = None
     attention_window: int | None = None
     coarsen: int | Literal["auto"] = "auto"
     mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"] = (
@@ -243,16 +242,9 @@ class ForecastConfig(Serialisable):
         check_positive(self, "num_samples")
         if self.coarsen != "auto":
             check_positive(self, "coarsen")
-        several = isinstance(self.context_length, tuple)
-        for name in ("attention_window", "batch_size", *(() if several else ("context_length",))):
+        for name in ("context_length", "attention_window", "batch_size"):
             if getattr(self, name) is not None:
                 check_positive(self, name)
-        if isinstance(self.context_length, tuple):
-            whole = all(type(length) is int and length > 0 for length in self.context_length)
-            check(
-                whole and len(self.context_length) > 0,
-                f"context_length={self.context_length} must be whole numbers above 0.",
-            )
         modes = ("scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv")
         check_choice("mode", self.mode, modes)
         check_choice("sampling", self.sampling, ("random", "stratified"))

@@ -113,7 +113,7 @@ class LagLlama:
         item_ids: Sequence[Any] | None = None,
         num_samples: int = 100,
         seed: int = 0,
-        context_length: int | Sequence[int] | None = None,
+        context_length: int | None = None,
         quantile_levels: Sequence[float] = DEFAULT_LEVELS,
         progress: bool | Progress | None = None,
         **options: Unpack[ForecastOptions],
@@ -134,9 +134,8 @@ class LagLlama:
           item_ids: names of the series.
           num_samples: sample paths a series.
           seed: decides the draws.
-          context_length: points of the past that attention sees; `None`: as in training. Of
-            several, each series takes the one with which its own last `prediction_length` points
-            are forecast best. The lags reach further back in any case.
+          context_length: points of the past that attention sees; `None`: as in training. The
+            lags reach further back in any case.
           quantile_levels: columns of the forecast's `to_frame`.
           progress: `True` or `False` for a bar or none, or a function of series done and in all;
             `None`: a bar on long work in a terminal.
@@ -149,9 +148,8 @@ class LagLlama:
           ConfigError: a length, a level or an option that cannot be, or too little memory.
         """
         levels = check_levels(quantile_levels)
-        context = tuple(context_length) if isinstance(context_length, Sequence) else context_length
         config = ForecastConfig(
-            num_samples=num_samples, seed=seed, context_length=context, **options
+            num_samples=num_samples, seed=seed, context_length=context_length, **options
         )
         read = read_series(series, start, freq, item_ids)
         return self._forecast(read, prediction_length, config, levels, progress)
@@ -168,7 +166,7 @@ class LagLlama:
         target_column: str | None = None,
         num_samples: int = 100,
         seed: int = 0,
-        context_length: int | Sequence[int] | None = None,
+        context_length: int | None = None,
         progress: bool | Progress | None = None,
         **options: Unpack[ForecastOptions],
     ) -> Any:
@@ -186,7 +184,7 @@ class LagLlama:
           target_column: name of the column of values, if it is another.
           num_samples: sample paths a series.
           seed: decides the draws.
-          context_length: points of the past that attention sees, or several, as in `predict`.
+          context_length: points of the past that attention sees, as in `predict`.
           progress: as in `predict`.
           **options: as in `predict`.
 

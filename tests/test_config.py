@@ -59,6 +59,7 @@ def test_what_is_no_object_is_refused(text):
         (ForecastConfig, {"mode": "fast"}),
         (ForecastConfig, {"seed": -1}),
         (ForecastConfig, {"context_length": 0}),
+        (ForecastConfig, {"context_length": (4, 8)}),
         (DataConfig, {"synthetic": 1.5}),
         (DataConfig, {"future_length": 0}),
         (TrainConfig, {"learning_rate": 0.0}),

@@ -29,10 +29,9 @@ def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
     """The architecture with the context, attention window and RoPE stretch of the forecast.
 
     A longer context than the window in training widens the window to it, unless a window is asked
-    for. A stretch makes plain RoPE linear. Of several contexts, the longest.
+    for. A stretch makes plain RoPE linear.
     """
     asked = config.context_length
-    asked = max(asked) if isinstance(asked, tuple) else asked
     context = asked or model.context_length
     window = config.attention_window or max(model.window, asked or 0)
     changes: dict[str, Any] = {"context_length": context, "attention_window": window}
