@@ -210,10 +210,7 @@ class ForecastConfig(Serialisable):
       coarsen: points whose mean is one step of the model; the points within a step are then drawn
         from the series' own past. `auto`: dated series finer than an hour go by the hour, or by
         30, 15, 10 or 5 minutes where the horizon has fewer than 12 such steps or the past fewer
-        than 64 (in mode `scale_once`). 1: every point is a step.
-      mode: `scale_once` freezes the scale at the forecast's start, as in training, and shares one
-        prefill among all samples. `recompute`, `kv_cache`, `single_pass` and `single_pass_kv` are
-        the reference's ways, refitting the scale at every step; for comparison only.
+        than 64. 1: every point is a step.
       sampling: `random`: independent draws. `stratified`: the draws of one step cover the
         distribution evenly across the samples, which needs fewer samples for the same accuracy.
       nonnegative: clip every draw at 0 before it is fed back.
@@ -228,9 +225,6 @@ class ForecastConfig(Serialisable):
     context_length: int | None = None
     attention_window: int | None = None
     coarsen: int | Literal["auto"] = "auto"
-    mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"] = (
-        "scale_once"
-    )
     sampling: Literal["random", "stratified"] = "stratified"
     nonnegative: bool = False
     seed: int = 0
@@ -245,8 +239,6 @@ class ForecastConfig(Serialisable):
         for name in ("context_length", "attention_window", "batch_size"):
             if getattr(self, name) is not None:
                 check_positive(self, name)
-        modes = ("scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv")
-        check_choice("mode", self.mode, modes)
         check_choice("sampling", self.sampling, ("random", "stratified"))
         check_choice("precision", self.precision, ("default", "high", "highest"))
         check(

@@ -23,7 +23,6 @@ class ForecastOptions(TypedDict, total=False):
 
     attention_window: int | None
     coarsen: int | Literal["auto"]
-    mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"]
     sampling: Literal["random", "stratified"]
     nonnegative: bool
     batch_size: int | None
@@ -140,7 +139,7 @@ class LagLlama:
           progress: `True` or `False` for a bar or none, or a function of series done and in all;
             `None`: a bar on long work in a terminal.
           **options: fields of `ForecastConfig`: coarsen (by default, dated series finer than an
-            hour are forecast by way of means, up to hourly ones; contexts then count means), mode,
+            hour are forecast by way of means, up to hourly ones; contexts then count means),
             sampling, nonnegative, batch_size, attention_window, precision, rope_factor.
 
         Raises:
@@ -313,11 +312,10 @@ def _check_memory(model: ModelConfig, config: ForecastConfig, prediction_length:
     import jax
 
     from lagllama_jax.inference.memory import check_memory
-    from lagllama_jax.inference.predictor import drawing_for, forecast_model
+    from lagllama_jax.inference.predictor import capacity_for, forecast_model
 
     asked = forecast_model(model, config)
-    capacity = drawing_for(asked, config, prediction_length).capacity
-    check_memory(asked, config, capacity, jax.local_devices()[0])
+    check_memory(asked, config, capacity_for(prediction_length), jax.local_devices()[0])
 
 
 def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":

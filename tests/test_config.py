@@ -56,7 +56,7 @@ def test_what_is_no_object_is_refused(text):
         (ModelConfig, {"dropout": 1.0}),
         (ModelConfig, {"min_sigma": 0.0}),
         (ForecastConfig, {"num_samples": 0}),
-        (ForecastConfig, {"mode": "fast"}),
+        (ForecastConfig, {"sampling": "even"}),
         (ForecastConfig, {"seed": -1}),
         (ForecastConfig, {"context_length": 0}),
         (ForecastConfig, {"context_length": (4, 8)}),

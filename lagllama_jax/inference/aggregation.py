@@ -99,7 +99,7 @@ def block_sizes(
         size = config.coarsen
         whole = [np.isfinite(values[len(values) % size :]).any() for values in series.values]
         return np.where(whole, size, 1)
-    if config.mode != "scale_once" or series.frequencies is None:
+    if series.frequencies is None:
         return np.ones(len(series), int)
     grids = zip(series.frequencies, series.values, strict=True)
     sizes = [block_size(f.seconds, len(v), prediction_length) for f, v in grids]
