@@ -224,17 +224,13 @@ class ForecastConfig(Serialisable):
     Attributes:
       num_samples: sample paths a series.
       context_length: tokens of the past that the model is shown; `None`: as in training. May be
-        longer (the history before it, for the lags, is as long as ever). Of several, each series
-        takes the one with which its own last points are forecast best.
+        longer (the history before it, for the lags, is as long as ever).
       attention_window: tokens, itself included, that a token looks back over; `None`: as in
         training, or `context_length` where that was given and is longer.
       coarsen: points whose mean is one step of the model; the points within a step are then drawn
         from the series' own past. `auto`: dated series finer than an hour go by the hour, or by
         30, 15, 10 or 5 minutes where the horizon has fewer than 12 such steps or the past fewer
-        than 64 (in mode `scale_once`). 1: every point is a step.
-      mode: `scale_once` freezes the scale at the forecast's start, as in training, and shares one
-        prefill among all samples. `recompute`, `kv_cache`, `single_pass` and `single_pass_kv` are
-        the reference's ways, refitting the scale at every step; for comparison only.
+        than 64. 1: every point is a step.
       sampling: `random`: independent draws. `stratified`: the draws of one step cover the
         distribution evenly across the samples, which needs fewer samples for the same accuracy.
       nonnegative: clip every draw at 0 before it is fed back.
@@ -247,12 +243,9 @@ class ForecastConfig(Serialisable):
     """
 
     num_samples: int = 100
-    context_length: int | tuple[int, ...] | None = None
+    context_length: int | None = None
     attention_window: int | None = None
     coarsen: int | Literal["auto"] = "auto"
-    mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"] = (
-        "scale_once"
-    )
     sampling: Literal["random", "stratified"] = "stratified"
     nonnegative: bool = False
     seed: int = 0
@@ -266,18 +259,9 @@ class ForecastConfig(Serialisable):
         check_positive(self, "num_samples")
         if self.coarsen != "auto":
             check_positive(self, "coarsen")
-        several = isinstance(self.context_length, tuple)
-        for name in ("attention_window", "batch_size", *(() if several else ("context_length",))):
+        for name in ("context_length", "attention_window", "batch_size"):
             if getattr(self, name) is not None:
                 check_positive(self, name)
-        if isinstance(self.context_length, tuple):
-            whole = all(type(length) is int and length > 0 for length in self.context_length)
-            check(
-                whole and len(self.context_length) > 0,
-                f"context_length={self.context_length} must be whole numbers above 0.",
-            )
-        modes = ("scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv")
-        check_choice("mode", self.mode, modes)
         check_choice("sampling", self.sampling, ("random", "stratified"))
         check_choice("precision", self.precision, ("default", "high", "highest"))
         check(

@@ -23,7 +23,6 @@ class ForecastOptions(TypedDict, total=False):
 
     attention_window: int | None
     coarsen: int | Literal["auto"]
-    mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"]
     sampling: Literal["random", "stratified"]
     nonnegative: bool
     batch_size: int | None
@@ -113,7 +112,7 @@ class LagLlama:
         item_ids: Sequence[Any] | None = None,
         num_samples: int = 100,
         seed: int = 0,
-        context_length: int | Sequence[int] | None = None,
+        context_length: int | None = None,
         quantile_levels: Sequence[float] = DEFAULT_LEVELS,
         progress: bool | Progress | None = None,
         **options: Unpack[ForecastOptions],
@@ -134,14 +133,13 @@ class LagLlama:
           item_ids: names of the series.
           num_samples: sample paths a series.
           seed: decides the draws.
-          context_length: points of the past that attention sees; `None`: as in training. Of
-            several, each series takes the one with which its own last `prediction_length` points
-            are forecast best. The lags reach further back in any case.
+          context_length: points of the past that attention sees; `None`: as in training. The
+            lags reach further back in any case.
           quantile_levels: columns of the forecast's `to_frame`.
           progress: `True` or `False` for a bar or none, or a function of series done and in all;
             `None`: a bar on long work in a terminal.
           **options: fields of `ForecastConfig`: coarsen (by default, dated series finer than an
-            hour are forecast by way of means, up to hourly ones; contexts then count means), mode,
+            hour are forecast by way of means, up to hourly ones; contexts then count means),
             sampling, nonnegative, batch_size, attention_window, precision, rope_factor.
 
         Raises:
@@ -149,9 +147,8 @@ class LagLlama:
           ConfigError: a length, a level or an option that cannot be, or too little memory.
         """
         levels = check_levels(quantile_levels)
-        context = tuple(context_length) if isinstance(context_length, Sequence) else context_length
         config = ForecastConfig(
-            num_samples=num_samples, seed=seed, context_length=context, **options
+            num_samples=num_samples, seed=seed, context_length=context_length, **options
         )
         read = read_series(series, start, freq, item_ids)
         return self._forecast(read, prediction_length, config, levels, progress)
@@ -168,7 +165,7 @@ class LagLlama:
         target_column: str | None = None,
         num_samples: int = 100,
         seed: int = 0,
-        context_length: int | Sequence[int] | None = None,
+        context_length: int | None = None,
         progress: bool | Progress | None = None,
         **options: Unpack[ForecastOptions],
     ) -> Any:
@@ -186,7 +183,7 @@ class LagLlama:
           target_column: name of the column of values, if it is another.
           num_samples: sample paths a series.
           seed: decides the draws.
-          context_length: points of the past that attention sees, or several, as in `predict`.
+          context_length: points of the past that attention sees, as in `predict`.
           progress: as in `predict`.
           **options: as in `predict`.
 
@@ -315,11 +312,10 @@ def _check_memory(model: ModelConfig, config: ForecastConfig, prediction_length:
     import jax
 
     from lagllama_jax.inference.memory import check_memory
-    from lagllama_jax.inference.predictor import drawing_for, forecast_model
+    from lagllama_jax.inference.predictor import capacity_for, forecast_model
 
     asked = forecast_model(model, config)
-    capacity = drawing_for(asked, config, prediction_length).capacity
-    check_memory(asked, config, capacity, jax.local_devices()[0])
+    check_memory(asked, config, capacity_for(prediction_length), jax.local_devices()[0])
 
 
 def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":

@@ -8,14 +8,6 @@ import tyro
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
-Counts = Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]", help_behavior_hint="")]
 OptionalCount = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
 Points = Annotated[int | Literal["auto"], tyro.conf.arg(metavar="N|auto")]
 Model = Annotated[str | None, tyro.conf.arg(metavar="MODEL", help_behavior_hint="")]
-
-
-def one_or_several(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
-    """Of an option that takes numbers: none, the one, or all of them."""
-    if len(numbers) == 1:
-        return numbers[0]
-    return numbers or None

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from lagllama_jax.cli.arguments import (
-    Counts,
     Model,
     OptionalCount,
     OptionalFile,
     OptionalFolder,
     OptionalName,
     Points,
-    one_or_several,
 )
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError
@@ -43,7 +41,7 @@ def main(
     prediction_length: OptionalCount = None,
     windows: int = 1,
     num_samples: int = 100,
-    context_length: Counts = (),
+    context_length: OptionalCount = None,
     coarsen: Points = "auto",
     sampling: Literal["stratified", "random"] = "stratified",
     nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
@@ -72,8 +70,7 @@ def main(
       prediction_length: points of a window of `data`.
       windows: windows at the end of each series of `data`.
       num_samples: sample paths a window.
-      context_length: steps of the past that attention sees, as in training if not given; or
-        several, of which each series takes the one that forecasts its own last points best.
+      context_length: steps of the past that attention sees, as in training if not given.
       coarsen: points whose mean is one step of the model; by default series finer than an hour go
         by the hour, or by 5 to 30 minutes where the horizon or the past is short; 1: every point
         is a step.
@@ -89,7 +86,7 @@ def main(
 
     config = ForecastConfig(
         num_samples=num_samples,
-        context_length=one_or_several(context_length),
+        context_length=context_length,
         coarsen=coarsen,
         sampling=sampling,
         nonnegative=nonnegative,

@@ -9,13 +9,11 @@ from typing import Annotated
 import tyro
 
 from lagllama_jax.cli.arguments import (
-    Counts,
     Model,
     OptionalCount,
     OptionalFile,
     OptionalName,
     Points,
-    one_or_several,
 )
 from lagllama_jax.inference.forecast import DEFAULT_LEVELS
 
@@ -32,7 +30,7 @@ def main(
     quantile_levels: tuple[float, ...] = DEFAULT_LEVELS,
     num_samples: int = 100,
     seed: int = 0,
-    context_length: Counts = (),
+    context_length: OptionalCount = None,
     coarsen: Points = "auto",
     nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
     batch_size: OptionalCount = None,
@@ -58,8 +56,7 @@ def main(
       quantile_levels: a column each.
       num_samples: sample paths of each series.
       seed: decides the draws.
-      context_length: steps of the past that attention sees, as in training if not given; or
-        several, of which each series takes the one that forecasts its own last points best.
+      context_length: steps of the past that attention sees, as in training if not given.
       coarsen: points whose mean is one step of the model; by default series finer than an hour go
         by the hour, or by 30, 15, 10 or 5 minutes where the horizon has fewer than 12 such steps or
         the past fewer than 64; 1: every point is a step.
@@ -97,7 +94,7 @@ def main(
             prediction_length,
             num_samples=num_samples,
             seed=seed,
-            context_length=one_or_several(context_length),
+            context_length=context_length,
             coarsen=coarsen,
             quantile_levels=quantile_levels,
             nonnegative=nonnegative,

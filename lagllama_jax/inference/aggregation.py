@@ -4,8 +4,7 @@ import numpy as np
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.inference.batch import identity, sound_points
-from lagllama_jax.inference.context import with_own_contexts
-from lagllama_jax.inference.predictor import forecast_model
+from lagllama_jax.inference.predictor import forecast_model, forecast_samples
 from lagllama_jax.inference.progress import Progress, after
 from lagllama_jax.series.blocks import DETAIL_BLOCKS, block_size, refine
 from lagllama_jax.series.dataset import SeriesDataset
@@ -36,15 +35,35 @@ def sample_paths(
         rows = np.flatnonzero(sizes == size).tolist()
         part, report = series.take(rows), after(done, len(series), progress)
         if size == 1:
-            samples[rows] = with_own_contexts(
-                parameters, model, part, prediction_length, config, report
-            )
+            samples[rows] = at_own_steps(parameters, model, part, prediction_length, config, report)
         else:
             samples[rows] = by_way_of_means(
                 parameters, model, part, size, prediction_length, config, report
             )
         done += len(rows)
     return samples
+
+
+def at_own_steps(
+    parameters: Parameters,
+    model: ModelConfig,
+    series: SeriesSet,
+    prediction_length: int,
+    config: ForecastConfig,
+    progress: Progress | None = None,
+) -> Float[np.ndarray, "B S P"]:
+    """Sample paths in which each step of the model is one point of the series."""
+    context = forecast_model(model, config).context_length
+    return forecast_samples(
+        parameters,
+        model,
+        [target[0] for target in series.targets],
+        series.clocks(context, prediction_length),
+        series.item_ids,
+        prediction_length,
+        config,
+        progress,
+    )
 
 
 def by_way_of_means(
@@ -64,7 +83,7 @@ def by_way_of_means(
     used = size * max(forecast_model(model, config).past_length + steps, DETAIL_BLOCKS)
     for name, values in zip(series.item_ids, [t[0] for t in series.targets], strict=True):
         sound_points(values, name, used)
-    means = with_own_contexts(parameters, model, series.coarsen(size), steps, config, progress)
+    means = at_own_steps(parameters, model, series.coarsen(size), steps, config, progress)
     samples = np.empty((*means.shape[:2], prediction_length), np.float32)
     for row, (name, past) in enumerate(
         zip(series.item_ids, [t[0] for t in series.targets], strict=True)
@@ -85,7 +104,7 @@ def block_sizes(
             for values in (t[0] for t in series.targets)
         ]
         return np.where(whole, size, 1)
-    if config.mode != "scale_once" or not series.dated:
+    if not series.dated:
         return np.ones(len(series), int)
     grids = zip(series.frequencies, [t[0] for t in series.targets], strict=True)
     sizes = [block_size(f.seconds, len(v), prediction_length) for f, v in grids]

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from lagllama_jax.checkpoints.torch.parity.decoders import SINGLE_PASS, reference_samples
 from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.inference.batch import Past, batches, windows
@@ -29,10 +28,9 @@ def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
     """The architecture with the context, attention window and RoPE stretch of the forecast.
 
     A longer context than the window in training widens the window to it, unless a window is asked
-    for. A stretch makes plain RoPE linear. Of several contexts, the longest.
+    for. A stretch makes plain RoPE linear.
     """
     asked = config.context_length
-    asked = max(asked) if isinstance(asked, tuple) else asked
     context = asked or model.context_length
     window = config.attention_window or max(model.window, asked or 0)
     changes: dict[str, Any] = {"context_length": context, "attention_window": window}
@@ -56,21 +54,11 @@ def capacity_for(prediction_length: int) -> int:
     return max(1 << (int(prediction_length) - 1).bit_length(), SMALLEST_CAPACITY)
 
 
-def drawing_for(model: ModelConfig, config: ForecastConfig, prediction_length: int) -> Drawing:
-    """How paths are drawn. The reference's modes compile for every horizon anew.
-
-    Raises:
-      ConfigError: a single pass with a head that has no mean to be fed.
-    """
-    capacity = capacity_for(prediction_length)
-    if config.mode in SINGLE_PASS and model.head == "implicit_quantile":
-        raise ConfigError(
-            f"mode={config.mode!r} feeds the distribution's mean, which an implicit quantile head "
-            "does not have. Use scale_once."
-        )
+def drawing_for(config: ForecastConfig, prediction_length: int) -> Drawing:
+    """How the sample paths of a forecast are drawn."""
     return Drawing(
         config.num_samples,
-        capacity if config.mode == "scale_once" else int(prediction_length),
+        capacity_for(prediction_length),
         config.sampling == "stratified",
         config.nonnegative,
     )
@@ -82,18 +70,14 @@ def device_mesh(devices: tuple[jax.Device, ...]) -> Mesh:
 
 
 @lru_cache(maxsize=32)
-def program(
-    model: ModelConfig, drawing: Drawing, mode: str, devices: tuple[jax.Device, ...]
-) -> Any:
+def program(model: ModelConfig, drawing: Drawing, devices: tuple[jax.Device, ...]) -> Any:
     """The decoder for one configuration, to be compiled at its first call of each batch size.
 
     Several devices divide a batch among them: each decodes its part on its own.
     """
 
     def run(parameters: Parameters, past: Past, num_steps: Array, seed: Array) -> Array:
-        if mode == "scale_once":
-            return decode(parameters, model, past, num_steps, seed, drawing)
-        return reference_samples(parameters, model, past, seed, drawing, mode)
+        return decode(parameters, model, past, num_steps, seed, drawing)
 
     if len(devices) > 1:
         specs = (WHOLE, BATCH, WHOLE, WHOLE)
@@ -151,7 +135,7 @@ def forecast_samples(
         that are not finite, which only unsound weights give.
     """
     model = forecast_model(model_config, config)
-    drawing = drawing_for(model, config, prediction_length)
+    drawing = drawing_for(config, prediction_length)
     count = len(series)
     devices = tuple(jax.local_devices())[: max(count, 1)]
     bytes_each = check_memory(model, config, drawing.capacity, devices[0])
@@ -161,7 +145,7 @@ def forecast_samples(
     if count:
         size = batch_size(count, bytes_each, config.batch_size, len(devices))
         parameters = place_parameters(parameters, devices)
-        run = program(model, drawing, config.mode, devices)
+        run = program(model, drawing, devices)
         for rows, part in batches(everything, size):
             paths = call(run, parameters, part, steps, config)
             samples[rows] = paths[: rows.stop - rows.start, :, :steps]
