@@ -97,7 +97,8 @@ class ModelConfig(Serialisable):
       imputation: what stands for a missing value: `zero` in raw units (the reference) or `loc`.
       time_features: six calendar features in every token.
       scale_features: `absolute` (the reference): `log1p|loc|` and `log scale`; `relative`: the
-        one unit-free `arcsinh(loc / scale)`, with which a forecast does not depend on the unit.
+        one unit-free `arcsinh(loc / scale)`, with which a forecast does not depend on the unit;
+        `none`: nothing, so that a forecast does not depend on the level either.
       observed_features: one flag a lag that tells whether the value was observed.
       squash: `arcsinh` compresses the scaled lags before the first layer; `none` as published.
       min_sigma: smallest scale of the Student-t head, in scaled units.
@@ -119,7 +120,7 @@ class ModelConfig(Serialisable):
     safe_scaling: bool = True
     imputation: Literal["zero", "loc"] = "zero"
     time_features: bool = True
-    scale_features: Literal["absolute", "relative"] = "absolute"
+    scale_features: Literal["absolute", "relative", "none"] = "absolute"
     observed_features: bool = False
     squash: Literal["none", "arcsinh"] = "none"
     min_sigma: float = 1.1920929e-07
@@ -138,7 +139,7 @@ class ModelConfig(Serialisable):
         check_choice("head", self.head, ("student_t", "negative_binomial", "implicit_quantile"))
         check_choice("scaling", self.scaling, ("robust", "mean", "std", "none"))
         check_choice("imputation", self.imputation, ("zero", "loc"))
-        check_choice("scale_features", self.scale_features, ("absolute", "relative"))
+        check_choice("scale_features", self.scale_features, ("absolute", "relative", "none"))
         check_choice("squash", self.squash, ("none", "arcsinh"))
         check_choice("rope", self.rope, ("plain", "linear", "dynamic", "none"))
         check(self.rope_factor >= 1, f"rope_factor={self.rope_factor} must be at least 1.")
@@ -181,10 +182,15 @@ class ModelConfig(Serialisable):
         return self.max_lag + self.context_length
 
     @property
+    def reads_raw_values(self) -> bool:
+        """Whether the model needs raw values: its scale or its distribution depends on the level."""
+        return self.scaling in ("mean", "none") or self.head == "negative_binomial"
+
+    @property
     def num_features(self) -> int:
         """Features F of one token."""
         lags = len(self.lags) * (2 if self.observed_features else 1)
-        scale = 2 if self.scale_features == "absolute" else 1
+        scale = {"absolute": 2, "relative": 1, "none": 0}[self.scale_features]
         return lags + scale + (6 if self.time_features else 0)
 
     @classmethod

@@ -5,11 +5,10 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
-from lagllama_jax.config import ForecastConfig, ModelConfig
-from lagllama_jax.inference.forecast import DEFAULT_LEVELS, Forecast, check_levels
-from lagllama_jax.inference.progress import Progress, progress_bar
+from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, ModelConfig, check_levels
+from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.inference.progress import Finished, Progress, counted, progress_bar
 from lagllama_jax.series.arrays import read_series
-from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Parameters
 
 if TYPE_CHECKING:
@@ -146,12 +145,17 @@ class LagLlama:
           DataError: series, dates or names that cannot be used; names series and position.
           ConfigError: a length, a level or an option that cannot be, or too little memory.
         """
-        levels = check_levels(quantile_levels)
         config = ForecastConfig(
-            num_samples=num_samples, seed=seed, context_length=context_length, **options
+            num_samples=num_samples,
+            seed=seed,
+            context_length=context_length,
+            quantile_levels=check_levels(quantile_levels),
+            **options,
         )
         read = read_series(series, start, freq, item_ids)
-        return self._forecast(read, prediction_length, config, levels, progress)
+        with progress_bar(progress) as report:
+            predictor = self.predictor(counted(report, len(read)))
+            return predictor.predict(read, prediction_length, config)
 
     def predict_df(
         self,
@@ -275,47 +279,17 @@ class LagLlama:
             warnings.warn(f"The model is as before: {fitted.report}.", stacklevel=2)
         return model
 
-    def _forecast(
-        self,
-        series: SeriesDataset,
-        prediction_length: int,
-        config: ForecastConfig,
-        levels: Sequence[float],
-        progress: bool | Progress | None,
-    ) -> Forecast:
-        from lagllama_jax.inference.aggregation import sample_paths
+    def predictor(self, finished: Finished | None = None) -> Predictor:
+        """The model as a `Predictor`: across missing ends, and aggregated where that is asked for.
 
-        _check_memory(self.config, config, prediction_length)
-        with progress_bar(progress) as report:
-            samples = sample_paths(
-                self.parameters,
-                self.config,
-                series,
-                prediction_length,
-                config,
-                report,
-            )
-        return Forecast(
-            samples,
-            series.item_ids,
-            series.timestamps if series.dated else None,
-            [target[0] for target in series.targets],
-            levels,
-            series.id_column,
-            series.timestamp_column,
-            series.labels,
-        )
+        Args:
+          finished: Called with how many more items are done.
+        """
+        from lagllama_jax.inference.aggregation import Aggregated
+        from lagllama_jax.inference.gaps import AcrossGaps
+        from lagllama_jax.inference.predictor import ModelPredictor
 
-
-def _check_memory(model: ModelConfig, config: ForecastConfig, prediction_length: int) -> None:
-    """Refuses what cannot be before dates are laid out."""
-    import jax
-
-    from lagllama_jax.inference.memory import check_memory
-    from lagllama_jax.inference.predictor import capacity_for, forecast_model
-
-    asked = forecast_model(model, config)
-    check_memory(asked, config, capacity_for(prediction_length), jax.local_devices()[0])
+        return AcrossGaps(Aggregated(ModelPredictor(self.parameters, self.config, finished)))
 
 
 def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":

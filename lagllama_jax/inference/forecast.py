@@ -88,15 +88,21 @@ class Forecast:
         """
         return self.quantiles([level])[:, 0]
 
-    def quantiles(self, levels: Sequence[float]) -> Float[np.ndarray, "B Q P"]:
+    def quantiles(
+        self, levels: Sequence[float], row: int | None = None
+    ) -> Float[np.ndarray, "B Q P"]:
         """Quantiles at every point; of samples, interpolated linearly between them.
+
+        Args:
+          levels: Between 0 and 1.
+          row: Only this row; `None`: all.
 
         Raises:
           ConfigError: If a level is not between 0 and 1, or is not available without samples.
         """
-        levels = check_levels(levels)
+        levels, rows = check_levels(levels), slice(row, None if row is None else row + 1)
         if self.samples is not None:
-            quantiles = np.quantile(self.samples.astype(np.float64), levels, axis=1)
+            quantiles = np.quantile(self.samples[rows].astype(np.float64), levels, axis=1)
             return np.moveaxis(quantiles, 0, 1)
         assert self.values is not None  # as __post_init__ checked
         known = list(self.quantile_levels)
@@ -106,12 +112,16 @@ class Forecast:
                 f"This forecast has no samples and only the quantile levels {known}; level "
                 f"{missing[0]} is not among them: ask for it with the forecast (quantile_levels)."
             )
-        return self.values[:, [known.index(level) for level in levels]]
+        return self.values[rows][:, [known.index(level) for level in levels]]
 
     @property
     def index(self) -> list[Any]:
         """The time stamps of the forecast points, one pandas index per row."""
         return [self.stamps(row, 0, self.prediction_length) for row in range(len(self))]
+
+    def dated(self, row: int) -> bool:
+        """Whether a row has dates."""
+        return self.dataset.starts[row // len(self.dataset.target_names)] is not None
 
     def stamps(self, row: int, first: int, count: int) -> Any:
         """Time stamps of a stretch of one row; point 0 is the first forecast, -1 the last known.
@@ -119,7 +129,7 @@ class Forecast:
         Without dates these are positions, counted from the series' first value.
         """
         item = row // len(self.dataset.target_names)
-        if self.dataset.starts[item] is not None:
+        if self.dated(row):
             return self.dataset.timestamps(item, first, count)
         known = self.dataset.targets[item].shape[1]
         return np.arange(known + first, known + first + count)

@@ -8,9 +8,22 @@ Progress = Callable[[int, int], None]
 """Called with how many series are done and how many there are."""
 
 
-def after(done: int, total: int, progress: Progress | None) -> Progress | None:
-    """For a part of the series, which follows `done` others."""
-    return None if progress is None else lambda finished, _: progress(done + finished, total)
+Finished = Callable[[int], None]
+"""Called with how many more series are done."""
+
+
+def counted(progress: Progress | None, total: int) -> Finished | None:
+    """Adds up the series that get done in parts, and reports them to `progress`."""
+    if progress is None:
+        return None
+    done = 0
+
+    def finished(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return finished
 
 
 @contextlib.contextmanager

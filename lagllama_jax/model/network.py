@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
@@ -95,7 +94,8 @@ class LagLlamaNetwork(nn.Module):
         """
         rows = self.rows(batch)
         scale = series_scale(self.config, rows)
-        return Encoding(self.transform(tokens(self.config, rows, scale), deterministic, window), scale, rows)
+        hidden = self.transform(tokens(self.config, rows, scale), deterministic, window)
+        return Encoding(hidden, scale, rows)
 
     def transform(
         self,
@@ -149,7 +149,8 @@ class LagLlamaNetwork(nn.Module):
 
     def init_all(self, features: Float[Array, "1 1 F"]) -> Any:
         """Runs every layer once, so that each makes its parameters."""
-        return self.head.initial(self.transform(features)[:, 0])
+        hidden = self.transform(features)[:, 0]
+        return self.head.mean(hidden, jnp.zeros(1), jnp.ones(1))
 
 
 def bind_head(config: ModelConfig, parameters: Parameters) -> Head:

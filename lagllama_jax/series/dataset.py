@@ -9,7 +9,7 @@ import numpy as np
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.blocks import last_blocks
 from lagllama_jax.series.frequency import Frequency
-from lagllama_jax.typing import Clock, Float
+from lagllama_jax.typing import Clock, Float, Int
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,6 +127,19 @@ class SeriesDataset:
             names = ", ".join(sorted({str(frequency) for frequency in self.frequencies}))
             raise DataError(f"The series have several frequencies ({names}): split them by it.")
         return self.frequencies[0]
+
+    @property
+    def lengths(self) -> Int[np.ndarray, "n"]:
+        """Number of points of each item's target."""
+        return np.array([target.shape[1] for target in self.targets], int)
+
+    def truncate(self, ends: Int[np.ndarray, "n"]) -> Self:
+        """The first points of each item, as views; known covariates are kept whole."""
+        targets = [target[:, :end] for target, end in zip(self.targets, ends, strict=True)]
+        past = self.past_covariates
+        if past is not None:
+            past = [rows[:, :end] for rows, end in zip(past, ends, strict=True)]
+        return replace(self, targets=targets, past_covariates=past)
 
     def take(self, rows: Sequence[int]) -> Self:
         """Some of the items, in the order of `rows`."""

@@ -63,6 +63,11 @@ class ImplicitQuantileHead(nn.Module):
         quantile = self(hidden, level) * scale + loc
         return (level - (target < quantile)) * (target - quantile)
 
+    @staticmethod
+    def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
+        """The losses as they are of series times a factor. A quantile loss is in the units of the target."""
+        return losses * factor
+
     def sample(
         self,
         hidden: Float[Array, "*b D"],

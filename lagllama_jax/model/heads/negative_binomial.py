@@ -121,6 +121,11 @@ class NegativeBinomialHead(nn.Module):
         """Negative log likelihood of each target."""
         return -self(hidden, loc, scale).log_prob(target)
 
+    @staticmethod
+    def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
+        """The losses as they are of series times a factor. Counts have no unit."""
+        return losses
+
     def sample(
         self,
         hidden: Float[Array, "*b D"],

@@ -109,6 +109,11 @@ class StudentTHead(nn.Module):
         standard = self(hidden)
         return jnp.log(scale) - standard.log_prob((target - loc) / scale)
 
+    @staticmethod
+    def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
+        """The losses as they are of series times a factor. A density is divided by the factor."""
+        return losses + jnp.log(factor)
+
     def sample(
         self,
         hidden: Float[Array, "*b D"],
