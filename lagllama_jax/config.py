@@ -300,16 +300,7 @@ class DataConfig(Serialisable):
       mixup: share of windows mixed with others of the batch after standardisation.
       flip: share of windows turned upside down.
       synthetic: share of windows that are made up by `training/synthetic.py`.
-      augmentation: share of batches that go through frequency masking and mixing; and again the
-        share for which the following are considered, each with its own probability.
-      jitter: probability of noise on a batch.
-      scaling: of a factor a series.
-      rotation: of a sign a series.
-      permutation: of shuffled segments.
-      magnitude_warp: of a wavering magnitude.
-      time_warp: of a wavering speed.
-      window_slice: of a stretch spread over the window.
-      window_warp: of a stretch at another speed.
+      augmentation: share of batches that go through frequency masking and mixing.
     """
 
     future_length: int = 1
@@ -327,14 +318,6 @@ class DataConfig(Serialisable):
     flip: float = 0.0
     synthetic: float = 0.0
     augmentation: float = 0.5
-    jitter: float = 0.0
-    scaling: float = 0.0
-    rotation: float = 0.0
-    permutation: float = 0.0
-    magnitude_warp: float = 0.0
-    time_warp: float = 0.0
-    window_slice: float = 0.0
-    window_warp: float = 0.0
 
     def __post_init__(self) -> None:
         check_positive(self, "future_length")

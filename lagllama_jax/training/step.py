@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.training.augmentations.mixing import flip, mixup, roughen
-from lagllama_jax.training.augmentations.policy import augment
+from lagllama_jax.training.augment import augment
 from lagllama_jax.training.loss import PointLosses, point_losses, targets_loss
+from lagllama_jax.training.mixing import flip, mixup, roughen
 from lagllama_jax.training.optimizer import make_optimizer
 from lagllama_jax.training.sources.windows import CorpusArrays, Windows, draw, gather
 from lagllama_jax.training.state import TrainState, apply_gradients, init_state
@@ -70,7 +70,7 @@ def complete(
     _, synthetic_key, flip_key, mix_key = jax.random.split(key, 4)
     parts = []
     if real is not None:
-        real = augment(jax.random.fold_in(key, 4), real, data)
+        real = augment(jax.random.fold_in(key, 4), real, data.augmentation)
         real = roughen(jax.random.fold_in(key, 5), real, data.noise)
         parts.append(flip(flip_key, mixup(mix_key, real, data.mixup), data.flip))
     if made_up(batch, data):

@@ -186,7 +186,7 @@ ON_SEVERAL_DEVICES = """
 import sys
 import jax, numpy as np
 sys.path.insert(0, sys.argv[1])
-from test_runner import *
+from test_predictor import *
 assert jax.local_device_count() == 3
 config = ModelConfig.tiny()
 samples = forecast_samples(
