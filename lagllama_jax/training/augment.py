@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from lagllama_jax.training.sources.windows import Windows
+from lagllama_jax.model.batch import Batch, Rows, rows_of
+from lagllama_jax.model.scalers import weighted_mean
 from lagllama_jax.typing import Array, Float, Int, Key
 
 MASK_RATE = 0.5
@@ -12,32 +13,36 @@ PROTECTED = 2
 """Places of the argsort up to which a bin is not replaced."""
 
 
-def augment(key: Key, windows: Windows, share: float) -> Windows:
+def augment(key: Key, batch: Batch, share: float) -> Batch:
     """Masks and then mixes frequencies in a share of the batches, and leaves the others alone."""
     if share == 0:
-        return windows
+        return batch
     gate_key, change_key = jax.random.split(key)
     gate = jax.random.uniform(gate_key) < share
-    return jax.lax.cond(gate, lambda w: in_frequency(change_key, w), lambda w: w, windows)
+    return jax.lax.cond(gate, lambda b: in_frequency(change_key, b), lambda b: b, batch)
 
 
-def in_frequency(key: Key, windows: Windows) -> Windows:
-    """Masks frequencies, then mixes them. Missing values count as the mean of the others."""
+def in_frequency(key: Key, batch: Batch) -> Batch:
+    """Masks frequencies of the raw values, then mixes them between the series of the batch.
+
+    Missing values count as the mean of the others.
+    """
     mask_key, mix_key, order_key = jax.random.split(key, 3)
-    values = filled(windows)
-    batch, length = values.shape
-    bins = (batch, length // 2 + 1)
+    rows = rows_of(batch)
+    values = filled(rows.raw())
+    count, length = values.shape
+    bins = (count, length // 2 + 1)
     values = mask_frequencies(values, jax.random.uniform(mask_key, bins), MASK_RATE)
-    order = jax.random.permutation(order_key, batch)
+    order = jax.random.permutation(order_key, count)
     values = mix_frequencies(values, jax.random.uniform(mix_key, bins), order, MIX_RATE)
-    return windows._replace(values=jnp.where(windows.observed, values, 0))
+    values = (values / rows.unit - rows.level).reshape(batch.values.shape)
+    return batch._replace(values=jnp.where(batch.observed, values, 0))
 
 
-def filled(windows: Windows) -> Float[Array, "B U"]:
+def filled(rows: Rows) -> Float[Array, "B U"]:
     """Values with the mean of a series in place of its missing ones."""
-    count = jnp.maximum(windows.observed.sum(axis=1, keepdims=True), 1)
-    mean = jnp.where(windows.observed, windows.values, 0).sum(axis=1, keepdims=True) / count
-    return jnp.where(windows.observed, windows.values, mean)
+    mean = weighted_mean(rows.values, rows.observed)
+    return jnp.where(rows.observed, rows.values, mean)
 
 
 def mask_frequencies(
