@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig, check
+from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.config.base import check
 from lagllama_jax.training.sharding import Rules, batch_sharding
 from lagllama_jax.training.sources.device import MADE_UP
 from lagllama_jax.training.sources.grain_source import WindowSource, batches

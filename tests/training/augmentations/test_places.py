@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lagllama_jax.config import ConfigError, DataConfig
+from lagllama_jax.config import DataConfig
+from lagllama_jax.errors import ConfigError
 from lagllama_jax.training.augmentations import magnitude, timing
 from lagllama_jax.training.augmentations.policy import augment, filled
 from lagllama_jax.training.sources.windows import Windows

@@ -1,0 +1,18 @@
+"""The configurations, one file each."""
+
+from lagllama_jax.config.data import DataConfig
+from lagllama_jax.config.fit import FitConfig
+from lagllama_jax.config.forecast import ForecastConfig
+from lagllama_jax.config.loop import LoopConfig
+from lagllama_jax.config.model import LAGS, ModelConfig
+from lagllama_jax.config.train import TrainConfig
+
+__all__ = [
+    "LAGS",
+    "DataConfig",
+    "FitConfig",
+    "ForecastConfig",
+    "LoopConfig",
+    "ModelConfig",
+    "TrainConfig",
+]
