@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from lagllama_jax.config import FitConfig, ForecastConfig, ModelConfig
 from lagllama_jax.inference.forecast import DEFAULT_LEVELS, Forecast, check_levels
-from lagllama_jax.inference.progress import Progress, progress_bar
+from lagllama_jax.progress import Progress, progress_bar
 from lagllama_jax.series.arrays import read_series
 from lagllama_jax.series.dataset import SeriesSet
 from lagllama_jax.typing import Parameters

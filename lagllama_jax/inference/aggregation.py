@@ -6,7 +6,7 @@ from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.inference.batch import identity, sound_points
 from lagllama_jax.inference.context import with_own_contexts
 from lagllama_jax.inference.predictor import forecast_model
-from lagllama_jax.inference.progress import Progress, after
+from lagllama_jax.progress import Progress, after
 from lagllama_jax.series.blocks import DETAIL_BLOCKS, block_size, refine
 from lagllama_jax.series.dataset import SeriesSet
 from lagllama_jax.typing import Float, Int, Parameters

@@ -7,7 +7,7 @@ import numpy as np
 from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.evaluation.metrics import sample_crps
 from lagllama_jax.inference.predictor import forecast_model, forecast_samples
-from lagllama_jax.inference.progress import Progress, after
+from lagllama_jax.progress import Progress, after
 from lagllama_jax.series.dataset import SeriesSet
 from lagllama_jax.typing import Float, Int, Parameters
 

@@ -18,7 +18,7 @@ from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.inference.batch import Past, batches, windows
 from lagllama_jax.inference.memory import batch_size, check_memory
 from lagllama_jax.inference.paths import Drawing, decode
-from lagllama_jax.inference.progress import Progress
+from lagllama_jax.progress import Progress
 from lagllama_jax.typing import Array, Clock, Float, Parameters
 
 SMALLEST_CAPACITY = 32
