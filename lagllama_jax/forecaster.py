@@ -5,9 +5,15 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
-from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, ModelConfig, check_levels
+from lagllama_jax.config import (
+    DEFAULT_LEVELS,
+    FitConfig,
+    ForecastConfig,
+    ModelConfig,
+    check_levels,
+)
 from lagllama_jax.inference.forecast import Forecast, Predictor
-from lagllama_jax.inference.progress import Finished, Progress, counted, progress_bar
+from lagllama_jax.progress import Finished, Progress, counted, progress_bar
 from lagllama_jax.series.arrays import read_series
 from lagllama_jax.typing import Parameters
 
@@ -249,7 +255,7 @@ class LagLlama:
           start: time stamp of the first value of bare arrays.
           item_ids: names of bare arrays.
           progress: a bar or none; `None`: a bar in a terminal.
-          **options: fields of `training.finetune_task.FitOptions`: learning_rate, context_length,
+          **options: fields of `config.FitConfig`: learning_rate, context_length,
             coarsen, freeze, epochs, steps_per_epoch, batch_size, patience, last_k_percentage,
             clip_norm, dtype, seed.
 
@@ -259,7 +265,6 @@ class LagLlama:
           TrainingError: the training diverged; names step and data.
         """
         from lagllama_jax.training.finetune import fit
-        from lagllama_jax.training.finetune_task import FitOptions
 
         held = validation if isinstance(validation, int) else 0
         fitted = fit(
@@ -267,7 +272,7 @@ class LagLlama:
             self.config,
             _read_corpus(data, start, freq, item_ids),
             prediction_length,
-            FitOptions.of(validation=held, **options),
+            FitConfig.of(validation=held, **options),
             validation=None
             if isinstance(validation, int)
             else _read_corpus(validation, start, freq, item_ids),

@@ -1,4 +1,3 @@
-import io
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from lagllama_jax import Forecast, LagLlama
 from lagllama_jax.errors import ConfigError, DataError, LagLlamaError
-from lagllama_jax.inference.progress import progress_bar
 
 QUICK = {"num_samples": 5, "progress": False}
 
@@ -227,21 +225,6 @@ def test_progress_is_reported_and_the_forecast_unchanged(model):
     assert reports == [(1, 3), (2, 3), (3, 3)]
     silent = model.predict(series, 2, batch_size=1, **QUICK)
     assert np.array_equal(watched.samples, silent.samples)
-
-
-def test_a_bar_appears_only_where_someone_waits(monkeypatch):
-    screen = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", screen)
-    with progress_bar(None) as report:
-        assert report is None
-    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
-    with progress_bar(None) as report:
-        report(3, 3)
-    assert screen.getvalue() == ""
-    with progress_bar(None) as report:
-        report(1, 3)
-        report(3, 3)
-    assert "forecasting" in screen.getvalue()
 
 
 def test_no_setting_of_jax_is_changed(model):

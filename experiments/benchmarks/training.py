@@ -128,7 +128,6 @@ def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> d
 def run(corpus: Path, on_device: bool) -> dict[str, float]:
     """Three steps of the published pre-training, with validation and checkpoint."""
     from lagllama_jax.corpus.store import Corpus
-    from lagllama_jax.training.loop import LoopConfig
     from lagllama_jax.training.presets import PRESETS
     from lagllama_jax.training.pretrain import Recipe, pretrain
     from lagllama_jax.training.sources.corpus_arrays import held_back, shortest_series

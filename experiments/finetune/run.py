@@ -29,7 +29,7 @@ from ledger import Ledger, provenance, stop_if  # noqa: E402
 
 from lagllama_jax.checkpoints.hub import from_pretrained  # noqa: E402
 from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
-from lagllama_jax.config import ForecastConfig, ModelConfig  # noqa: E402
+from lagllama_jax.config import FitConfig, ForecastConfig, ModelConfig  # noqa: E402
 from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.errors import DataError  # noqa: E402
 from lagllama_jax.evaluation.backtest import CRPS, MASE, Row, evaluate_task  # noqa: E402
@@ -44,7 +44,6 @@ from lagllama_jax.evaluation.windows import Panel, Task  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
 from lagllama_jax.model.network import init_parameters  # noqa: E402
 from lagllama_jax.training.finetune import Fitted, fit  # noqa: E402
-from lagllama_jax.training.finetune_task import FitOptions  # noqa: E402
 
 UNTRAINED = "untrained"
 Weights: TypeAlias = tuple[ModelConfig, Any]
@@ -202,7 +201,7 @@ def fine_tune(
     weights: Weights, corpus: Corpus, settings: Settings, share: float, seed: int
 ) -> Fitted:
     """One fine-tuning."""
-    options = FitOptions(
+    options = FitConfig(
         validation=settings.validation,
         learning_rate=settings.learning_rate,
         epochs=settings.epochs,

@@ -27,7 +27,13 @@ from ledger import Ledger, provenance, stop_if  # noqa: E402
 
 from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
 from lagllama_jax.cli.pretrain import read_corpus  # noqa: E402
-from lagllama_jax.config import DataConfig, ForecastConfig, ModelConfig, TrainConfig  # noqa: E402
+from lagllama_jax.config import (  # noqa: E402
+    DataConfig,
+    ForecastConfig,
+    LoopConfig,
+    ModelConfig,
+    TrainConfig,
+)
 from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.errors import ConfigError, LagLlamaError  # noqa: E402
 from lagllama_jax.evaluation.backtest import (  # noqa: E402
@@ -49,7 +55,6 @@ from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
 from lagllama_jax.evaluation.windows import Panel, Windows, cut  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
 from lagllama_jax.series.frequency import Frequency  # noqa: E402
-from lagllama_jax.training.loop import LoopConfig  # noqa: E402
 from lagllama_jax.training.pretrain import Recipe, pretrain  # noqa: E402
 from lagllama_jax.training.sharding import to_host  # noqa: E402
 from lagllama_jax.training.sources.corpus_arrays import held_back, shortest_series  # noqa: E402

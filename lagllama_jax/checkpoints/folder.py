@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lagllama_jax.checkpoints.layout import check_tensors, flatten, rows, unflatten
-from lagllama_jax.config import ModelConfig, check_choice
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.config.base import checked
 from lagllama_jax.errors import CheckpointError, ConfigError, DataError
 from lagllama_jax.files import atomic_path, write_bytes
 from lagllama_jax.typing import Parameters
@@ -42,7 +43,7 @@ def save_pretrained(
       CheckpointError: the parameters do not fit the configuration, or not into float16.
       DataError: the folder cannot be written.
     """
-    check_choice("dtype", dtype, ("float32", "float16"))
+    checked("dtype", dtype, Literal["float32", "float16"])
     folder = Path(folder)
     tensors = flatten(parameters)
     check_tensors(tensors, {row.path: row.shape for row in rows(config)}, "parameters")

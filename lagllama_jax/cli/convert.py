@@ -38,8 +38,8 @@ def convert(
       reference_scaling: scale series as the reference to the letter, degenerate ones too.
       half: store the weights as float16.
     """
-    from lagllama_jax.checkpoints import convert as torch
     from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
+    from lagllama_jax.checkpoints.torch import converter as torch
     from lagllama_jax.errors import ConfigError
 
     if to_torch and (reference_scaling or half):

@@ -69,10 +69,10 @@ def main(
     """
     from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
     from lagllama_jax.cli.pretrain import read_corpus
+    from lagllama_jax.config import FitConfig
     from lagllama_jax.training.finetune import sweep, sweep_table
-    from lagllama_jax.training.finetune_task import FitOptions
 
-    options = FitOptions(
+    options = FitConfig(
         validation=validation,
         learning_rate=learning_rate[0],
         context_length=context_length[0] if context_length else None,

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from lagllama_jax.cli.changes import apply, changes_to
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.errors import ConfigError, MissingExtraError
-from lagllama_jax.training.loop import LoopConfig
 
 if TYPE_CHECKING:
     import numpy as np

@@ -103,7 +103,7 @@ class ModelForecaster:
     def samples(self, windows: Windows) -> Float[np.ndarray, "B S P"]:
         """Sample paths of every window, in the units of the series."""
         from lagllama_jax.inference.aggregation import sample_paths
-        from lagllama_jax.inference.progress import progress_bar
+        from lagllama_jax.progress import progress_bar
 
         with progress_bar(self.progress) as progress:
             return sample_paths(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from lagllama_jax.config import check_whole
+from lagllama_jax.config.base import Count, checked
 from lagllama_jax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -130,12 +130,12 @@ class Windows:
 
 
 def check_count(name: str, value: Any) -> None:
-    """Checks what counts points or windows; a whole number of NumPy's will do.
+    """Checks a number of points or windows.
 
     Raises:
-      ConfigError: `value` is no whole number of at least 1; names the argument.
+      ConfigError: If it is not a whole number of at least 1; names the argument.
     """
-    check_whole(name, int(value) if isinstance(value, np.integer) else value)
+    checked(name, value, Count)
 
 
 def horizon(frequency: str, term: str = "short", *, m4: bool = False) -> int:

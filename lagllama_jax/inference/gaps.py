@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lagllama_jax.config import ForecastConfig, check_whole
+from lagllama_jax.config import Count, ForecastConfig, checked
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.series.dataset import SeriesDataset
@@ -32,7 +32,7 @@ class AcrossGaps:
         Raises:
           DataError: If an item has no value, or more than `LONGEST_GAP` missing points at its end.
         """
-        check_whole("prediction_length", prediction_length)
+        checked("prediction_length", prediction_length, Count)
         gaps = trailing_gaps(dataset)
         if not gaps.any():
             return self.predictor.predict(dataset, prediction_length, config)
@@ -95,9 +95,7 @@ def cut(forecast: Forecast, gaps: Int[np.ndarray, "n"], prediction_length: int) 
     )
 
 
-def join(
-    dataset: SeriesDataset, parts: list[tuple[Int[np.ndarray, "n"], Forecast]]
-) -> Forecast:
+def join(dataset: SeriesDataset, parts: list[tuple[Int[np.ndarray, "n"], Forecast]]) -> Forecast:
     """One forecast of forecasts of parts of a dataset, given the items of each."""
     variates = len(dataset.target_names)
     place = np.concatenate([rows for rows, _ in parts])

@@ -13,14 +13,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from lagllama_jax.config import ForecastConfig, ModelConfig, check_whole
+from lagllama_jax.config import Count, ForecastConfig, ModelConfig, checked
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import Prepared, prepare
 from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.inference.memory import batch_size, check_memory
 from lagllama_jax.inference.paths import Sampling, sample_paths
-from lagllama_jax.inference.progress import Finished
 from lagllama_jax.model.batch import Batch
+from lagllama_jax.progress import Finished
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Array, Float, Parameters
 
@@ -50,7 +50,7 @@ def capacity_for(prediction_length: int) -> int:
     Raises:
       ConfigError: If `prediction_length` is not a whole number of at least 1.
     """
-    check_whole("prediction_length", prediction_length)
+    checked("prediction_length", prediction_length, Count)
     return max(1 << (int(prediction_length) - 1).bit_length(), SMALLEST_CAPACITY)
 
 

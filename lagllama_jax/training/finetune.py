@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lagllama_jax.config import ModelConfig, check
+from lagllama_jax.config import FitConfig, ModelConfig
+from lagllama_jax.config.base import check
 from lagllama_jax.corpus.store import Corpus
-from lagllama_jax.training.finetune_task import FitOptions, make_task
+from lagllama_jax.training.finetune_task import make_task
 from lagllama_jax.training.loop import Best, train
 from lagllama_jax.training.metrics import Row
 from lagllama_jax.training.sharding import Rules, shard_state, to_host
@@ -59,7 +60,7 @@ def fit(
     config: ModelConfig,
     corpus: Corpus,
     prediction_length: int,
-    options: FitOptions = FitOptions(),  # noqa: B008
+    options: FitConfig = FitConfig(),  # noqa: B008
     *,
     validation: Corpus | None = None,
     progress: bool | None = None,
@@ -110,12 +111,12 @@ def sweep(
     config: ModelConfig,
     corpus: Corpus,
     prediction_length: int,
-    options: FitOptions = FitOptions(),  # noqa: B008
+    options: FitConfig = FitConfig(),  # noqa: B008
     *,
     learning_rates: Sequence[float] = (1e-5, 1e-4, 1e-3),
     context_lengths: Sequence[int | None] = (None,),
     progress: bool | None = None,
-) -> tuple[Fitted, list[tuple[FitOptions, Report]]]:
+) -> tuple[Fitted, list[tuple[FitConfig, Report]]]:
     """Fine-tunes with every learning rate and context length; the best by validation, and all.
 
     The authors advise to try both (contexts from 32 to 1024, rates from 5e-5 to 1e-2). All are
@@ -126,7 +127,7 @@ def sweep(
     """
     several = len(learning_rates) * len(context_lengths) > 1
     check(options.validation > 0 or not several, "To choose, a sweep needs validation=1 or more.")
-    tried: list[tuple[FitOptions, Report]] = []
+    tried: list[tuple[FitConfig, Report]] = []
     best: Fitted | None = None
     for context, rate in itertools.product(context_lengths, learning_rates):
         one = dataclasses.replace(options, learning_rate=rate, context_length=context)
@@ -140,7 +141,7 @@ def sweep(
     return best, tried
 
 
-def sweep_table(tried: Sequence[tuple[FitOptions, Report]]) -> str:
+def sweep_table(tried: Sequence[tuple[FitConfig, Report]]) -> str:
     """Validation losses of a sweep, as a table in text."""
     lines = ["learning rate  context  zero-shot fine-tuned  steps"]
     for options, report in tried:

@@ -1,22 +1,20 @@
 """What a fine-tuning consists of: its windows, its optimizer, and what it is validated on."""
 
-import dataclasses
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig, check, check_positive
+from lagllama_jax.config import DataConfig, FitConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.resample import by_blocks, common_block
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
 from lagllama_jax.model.scalers import fit_scale
-from lagllama_jax.training.loop import LoopConfig, Run
+from lagllama_jax.training.loop import Run
 from lagllama_jax.training.metrics import Sink
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays, keep_last
@@ -29,64 +27,6 @@ from lagllama_jax.typing import Float, Int, Parameters
 
 LARGEST_DISPATCH = 10
 MOST_WINDOWS = 1024
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How `fit` trains.
-
-    Attributes:
-      validation: how many forecasts' lengths at the end of each series are kept for validation.
-        0: none, and then nothing guards against a result worse than the model it began with.
-      learning_rate: of Adam, constant.
-      context_length: steps of the past that attention sees; `None`: as the model had it.
-      coarsen: points whose mean is one step of the model, as in `ForecastConfig`, so that the
-        series are trained on as forecasts of them see them. `auto` takes 1 where that differs
-        between the series; a number that is longer than a series is refused.
-      freeze: parts that stay as they are, such as `embedding`, `block_0`, `head`.
-      epochs: at most so many passes of `steps_per_epoch`, each followed by a validation.
-      steps_per_epoch: optimizer steps of one.
-      batch_size: windows in one step.
-      patience: epochs without a new best after which training stops.
-      last_k_percentage: share of each series' training part, from its end, that is used.
-      clip_norm: largest norm of a gradient.
-      dtype: of the computation.
-      seed: decides the windows.
-    """
-
-    validation: int = 1
-    learning_rate: float = 1e-4
-    context_length: int | None = None
-    coarsen: int | Literal["auto"] = "auto"
-    freeze: tuple[str, ...] = ()
-    epochs: int = 20
-    steps_per_epoch: int = 50
-    batch_size: int = 32
-    patience: int = 3
-    last_k_percentage: float = 100.0
-    clip_norm: float | None = 1.0
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    seed: int = 0
-
-    @classmethod
-    def of(cls, **options: Any) -> "FitOptions":
-        """The options by name.
-
-        Raises:
-          ConfigError: a name that there is not, or a value that cannot be.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = sorted(options.keys() - set(known))
-        check(not unknown, f"Unknown option(s) {', '.join(unknown)}; known: {', '.join(known)}.")
-        return cls(**options)
-
-    def __post_init__(self) -> None:
-        check_positive(self, "epochs", "steps_per_epoch", "batch_size", "patience")
-        if self.coarsen != "auto":
-            check_positive(self, "coarsen")
-        check(self.validation >= 0, f"validation={self.validation} must not be negative.")
-        share = self.last_k_percentage
-        check(0 < share <= 100, f"last_k_percentage={share} must be above 0, at most 100.")
 
 
 @dataclass(frozen=True)
@@ -162,7 +102,7 @@ def make_task(
     config: ModelConfig,
     corpus: Corpus,
     prediction_length: int,
-    options: FitOptions,
+    options: FitConfig,
     validation: Corpus | None,
 ) -> Task:
     """Puts a fine-tuning together.
@@ -206,7 +146,7 @@ def make_task(
 
 
 def _training_part(
-    corpus: Corpus, prediction_length: int, options: FitOptions, cut: bool
+    corpus: Corpus, prediction_length: int, options: FitConfig, cut: bool
 ) -> tuple[Int[np.ndarray, "n"], Corpus]:
     """Points of each series that are trained on, and the corpus with the history that is used."""
     tail = prediction_length * options.validation if cut else 0
@@ -216,7 +156,7 @@ def _training_part(
     return used, keep_last(corpus, corpus.lengths - lengths + used)
 
 
-def _train_config(options: FitOptions) -> TrainConfig:
+def _train_config(options: FitConfig) -> TrainConfig:
     return TrainConfig(
         steps=options.epochs * options.steps_per_epoch,
         batch_size=options.batch_size,
@@ -228,7 +168,7 @@ def _train_config(options: FitOptions) -> TrainConfig:
     )
 
 
-def _loop_config(options: FitOptions) -> LoopConfig:
+def _loop_config(options: FitConfig) -> LoopConfig:
     epoch = options.steps_per_epoch
     dispatch = max(n for n in range(1, LARGEST_DISPATCH + 1) if epoch % n == 0)
     return LoopConfig(dispatch=dispatch, checkpoint_every=epoch, patience=options.patience)

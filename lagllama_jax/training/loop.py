@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lagllama_jax.config import Serialisable, check, check_positive
+from lagllama_jax.config import LoopConfig
 from lagllama_jax.errors import TrainingError
 from lagllama_jax.training.checkpoints import Checkpoints
 from lagllama_jax.training.signals import stop_on_signals
@@ -15,36 +15,6 @@ from lagllama_jax.training.step import TrainState
 from lagllama_jax.training.validation import Evaluate
 from lagllama_jax.training.watch import Watch
 from lagllama_jax.typing import Key, Parameters
-
-
-@dataclass(frozen=True)
-class LoopConfig(Serialisable):
-    """How a run is watched, kept and stopped.
-
-    Attributes:
-      dispatch: steps that go to the device at once; one row of metrics each. A run stops on a
-        signal between two dispatches.
-      checkpoint_every: steps from one validation and checkpoint to the next.
-      keep: how many of the last checkpoints stay on disk; the best stays as well.
-      patience: validations without a new best after which the run stops; `None`: never.
-      validation_windows: at most so many windows validate.
-    """
-
-    dispatch: int = 20
-    checkpoint_every: int = 1000
-    keep: int = 2
-    patience: int | None = None
-    validation_windows: int = 2048
-
-    def __post_init__(self) -> None:
-        check_positive(self, "dispatch", "checkpoint_every", "keep", "validation_windows")
-        if self.patience is not None:
-            check_positive(self, "patience")
-        check(
-            self.checkpoint_every % self.dispatch == 0,
-            f"checkpoint_every={self.checkpoint_every} must be a multiple of "
-            f"dispatch={self.dispatch}.",
-        )
 
 
 @runtime_checkable

@@ -4,7 +4,8 @@ import jax
 import optax
 import optax.contrib
 
-from lagllama_jax.config import TrainConfig, check
+from lagllama_jax.config import TrainConfig
+from lagllama_jax.config.base import check
 from lagllama_jax.typing import Parameters
 
 

@@ -1,7 +1,6 @@
 """Recipes by name."""
 
-from lagllama_jax.config import LAGS, DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.training.loop import LoopConfig
+from lagllama_jax.config import LAGS, DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.training.pretrain import Recipe
 
 DAYS = (191, 239, 288, 383, 479, 576, 767, 864, 1007)

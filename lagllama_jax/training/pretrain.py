@@ -10,12 +10,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import CheckpointError, DataError
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints, Restored
-from lagllama_jax.training.loop import Best, LoopConfig, Run, Trained, train
+from lagllama_jax.training.loop import Best, Run, Trained, train
 from lagllama_jax.training.metrics import open_sinks
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from lagllama_jax.config import check
+from lagllama_jax.config.base import check
 from lagllama_jax.training.step import TrainState
 
 DATA, FSDP = "data", "fsdp"

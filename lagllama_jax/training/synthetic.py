@@ -176,9 +176,7 @@ def shown(dice: Dice, past: Int[Array, ""], data: DataConfig) -> Bool[Array, "U"
     return (jnp.arange(dice.length) - past >= -history) & ~(gap & dice.chance(0.1))
 
 
-def synthetic_windows(
-    key: Key, batch: int, model: ModelConfig, data: DataConfig
-) -> Batch:
+def synthetic_windows(key: Key, batch: int, model: ModelConfig, data: DataConfig) -> Batch:
     """A batch of made-up windows, distributed over contexts and histories like real ones.
 
     Args:

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
-from lagllama_jax.training.loop import LoopConfig
 from lagllama_jax.training.pretrain import Recipe
 
 RECIPE = Recipe(

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from lagllama_jax import LagLlama, ModelConfig
+from lagllama_jax.config import FitConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.blocks import last_blocks
 from lagllama_jax.training.finetune import fit, sweep, sweep_table
-from lagllama_jax.training.finetune_task import FitOptions, make_task
+from lagllama_jax.training.finetune_task import make_task
 from lagllama_jax.training.signals import StopRequest
 
 CONFIG = ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8)
@@ -81,7 +82,7 @@ def test_ctrl_c_ends_a_whole_sweep_with_what_there_is(model):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    many = FitOptions.of(**GOOD | {"epochs": 10_000})
+    many = FitConfig.of(**GOOD | {"epochs": 10_000})
     corpus = Corpus.from_series(sines(), ["2020"] * 8, "h", name="sines")
     finger = threading.Thread(target=press)
     finger.start()
@@ -93,7 +94,7 @@ def test_ctrl_c_ends_a_whole_sweep_with_what_there_is(model):
 
 def test_a_sweep_keeps_the_best_of_what_it_tries(model, tuned):
     corpus = Corpus.from_series(sines())
-    options = FitOptions.of(**BAD | {"epochs": 3, "patience": 3})
+    options = FitConfig.of(**BAD | {"epochs": 3, "patience": 3})
     best, tried = sweep(
         model.parameters, CONFIG, corpus, HORIZON, options, learning_rates=(0.5, 1e-2)
     )
@@ -104,11 +105,11 @@ def test_a_sweep_keeps_the_best_of_what_it_tries(model, tuned):
     table = sweep_table(tried)
     assert all(f"{loss:.4f}" in table for loss in losses)
     with pytest.raises(ConfigError, match="a sweep needs validation=1"):
-        sweep(model.parameters, CONFIG, corpus, HORIZON, FitOptions.of(validation=0))
+        sweep(model.parameters, CONFIG, corpus, HORIZON, FitConfig.of(validation=0))
 
 
 def test_frozen_parts_stay_and_nothing_guards_without_validation(model):
-    options = FitOptions.of(**GOOD | {"epochs": 1}, freeze=("embedding", "head"), validation=0)
+    options = FitConfig.of(**GOOD | {"epochs": 1}, freeze=("embedding", "head"), validation=0)
     fitted = fit(model.parameters, CONFIG, Corpus.from_series(sines()), HORIZON, options)
     changed = unlike(fitted.parameters, model.parameters)
     still = changed.pop("embedding"), changed.pop("head")
@@ -119,12 +120,12 @@ def test_frozen_parts_stay_and_nothing_guards_without_validation(model):
 def test_the_last_share_of_each_training_part_is_used_before_the_same_validation():
     corpus = Corpus.from_series([np.arange(104.0), np.arange(54.0)])
     for share, used in ((100.0, [100, 50]), (50.0, [50, 25]), (10.0, [10, 5])):
-        task = make_task(CONFIG, corpus, HORIZON, FitOptions(last_k_percentage=share), None)
+        task = make_task(CONFIG, corpus, HORIZON, FitConfig(last_k_percentage=share), None)
         assert task.lengths.tolist() == task.first.tolist() == used
         for i, (last, count) in enumerate(zip((104, 54), used, strict=True)):
             expected = np.arange(last - HORIZON - count, last)
             np.testing.assert_array_equal(task.corpus.series(i), expected)
-    separate = make_task(CONFIG, corpus, HORIZON, FitOptions(), Corpus.from_series(sines(2)))
+    separate = make_task(CONFIG, corpus, HORIZON, FitConfig(), Corpus.from_series(sines(2)))
     assert separate.lengths.tolist() == [104, 54] and separate.first.tolist() == [56, 56]
 
 
@@ -133,25 +134,25 @@ def test_fine_series_are_trained_on_as_they_are_forecast():
     values = [rng.normal(size=points) for points in (1001, 900)]
     make = lambda values, freq: Corpus.from_series(values, ["2024-01-01"] * 2, freq)  # noqa: E731
     fine, hourly = make(values, "15min"), make([last_blocks(one, 4) for one in values], "h")
-    one = make_task(CONFIG, fine, 48, FitOptions(), None)
-    other = make_task(CONFIG, hourly, 12, FitOptions(), None)
+    one = make_task(CONFIG, fine, 48, FitConfig(), None)
+    other = make_task(CONFIG, hourly, 12, FitConfig(), None)
     assert one.data == other.data and one.model == other.model
     np.testing.assert_allclose(one.corpus.values, other.corpus.values, atol=1e-6)
-    apart = make_task(CONFIG, fine, 48, FitOptions(), fine)
+    apart = make_task(CONFIG, fine, 48, FitConfig(), fine)
     np.testing.assert_allclose(apart.validation.values, hourly.values, atol=1e-6)
     assert apart.first.tolist() == [250 - 12, 225 - 12]
     np.testing.assert_array_equal(one.lengths, other.lengths)
     mixed = Corpus.from_series([*values, values[0][:100]], ["2024-01-01"] * 3, "15min")
-    assert make_task(CONFIG, mixed, 48, FitOptions(), None).data.future_length == 48
+    assert make_task(CONFIG, mixed, 48, FitConfig(), None).data.future_length == 48
     with pytest.raises(ConfigError, match="2 is shorter than coarsen=101"):
-        make_task(CONFIG, mixed, 48, FitOptions(coarsen=101), None)
-    points = make_task(CONFIG, fine, 48, FitOptions(coarsen=1), None)
+        make_task(CONFIG, mixed, 48, FitConfig(coarsen=101), None)
+    points = make_task(CONFIG, fine, 48, FitConfig(coarsen=1), None)
     assert points.data.future_length == 48 and points.lengths.tolist() == [953, 852]
 
 
 def test_a_longer_context_widens_the_attention_window():
     corpus = Corpus.from_series(sines())
-    task = make_task(CONFIG, corpus, HORIZON, FitOptions(context_length=16), None)
+    task = make_task(CONFIG, corpus, HORIZON, FitConfig(context_length=16), None)
     assert task.model.context_length == 16 and task.model.window == 16 + HORIZON - 1
 
 
@@ -163,8 +164,13 @@ def test_a_longer_context_widens_the_attention_window():
         ([np.full(50, np.nan)], {}, DataError, "'0' has no value at all"),
         ([np.r_[np.arange(40.0), [np.nan] * 4]], {}, DataError, "None of the points that validate"),
         ([np.r_[np.arange(40.0), np.inf]], {}, DataError, "0.*infinite"),
-        (sines(1), {"epoch": 3}, ConfigError, "Unknown option.*epoch; known: .*epochs"),
-        (sines(1), {"last_k_percentage": 0.0}, ConfigError, "above 0, at most 100"),
+        (
+            sines(1),
+            {"epoch": 3},
+            ConfigError,
+            "Unknown field.*epoch for .*known: .*epochs",
+        ),
+        (sines(1), {"last_k_percentage": 0.0}, ConfigError, "above 0 and at most 100"),
         (sines(1), {"freeze": ("tail",)}, ConfigError, "'tail' is no part of the model"),
     ],
     ids=lambda value: None,

@@ -4,11 +4,12 @@ import jax
 import numpy as np
 import pytest
 
+from lagllama_jax.config import LoopConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import CheckpointError, DataError, TrainingError
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints
-from lagllama_jax.training.loop import LoopConfig, Run, train
+from lagllama_jax.training.loop import Run, train
 from lagllama_jax.training.metrics import COLUMNS, MetricsFile, read_metrics
 from lagllama_jax.training.pretrain import Recipe, pretrain
 from lagllama_jax.training.sharding import Rules, make_mesh, shard_state

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from lagllama_jax.config import ConfigError
+from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.loss import targets_loss
 from lagllama_jax.training.optimizer import learning_rate, make_optimizer

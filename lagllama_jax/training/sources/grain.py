@@ -55,7 +55,7 @@ class WindowSource:
         self.corpus, self.model, self.data = corpus, model, data
         self.size = train.batch_size - num_synthetic(train.batch_size, data)
         self.count, self.seed = train.steps * train.accumulate, train.seed
-        self.rows: Int[np.ndarray, "rows"] | slice = slice(None)
+        self.rows: Int[np.ndarray, rows] | slice = slice(None)
 
     def __len__(self) -> int:
         return self.count

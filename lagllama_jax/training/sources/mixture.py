@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lagllama_jax.config import check_choice
 from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Array, Float, Int, Key
 
@@ -85,7 +84,6 @@ def dataset_weights(
         "uniform": np.ones(len(names)),
         "root_timesteps": np.sqrt(np.minimum(points, POINTS_COUNTED)),
     }
-    check_choice("mixture", mixture, tuple(rules))
     return np.where(series > 0, rules[mixture], 0.0)
 
 

@@ -1,0 +1,43 @@
+"""The configuration of a fine-tuning."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from lagllama_jax.config.base import Aggregation, Config, Count, Interval, Length, Positive, Seed
+
+
+@dataclass(frozen=True)
+class FitConfig(Config):
+    """How a model is fine-tuned.
+
+    Attributes:
+      validation: Number of forecast horizons at the end of each series that are held back for
+        validation. 0: none, and then the result may be worse than the model before.
+      learning_rate: Constant learning rate of Adam.
+      context_length: Number of past steps that the model attends to. `None`: as before.
+      coarsen: Number of points whose mean is one step of the model. `auto`: as a forecast of the
+        same series has it, or 1 if that differs between the series.
+      freeze: Parts of the model that are not trained, such as `embedding`, `block_0` or `head`.
+      epochs: Largest number of epochs; each ends with a validation.
+      steps_per_epoch: Number of optimizer steps per epoch.
+      batch_size: Number of windows per step.
+      patience: Number of epochs without improvement after which training stops.
+      last_k_percentage: Percentage of the training part of each series that is used, from its end.
+      clip_norm: Largest norm of the gradient. `None`: no clipping.
+      dtype: Data type of the computation.
+      seed: Decides the windows.
+    """
+
+    validation: Annotated[int, Interval(least=0)] = 1
+    learning_rate: Positive = 1e-4
+    context_length: Length | None = None
+    coarsen: Aggregation = "auto"
+    freeze: tuple[str, ...] = ()
+    epochs: Count = 20
+    steps_per_epoch: Count = 50
+    batch_size: Count = 32
+    patience: Count = 3
+    last_k_percentage: Annotated[float, Interval(above=0, most=100)] = 100.0
+    clip_norm: Positive | None = 1.0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    seed: Seed = 0
