@@ -8,32 +8,8 @@ import numpy as np
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.heads import Head, make_head
-from lagllama_jax.model.scalers import Scale
-from lagllama_jax.model.tokens import tokens
 from lagllama_jax.model.transformer import Transformer
-from lagllama_jax.typing import Array, Bool, Float, Key, Parameters
-
-
-def hidden_states(
-    parameters: Parameters,
-    config: ModelConfig,
-    values: Float[Array, "B U"],
-    observed: Bool[Array, "B U"],
-    time_features: Float[Array, "B T 6"],
-    scale: Scale,
-) -> Float[Array, "B T D"]:
-    """Raw values to hidden states of the last T points; token t's describes point t + 1.
-
-    Args:
-      parameters: the whole model's.
-      config: the architecture.
-      values: raw values, at least `max_lag` of them before the first token.
-      observed: which of them were observed.
-      time_features: calendar features of the T tokens.
-      scale: loc and scale of the series, fit on the past.
-    """
-    features = tokens(config, values, observed, scale, time_features)
-    return Transformer(config).apply({"params": parameters}, features)[0]
+from lagllama_jax.typing import Key, Parameters
 
 
 def bind_head(config: ModelConfig, parameters: Parameters) -> Head:
