@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,7 +14,6 @@ from lagllama_jax.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from lagllama_jax.series.dataset import SeriesDataset
 
-Term = Literal["short", "medium", "long"]
 TERMS: dict[str, int] = {"short": 1, "medium": 10, "long": 15}
 """Terms of GIFT-Eval and how many short horizons each one is."""
 

@@ -149,8 +149,8 @@ class LagLlamaNetwork(nn.Module):
 
     def init_all(self, features: Float[Array, "1 1 F"]) -> Any:
         """Runs every layer once, so that each makes its parameters."""
-        hidden = self.transform(features)[:, 0]
-        return self.head.mean(hidden, jnp.zeros(1), jnp.ones(1))
+        zero = jnp.zeros(1)
+        return self.head.loss(self.transform(features)[:, 0], zero, zero, zero + 1)
 
 
 def bind_head(config: ModelConfig, parameters: Parameters) -> Head:

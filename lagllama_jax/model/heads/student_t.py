@@ -126,19 +126,3 @@ class StudentTHead(nn.Module):
         law = self(hidden, loc, scale)
         radius, turn = uniforms(key, (2, *law.batch_shape), stratified)
         return law.loc + law.scale * standard_draw(law.df, radius, turn)
-
-    def mean(
-        self, hidden: Float[Array, "*b D"], loc: Float[Array, "*c"], scale: Float[Array, "*c"]
-    ) -> Float[Array, "*b"]:
-        """Mean of the next value."""
-        return self(hidden, loc, scale).mean()
-
-    def quantile(
-        self,
-        hidden: Float[Array, "*b D"],
-        loc: Float[Array, "*c"],
-        scale: Float[Array, "*c"],
-        level: Float[Array, "*b"] | float,
-    ) -> Float[Array, "*b"]:
-        """Quantile of the next value."""
-        return self(hidden, loc, scale).quantile(level)
