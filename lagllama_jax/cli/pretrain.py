@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.loop import Trained
-    from lagllama_jax.training.pretrain import Recipe
+    from lagllama_jax.training.recipe import Recipe
 
 FREE_OF_WEIGHTS = ("context_length", "attention_window", "max_context_length", "dropout")
 """What may be changed of a model that has its weights."""
@@ -86,7 +86,8 @@ def main(
       loop: changes to its intervals.
     """
     from lagllama_jax.training.presets import PRESETS
-    from lagllama_jax.training.pretrain import Recipe, pretrain
+    from lagllama_jax.training.pretrain import pretrain
+    from lagllama_jax.training.recipe import Recipe
     from lagllama_jax.training.sharding import initialize_hosts, make_mesh
 
     if hosts or coordinator is not None:
