@@ -28,7 +28,7 @@ class Arguments:
     data_dir: Path = SHARED / "data/evaluation"
     output_dir: Path = HERE / "results"
     num_samples: int = 100
-    context_length: tuple[int, ...] = ()
+    context_length: int | tuple[int, ...] | None = None
     coarsen: int | Literal["auto"] = "auto"
     overwrite: bool = False
     plots: bool = True
@@ -43,9 +43,11 @@ def main(arguments: Arguments) -> None:
             data_dir=arguments.data_dir,
             output_dir=arguments.output_dir / folder,
             published=HERE / "published.csv",
-            num_samples=arguments.num_samples,
-            context_length=arguments.context_length,
-            coarsen=arguments.coarsen,
+            forecast={
+                "num_samples": arguments.num_samples,
+                "context_length": arguments.context_length,
+                "coarsen": arguments.coarsen,
+            },
             overwrite=arguments.overwrite,
             plots=arguments.plots,
         )

@@ -12,7 +12,8 @@ from jax.sharding import Mesh
 
 from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
-from lagllama_jax.errors import CheckpointError, DataError
+from lagllama_jax.errors import CheckpointError
+from lagllama_jax.files import make_folder
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints, Restored
 from lagllama_jax.training.loop import Best, Run, Trained, train
@@ -93,7 +94,7 @@ def pretrain(
     parts = arrays, corpus.dataset_names, *configs, mesh, Rules()
     path = DevicePath(*parts) if on_device else HostPath(*parts, workers)
     evaluate = None if lengths is None else _evaluate(corpus, lengths, recipe, mesh)
-    _make_folder(folder)
+    make_folder(folder)
     with Checkpoints(folder / CHECKPOINTS, recipe.loop.keep) as checkpoints:
         start = _begin(checkpoints, recipe, mesh, continue_from, initial)
         watch, total = _watch(folder, recipe, start.state), recipe.train.steps
@@ -177,10 +178,3 @@ def _watch(folder: Path, recipe: Recipe, state: TrainState) -> Watch:
     peak = measured_peak(recipe.train.dtype) * jax.device_count()
     tokens = tokens_per_step(recipe.model, recipe.data, recipe.train)
     return Watch(sinks, tokens, operations_per_token(state.parameters), peak)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot create the folder {folder}: {error.strerror}.") from error
