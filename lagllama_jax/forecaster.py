@@ -5,11 +5,16 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
-from lagllama_jax.config import FitConfig, ForecastConfig, ModelConfig
-from lagllama_jax.inference.forecast import DEFAULT_LEVELS, Forecast, check_levels
-from lagllama_jax.progress import Progress, progress_bar
+from lagllama_jax.config import (
+    DEFAULT_LEVELS,
+    FitConfig,
+    ForecastConfig,
+    ModelConfig,
+    check_levels,
+)
+from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.progress import Finished, Progress, counted, progress_bar
 from lagllama_jax.series.arrays import read_series
-from lagllama_jax.series.dataset import SeriesSet
 from lagllama_jax.typing import Parameters
 
 if TYPE_CHECKING:
@@ -23,7 +28,6 @@ class ForecastOptions(TypedDict, total=False):
 
     attention_window: int | None
     coarsen: int | Literal["auto"]
-    mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"]
     sampling: Literal["random", "stratified"]
     nonnegative: bool
     batch_size: int | None
@@ -113,7 +117,7 @@ class LagLlama:
         item_ids: Sequence[Any] | None = None,
         num_samples: int = 100,
         seed: int = 0,
-        context_length: int | Sequence[int] | None = None,
+        context_length: int | None = None,
         quantile_levels: Sequence[float] = DEFAULT_LEVELS,
         progress: bool | Progress | None = None,
         **options: Unpack[ForecastOptions],
@@ -125,7 +129,7 @@ class LagLlama:
 
         Args:
           series: a 1-D array, a list of arrays of any lengths, or a 2-D array with one series a
-            row; NaN where a value is missing. Also a `SeriesSet`, or a data frame as `predict_df`
+            row; NaN where a value is missing. Also a `SeriesDataset`, or a data frame as `predict_df`
             takes it, whose names and dates are then used.
           prediction_length: points to forecast.
           start: time stamp of the first value, one for all or one a series.
@@ -134,27 +138,30 @@ class LagLlama:
           item_ids: names of the series.
           num_samples: sample paths a series.
           seed: decides the draws.
-          context_length: points of the past that attention sees; `None`: as in training. Of
-            several, each series takes the one with which its own last `prediction_length` points
-            are forecast best. The lags reach further back in any case.
+          context_length: points of the past that attention sees; `None`: as in training. The
+            lags reach further back in any case.
           quantile_levels: columns of the forecast's `to_frame`.
           progress: `True` or `False` for a bar or none, or a function of series done and in all;
             `None`: a bar on long work in a terminal.
           **options: fields of `ForecastConfig`: coarsen (by default, dated series finer than an
-            hour are forecast by way of means, up to hourly ones; contexts then count means), mode,
+            hour are forecast by way of means, up to hourly ones; contexts then count means),
             sampling, nonnegative, batch_size, attention_window, precision, rope_factor.
 
         Raises:
           DataError: series, dates or names that cannot be used; names series and position.
           ConfigError: a length, a level or an option that cannot be, or too little memory.
         """
-        levels = check_levels(quantile_levels)
-        context = tuple(context_length) if isinstance(context_length, Sequence) else context_length
         config = ForecastConfig(
-            num_samples=num_samples, seed=seed, context_length=context, **options
+            num_samples=num_samples,
+            seed=seed,
+            context_length=context_length,
+            quantile_levels=check_levels(quantile_levels),
+            **options,
         )
         read = read_series(series, start, freq, item_ids)
-        return self._forecast(read, prediction_length, config, levels, progress)
+        with progress_bar(progress) as report:
+            predictor = self.predictor(counted(report, len(read)))
+            return predictor.predict(read, prediction_length, config)
 
     def predict_df(
         self,
@@ -168,7 +175,7 @@ class LagLlama:
         target_column: str | None = None,
         num_samples: int = 100,
         seed: int = 0,
-        context_length: int | Sequence[int] | None = None,
+        context_length: int | None = None,
         progress: bool | Progress | None = None,
         **options: Unpack[ForecastOptions],
     ) -> Any:
@@ -186,7 +193,7 @@ class LagLlama:
           target_column: name of the column of values, if it is another.
           num_samples: sample paths a series.
           seed: decides the draws.
-          context_length: points of the past that attention sees, or several, as in `predict`.
+          context_length: points of the past that attention sees, as in `predict`.
           progress: as in `predict`.
           **options: as in `predict`.
 
@@ -277,48 +284,17 @@ class LagLlama:
             warnings.warn(f"The model is as before: {fitted.report}.", stacklevel=2)
         return model
 
-    def _forecast(
-        self,
-        series: SeriesSet,
-        prediction_length: int,
-        config: ForecastConfig,
-        levels: Sequence[float],
-        progress: bool | Progress | None,
-    ) -> Forecast:
-        from lagllama_jax.inference.aggregation import sample_paths
+    def predictor(self, finished: Finished | None = None) -> Predictor:
+        """The model as a `Predictor`: across missing ends, and aggregated where that is asked for.
 
-        _check_memory(self.config, config, prediction_length)
-        with progress_bar(progress) as report:
-            samples = sample_paths(
-                self.parameters,
-                self.config,
-                series,
-                prediction_length,
-                config,
-                report,
-            )
-        return Forecast(
-            samples,
-            series.item_ids,
-            None if series.starts is None else series.timestamps,
-            series.values,
-            levels,
-            series.id_column,
-            series.timestamp_column,
-            series.labels,
-        )
+        Args:
+          finished: Called with how many more items are done.
+        """
+        from lagllama_jax.inference.aggregation import Aggregated
+        from lagllama_jax.inference.gaps import AcrossGaps
+        from lagllama_jax.inference.predictor import ModelPredictor
 
-
-def _check_memory(model: ModelConfig, config: ForecastConfig, prediction_length: int) -> None:
-    """Refuses what cannot be before dates are laid out."""
-    import jax
-
-    from lagllama_jax.inference.memory import check_memory
-    from lagllama_jax.inference.predictor import drawing_for, forecast_model
-
-    asked = forecast_model(model, config)
-    capacity = drawing_for(asked, config, prediction_length).capacity
-    check_memory(asked, config, capacity, jax.local_devices()[0])
+        return AcrossGaps(Aggregated(ModelPredictor(self.parameters, self.config, finished)))
 
 
 def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":
@@ -326,4 +302,4 @@ def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | Non
 
     if isinstance(data, Corpus):
         return data
-    return Corpus.from_series_set(read_series(data, start, freq, item_ids), "series")
+    return Corpus.from_dataset(read_series(data, start, freq, item_ids), "series")

@@ -6,13 +6,24 @@ from collections.abc import Callable, Iterator
 
 Progress = Callable[[int, int], None]
 """A function of the number of series that are done and of the number of all series."""
+Finished = Callable[[int], None]
+"""A function of how many more series are done."""
 Report = Callable[..., None]
 """A function of the amount that is done, of the whole amount and, if wanted, of words to show."""
 
 
-def after(done: int, total: int, progress: Progress | None) -> Progress | None:
-    """The function to call during a part of the work, which follows `done` other series."""
-    return None if progress is None else lambda finished, _: progress(done + finished, total)
+def counted(progress: Progress | None, total: int) -> Finished | None:
+    """Adds up the series that are done in parts, and reports them to `progress`."""
+    if progress is None:
+        return None
+    done = 0
+
+    def finished(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return finished
 
 
 @contextlib.contextmanager

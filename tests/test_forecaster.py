@@ -175,7 +175,7 @@ def test_a_longer_context_is_another_forecast(model):
         ({"seed": -1}, ConfigError, "seed=-1"),
         ({"context_length": 0}, ConfigError, "context_length=0"),
         ({"context_length": 10**8}, ConfigError, "GiB"),
-        ({"mode": "fast"}, ConfigError, "mode='fast' is not one of"),
+        ({"sampling": "even"}, ConfigError, "sampling='even' is not one of"),
         ({"batch_size": 0}, ConfigError, "batch_size=0"),
         ({"freq": "h"}, DataError, "needs start too"),
         ({"item_ids": ["a", "b"]}, DataError, "2 item_ids for 1 series"),

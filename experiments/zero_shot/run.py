@@ -28,7 +28,7 @@ class Arguments:
     data_dir: Path = SHARED / "data/evaluation"
     output_dir: Path = HERE / "results"
     num_samples: int = 100
-    context_length: int | tuple[int, ...] | None = None
+    context_length: int | None = None
     coarsen: int | Literal["auto"] = "auto"
     overwrite: bool = False
     plots: bool = True

@@ -8,7 +8,7 @@ from lagllama_jax.cli.arguments import Model
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lagllama_jax.series.dataset import SeriesSet
+    from lagllama_jax.series.dataset import SeriesDataset
 
 HORIZON = 24
 """Two years of months."""
@@ -54,7 +54,7 @@ def main(
     print(f"Wrote {table} and {picture}.")
 
 
-def _sea_temperature() -> "tuple[SeriesSet, list[float]]":
+def _sea_temperature() -> "tuple[SeriesDataset, list[float]]":
     """Monthly means in degrees Celsius from 1950 to 2008, and those of the next two years."""
     from lagllama_jax.errors import require
     from lagllama_jax.series.arrays import read_arrays

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
     from lagllama_jax.evaluation.windows import Task, Windows
 
-OPTIONS = options_of(ForecastConfig)
+OPTIONS = options_of(ForecastConfig, quantile_levels=tyro.conf.Suppress[tuple[float, ...]])
 DEFAULTS = vars(ForecastConfig())
 BOX = "box"
 SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")

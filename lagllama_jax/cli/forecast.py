@@ -8,7 +8,6 @@ import tyro
 
 from lagllama_jax.cli.arguments import Horizon, Model, OptionalFile, OptionalName, options_of
 from lagllama_jax.config import ForecastConfig
-from lagllama_jax.inference.forecast import DEFAULT_LEVELS
 
 OPTIONS = options_of(ForecastConfig)
 DEFAULTS = vars(ForecastConfig())
@@ -22,7 +21,6 @@ def main(
     output: Annotated[OptionalFile, tyro.conf.arg(aliases=["-o"])] = None,
     plot: OptionalFile = None,
     model: Model = None,
-    quantile_levels: tuple[float, ...] = DEFAULT_LEVELS,
     freq: OptionalName = None,
     id_column: OptionalName = None,
     timestamp_column: OptionalName = None,
@@ -43,7 +41,6 @@ def main(
       plot: Picture to write (png, svg or pdf): the past, the median and intervals of the first 8
         series.
       model: Folder, authors' .ckpt file or hub id; the bundled weights if not given.
-      quantile_levels: Quantile levels of the result.
       freq: Step of the time stamps as a pandas alias (h, 15min, D, W, ME); inferred if not given.
       id_column: Column of series names.
       timestamp_column: Column of time stamps.
@@ -51,11 +48,9 @@ def main(
       forecast: How the forecast is drawn.
     """
     from lagllama_jax.files import atomic_path, check_outputs
-    from lagllama_jax.inference.forecast import check_levels
     from lagllama_jax.series.dataframe import read_frame
     from lagllama_jax.series.table_files import check_suffix, read_table, write_table
 
-    check_levels(quantile_levels)
     config = ForecastConfig.of(**forecast)
     if output is not None:
         check_suffix(output)
@@ -72,7 +67,7 @@ def main(
     from lagllama_jax.forecaster import LagLlama
 
     drawn = LagLlama.from_pretrained(model).predict(
-        series, prediction_length, quantile_levels=quantile_levels, **vars(config)
+        series, prediction_length, **vars(config)
     )
     if plot is not None:
         with atomic_path(plot) as temporary:

@@ -30,16 +30,7 @@ class DataConfig(Config):
       mixup: Share of windows that are mixed with others of the batch after standardisation.
       flip: Share of windows that are turned upside down.
       synthetic: Share of windows that are synthetic (`lagllama_jax.training.synthetic`).
-      augmentation: Share of batches to which frequency masking and mixing are applied, and share
-        of batches for which the following augmentations are considered.
-      jitter: Probability of adding noise to a batch.
-      scaling: Probability of multiplying each series by a random factor.
-      rotation: Probability of giving each series a random sign.
-      permutation: Probability of shuffling segments.
-      magnitude_warp: Probability of multiplying by a smooth random curve.
-      time_warp: Probability of varying the speed smoothly.
-      window_slice: Probability of stretching a part over the whole window.
-      window_warp: Probability of changing the speed of a part.
+      augmentation: Share of batches to which frequency masking and mixing are applied.
     """
 
     future_length: Length = 1
@@ -57,11 +48,3 @@ class DataConfig(Config):
     flip: Share = 0.0
     synthetic: Share = 0.0
     augmentation: Share = 0.5
-    jitter: Share = 0.0
-    scaling: Share = 0.0
-    rotation: Share = 0.0
-    permutation: Share = 0.0
-    magnitude_warp: Share = 0.0
-    time_warp: Share = 0.0
-    window_slice: Share = 0.0
-    window_warp: Share = 0.0

@@ -1,9 +1,26 @@
 """The configuration of a forecast."""
 
+import numbers
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from lagllama_jax.config.base import Aggregation, Config, Count, Interval, Length, Seed, check
+
+DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def check_levels(levels: Any) -> tuple[float, ...]:
+    """Quantile levels as numbers.
+
+    Raises:
+      ConfigError: If there are none, or one is not between 0 and 1.
+    """
+    for level in levels:
+        number = isinstance(level, numbers.Real) and not isinstance(level, bool)
+        inside = number and 0 < level < 1
+        check(inside, f"Quantile level {level!r} must be between 0 and 1, such as 0.9.")
+    check(len(levels) > 0, "Quantile levels are empty: give at least one, such as 0.5.")
+    return tuple(float(level) for level in levels)
 
 
 @dataclass(frozen=True)
@@ -14,15 +31,11 @@ class ForecastConfig(Config):
       num_samples: Number of sample paths per series.
       context_length: Number of past steps that the model attends to. `None`: as in training. A
         longer context than in training is possible, and the lags reach further back in any case.
-        Of several lengths, each series takes the one that forecasts its own last points best.
       attention_window: Number of steps that a token attends to, itself included. `None`: as in
         training, or the context length if that was given and is longer.
       coarsen: Number of points whose mean is one step of the model. `auto`: series that are finer
         than an hour are aggregated to hourly means, or to means of 30, 15, 10 or 5 minutes if the
         horizon has fewer than 12 such steps or the past fewer than 64. 1: no aggregation.
-      mode: `scale_once` freezes the scale at the start of the forecast, as in training, and shares
-        one prefill among all samples. The other modes are those of the reference implementation,
-        which refits the scale at every step; they are for comparisons only.
       sampling: `stratified`: the draws of one step cover the distribution evenly, so that fewer
         samples give the same accuracy. `random`: the draws are independent.
       nonnegative: Clip every draw at 0 before it is fed back.
@@ -32,22 +45,21 @@ class ForecastConfig(Config):
         the choice of the backend.
       rope_factor: Stretch of the rotary position encoding, for contexts that are longer than in
         training. `None`: that of the model.
+      quantile_levels: Quantile levels of the result, each between 0 and 1.
     """
 
     num_samples: Count = 100
-    context_length: Length | tuple[Length, ...] | None = None
+    context_length: Length | None = None
     attention_window: Length | None = None
     coarsen: Aggregation = "auto"
-    mode: Literal["scale_once", "recompute", "kv_cache", "single_pass", "single_pass_kv"] = (
-        "scale_once"
-    )
     sampling: Literal["random", "stratified"] = "stratified"
     nonnegative: bool = False
     seed: Seed = 0
     batch_size: Count | None = None
     precision: Literal["default", "high", "highest"] = "highest"
     rope_factor: Annotated[float, Interval(least=1)] | None = None
+    quantile_levels: tuple[float, ...] = DEFAULT_LEVELS
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self.context_length != (), "context_length is an empty list.")
+        check_levels(self.quantile_levels)

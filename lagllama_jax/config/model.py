@@ -43,6 +43,7 @@ class ModelConfig(Config):
       time_features: Add six calendar features to every token.
       scale_features: `absolute` (the reference): `log1p|loc|` and `log scale`. `relative`: the one
         unit-free feature `arcsinh(loc / scale)`, with which forecasts do not depend on the unit.
+        `none`: no feature, so that forecasts do not depend on the level either.
       observed_features: Add one flag per lag that says whether the value was observed.
       squash: `arcsinh` compresses the scaled lags before the first layer. `none`: as published.
       min_sigma: Smallest scale of the Student-t head, in scaled units.
@@ -64,7 +65,7 @@ class ModelConfig(Config):
     safe_scaling: bool = True
     imputation: Literal["zero", "loc"] = "zero"
     time_features: bool = True
-    scale_features: Literal["absolute", "relative"] = "absolute"
+    scale_features: Literal["absolute", "relative", "none"] = "absolute"
     observed_features: bool = False
     squash: Literal["none", "arcsinh"] = "none"
     min_sigma: Positive = 1.1920929e-07
@@ -116,10 +117,15 @@ class ModelConfig(Config):
         return self.max_lag + self.context_length
 
     @property
+    def reads_raw_values(self) -> bool:
+        """Whether the model needs raw values: its scale or distribution depends on the level."""
+        return self.scaling in ("mean", "none") or self.head == "negative_binomial"
+
+    @property
     def num_features(self) -> int:
         """Features F of one token."""
         lags = len(self.lags) * (2 if self.observed_features else 1)
-        scale = 2 if self.scale_features == "absolute" else 1
+        scale = {"absolute": 2, "relative": 1, "none": 0}[self.scale_features]
         return lags + scale + (6 if self.time_features else 0)
 
     @classmethod

@@ -21,7 +21,7 @@ from lagllama_jax.typing import Bool, Float, Int
 
 if TYPE_CHECKING:
     from lagllama_jax.corpus.formats.record import Record
-    from lagllama_jax.series.dataset import SeriesSet
+    from lagllama_jax.series.dataset import SeriesDataset
 
 
 @dataclass(frozen=True)
@@ -236,11 +236,11 @@ class Corpus:
         )
 
     @classmethod
-    def from_series_set(cls, series: "SeriesSet", name: str = "frame") -> Self:
+    def from_dataset(cls, series: "SeriesDataset", name: str = "frame") -> Self:
         """One data set from a data frame, by way of `lagllama_jax.series.dataframe`."""
-        steps = series.frequencies
-        aliases = None if steps is None else [step.alias for step in steps]
-        return cls.from_series(series.values, series.starts, aliases, series.item_ids, name)
+        aliases = [None if step is None else step.alias for step in series.frequencies]
+        values = [target[0] for target in series.targets]
+        return cls.from_series(values, series.starts, aliases, series.item_ids, name)
 
     @classmethod
     def from_parquet(cls, source: str | Path, exclude: Iterable[str] = ()) -> Self:

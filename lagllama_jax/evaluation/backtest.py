@@ -21,7 +21,7 @@ from lagllama_jax.evaluation.windows import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lagllama_jax.series.dataset import SeriesSet
+    from lagllama_jax.series.dataset import SeriesDataset
     from lagllama_jax.series.frequency import Frequency
 
 LEVELS: tuple[float, ...] = (0.025, *metrics.LEVELS, 0.975)
@@ -195,8 +195,13 @@ def cross_validate(
     levels = check_levels(quantile_levels)
     table = read_frame(df, freq=freq)
     frequency = table.frequency
-    assert frequency is not None and table.starts is not None  # a frame has time stamps
-    panel = Panel(tuple(table.item_ids), tuple(table.values), tuple(table.starts), frequency.alias)
+    assert frequency is not None  # a frame has time stamps
+    panel = Panel(
+        tuple(table.item_ids),
+        tuple(target[0] for target in table.targets),
+        tuple(table.starts),
+        frequency.alias,
+    )
     season = frequency.season if season is None else season
     windows = cut(panel, prediction_length, season, num_windows, step)
     quantiles = as_forecaster(model)(windows, (0.5, *levels)).quantiles
@@ -208,7 +213,7 @@ def cross_validate(
 
 
 def _window_times(
-    table: "SeriesSet", frequency: "Frequency", windows: Windows, num_windows: int
+    table: "SeriesDataset", frequency: "Frequency", windows: Windows, num_windows: int
 ) -> "pd.DataFrame":
     """Name, time stamp and cutoff of every point of the windows."""
     import pandas as pd

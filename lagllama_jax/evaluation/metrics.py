@@ -1,10 +1,10 @@
 """Scores of probabilistic forecasts: vectorised, over any axis, blind to missing targets.
 
-Targets are `[B, P]`, quantile forecasts `[B, Q, P]`, sample paths `[B, S, P]`. A missing target is
-NaN and counts nowhere; a forecast that is not finite is an error, because leaving it out would
-flatter it. `axis` is an axis of the target (0 series, 1 time, `None` both). A point whose divisor
-is zero (a zero label in MAPE, a constant past in MASE) is left out. Formulas and these rules are
-those of `gluonts.ev`, hence GIFT-Eval's.
+Targets are `[B, P]`, quantile forecasts `[B, Q, P]`. A missing target is NaN and counts nowhere; a
+forecast that is not finite is an error, because leaving it out would flatter it. `axis` is an axis
+of the target (0 series, 1 time, `None` both). A point whose divisor is zero (a zero label in MAPE,
+a constant past in MASE) is left out. Formulas and these rules are those of `gluonts.ev`, hence
+GIFT-Eval's.
 """
 
 from collections.abc import Sequence
@@ -58,22 +58,6 @@ def mean_weighted_quantile_loss(
     loss = np.moveaxis(quantile_loss(target, quantiles, levels), 1, 0)
     axes = tuple(range(1, loss.ndim)) if axis is None else tuple(np.atleast_1d(axis) + 1)
     return _divide(np.nansum(loss, axes), np.nansum(np.abs(target), axis)).mean(0)
-
-
-def sample_crps(
-    target: Target, samples: Float[np.ndarray, "B S P"], axis: Axis = None, *, fair: bool = False
-) -> Score:
-    """Continuous ranked probability score of the samples' empirical distribution, target's units.
-
-    `E|X - y| - E|X - X'| / 2` by sorting. `fair` divides the second mean by `S (S - 1)`, unbiased
-    for the distribution that the samples come from (Ferro 2014, Quarterly Journal 140).
-    """
-    ordered = np.sort(np.asarray(samples, np.float64), axis=1)
-    count = ordered.shape[1]
-    distance = np.abs(_error(target[:, None], ordered)).mean(1)
-    weights = 2.0 * np.arange(1, count + 1) - count - 1
-    pairs = np.einsum("s,bsp->bp", weights, ordered)
-    return _mean(distance - pairs / (count * (count - 1 if fair else count)), axis)
 
 
 def mse(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:

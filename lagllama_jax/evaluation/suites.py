@@ -181,8 +181,13 @@ def own_task(path: Path, prediction_length: int, windows: int = 1, freq: str | N
     check_count("windows", windows)
     table = read_frame(read_table(path), freq=freq)
     frequency = table.frequency
-    assert frequency is not None and table.starts is not None  # a table has time stamps
-    panel = Panel(tuple(table.item_ids), tuple(table.values), tuple(table.starts), frequency.alias)
+    assert frequency is not None  # a table has time stamps
+    panel = Panel(
+        tuple(table.item_ids),
+        tuple(target[0] for target in table.targets),
+        tuple(table.starts),
+        frequency.alias,
+    )
     name = Path(path).name.split(".")[0]
     return Task(
         name, frequency.alias, "own", prediction_length, frequency.season, windows, "own",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,9 +12,8 @@ from lagllama_jax.config.base import Count, checked
 from lagllama_jax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from lagllama_jax.series.dataset import SeriesSet
+    from lagllama_jax.series.dataset import SeriesDataset
 
-Term = Literal["short", "medium", "long"]
 TERMS: dict[str, int] = {"short": 1, "medium": 10, "long": 15}
 """Terms of GIFT-Eval and how many short horizons each one is."""
 
@@ -103,18 +102,18 @@ class Windows:
         """Points of each window."""
         return self.target.shape[1]
 
-    def series(self, *, dated: bool = True) -> "SeriesSet":
+    def series(self, *, dated: bool = True) -> "SeriesDataset":
         """What a forecast begins with: the pasts, with or without their dates."""
         import pandas as pd
 
-        from lagllama_jax.series.dataset import SeriesSet
+        from lagllama_jax.series.dataset import SeriesDataset
         from lagllama_jax.series.frequency import Frequency
 
         if not dated:
-            return SeriesSet(self.item_ids, self.past)
+            return SeriesDataset(self.item_ids, [past[None] for past in self.past])
         frequencies = [Frequency.parse(self.frequency)] * len(self)
         starts = [pd.Timestamp(start) for start in self.starts]
-        return SeriesSet(self.item_ids, self.past, starts, frequencies)
+        return SeriesDataset(self.item_ids, [past[None] for past in self.past], starts, frequencies)
 
     def take(self, index: Int[np.ndarray, "n"]) -> "Windows":
         """The windows with these numbers, in this order."""

@@ -1,87 +1,79 @@
-"""The grid on which each series is forecast: its own, or a coarser one and the way back."""
+"""`Aggregated`: a predictor around a predictor, for series finer than an hour."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from lagllama_jax.config import ForecastConfig, ModelConfig
-from lagllama_jax.inference.batch import identity, sound_points
-from lagllama_jax.inference.context import with_own_contexts
-from lagllama_jax.inference.predictor import forecast_model
-from lagllama_jax.progress import Progress, after
-from lagllama_jax.series.blocks import DETAIL_BLOCKS, block_size, refine
-from lagllama_jax.series.dataset import SeriesSet
-from lagllama_jax.typing import Float, Int, Parameters
+from lagllama_jax.config import ForecastConfig
+from lagllama_jax.inference.batch import identity
+from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.inference.gaps import join
+from lagllama_jax.series.blocks import block_size, refine
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Int
 
 
-def sample_paths(
-    parameters: Parameters,
-    model: ModelConfig,
-    series: SeriesSet,
-    prediction_length: int,
-    config: ForecastConfig,
-    progress: Progress | None = None,
-) -> Float[np.ndarray, "B S P"]:
-    """Sample paths of the points that follow each series, in its units.
+@dataclass(frozen=True)
+class Aggregated:
+    """Forecasts means of blocks of points, and the points within from their own past.
 
-    Those of series finer than an hour go by way of coarser ones (`ForecastConfig.coarsen`): the
-    model forecasts means of some points, `data.blocks.refine` the points. The model has learnt
-    most from hours, a day of hours is within its context, and errors grow by fewer steps.
+    Sub-hourly series are aggregated to hourly (or 5 to 30 minute) means, forecast there by sample
+    paths, and disaggregated (`ForecastConfig.coarsen`).
 
-    Raises:
-      ConfigError, DataError: as `runner.forecast_samples`.
+    Attributes:
+      predictor: Forecasts the means, and the series that are not aggregated.
     """
-    sizes = block_sizes(series, prediction_length, config)
-    samples = np.empty((len(series), config.num_samples, prediction_length), np.float32)
-    done = 0
-    for size in np.unique(sizes).tolist():
-        rows = np.flatnonzero(sizes == size).tolist()
-        part, report = series.take(rows), after(done, len(series), progress)
+
+    predictor: Predictor
+
+    def predict(
+        self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
+    ) -> Forecast:
+        """Sample paths of the points that follow each item, in its units."""
+        sizes = block_sizes(dataset, prediction_length, config)
+        if (sizes == 1).all():
+            return self.predictor.predict(dataset, prediction_length, config)
+        parts = []
+        for size in np.unique(sizes).tolist():
+            rows = np.flatnonzero(sizes == size)
+            part = dataset.take(rows.tolist())
+            parts.append((rows, self._by_blocks(part, size, prediction_length, config)))
+        return join(dataset, parts)
+
+    def _by_blocks(
+        self, dataset: SeriesDataset, size: int, prediction_length: int, config: ForecastConfig
+    ) -> Forecast:
+        """Forecasts of one block size.
+
+        One mean more than the horizon has is forecast: the last points lie on the way to it.
+        """
         if size == 1:
-            samples[rows] = with_own_contexts(
-                parameters, model, part, prediction_length, config, report
-            )
-        else:
-            samples[rows] = by_way_of_means(
-                parameters, model, part, size, prediction_length, config, report
-            )
-        done += len(rows)
-    return samples
-
-
-def by_way_of_means(
-    parameters: Parameters,
-    model: ModelConfig,
-    series: SeriesSet,
-    size: int,
-    prediction_length: int,
-    config: ForecastConfig,
-    progress: Progress | None = None,
-) -> Float[np.ndarray, "B S P"]:
-    """Sample paths by way of those of the means of `size` points.
-
-    One mean more than the horizon has is forecast: the last points lie on the way to it.
-    """
-    steps = -(-prediction_length // size) + 1
-    used = size * max(forecast_model(model, config).past_length + steps, DETAIL_BLOCKS)
-    for name, values in zip(series.item_ids, series.values, strict=True):
-        sound_points(values, name, used)
-    means = with_own_contexts(parameters, model, series.coarsen(size), steps, config, progress)
-    samples = np.empty((*means.shape[:2], prediction_length), np.float32)
-    for row, (name, past) in enumerate(zip(series.item_ids, series.values, strict=True)):
-        generator = np.random.default_rng([config.seed, identity(name)])
-        samples[row] = refine(means[row], past, size, generator)[:, :prediction_length]
-    return np.maximum(samples, 0) if config.nonnegative else samples
+            return self.predictor.predict(dataset, prediction_length, config)
+        steps = -(-prediction_length // size) + 1
+        means = self.predictor.predict(dataset.coarsen(size), steps, config).samples
+        assert means is not None  # a wrapped predictor draws paths
+        names = [name for name in dataset.item_ids for _ in dataset.target_names]
+        past = [row for target in dataset.targets for row in target]
+        samples = np.stack(
+            [
+                refine(paths, values, size, np.random.default_rng([config.seed, identity(name)]))
+                for paths, values, name in zip(means, past, names, strict=True)
+            ]
+        )[..., :prediction_length]
+        samples = np.maximum(samples, 0) if config.nonnegative else samples
+        return Forecast(dataset, samples, config.quantile_levels)
 
 
 def block_sizes(
-    series: SeriesSet, prediction_length: int, config: ForecastConfig
-) -> Int[np.ndarray, "B"]:
-    """Points of each series that are one step of the model; 1 where no whole step has a value."""
+    dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
+) -> Int[np.ndarray, "n"]:
+    """Number of points of each item that are one step of the model."""
     if config.coarsen != "auto":
-        size = config.coarsen
-        whole = [np.isfinite(values[len(values) % size :]).any() for values in series.values]
-        return np.where(whole, size, 1)
-    if config.mode != "scale_once" or series.frequencies is None:
-        return np.ones(len(series), int)
-    grids = zip(series.frequencies, series.values, strict=True)
-    sizes = [block_size(f.seconds, len(v), prediction_length) for f, v in grids]
-    return np.array(sizes, int)
+        return np.full(len(dataset), config.coarsen)
+    return np.array(
+        [
+            1 if step is None else block_size(step.seconds, target.shape[1], prediction_length)
+            for step, target in zip(dataset.frequencies, dataset.targets, strict=True)
+        ],
+        int,
+    )

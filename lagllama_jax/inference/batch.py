@@ -1,154 +1,123 @@
-"""What the decoder is given of each series: one window of M + C points, whatever its length."""
+"""A `Batch` of some items of a dataset: one window of M + C points each, whatever their lengths."""
 
 import zlib
-from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import DataError
+from lagllama_jax.model.batch import TARGET, Batch
 from lagllama_jax.model.calendar_features import NEUTRAL_DAY, calendar_features
-from lagllama_jax.typing import Array, Bool, Clock, Float, Int, UInt
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.standardise import Standard, standard_of
+from lagllama_jax.typing import Float, Int
 
 LARGEST_VALUE = 1e18
-"""Larger values would overflow float32 when they are squared."""
-SMALLEST_VALUE = 1e-30
-"""Smaller values count as 0: their squares and ratios would underflow float32."""
+"""Largest value for models that read raw values: the square of a larger one overflows float32."""
+UNITS = 1e-30, 1e30
+"""Range of the units that models see, so that they are numbers of float32."""
 
 
-class Past(NamedTuple):
-    """What is known of a batch of series.
+class Prepared(NamedTuple):
+    """A batch, and what turns what is drawn from it back into raw values.
 
     Attributes:
-      values: the last M + C points in the series' units, 0 where missing.
-      observed: which of them were observed.
-      time_features: calendar features of the last C points and of those to come.
-      identity: decides a series' random numbers, together with the seed.
+      batch: The arrays for the network.
+      center: Raw value of a drawn 0.
+      width: Raw units per drawn unit; 0 for a constant variate, which stays as it is.
     """
 
-    values: Float[Array, "B U"]
-    observed: Bool[Array, "B U"]
-    time_features: Float[Array, "B T 6"]
-    identity: UInt[Array, "B"]
+    batch: Batch
+    center: Float[np.ndarray, "G V"]
+    width: Float[np.ndarray, "G V"]
 
-
-class Windows(NamedTuple):
-    """All series of a call, on the host; `day` and `second` are wall clocks, else as in `Past`."""
-
-    values: Float[np.ndarray, "n U"]
-    observed: Bool[np.ndarray, "n U"]
-    day: Int[np.ndarray, "n T"]
-    second: Int[np.ndarray, "n T"]
-    identity: UInt[np.ndarray, "n"]
-
-    def take(self, rows: Int[np.ndarray, "B"]) -> Past:
-        """Some of the series."""
-        features = calendar_features(self.day[rows], self.second[rows])
-        parts: Any = (self.values[rows], self.observed[rows], features, self.identity[rows])
-        return Past(*parts)
+    def raw(self, drawn: Float[np.ndarray, "G V S P"]) -> Float[np.ndarray, "G V S P"]:
+        """Drawn values in raw units, in float64."""
+        return self.center[..., None, None] + self.width[..., None, None] * drawn.astype(np.float64)
 
 
 def identity(item_id: str) -> int:
-    """A stable 32-bit number of a name: a series draws the same wherever it stands."""
+    """A stable 32-bit number of a name: an item draws the same numbers wherever it stands."""
     return zlib.crc32(str(item_id).encode())
 
 
-def last_points(
-    series: Sequence[np.ndarray], item_ids: Sequence[str], length: int
-) -> tuple[Float[np.ndarray, "n U"], Bool[np.ndarray, "n U"]]:
-    """The last `length` points of every series, padded on the left, and which are observed.
+def prepare(
+    dataset: SeriesDataset, rows: Int[np.ndarray, "G"], model: ModelConfig, coming: int
+) -> Prepared:
+    """The windows that end with the last point of some items.
+
+    Args:
+      dataset: The items.
+      rows: Which of them.
+      model: The architecture, with the context of the forecast.
+      coming: Number of points to come that need calendar features.
 
     Raises:
-      DataError: a series is empty or not one-dimensional, or a value is infinite or too large.
+      DataError: If an item is empty, or has a value that is infinite or too large.
     """
-    values = np.zeros((len(series), length), np.float32)
-    observed = np.zeros((len(series), length), bool)
-    for row, (one, name) in enumerate(zip(series, item_ids, strict=True)):
-        points = sound_points(np.asarray(one), name, length)
-        seen = ~np.isnan(points)
-        counts = seen & (np.abs(points) >= SMALLEST_VALUE)
-        values[row, length - points.size :] = np.where(counts, points, 0)
-        observed[row, length - points.size :] = seen
-    return values, observed
+    raw = np.stack([last_points(dataset, row, model) for row in rows.tolist()])
+    standard = standard_of(raw)
+    if model.reads_raw_values:
+        zeros = np.zeros(raw.shape[:2])
+        standard = standard._replace(center=zeros, unit=zeros + 1)
+    values, observed = standard.apply(raw), ~np.isnan(raw)
+    groups, variates = raw.shape[:2]
+    fields: Any = (
+        np.where(observed, values, np.float32(0)),
+        observed,
+        time_features(dataset, rows, model.context_length, coming),
+        np.full((groups, variates), TARGET, np.int32),
+        np.full(groups, model.past_length, np.int32),
+        (standard.center / standard.unit).astype(np.float32),
+        np.clip(standard.unit, *UNITS).astype(np.float32),
+        np.array([identity(dataset.item_ids[row]) for row in rows.tolist()], np.uint32),
+    )
+    return Prepared(Batch(*fields), *put_back(standard, raw))
 
 
-def sound_points(one: np.ndarray, name: str, length: int) -> np.ndarray:
-    """The last points of one series, all of them missing or of a size that can be computed with.
+def put_back(
+    standard: Standard, raw: Float[np.ndarray, "G V U"]
+) -> tuple[Float[np.ndarray, "G V"], Float[np.ndarray, "G V"]]:
+    """Center and width of what is drawn; those of a constant variate are its value and 0."""
+    lowest = np.nan_to_num(np.min(raw, axis=-1, initial=np.inf, where=~np.isnan(raw)), posinf=0.0)
+    center = np.where(standard.constant, lowest, standard.center)
+    return center, np.where(standard.constant, 0.0, standard.unit)
+
+
+def last_points(dataset: SeriesDataset, row: int, model: ModelConfig) -> Float[np.ndarray, "V U"]:
+    """The last M + C points of an item in float64, NaN where missing or before its start.
 
     Raises:
-      DataError: as `last_points`.
+      DataError: As `prepare`.
     """
-    if one.ndim != 1 or one.size == 0:
+    target, name, length = dataset.targets[row], dataset.item_ids[row], model.past_length
+    if target.ndim != 2 or target.size == 0:
         raise DataError(
-            f"Series {name!r} has shape {one.shape}: give one axis of at least 1 point."
+            f"Series {name!r} has shape {target.shape}: give variates of at least 1 point."
         )
-    points = one[-length:].astype(np.float64)
-    large = np.abs(points) > LARGEST_VALUE
+    points = np.full((target.shape[0], length), np.nan)
+    given = target[:, -length:]
+    points[:, length - given.shape[1] :] = given
+    largest = LARGEST_VALUE if model.reads_raw_values else np.finfo(np.float64).max / 4
+    large = np.abs(points) > largest
     if large.any():
-        place = int(np.argmax(large))
+        variate, place = (int(index[0]) for index in np.nonzero(large))
         raise DataError(
-            f"Series {name!r}: value {points[place]} at point {one.size - points.size + place} is "
-            f"infinite or larger than {LARGEST_VALUE:g}. Remove it or rescale the series."
+            f"Series {name!r}: value {points[variate, place]} at point "
+            f"{target.shape[1] - length + place} is infinite or larger than {largest:g}. Remove it "
+            "or rescale the series."
         )
     return points
 
 
-def stack_clocks(
-    clocks: Sequence[Clock] | None, count: int, context: int, steps: int, capacity: int
-) -> tuple[Int[np.ndarray, "n T"], Int[np.ndarray, "n T"]]:
-    """Days and seconds of `context + capacity` points; neutral without clocks.
-
-    Points after the `steps` that are asked for repeat the last one; nothing reads them.
-
-    Raises:
-      DataError: clocks of another number or length.
-    """
-    shape = (count, context + capacity)
+def time_features(
+    dataset: SeriesDataset, rows: Int[np.ndarray, "G"], past: int, coming: int
+) -> Float[np.ndarray, "G T 6"]:
+    """Calendar features of the last `past` points of some items and the `coming` ones."""
+    clocks = dataset.take(rows.tolist()).clocks(past, coming)
     if clocks is None:
-        return np.full(shape, NEUTRAL_DAY, np.int32), np.zeros(shape, np.int32)
-    given = np.array(clocks, np.int32).reshape(len(clocks), 2, -1)
-    if given.shape != (count, 2, context + steps):
-        raise DataError(
-            f"Clocks are given for {len(clocks)} series and {given.shape[-1]} points; expected "
-            f"{count} series and {context} past points with {steps} to come."
-        )
-    padded = np.pad(given, ((0, 0), (0, 0), (0, capacity - steps)), mode="edge")
-    return padded[:, 0], padded[:, 1]
-
-
-def windows(
-    series: Sequence[np.ndarray],
-    clocks: Sequence[Clock] | None,
-    item_ids: Sequence[str],
-    model: ModelConfig,
-    steps: int,
-    capacity: int,
-) -> Windows:
-    """One window of each series.
-
-    Args:
-      series: one-dimensional, NaN where missing.
-      clocks: as in `runner.forecast_samples`.
-      item_ids: names.
-      model: the architecture, with the context of the forecast.
-      steps: points to come.
-      capacity: points to come that the program has room for.
-
-    Raises:
-      DataError: as `last_points` and `stack_clocks`.
-    """
-    names = np.array([identity(name) for name in item_ids], np.uint32)
-    return Windows(
-        *last_points(series, item_ids, model.past_length),
-        *stack_clocks(clocks, len(series), model.context_length, steps, capacity),
-        names,
-    )
-
-
-def batches(all_series: Windows, size: int) -> Iterator[tuple[slice, Past]]:
-    """Consecutive parts of one size; the last is filled up with copies of its last series."""
-    count = all_series.values.shape[0]
-    for start in range(0, count, size):
-        rows = np.minimum(np.arange(start, start + size), count - 1)
-        yield slice(start, min(start + size, count)), all_series.take(rows)
+        shape = (len(rows), past + coming)
+        return calendar_features(np.full(shape, NEUTRAL_DAY), np.zeros(shape, np.int32))
+    day, second = (np.stack(part) for part in zip(*clocks, strict=True))
+    return calendar_features(day, second)

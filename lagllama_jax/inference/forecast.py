@@ -1,141 +1,165 @@
-"""The result of a forecast: sample paths, and what is read off them."""
+"""`Forecast`: what a predictor returns, and what is read off it."""
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, check_levels
 from lagllama_jax.errors import ConfigError
+from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-Times = Callable[[int, int, int], Any]
-"""The time stamps of a series: its number, the first point (0 the first to come, negative in the
-past) and how many."""
-
-DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-
-
-def check_levels(levels: Sequence[Any]) -> tuple[float, ...]:
-    """Quantile levels as numbers.
-
-    Raises:
-      ConfigError: none, or one that is not between 0 and 1.
-    """
-    for level in levels:
-        number = isinstance(level, int | float | np.number) and not isinstance(level, bool)
-        if not number or not 0 < level < 1:
-            raise ConfigError(f"Quantile level {level!r} must be between 0 and 1, such as 0.9.")
-    if len(levels) == 0:
-        raise ConfigError("Quantile levels are empty: give at least one, such as 0.5.")
-    return tuple(float(level) for level in levels)
-
 
 @dataclass(frozen=True, repr=False)
 class Forecast:
-    """Sample paths of the points that follow each series, in its units.
+    """The distributions of the points that follow each series, in its units.
+
+    There is one row per target variate of each item of the dataset, items first.
 
     Attributes:
-      samples: the paths; each is one joint future.
-      item_ids: names of the series.
-      times: their time stamps; `None`: positions in the series.
-      past: the series themselves, for pictures; `None`: not kept.
-      quantile_levels: the columns of `to_frame` when it is given none.
-      id_column: name of the column of names in `to_frame`.
-      timestamp_column: name of the column of time stamps in `to_frame`.
-      labels: the names as the column should hold them; `None`: `item_ids`.
+      dataset: The series that were forecast: their names, dates and past values.
+      samples: Sample paths, each a joint future; `None` where the predictor draws none.
+      quantile_levels: Columns of `to_frame` by default. Without samples, the only levels there are.
+      values: Without samples, the quantiles at `quantile_levels`; otherwise `None`.
+      means: Without samples, the means; otherwise `None`.
     """
 
-    samples: Float[np.ndarray, "B S P"]
-    item_ids: Sequence[str]
-    times: Times | None = None
-    past: Sequence[np.ndarray] | None = None
+    dataset: SeriesDataset
+    samples: Float[np.ndarray, "B S P"] | None = None
     quantile_levels: Sequence[float] = DEFAULT_LEVELS
-    id_column: Hashable = "item_id"
-    timestamp_column: Hashable = "timestamp"
-    labels: Sequence[Any] | None = field(default=None)
+    values: Float[np.ndarray, "B Q P"] | None = None
+    means: Float[np.ndarray, "B P"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.samples is None and (self.values is None or self.means is None):
+            raise ConfigError("A forecast needs samples, or quantiles (values) and means.")
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.item_ids)
 
     def __repr__(self) -> str:
-        series, paths, points = self.samples.shape
-        return f"Forecast({series} series, {paths} samples, {points} points)"
+        paths = "quantiles" if self.samples is None else f"{self.samples.shape[1]} samples"
+        return f"Forecast({len(self)} series, {paths}, {self.prediction_length} points)"
+
+    @property
+    def item_ids(self) -> list[str]:
+        """The name of each row: its item's name, and the target's where there are several."""
+        names = self.dataset.target_names
+        if len(names) == 1:
+            return list(self.dataset.item_ids)
+        return [f"{item}/{name}" for item in self.dataset.item_ids for name in names]
+
+    @property
+    def past(self) -> list[Float[np.ndarray, "T"]]:
+        """The past values of each row."""
+        return [row for target in self.dataset.targets for row in target]
 
     @property
     def prediction_length(self) -> int:
-        """Points forecast, P."""
-        return self.samples.shape[-1]
+        """Number of points that are forecast, P."""
+        given = self.values if self.samples is None else self.samples
+        assert given is not None  # as __post_init__ checked
+        return given.shape[-1]
 
     @property
     def mean(self) -> Float[np.ndarray, "B P"]:
-        """Mean of the samples. Of heavy tails, single samples move it; the median stays."""
-        return self.samples.mean(axis=1, dtype=np.float64)
+        """The mean. With heavy tails single samples move the samples' mean; the median stays."""
+        if self.samples is not None:
+            return self.samples.mean(axis=1, dtype=np.float64)
+        assert self.means is not None  # as __post_init__ checked
+        return self.means
 
     @property
     def median(self) -> Float[np.ndarray, "B P"]:
-        """Median of the samples."""
+        """The median."""
         return self.quantile(0.5)
 
     def quantile(self, level: float) -> Float[np.ndarray, "B P"]:
-        """One quantile of the samples at every point.
+        """One quantile at every point.
 
         Raises:
-          ConfigError: the level is not between 0 and 1.
+          ConfigError: If the level is not between 0 and 1, or is not available without samples.
         """
         return self.quantiles([level])[:, 0]
 
-    def quantiles(self, levels: Sequence[float]) -> Float[np.ndarray, "B Q P"]:
-        """Quantiles of the samples at every point, interpolated linearly between samples.
+    def quantiles(
+        self, levels: Sequence[float], row: int | None = None
+    ) -> Float[np.ndarray, "B Q P"]:
+        """Quantiles at every point; of samples, interpolated linearly between them.
+
+        Args:
+          levels: Between 0 and 1.
+          row: Only this row; `None`: all.
 
         Raises:
-          ConfigError: a level is not between 0 and 1.
+          ConfigError: If a level is not between 0 and 1, or is not available without samples.
         """
-        levels = check_levels(levels)
-        quantiles = np.quantile(self.samples.astype(np.float64), levels, axis=1)
-        return np.moveaxis(quantiles, 0, 1)
+        levels, rows = check_levels(levels), slice(row, None if row is None else row + 1)
+        if self.samples is not None:
+            quantiles = np.quantile(self.samples[rows].astype(np.float64), levels, axis=1)
+            return np.moveaxis(quantiles, 0, 1)
+        assert self.values is not None  # as __post_init__ checked
+        known = list(self.quantile_levels)
+        missing = [level for level in levels if level not in known]
+        if missing:
+            raise ConfigError(
+                f"This forecast has no samples and only the quantile levels {known}; level "
+                f"{missing[0]} is not among them: ask for it with the forecast (quantile_levels)."
+            )
+        return self.values[rows][:, [known.index(level) for level in levels]]
 
     @property
     def index(self) -> list[Any]:
-        """The time stamps of the forecast points, one pandas index a series."""
-        return [self.stamps(series, 0, self.prediction_length) for series in range(len(self))]
+        """The time stamps of the forecast points, one pandas index per row."""
+        return [self.stamps(row, 0, self.prediction_length) for row in range(len(self))]
 
-    def stamps(self, series: int, first: int, count: int) -> Any:
-        """Time stamps of a stretch of one series; point 0 is the first forecast, -1 the last known.
+    def dated(self, row: int) -> bool:
+        """Whether a row has dates."""
+        return self.dataset.starts[row // len(self.dataset.target_names)] is not None
 
-        Without dates: positions, counted from the series' first value.
+    def stamps(self, row: int, first: int, count: int) -> Any:
+        """Time stamps of a stretch of one row; point 0 is the first forecast, -1 the last known.
+
+        Without dates these are positions, counted from the series' first value.
         """
-        if self.times is not None:
-            return self.times(series, first, count)
-        known = 0 if self.past is None else len(self.past[series])
+        item = row // len(self.dataset.target_names)
+        if self.dated(row):
+            return self.dataset.timestamps(item, first, count)
+        known = self.dataset.targets[item].shape[1]
         return np.arange(known + first, known + first + count)
 
     def to_frame(self, quantile_levels: Sequence[float] | None = None) -> "pd.DataFrame":
-        """One row a series and point: name, time stamp, `predictions` (the median), quantiles.
+        """One row per series and point: name, time stamp, `predictions` (the median), quantiles.
 
         Args:
-          quantile_levels: a column each, named by the level, such as `"0.1"`; `None`: those that
+          quantile_levels: One column each, named by the level, such as `"0.1"`; `None`: those that
             were asked for with the forecast.
 
         Raises:
-          ConfigError: a level is not between 0 and 1.
+          ConfigError: If a level is not between 0 and 1, or is not available without samples.
         """
         import pandas as pd
 
         levels = check_levels(self.quantile_levels if quantile_levels is None else quantile_levels)
-        values = self.quantiles([0.5, *levels]).astype(np.float32)
-        labels = self.item_ids if self.labels is None else self.labels
-        index = self.index
-        stamps = np.concatenate(index) if self.times is None else index[0].append(index[1:])
+        values = self.quantiles([0.5, *levels])
+        steps, names = self.prediction_length, self.dataset.target_names
         columns: dict[Hashable, Any] = {
-            self.id_column: pd.Index(labels).repeat(self.prediction_length),
-            self.timestamp_column: stamps,
-            "predictions": values[:, 0].ravel(),
+            self.dataset.id_column: pd.Index(self.dataset.labels).repeat(len(names) * steps)
         }
+        if len(names) > 1:
+            columns["target_name"] = np.tile(np.repeat(names, steps), len(self.dataset))
+        index = self.index
+        dated = self.dataset.dated
+        columns[self.dataset.timestamp_column] = (
+            index[0].append(index[1:]) if dated else np.concatenate(index)
+        )
+        columns["predictions"] = values[:, 0].ravel()
         for number, level in enumerate(levels, start=1):
             columns[f"{level:g}"] = values[:, number].ravel()
         return pd.DataFrame(columns)
@@ -151,18 +175,29 @@ class Forecast:
         """A picture: the past, the median, and central intervals that hold given shares.
 
         Args:
-          series: names of those to draw, a panel each; `None`: the first eight.
-          history: points of the past to draw; `None`: by the prediction length.
-          truth: what came to pass, for comparison: values `[B, P]` or one array a series.
-          levels: shares of the futures that lie within the intervals.
+          series: Names of the series to draw, one panel each; `None`: the first eight.
+          history: Number of past points to draw; `None`: chosen by the prediction length.
+          truth: The true values, for comparison: `[B, P]`, or one array per series.
+          levels: Shares of the futures that lie within the intervals.
 
         Returns:
           A Matplotlib figure; `figure.savefig("forecast.png")` writes it.
 
         Raises:
-          ConfigError: an unknown name, or a share that is not between 0 and 1.
-          MissingExtraError: Matplotlib is not installed.
+          ConfigError: If a name is unknown, or a share is not between 0 and 1.
+          MissingExtraError: If Matplotlib is not installed.
         """
         from lagllama_jax.inference.plots import plot_forecast
 
         return plot_forecast(self, series, history, truth, check_levels(levels))
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Anything that forecasts: the model, a baseline, or a wrapper around another predictor."""
+
+    def predict(
+        self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
+    ) -> Forecast:
+        """Forecasts the `prediction_length` points that follow each item."""
+        ...

@@ -19,22 +19,16 @@ def series_bytes(model: ModelConfig, config: ForecastConfig, capacity: int) -> i
 
     Args:
       model: the architecture, with the context and the window of the forecast.
-      config: the number of samples and the mode; the reference's modes copy the series for each
-        sample and look at everything.
+      config: the number of samples.
       capacity: most steps that the buffers hold.
     """
     length, width, samples = model.context_length, model.width, config.num_samples
     cached = 2 * model.num_layers * model.kv_heads * model.head_dim
-    if config.mode == "scale_once":
-        copies, rows = 1, model.context_length + samples
-        rings = samples * ring_slots(model.window, capacity) * cached
-    else:
-        copies, length = samples, length + capacity
-        rows, rings = copies * length, 0
-    prefix = copies * length * cached
-    scores = 2 * copies * model.num_heads * length**2
-    activations = rows * (3 * model.mlp_width + 8 * width + 3 * model.num_features)
-    paths = 4 * samples * capacity + 4 * copies * (model.past_length + capacity)
+    rings = samples * ring_slots(model.window, capacity) * cached
+    prefix = length * cached
+    scores = 2 * model.num_heads * length**2
+    activations = (length + samples) * (3 * model.mlp_width + 8 * width + 3 * model.num_features)
+    paths = 4 * samples * capacity + 4 * (model.past_length + capacity)
     return FLOAT_BYTES * (rings + prefix + scores + activations + paths)
 
 

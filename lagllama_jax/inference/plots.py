@@ -77,7 +77,7 @@ def _panel(
     levels: Sequence[float],
 ) -> None:
     length = forecast.prediction_length
-    past = np.zeros(0) if forecast.past is None else np.asarray(forecast.past[number])
+    past = forecast.past[number]
     shown = min(max(3 * length, 72) if history is None else history, len(past))
     if shown:
         _past(axis, _ticks(forecast.stamps(number, -shown, shown)), past[len(past) - shown :])
@@ -85,13 +85,14 @@ def _panel(
     marker = "o" if length == 1 else None
     shades = np.linspace(WIDE, NARROW, len(levels)) if len(levels) > 1 else [NARROW]
     for level, shade in zip(sorted(levels, reverse=True), shades, strict=True):
-        _interval(axis, coming, forecast.samples[number], level, tuple(shade))
-    median = np.median(forecast.samples[number], axis=0)
+        ends = forecast.quantiles([(1 - level) / 2, (1 + level) / 2], number)[0]
+        _interval(axis, coming, ends, level, tuple(shade))
+    median = forecast.quantiles([0.5], number)[0, 0]
     axis.plot(coming, median, color=MEDIAN, linewidth=1.8, marker=marker, label="median")
     if truth is not None:
         style: dict[str, Any] = {"color": TRUTH, "linewidth": 1.3, "marker": marker}
         axis.plot(coming[: len(truth)], truth, label="actual", **style)
-    _decorate(axis, forecast.item_ids[number], dated=forecast.times is not None)
+    _decorate(axis, forecast.item_ids[number], dated=forecast.dated(number))
 
 
 def _past(axis: "Axes", known: np.ndarray, past: np.ndarray) -> None:
@@ -104,9 +105,9 @@ def _past(axis: "Axes", known: np.ndarray, past: np.ndarray) -> None:
 
 
 def _interval(
-    axis: "Axes", coming: np.ndarray, samples: np.ndarray, level: float, colour: tuple[float, ...]
+    axis: "Axes", coming: np.ndarray, ends: np.ndarray, level: float, colour: tuple[float, ...]
 ) -> None:
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = ends
     name = f"{100 * level:g} % interval"
     if len(coming) == 1:
         axis.vlines(coming, low, high, color=colour, linewidth=12, label=name)

@@ -1,10 +1,11 @@
-"""From series of any lengths to sample paths: windows, batches, the compiled program, devices.
+"""`ModelPredictor`: the model as a predictor; batches, the compiled program, devices.
 
-Every series becomes one window of M + C points, so that only the batch size and the capacity for
-the horizon decide which program runs.
+Every item becomes one window of M + C points, so that only the batch size and the capacity for the
+horizon decide which program runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -12,14 +13,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from lagllama_jax.checkpoints.torch.parity.decoders import SINGLE_PASS, reference_samples
-from lagllama_jax.config import ForecastConfig, ModelConfig
-from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.inference.batch import Past, batches, windows
+from lagllama_jax.config import Count, ForecastConfig, ModelConfig, checked
+from lagllama_jax.errors import DataError
+from lagllama_jax.inference.batch import Prepared, prepare
+from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.inference.memory import batch_size, check_memory
-from lagllama_jax.inference.paths import Drawing, decode
-from lagllama_jax.progress import Progress
-from lagllama_jax.typing import Array, Clock, Float, Parameters
+from lagllama_jax.inference.paths import Sampling, sample_paths
+from lagllama_jax.model.batch import Batch
+from lagllama_jax.progress import Finished
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Array, Float, Parameters
 
 SMALLEST_CAPACITY = 32
 BATCH, WHOLE = PartitionSpec("batch"), PartitionSpec()
@@ -29,10 +32,9 @@ def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
     """The architecture with the context, attention window and RoPE stretch of the forecast.
 
     A longer context than the window in training widens the window to it, unless a window is asked
-    for. A stretch makes plain RoPE linear. Of several contexts, the longest.
+    for. A stretch makes plain RoPE linear.
     """
     asked = config.context_length
-    asked = max(asked) if isinstance(asked, tuple) else asked
     context = asked or model.context_length
     window = config.attention_window or max(model.window, asked or 0)
     changes: dict[str, Any] = {"context_length": context, "attention_window": window}
@@ -43,37 +45,20 @@ def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
 
 
 def capacity_for(prediction_length: int) -> int:
-    """Steps that the buffers hold: a power of two, so that horizons share programs.
+    """Number of steps that the buffers hold: a power of two, so that horizons share programs.
 
     Raises:
-      ConfigError: `prediction_length` is no whole number of at least 1.
+      ConfigError: If `prediction_length` is not a whole number of at least 1.
     """
-    whole = isinstance(prediction_length, (int, np.integer))
-    if not whole or isinstance(prediction_length, bool) or prediction_length < 1:
-        raise ConfigError(
-            f"prediction_length={prediction_length!r} must be a whole number of at least 1."
-        )
+    checked("prediction_length", prediction_length, Count)
     return max(1 << (int(prediction_length) - 1).bit_length(), SMALLEST_CAPACITY)
 
 
-def drawing_for(model: ModelConfig, config: ForecastConfig, prediction_length: int) -> Drawing:
-    """How paths are drawn. The reference's modes compile for every horizon anew.
-
-    Raises:
-      ConfigError: a single pass with a head that has no mean to be fed.
-    """
+def sampling_for(config: ForecastConfig, prediction_length: int) -> Sampling:
+    """How the sample paths of a forecast are drawn."""
+    stratified = config.sampling == "stratified"
     capacity = capacity_for(prediction_length)
-    if config.mode in SINGLE_PASS and model.head == "implicit_quantile":
-        raise ConfigError(
-            f"mode={config.mode!r} feeds the distribution's mean, which an implicit quantile head "
-            "does not have. Use scale_once."
-        )
-    return Drawing(
-        config.num_samples,
-        capacity if config.mode == "scale_once" else int(prediction_length),
-        config.sampling == "stratified",
-        config.nonnegative,
-    )
+    return Sampling(config.num_samples, capacity, stratified, config.nonnegative)
 
 
 def device_mesh(devices: tuple[jax.Device, ...]) -> Mesh:
@@ -82,18 +67,14 @@ def device_mesh(devices: tuple[jax.Device, ...]) -> Mesh:
 
 
 @lru_cache(maxsize=32)
-def program(
-    model: ModelConfig, drawing: Drawing, mode: str, devices: tuple[jax.Device, ...]
-) -> Any:
+def program(model: ModelConfig, sampling: Sampling, devices: tuple[jax.Device, ...]) -> Any:
     """The decoder for one configuration, to be compiled at its first call of each batch size.
 
     Several devices divide a batch among them: each decodes its part on its own.
     """
 
-    def run(parameters: Parameters, past: Past, num_steps: Array, seed: Array) -> Array:
-        if mode == "scale_once":
-            return decode(parameters, model, past, num_steps, seed, drawing)
-        return reference_samples(parameters, model, past, seed, drawing, mode)
+    def run(parameters: Parameters, batch: Batch, num_steps: Array, seed: Array) -> Array:
+        return sample_paths(parameters, model, batch, num_steps, seed, sampling)
 
     if len(devices) > 1:
         specs = (WHOLE, BATCH, WHOLE, WHOLE)
@@ -109,72 +90,83 @@ def place_parameters(parameters: Parameters, devices: tuple[jax.Device, ...]) ->
     return jax.device_put(parameters, NamedSharding(device_mesh(devices), WHOLE))
 
 
-def check_finite(samples: np.ndarray, item_ids: Sequence[str]) -> None:
-    """Raises `DataError` naming the first series whose paths are not finite."""
-    finite = np.isfinite(samples).all(axis=(1, 2))
+@dataclass(frozen=True)
+class ModelPredictor:
+    """Forecasts by sample paths of a model, one step of the model per point of the series.
+
+    An item's forecast depends on its values, dates and name, and on the seed: not on the other
+    items of the call, the batch size or the number of devices (up to rounding).
+
+    Attributes:
+      parameters: The model's weights.
+      model: Its architecture.
+      finished: Called after each batch with how many more items are done.
+    """
+
+    parameters: Parameters = field(repr=False)
+    model: ModelConfig
+    finished: Finished | None = field(default=None, repr=False, compare=False)
+
+    def predict(
+        self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
+    ) -> Forecast:
+        """Sample paths of the points that follow each item, in its units.
+
+        Raises:
+          ConfigError: If a length is not possible, or more memory is needed than there is.
+          DataError: If an item is empty, or has an infinite or too large value; or if paths are
+            not finite, which only unsound weights give.
+        """
+        sampling = sampling_for(config, prediction_length)
+        variates, steps = len(dataset.target_names), int(prediction_length)
+        samples = np.empty((len(dataset), variates, config.num_samples, steps))
+        for rows, part in self._batches(dataset, sampling, config):
+            drawn = self._draw(part.batch, sampling, steps, config)
+            samples[rows] = part.raw(drawn[..., :steps])[: rows.stop - rows.start]
+            if self.finished is not None:
+                self.finished(rows.stop - rows.start)
+        check_finite(samples, dataset)
+        flat = samples.reshape(len(dataset) * variates, config.num_samples, steps)
+        return Forecast(dataset, flat, config.quantile_levels)
+
+    def _batches(
+        self, dataset: SeriesDataset, sampling: Sampling, config: ForecastConfig
+    ) -> Iterator[tuple[slice, Prepared]]:
+        """Consecutive parts of one size; the last is filled up with copies of the last item."""
+        model, count = forecast_model(self.model, config), len(dataset)
+        devices = devices_for(count)
+        variates = len(dataset.target_names)
+        bytes_each = variates * check_memory(model, config, sampling.capacity, devices[0])
+        if count == 0:
+            return
+        size = batch_size(count, bytes_each, config.batch_size, len(devices))
+        for first in range(0, count, size):
+            rows = np.minimum(np.arange(first, first + size), count - 1)
+            part = prepare(dataset, rows, model, sampling.capacity)
+            yield slice(first, min(first + size, count)), part
+
+    def _draw(
+        self, batch: Batch, sampling: Sampling, steps: int, config: ForecastConfig
+    ) -> Float[np.ndarray, "G V S P"]:
+        """One batch through the program, at the precision asked for, back on the host."""
+        devices = devices_for(batch.values.shape[0])
+        parameters = place_parameters(self.parameters, devices)
+        run = program(forecast_model(self.model, config), sampling, devices)
+        precision = None if config.precision == "default" else config.precision
+        with jax.default_matmul_precision(precision):
+            return np.asarray(run(parameters, batch, np.int32(steps), np.uint32(config.seed)))
+
+
+def devices_for(count: int) -> tuple[jax.Device, ...]:
+    """The devices that share `count` items: at most one per item."""
+    return tuple(jax.local_devices())[: max(count, 1)]
+
+
+def check_finite(samples: Float[np.ndarray, "n V S P"], dataset: SeriesDataset) -> None:
+    """Raises `DataError` naming the first item whose paths are not finite."""
+    finite = np.isfinite(samples).all(axis=(1, 2, 3))
     if not finite.all():
-        name = item_ids[int(np.argmin(finite))]
+        name = dataset.item_ids[int(np.argmin(finite))]
         raise DataError(
             f"The forecast of series {name!r} is not finite: the model's weights are not sound."
         )
-
-
-def forecast_samples(
-    parameters: Parameters,
-    model_config: ModelConfig,
-    series: Sequence[np.ndarray],
-    clocks: Sequence[Clock] | None,
-    item_ids: Sequence[str],
-    prediction_length: int,
-    config: ForecastConfig,
-    progress: Progress | None = None,
-) -> Float[np.ndarray, "B S P"]:
-    """Sample paths of the points that follow each series, in its units.
-
-    A series' paths depend on its values, clock, name and the seed alone: not on the others in the
-    call, the batch size or the number of devices (up to rounding).
-
-    Args:
-      parameters: the model's.
-      model_config: the architecture.
-      series: one-dimensional, NaN where missing, of any lengths from 1.
-      clocks: day and second (`model.time_features.wall_clock`) of each series' last C points
-        (C as in `forecast_model`) and of the points to come; `None`: unknown dates.
-      item_ids: names; they decide the random numbers.
-      prediction_length: points to forecast.
-      config: how.
-      progress: called after each batch with the numbers of finished and of all series.
-
-    Raises:
-      ConfigError: a length that is not possible, or more memory needed than there is.
-      DataError: an empty series, an infinite or too large value, clocks of other lengths; paths
-        that are not finite, which only unsound weights give.
-    """
-    model = forecast_model(model_config, config)
-    drawing = drawing_for(model, config, prediction_length)
-    count = len(series)
-    devices = tuple(jax.local_devices())[: max(count, 1)]
-    bytes_each = check_memory(model, config, drawing.capacity, devices[0])
-    steps = int(prediction_length)
-    everything = windows(series, clocks, item_ids, model, steps, drawing.capacity)
-    samples = np.empty((count, config.num_samples, steps), np.float32)
-    if count:
-        size = batch_size(count, bytes_each, config.batch_size, len(devices))
-        parameters = place_parameters(parameters, devices)
-        run = program(model, drawing, config.mode, devices)
-        for rows, part in batches(everything, size):
-            paths = call(run, parameters, part, steps, config)
-            samples[rows] = paths[: rows.stop - rows.start, :, :steps]
-            if progress is not None:
-                progress(rows.stop, count)
-    check_finite(samples, item_ids)
-    return samples
-
-
-def call(
-    run: Any, parameters: Parameters, past: Past, steps: int, config: ForecastConfig
-) -> Float[np.ndarray, "B S P"]:
-    """One batch through a program, at the precision asked for, back on the host."""
-    precision = None if config.precision == "default" else config.precision
-    with jax.default_matmul_precision(precision):
-        return np.asarray(run(parameters, past, np.int32(steps), np.uint32(config.seed)))

@@ -203,14 +203,13 @@ class Attention(nn.Module):
 
     def __call__(
         self, x: Float[Array, "B T D"], window: int | None = None
-    ) -> tuple[Float[Array, "B T D"], tuple[Float[Array, "B T K H"], Float[Array, "B T K H"]]]:
-        """Attention within one sequence; also returns its rotated keys and its values."""
+    ) -> Float[Array, "B T D"]:
+        """Attention within one sequence."""
         length = x.shape[1]
         positions = jnp.arange(length)
         query, key, value = self.project(x)
         query, key = self.rotate(query, positions, length), self.rotate(key, positions, length)
-        mixed = attend_causal(query, key, value, window)
-        return self.output(mixed.reshape(x.shape)), (key, value)
+        return self.output(attend_causal(query, key, value, window).reshape(x.shape))
 
     def prefill(
         self, x: Float[Array, "B C D"], window: int

@@ -1,39 +1,156 @@
-"""Lag-Llama (arXiv 2310.08278): tokens to hidden states to a distribution of the next value."""
+"""`LagLlamaNetwork` (arXiv 2310.08278): batches to hidden states to distributions."""
 
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-import jax
+import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.batch import Batch, Rows, rows_of
+from lagllama_jax.model.blocks import Block
 from lagllama_jax.model.heads import Head, make_head
+from lagllama_jax.model.kv_cache import KVCache, ring_slots, start_cache
+from lagllama_jax.model.layers import Linear, RMSNorm
+from lagllama_jax.model.rope import Turn, turns
 from lagllama_jax.model.scalers import Scale
-from lagllama_jax.model.tokens import tokens
-from lagllama_jax.model.transformer import Transformer
-from lagllama_jax.typing import Array, Bool, Float, Key, Parameters
+from lagllama_jax.model.tokens import (
+    Context,
+    decoding_context,
+    path_tokens,
+    series_scale,
+    tokens,
+)
+from lagllama_jax.typing import Array, Float, Int, Key, Parameters
 
 
-def hidden_states(
-    parameters: Parameters,
-    config: ModelConfig,
-    values: Float[Array, "B U"],
-    observed: Bool[Array, "B U"],
-    time_features: Float[Array, "B T 6"],
-    scale: Scale,
-) -> Float[Array, "B T D"]:
-    """Raw values to hidden states of the last T points; token t's describes point t + 1.
+class Encoding(NamedTuple):
+    """Hidden states of a batch, one row per variate, with what puts them into units.
 
-    Args:
-      parameters: the whole model's.
-      config: the architecture.
-      values: raw values, at least `max_lag` of them before the first token.
-      observed: which of them were observed.
-      time_features: calendar features of the T tokens.
-      scale: loc and scale of the series, fit on the past.
+    Attributes:
+      hidden: Token t's hidden state, which describes point t + 1.
+      scale: Loc and scale of each row, in the units of `rows`.
+      rows: The rows that were encoded.
     """
-    features = tokens(config, values, observed, scale, time_features)
-    return Transformer(config).apply({"params": parameters}, features)[0]
+
+    hidden: Float[Array, "B T D"]
+    scale: Scale
+    rows: Rows
+
+
+class Paths(NamedTuple):
+    """What grows while sample paths are drawn.
+
+    Attributes:
+      drawn: The points so far as the model sees them.
+      hidden: Hidden states of the last ones, which describe the next points.
+      caches: Keys and values, one cache per block.
+    """
+
+    drawn: Float[Array, "P B S"]
+    hidden: Float[Array, "B S D"]
+    caches: list[KVCache]
+
+
+class LagLlamaNetwork(nn.Module):
+    """The whole network: tokens, embedding, blocks, final norm and distribution head.
+
+    Attributes:
+      config: The architecture.
+      dtype: Data type of the computation; parameters are float32.
+      remat: Whether to recompute each block's activations in the backward pass.
+    """
+
+    config: ModelConfig
+    dtype: DTypeLike = jnp.float32
+    remat: bool = False
+
+    def setup(self) -> None:
+        """Makes the layers."""
+        block = nn.remat(Block, static_argnums=(2, 3)) if self.remat else Block
+        self.embedding = Linear(self.config.width, use_bias=True, dtype=self.dtype)
+        self.blocks = [
+            block(self.config, self.dtype, name=f"block_{i}") for i in range(self.config.num_layers)
+        ]
+        self.final_norm = RMSNorm(self.dtype)
+        self.head: Head = make_head(self.config)
+
+    def rows(self, batch: Batch) -> Rows:
+        """The batch's rows, in the units in which this model reads them."""
+        rows = rows_of(batch)
+        return rows.raw() if self.config.reads_raw_values else rows
+
+    def encode(
+        self, batch: Batch, deterministic: bool = True, window: int | None = None
+    ) -> Encoding:
+        """Hidden states of every token of a batch.
+
+        Args:
+          batch: The batch.
+          deterministic: Whether to leave out dropout.
+          window: Number of tokens that a token attends to, itself included; `None`: all.
+        """
+        rows = self.rows(batch)
+        scale = series_scale(self.config, rows)
+        hidden = self.transform(tokens(self.config, rows, scale), deterministic, window)
+        return Encoding(hidden, scale, rows)
+
+    def transform(
+        self,
+        features: Float[Array, "B T F"],
+        deterministic: bool = True,
+        window: int | None = None,
+    ) -> Float[Array, "B T D"]:
+        """Hidden states of sequences of tokens; each block's output is sown as an intermediate."""
+        x = self.embedding(features)
+        for index, block in enumerate(self.blocks):
+            x = block(x, deterministic, window)
+            self.sow("intermediates", f"block_{index}_output", x)
+        return self.final_norm(x)
+
+    def prefill(self, batch: Batch, num_samples: int, capacity: int) -> tuple[Context, Turn, Paths]:
+        """Reads the context once per row, for paths of at most `capacity` points.
+
+        Returns:
+          What the paths' tokens need of the past, the rotations of their positions, and the paths,
+          which are empty but for the hidden states of the context's end.
+        """
+        config, rows = self.config, self.rows(batch)
+        scale = series_scale(config, rows)
+        x, prefix = self.embedding(tokens(config, rows, scale)), []
+        for block in self.blocks:
+            x, keys_and_values = block.prefill(x, config.window)
+            prefix.append(keys_and_values)
+        count, length, width = x.shape
+        last = self.final_norm(x[:, -1:])
+        slots = ring_slots(config.window, capacity)
+        paths = Paths(
+            jnp.zeros((capacity, count, num_samples), rows.values.dtype),
+            jnp.broadcast_to(last, (count, num_samples, width)),
+            [start_cache(key, value, num_samples, slots) for key, value in prefix],
+        )
+        turn = turns(config, length + jnp.arange(capacity), config.window)
+        return decoding_context(config, rows, scale), turn, paths
+
+    def extend(self, context: Context, turn: Turn, paths: Paths, step: Int[Array, ""]) -> Paths:
+        """Reads point `step` of every path: hidden states of the next point, keys and values."""
+        x, caches = self.embedding(path_tokens(self.config, context, paths.drawn, step)), []
+        here = Turn(turn.cos[step], turn.sin[step])
+        for block, cache in zip(self.blocks, paths.caches, strict=True):
+            x, extended = block.extend(x, cache, step, here, self.config.window)
+            caches.append(extended)
+        return paths._replace(hidden=self.final_norm(x), caches=caches)
+
+    def distribution(self, hidden: Float[Array, "*b D"], scale: Scale) -> Any:
+        """The distribution of the next values, in the units in which the model reads its rows."""
+        return self.head(hidden, *scale)
+
+    def init_all(self, features: Float[Array, "1 1 F"]) -> Any:
+        """Runs every layer once, so that each makes its parameters."""
+        zero = jnp.zeros(1)
+        return self.head.loss(self.transform(features)[:, 0], zero, zero, zero + 1)
 
 
 def bind_head(config: ModelConfig, parameters: Parameters) -> Head:
@@ -46,32 +163,29 @@ def init_parameters(config: ModelConfig, key: Key, residual_gain: float = 1.0) -
 
     `residual_gain` multiplies the weights that write to the residual stream.
     """
-    trunk_key, head_key = jax.random.split(key)
     features = jnp.zeros((1, 1, config.num_features))
-    trunk = Transformer(config).init(trunk_key, features)["params"]
+    parameters = LagLlamaNetwork(config).init(key, features, method="init_all")["params"]
     for block in range(config.num_layers):
         for part, name in (("attention", "output"), ("mlp", "down")):
-            trunk[f"block_{block}"][part][name]["kernel"] *= residual_gain
-    arguments = [jnp.zeros((1, config.width))]
-    if config.head == "implicit_quantile":
-        arguments.append(jnp.zeros(1))
-    return {**trunk, "head": make_head(config).init(head_key, *arguments)["params"]}
+            parameters[f"block_{block}"][part][name]["kernel"] *= residual_gain
+    return parameters
 
 
 def add_lags(
     config: ModelConfig, parameters: Parameters, lags: Iterable[int]
 ) -> tuple[ModelConfig, Parameters]:
-    """A model that also looks at `lags`; until it is trained it forecasts as before.
+    """A model that also reads `lags`; until it is trained it forecasts as before.
 
     The weights of the new lags, and of their observed flags, are 0.
 
     Args:
-      config: the architecture.
-      parameters: the whole model's.
-      lags: points back from the last known one, as in `config.lags`; known ones change nothing.
+      config: The architecture.
+      parameters: The whole model's.
+      lags: Numbers of points back from the last known one, as in `config.lags`; known ones change
+        nothing.
 
     Raises:
-      ConfigError: a lag below 0.
+      ConfigError: If a lag is below 0.
     """
     grown = config.replace(lags=tuple(sorted({*config.lags, *lags})))
     kernel = parameters["embedding"]["kernel"]

@@ -1,11 +1,19 @@
 """Tokens: the features of one time step, in the order that the first layer fixes."""
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.batch import Rows
 from lagllama_jax.model.lags import lag_features
-from lagllama_jax.model.scalers import Scale
-from lagllama_jax.typing import Array, Bool, Float
+from lagllama_jax.model.scalers import Scale, fit_scale
+from lagllama_jax.typing import Array, Bool, Float, Int
+
+
+def series_scale(config: ModelConfig, rows: Rows) -> Scale:
+    """Loc and scale of each row, from the observed points before the forecast's start."""
+    return fit_scale(rows.values, rows.before_start, config.scaling, config.safe_scaling)
 
 
 def model_inputs(
@@ -13,18 +21,28 @@ def model_inputs(
     values: Float[Array, "B T"],
     observed: Bool[Array, "B T"],
     scale: Scale,
+    level: Float[Array, "B 1"],
 ) -> Float[Array, "B T"]:
-    """Values as the model sees them: standardised, missing ones imputed, squashed if configured."""
-    missing = 0.0 if config.imputation == "loc" else scale.standardise(jnp.zeros_like(scale.loc))
+    """Values as the model sees them: standardised, missing ones imputed, squashed if configured.
+
+    Imputation by `zero` is a raw 0, which lies at `-level`.
+    """
+    missing = 0.0 if config.imputation == "loc" else scale.standardise(-level)
     scaled = jnp.where(observed, scale.standardise(values), missing)
     return jnp.arcsinh(scaled) if config.squash == "arcsinh" else scaled
 
 
-def scale_features(config: ModelConfig, scale: Scale) -> Float[Array, "B E"]:
-    """What a token tells of loc and scale: absolute as in the reference, or free of units."""
+def scale_features(
+    config: ModelConfig, scale: Scale, level: Float[Array, "B 1"], unit: Float[Array, "B 1"]
+) -> Float[Array, "B E"]:
+    """What a token tells of raw loc and scale: absolute as in the reference, free of units, or none."""
+    loc = scale.loc + level
     if config.scale_features == "relative":
-        return jnp.arcsinh(scale.loc / scale.scale)
-    return jnp.concatenate([jnp.log1p(jnp.abs(scale.loc)), jnp.log(scale.scale)], axis=-1)
+        return jnp.arcsinh(loc / scale.scale)
+    if config.scale_features == "none":
+        return loc[:, :0]
+    absolute = jnp.log1p(jnp.abs(unit * loc)), jnp.log(scale.scale) + jnp.log(unit)
+    return jnp.concatenate(absolute, axis=-1)
 
 
 def assemble(
@@ -43,22 +61,78 @@ def assemble(
     return jnp.concatenate(parts, axis=-1)
 
 
-def tokens(
-    config: ModelConfig,
-    values: Float[Array, "B U"],
-    observed: Bool[Array, "B U"],
-    scale: Scale,
-    time_features: Float[Array, "B T 6"],
-) -> Float[Array, "B T F"]:
-    """Tokens of the last T points of a stretch of raw values (arXiv 2310.08278, section 4.1).
+def tokens(config: ModelConfig, rows: Rows, scale: Scale) -> Float[Array, "B T F"]:
+    """Tokens of all points but the first M of each row (arXiv 2310.08278, section 4.1).
 
-    That of a point holds the values its lags ago, of which lag 0 is its own, and foretells the next
-    point.
+    Token t contains the lagged values x[t - lag], lag 0 being x[t] itself, and predicts x[t + 1].
     """
-    num_tokens = time_features.shape[1]
-    lagged = lag_features(model_inputs(config, values, observed, scale), config.lags, num_tokens)
+    count = rows.values.shape[1] - config.max_lag
+    inputs = model_inputs(config, rows.values, rows.observed, scale, rows.level)
+    lagged = lag_features(inputs, config.lags, count)
     flags = lagged
     if config.observed_features:
-        flags = lag_features(observed.astype(lagged.dtype), config.lags, num_tokens)
-    scale_part = scale_features(config, scale)[:, None, :]
-    return assemble(config, lagged, scale_part, time_features, flags)
+        flags = lag_features(rows.observed.astype(lagged.dtype), config.lags, count)
+    scale_part = scale_features(config, scale, rows.level, rows.unit)[:, None, :]
+    return assemble(config, lagged, scale_part, rows.time_features[:, :count], flags)
+
+
+class Context(NamedTuple):
+    """What the tokens of sample paths need of the past; the same for all samples of a row.
+
+    Attributes:
+      inputs: The past as the model sees it.
+      observed: Which of its points are observed.
+      scale: Loc and scale of each row.
+      level: As in `Batch`.
+      scale_part: The features of loc and scale.
+      time_features: Calendar features of the points to come.
+    """
+
+    inputs: Float[Array, "B U"]
+    observed: Bool[Array, "B U"]
+    scale: Scale
+    level: Float[Array, "B 1"]
+    scale_part: Float[Array, "B E"]
+    time_features: Float[Array, "B P 6"]
+
+
+def decoding_context(config: ModelConfig, rows: Rows, scale: Scale) -> Context:
+    """What `path_tokens` needs of rows that end at the forecast's start."""
+    count = rows.values.shape[1] - config.max_lag
+    return Context(
+        model_inputs(config, rows.values, rows.observed, scale, rows.level),
+        rows.observed,
+        scale,
+        rows.level,
+        scale_features(config, scale, rows.level, rows.unit),
+        rows.time_features[:, count:],
+    )
+
+
+def path_tokens(
+    config: ModelConfig,
+    context: Context,
+    drawn: Float[Array, "P B S"],
+    step: Int[Array, ""],
+) -> Float[Array, "B S F"]:
+    """Tokens of point `step` of every sample path.
+
+    Lags that reach before the forecast's start are the same for all samples; `drawn` holds the
+    points of the paths as the model sees them.
+    """
+    length = context.inputs.shape[1]
+    index = step - jnp.asarray(config.lags)
+    own = index >= 0
+    past = jnp.minimum(index, -1) + length
+    latest = jnp.moveaxis(drawn[jnp.maximum(index, 0)], 0, -1)
+    lagged = jnp.where(own, latest, context.inputs[:, None, past])
+    shape = lagged.shape[:2]
+    scale_part = jnp.broadcast_to(
+        context.scale_part[:, None], (*shape, context.scale_part.shape[-1])
+    )
+    calendar = jnp.broadcast_to(context.time_features[:, None, step], (*shape, 6))
+    flags = lagged
+    if config.observed_features:
+        seen = (own | context.observed[:, None, past]).astype(lagged.dtype)
+        flags = jnp.broadcast_to(seen, lagged.shape)
+    return assemble(config, lagged, scale_part, calendar, flags)

@@ -7,7 +7,7 @@ import numpy as np
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.dataframe import read_frame
-from lagllama_jax.series.dataset import SeriesSet
+from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 def read_series(
     data: Any, start: Any = None, freq: Any = None, item_ids: Sequence[Any] | None = None
-) -> SeriesSet:
+) -> SeriesDataset:
     """Series of whatever holds some.
 
     Bare arrays are read by `read_arrays`; a data frame, or a pandas Series with an index of dates,
-    by `read_frame`; a `SeriesSet` is what it is.
+    by `read_frame`; a `SeriesDataset` is what it is.
 
     Raises:
       DataError: as these two.
     """
-    if isinstance(data, SeriesSet):
+    if isinstance(data, SeriesDataset):
         return data
     dated = hasattr(data, "columns") or hasattr(getattr(data, "index", None), "freqstr")
     if dated and start is None and item_ids is None:
@@ -39,7 +39,7 @@ def read_arrays(
     start: Any = None,
     freq: str | Frequency | Sequence[str | Frequency] | None = None,
     item_ids: Sequence[Any] | None = None,
-) -> SeriesSet:
+) -> SeriesDataset:
     """Series of one 1-D array, a list of them of any lengths, or a 2-D array with one series a row.
 
     Args:
@@ -58,17 +58,17 @@ def read_arrays(
     labels = list(range(len(arrays))) if item_ids is None else list(item_ids)
     _check_count("item_ids", labels, len(arrays))
     names = [str(label) for label in labels]
-    values = [_values(name, array) for name, array in zip(names, arrays, strict=True)]
+    targets = [_values(name, array)[None] for name, array in zip(names, arrays, strict=True)]
     if (start is None) != (freq is None):
         given, other = ("freq", "start") if start is None else ("start", "freq")
         raise DataError(f"{given} needs {other} too: only both tell the dates. Give both or none.")
     if start is None or freq is None:
-        return SeriesSet(names, values, labels=labels)
+        return SeriesDataset(names, targets, labels=labels)
     one = isinstance(freq, str | Frequency) or hasattr(freq, "freqstr")
     aliases = [freq] * len(arrays) if one else list(freq)  # type: ignore[arg-type]
     _check_count("freq", aliases, len(arrays))
     frequencies = [Frequency.parse(alias) for alias in aliases]  # type: ignore[arg-type]
-    return SeriesSet(names, values, _starts(start, names), frequencies, labels=labels)
+    return SeriesDataset(names, targets, _starts(start, names), frequencies, labels=labels)
 
 
 def _split(series: Any) -> list[Any]:

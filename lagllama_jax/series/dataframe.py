@@ -8,7 +8,7 @@ import numpy as np
 from lagllama_jax.errors import DataError
 from lagllama_jax.series import grid
 from lagllama_jax.series.columns import Columns, find_columns, numbers, timestamps
-from lagllama_jax.series.dataset import SeriesSet
+from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency, local_clock
 from lagllama_jax.series.tables import Table, as_table
 from lagllama_jax.typing import Float, Int
@@ -24,7 +24,7 @@ def read_frame(
     id_column: str | None = None,
     timestamp_column: str | None = None,
     target_column: str | None = None,
-) -> SeriesSet:
+) -> SeriesDataset:
     """Series of a data frame; rows in any order, steps without a row are missing values.
 
     Args:
@@ -48,7 +48,7 @@ def read_frame(
     return read(table, columns, frequency)
 
 
-def _read_long(table: Table, columns: Columns, frequency: Frequency | None) -> SeriesSet:
+def _read_long(table: Table, columns: Columns, frequency: Frequency | None) -> SeriesDataset:
     import pandas as pd
 
     if columns.item_id is None:
@@ -70,18 +70,18 @@ def _read_long(table: Table, columns: Columns, frequency: Frequency | None) -> S
     position, first, frequency = _place(rows, codes, frequency)
     split = _scatter(values[order], position, first)
     _check_observed(names, split)
-    return SeriesSet(
+    return SeriesDataset(
         names,
-        split,
+        [values[None] for values in split],
         [stamps[row] for row in first],
         [frequency] * len(names),
-        "item_id" if columns.item_id is None else columns.item_id,
-        columns.timestamp,
-        list(labels),
+        id_column="item_id" if columns.item_id is None else columns.item_id,
+        timestamp_column=columns.timestamp,
+        labels=list(labels),
     )
 
 
-def _read_wide(table: Table, columns: Columns, frequency: Frequency | None) -> SeriesSet:
+def _read_wide(table: Table, columns: Columns, frequency: Frequency | None) -> SeriesDataset:
     labels = [name for name in table.frame.columns if name != columns.timestamp]
     if not labels:
         raise DataError(f"No column of values beside the time stamps in {table.name}.")
@@ -97,9 +97,9 @@ def _read_wide(table: Table, columns: Columns, frequency: Frequency | None) -> S
         for label, name in zip(labels, names, strict=True)
     ]
     _check_observed(names, split)
-    return SeriesSet(
+    return SeriesDataset(
         names,
-        split,
+        [values[None] for values in split],
         [stamps[0]] * len(names),
         [frequency] * len(names),
         timestamp_column=columns.timestamp,

@@ -1,16 +1,14 @@
-"""The loss: what each target of a batch of windows costs, and their mean."""
+"""The loss: what each target of a batch costs, and their mean."""
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig, TrainConfig
-from lagllama_jax.model.network import bind_head
-from lagllama_jax.model.scalers import Scale, fit_scale
-from lagllama_jax.model.tokens import tokens
-from lagllama_jax.model.transformer import Transformer
-from lagllama_jax.training.sources.windows import Windows
+from lagllama_jax.model.batch import TARGET, Batch
+from lagllama_jax.model.network import Encoding, LagLlamaNetwork, bind_head
 from lagllama_jax.typing import Array, Bool, Float, Key, Parameters
 
 
@@ -18,21 +16,22 @@ class PointLosses(NamedTuple):
     """The loss of every target of a batch, and which targets count.
 
     Attributes:
-      values: in the series' units as in the reference.
-      weight: observed, of a series with an observed past, and not beyond `max_scaled`.
-      scale: loc and scale of each series.
+      values: In the raw units of the series, as in the reference.
+      weight: Whether a target counts: it is observed, not beyond `max_scaled`, of a target variate,
+        and points before the forecast's start are observed.
+      scale: Raw scale of each row.
     """
 
     values: Float[Array, "B T"]
     weight: Bool[Array, "B T"]
-    scale: Scale
+    scale: Float[Array, "B 1"]
 
 
 def point_losses(
     parameters: Parameters,
     model: ModelConfig,
     train: TrainConfig,
-    windows: Windows,
+    batch: Batch,
     key: Key | None,
     window: int | None = None,
 ) -> PointLosses:
@@ -42,49 +41,41 @@ def point_losses(
     of the context are targets like those of the future.
 
     Args:
-      parameters: the model's.
-      model: its architecture.
-      train: dtype, and which targets count.
-      windows: the batch.
-      key: for dropout and random levels; `None`: evaluation.
-      window: tokens that a token looks back over, itself included; `None`: all.
+      parameters: The model's.
+      model: Its architecture.
+      train: Data type, and which targets count.
+      batch: The windows.
+      key: Of dropout and random levels; `None`: evaluation.
+      window: Number of tokens that a token attends to, itself included; `None`: all.
     """
-    length = windows.values.shape[1]
-    in_past = jnp.arange(length)[None, :] < windows.past[:, None]
-    scale = fit_scale(windows.values, windows.observed & in_past, model.scaling, model.safe_scaling)
-    features = tokens(
-        model,
-        windows.values[:, :-1],
-        windows.observed[:, :-1],
-        scale,
-        windows.time_features[:, :-1],
-    )
-    network = Transformer(model, dtype=jnp.dtype(train.dtype), remat=train.remat)
+    network = LagLlamaNetwork(model, dtype=jnp.dtype(train.dtype), remat=train.remat)
     drop_key, head_key = (None, None) if key is None else jax.random.split(key)
-    hidden, _ = network.apply(
-        {"params": parameters},
-        features,
+    encode = functools.partial(network.apply, {"params": parameters}, method="encode")
+    encoding: Encoding = encode(
+        batch._replace(values=batch.values[..., :-1], observed=batch.observed[..., :-1]),
         deterministic=key is None,
         window=window,
         rngs=None if drop_key is None else {"dropout": drop_key},
     )
-    count = features.shape[1]
-    target = windows.values[:, -count:]
-    weight = windows.observed[:, -count:] & (windows.observed & in_past).any(1, keepdims=True)
+    hidden, scale, rows = encoding
+    whole = network.apply({"params": parameters}, batch, method="rows")
+    count = hidden.shape[1]
+    target, observed = whole.values[:, -count:], whole.observed[:, -count:]
+    weight = observed & whole.before_start.any(1, keepdims=True)
+    weight &= (batch.role == TARGET).reshape(-1, 1)
     if train.max_scaled is not None:
         weight &= jnp.abs(scale.standardise(target)) <= train.max_scaled
     head = bind_head(model, parameters)
-    losses = head.loss(
-        hidden.astype(jnp.float32), jnp.where(weight, target, scale.loc), *scale, head_key
-    )
-    return PointLosses(losses, weight, scale)
+    target = jnp.where(weight, target, scale.loc)
+    losses = head.loss(hidden.astype(jnp.float32), target, *scale, head_key)
+    return PointLosses(head.rescale_loss(losses, rows.unit), weight, scale.scale * rows.unit)
 
 
 def targets_loss(
     parameters: Parameters,
     model: ModelConfig,
     train: TrainConfig,
-    windows: Windows,
+    batch: Batch,
     key: Key | None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Mean of `point_losses` over the targets that count (arguments as there).
@@ -92,8 +83,8 @@ def targets_loss(
     Returns:
       The loss, and metrics: `loss` likewise and `scaled_loss`, which leaves out the series' scale.
     """
-    losses, weight, scale = point_losses(parameters, model, train, windows, key)
+    losses, weight, scale = point_losses(parameters, model, train, batch, key)
     total = jnp.maximum(weight.sum(), 1)
     loss = jnp.sum(jnp.where(weight, losses, 0)) / total
-    log_scale = jnp.sum(jnp.where(weight, jnp.log(scale.scale), 0)) / total
+    log_scale = jnp.sum(jnp.where(weight, jnp.log(scale), 0)) / total
     return loss, {"loss": loss, "scaled_loss": loss - log_scale}

@@ -1,4 +1,4 @@
-"""One training step, pure: windows to loss to gradients to new weights."""
+"""Training steps, pure: batches to loss to gradients to new weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,128 +7,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.training.augmentations.mixing import flip, mixup, roughen
-from lagllama_jax.training.augmentations.policy import augment
-from lagllama_jax.training.loss import PointLosses, point_losses, targets_loss
-from lagllama_jax.training.optimizer import make_optimizer
-from lagllama_jax.training.sources.windows import CorpusArrays, Windows, draw, gather
-from lagllama_jax.training.state import TrainState, apply_gradients, init_state
-from lagllama_jax.training.synthetic import synthetic_windows
+from lagllama_jax.config import ModelConfig, TrainConfig
+from lagllama_jax.model.batch import Batch
+from lagllama_jax.training.loss import targets_loss
+from lagllama_jax.training.state import TrainState, apply_gradients
 from lagllama_jax.typing import Array, Float, Int, Key
-
-__all__ = [
-    "PointLosses",
-    "TrainState",
-    "complete",
-    "init_state",
-    "made_up",
-    "make_optimizer",
-    "make_steps",
-    "point_losses",
-    "sample_windows",
-    "step_keys",
-    "targets_loss",
-    "update",
-    "update_from",
-]
 
 Metrics = dict[str, Float[Array, "*n"]]
 
-
-def sample_windows(
-    corpus: CorpusArrays,
-    key: Key,
-    batch: int,
-    model: ModelConfig,
-    data: DataConfig,
-    num_datasets: int,
-) -> Windows:
-    """A batch drawn on the device: real windows, then made-up ones."""
-    real_key, _, _, _ = jax.random.split(key, 4)
-    count = batch - made_up(batch, data)
-    real = None
-    if count:
-        real = gather(corpus, draw(real_key, corpus, count, model, data), model, data)
-    return complete(key, real, batch, model, data, num_datasets)
-
-
-def made_up(batch: int, data: DataConfig) -> int:
-    """How many windows of a batch are made up."""
-    return round(batch * data.synthetic)
-
-
-def complete(
-    key: Key,
-    real: Windows | None,
-    batch: int,
-    model: ModelConfig,
-    data: DataConfig,
-    num_datasets: int,
-) -> Windows:
-    """A batch of real windows, augmented, and of made-up ones."""
-    _, synthetic_key, flip_key, mix_key = jax.random.split(key, 4)
-    parts = []
-    if real is not None:
-        real = augment(jax.random.fold_in(key, 4), real, data)
-        real = roughen(jax.random.fold_in(key, 5), real, data.noise)
-        parts.append(flip(flip_key, mixup(mix_key, real, data.mixup), data.flip))
-    if made_up(batch, data):
-        count = made_up(batch, data)
-        parts.append(synthetic_windows(synthetic_key, count, model, data, num_datasets))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
-
-
-def update(
-    state: TrainState,
-    windows: Windows,
-    key: Key,
-    model: ModelConfig,
-    train: TrainConfig,
-) -> tuple[TrainState, Metrics]:
-    """One optimizer step on one batch."""
-    gradient = jax.grad(targets_loss, has_aux=True)
-    grads, metrics = gradient(state.parameters, model, train, windows, key)
-    metrics |= {"gradient_norm": optax.tree.norm(grads)}
-    return apply_gradients(state, grads, train), metrics
-
-
-def update_from(
-    state: TrainState,
-    batch_of: Callable[[Any, Key], Windows],
-    window_key: Key,
-    step_key: Key,
-    model: ModelConfig,
-    train: TrainConfig,
-) -> tuple[TrainState, Metrics]:
-    """One optimizer step on the mean gradient of `train.accumulate` batches.
-
-    Args:
-      state: before it.
-      batch_of: a batch by its number and its key.
-      window_key: of the batches.
-      step_key: of dropout and random levels.
-      model: the architecture.
-      train: the optimizer.
-    """
-    if train.accumulate == 1:
-        return update(state, batch_of(0, window_key), step_key, model, train)
-
-    def gradient(index: Int[Array, ""]) -> tuple[Any, Metrics]:
-        windows = batch_of(index, jax.random.fold_in(window_key, index))
-        part_key = jax.random.fold_in(step_key, index)
-        loss = jax.grad(targets_loss, has_aux=True)
-        return loss(state.parameters, model, train, windows, part_key)
-
-    def add(total: Any, index: Int[Array, ""]) -> Any:
-        part = gradient(index)
-        return jax.tree.map(lambda mean, new: mean + new / train.accumulate, total, part), None
-
-    shapes = jax.eval_shape(gradient, jnp.int32(0))
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    (grads, metrics), _ = jax.lax.scan(add, zeros, jnp.arange(train.accumulate))
-    metrics |= {"gradient_norm": optax.tree.norm(grads)}
-    return apply_gradients(state, grads, train), metrics
+BatchOf = Callable[[Int[Array, ""] | int, Key], Batch]
+"""A batch of a step by its number in the step and its key."""
 
 
 def step_keys(key: Key, step: Int[Array, ""] | int) -> tuple[Key, Key]:
@@ -137,27 +25,53 @@ def step_keys(key: Key, step: Int[Array, ""] | int) -> tuple[Key, Key]:
     return window_key, step_key
 
 
-def make_steps(
-    model: ModelConfig,
-    data: DataConfig,
-    train: TrainConfig,
-    num_datasets: int,
-    count: int,
-    place: Callable[[Windows], Windows] = lambda windows: windows,
-) -> Callable[[TrainState, CorpusArrays, Key], tuple[TrainState, Metrics]]:
-    """`count` steps in one call, windows drawn on the device; step n's draws come from n alone.
+def update(
+    state: TrainState, batch_of: BatchOf, key: Key, model: ModelConfig, train: TrainConfig
+) -> tuple[TrainState, Metrics]:
+    """One optimizer step on the mean gradient of `train.accumulate` batches.
 
-    `place` may split a batch over a mesh.
+    Args:
+      state: Before the step.
+      batch_of: Gives the batches.
+      key: Of the run; the step's random numbers come from it and the step's number.
+      model: The architecture.
+      train: The optimizer.
     """
+    window_key, step_key = step_keys(key, state.step)
 
-    def step(state: TrainState, corpus: CorpusArrays, key: Key) -> Any:
-        def batch_of(_: Any, key: Key) -> Windows:
-            drawn = sample_windows(corpus, key, train.batch_size, model, data, num_datasets)
-            return place(drawn)
+    def gradient(index: Int[Array, ""] | int, window_key: Key, step_key: Key) -> Any:
+        loss = jax.grad(targets_loss, has_aux=True)
+        return loss(state.parameters, model, train, batch_of(index, window_key), step_key)
 
-        return update_from(state, batch_of, *step_keys(key, state.step), model, train)
+    if train.accumulate == 1:
+        grads, metrics = gradient(0, window_key, step_key)
+    else:
+        fold = jax.random.fold_in
 
-    def steps(state: TrainState, corpus: CorpusArrays, key: Key) -> Any:
-        return jax.lax.scan(lambda s, _: step(s, corpus, key), state, length=count)
+        def add(total: Any, index: Int[Array, ""]) -> Any:
+            part = gradient(index, fold(window_key, index), fold(step_key, index))
+            return jax.tree.map(lambda mean, new: mean + new / train.accumulate, total, part), None
+
+        shapes = jax.eval_shape(gradient, 0, window_key, step_key)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        (grads, metrics), _ = jax.lax.scan(add, zeros, jnp.arange(train.accumulate))
+    metrics |= {"gradient_norm": optax.tree.norm(grads)}
+    return apply_gradients(state, grads, train), metrics
+
+
+def make_steps(
+    batch: Callable[[Any, Int[Array, ""], Int[Array, ""] | int, Key], Batch],
+    model: ModelConfig,
+    train: TrainConfig,
+    count: int,
+) -> Callable[[TrainState, Any, Key], tuple[TrainState, Metrics]]:
+    """`count` steps in one call; `batch` is that of a `BatchSource`."""
+
+    def steps(state: TrainState, feed: Any, key: Key) -> Any:
+        def step(state: TrainState, place: Int[Array, ""]) -> Any:
+            batch_of = lambda index, key: batch(feed, place, index, key)  # noqa: E731
+            return update(state, batch_of, key, model, train)
+
+        return jax.lax.scan(step, state, jnp.arange(count))
 
     return steps

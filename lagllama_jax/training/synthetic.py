@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lagllama_jax.config import DataConfig, ModelConfig
+from lagllama_jax.model.batch import TARGET, Batch
 from lagllama_jax.model.calendar_features import (
     BUSINESS_DAY,
     MONTH,
@@ -21,7 +22,7 @@ from lagllama_jax.model.calendar_features import (
     wall_clock,
 )
 from lagllama_jax.training.dice import Dice, poisson_quantile
-from lagllama_jax.training.sources.windows import SHORTEST_HISTORY, Windows, between
+from lagllama_jax.training.sources.windows import SHORTEST_HISTORY, between
 from lagllama_jax.typing import Array, Bool, Float, Int, Key
 
 # unit, step, anchor, then the natural periods in steps (0: none) and the grid's weight.
@@ -175,9 +176,7 @@ def shown(dice: Dice, past: Int[Array, ""], data: DataConfig) -> Bool[Array, "U"
     return (jnp.arange(dice.length) - past >= -history) & ~(gap & dice.chance(0.1))
 
 
-def synthetic_windows(
-    key: Key, batch: int, model: ModelConfig, data: DataConfig, dataset: int
-) -> Windows:
+def synthetic_windows(key: Key, batch: int, model: ModelConfig, data: DataConfig) -> Batch:
     """A batch of made-up windows, distributed over contexts and histories like real ones.
 
     Args:
@@ -185,12 +184,11 @@ def synthetic_windows(
       batch: number of windows.
       model: for the lengths of a window.
       data: for the shares of short histories and absent dates.
-      dataset: the index that the windows give as their dataset.
     """
     length = model.past_length + data.future_length
     shares = np.cumsum(GRIDS[:, 6]) / GRIDS[:, 6].sum()
 
-    def window(key: Key) -> Windows:
+    def window(key: Key) -> Batch:
         dice = Dice(key, length)
         grid = jnp.asarray(GRIDS, jnp.float32)[(dice.uniform() > shares).sum()]
         unit, step, anchor = grid[:3].astype(jnp.int32)
@@ -198,10 +196,12 @@ def synthetic_windows(
         day, second = wall_clock(calendar, jnp.arange(length))
         values = series(dice, grid, day)
         longest = model.context_length
-        past = model.max_lag + between(dice.uniform(), data.min_context or longest, longest)
-        observed = shown(dice, past, data)
+        start = model.max_lag + between(dice.uniform(), data.min_context or longest, longest)
+        observed = shown(dice, start, data)[None]
         dated = dice.uniform() >= data.drop_calendar
         clock = calendar_features(jnp.where(dated, day, NEUTRAL_DAY), second)[model.max_lag :]
-        return Windows(jnp.where(observed, values, 0.0), observed, clock, past, jnp.int32(dataset))
+        values = jnp.where(observed, values, 0.0)
+        role, zero = jnp.full(1, TARGET, jnp.int32), jnp.zeros(1)
+        return Batch(values, observed, clock, role, start, zero, zero + 1, jnp.uint32(0))
 
     return jax.vmap(window)(jax.random.split(key, batch))

@@ -62,12 +62,12 @@ def test_without_an_output_the_table_is_printed(lagllama, table, model_folder):
     assert len(lines) == 1 + 2 * 3
 
 
-def test_of_several_contexts_each_series_takes_one(lagllama, table, model_folder, frame):
-    words = "--context-length", 4, 8, "--model", model_folder, *OPTIONS
+def test_the_context_may_be_another(lagllama, table, model_folder, frame):
+    words = "--context-length", 4, "--model", model_folder, *OPTIONS
     code, shown, _ = lagllama("forecast", table / "data.csv", *words)
     assert code == 0
     model = LagLlama.from_pretrained(model_folder)
-    wanted = model.predict_df(frame, 3, num_samples=5, context_length=[4, 8])
+    wanted = model.predict_df(frame, 3, num_samples=5, context_length=4)
     assert np.allclose(pd.read_csv(io.StringIO(shown))["0.5"], wanted["0.5"], rtol=1e-5)
 
 

@@ -64,12 +64,12 @@ def test_a_corpus_by_blocks_is_that_of_the_coarse_series(freq, horizon):
     values = [rng.normal(size=points) for points in (1003, 700, 30)]
     values[0][rng.random(1003) < 0.3] = np.nan
     series = read_arrays(values, [START, "2024-02-28 23:45", "2020-01-01"], freq)
-    corpus = Corpus.from_series_set(series, "fine")
+    corpus = Corpus.from_dataset(series, "fine")
     sizes = block_sizes(corpus, horizon, "auto")
     made = by_blocks(corpus, sizes)
     for index, size in enumerate(sizes.tolist()):
         alone = series.take([index]).coarsen(size)
-        expected = Corpus.from_series_set(alone, "fine")
+        expected = Corpus.from_dataset(alone, "fine")
         assert np.allclose(made.series(index), expected.series(0), equal_nan=True)
         calendar = [int(field[index]) for field in made.calendar]
         assert calendar == [int(field[0]) for field in expected.calendar]
@@ -82,10 +82,10 @@ def test_blocks_that_are_asked_for_are_made_of_every_grid(freq):
     values = [np.arange(200.0), np.arange(31.0)]
     starts = None if freq is None else ["2020-01-31", "1999-11-30"]
     series = read_arrays(values, starts, freq)
-    corpus = Corpus.from_series_set(series, "any")
+    corpus = Corpus.from_dataset(series, "any")
     assert block_sizes(corpus, 24, "auto").tolist() == [1, 1]
     made = by_blocks(corpus, block_sizes(corpus, 24, 5))
-    expected = Corpus.from_series_set(series.coarsen(5), "any")
+    expected = Corpus.from_dataset(series.coarsen(5), "any")
     assert np.array_equal(made.values, expected.values)
     assert made.frequency_names == expected.frequency_names
     clocks = [wall_clock(one.calendar, np.full(2, 9)) for one in (made, expected)]

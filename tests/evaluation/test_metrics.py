@@ -36,35 +36,6 @@ def all_scores(target, quantiles, error, axis=None):
 
 
 @given(SEEDS)
-def test_sample_crps_is_the_mean_distance_less_half_the_mean_spread(seed):
-    target, paths, *_ = draw(seed, 3, 4, 6)
-    distance = np.abs(paths - target[:, None]).mean(1)
-    spread = np.abs(paths[:, :, None] - paths[:, None]).mean((1, 2))
-    np.testing.assert_allclose(
-        metrics.sample_crps(target, paths), (distance - spread / 2).mean(), rtol=1e-10
-    )
-
-
-def test_fair_sample_crps_does_not_depend_on_the_number_of_samples():
-    rng = np.random.default_rng(0)
-    target = np.zeros((20_000, 1))
-    few, many = (metrics.sample_crps(target, rng.normal(size=(20_000, n, 1)), fair=True)
-                 for n in (2, 20))  # fmt: skip
-    biased = metrics.sample_crps(target, rng.normal(size=(20_000, 2, 1)))
-    assert few == pytest.approx(many, abs=0.02)
-    assert biased > many + 0.1
-
-
-def test_quantile_loss_over_many_levels_approaches_the_sample_crps():
-    rng = np.random.default_rng(1)
-    target, paths = rng.normal(size=(4, 3)), rng.normal(size=(4, 500, 3))
-    levels = (np.arange(999) + 0.5) / 999
-    quantiles = np.moveaxis(np.quantile(paths, levels, axis=1, method="inverted_cdf"), 0, 1)
-    loss = metrics.quantile_loss(target, quantiles, levels).mean()
-    assert loss == pytest.approx(metrics.sample_crps(target, paths), rel=1e-3)
-
-
-@given(SEEDS)
 def test_no_constant_forecast_has_a_lower_quantile_loss_than_the_quantile_itself(seed):
     rng = np.random.default_rng(seed)
     target = rng.normal(size=(1, 101))

@@ -94,7 +94,7 @@ def test_a_seed_decides_the_points_within_the_steps(model, series):
 
 def test_seed_and_name_decide_the_detail(model, series, monkeypatch):
     flat = lambda *given: np.zeros((len(given[2]), 20, given[3]), np.float32)  # noqa: E731
-    monkeypatch.setattr(resolution, "with_own_contexts", flat)
+    monkeypatch.setattr(resolution, "at_own_steps", flat)
     detail = lambda name, seed: predict(  # noqa: E731
         model, series[0], coarsen=6, seed=seed, item_ids=[name]
     )
@@ -119,13 +119,6 @@ def test_a_horizon_need_not_be_whole_steps_and_counts_stay_above_zero(model):
 def test_an_hourly_reading_on_a_fine_grid_is_enough(model):
     sparse = np.where(np.arange(900) % 6 == 2, np.arange(900.0), np.nan)
     assert np.isfinite(predict(model, sparse, 100)).all()
-
-
-def test_contexts_are_chosen_on_the_coarse_series(model, series):
-    samples = predict(model, series, 100, context_length=(4, 8))
-    each = [predict(model, series, 100, context_length=length) for length in (4, 8)]
-    for row in range(3):
-        assert any(np.allclose(samples[row], one[row], atol=1e-4) for one in each)
 
 
 def test_progress_counts_series_of_all_steps(model, series):

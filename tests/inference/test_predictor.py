@@ -138,10 +138,6 @@ def test_other_heads_forecast_too(head):
     assert samples.shape == (2, 8, 3) and np.isfinite(samples).all() and samples[0].std() > 0
     if head == "negative_binomial":
         np.testing.assert_array_equal(samples, np.round(samples))
-    else:
-        with pytest.raises(ConfigError, match="implicit quantile"):
-            single = CONFIG.replace(mode="single_pass")
-            forecast_samples(parameters, config, counts, None, ["a", "b"], 3, single)
 
 
 def test_with_relative_features_a_forecast_is_free_of_units():
@@ -161,15 +157,6 @@ def test_nonnegative_forecasts_have_no_negative_value(forecast):
     config = CONFIG.replace(nonnegative=True)
     assert (forecast(some_series(), NAMES) < 0).any()
     assert (forecast(some_series(), NAMES, config=config) >= 0).all()
-
-
-@pytest.mark.parametrize("mode", ["kv_cache", "single_pass"])
-def test_modes_of_the_reference_forecast_a_series_alike_in_any_company(forecast, mode):
-    config = CONFIG.replace(mode=mode)
-    samples = forecast(some_series(), NAMES, 3, None, config)
-    assert samples.shape == (len(NAMES), 8, 3) and np.isfinite(samples).all()
-    turned = forecast(some_series()[::-1], NAMES[::-1], 3, None, config)
-    np.testing.assert_allclose(turned[::-1], samples, rtol=1e-4, atol=1e-4)
 
 
 def test_a_longer_context_widens_the_window_and_a_stretch_makes_rope_linear():
@@ -199,7 +186,7 @@ ON_SEVERAL_DEVICES = """
 import sys
 import jax, numpy as np
 sys.path.insert(0, sys.argv[1])
-from test_runner import *
+from test_predictor import *
 assert jax.local_device_count() == 3
 config = ModelConfig.tiny()
 samples = forecast_samples(

@@ -7,8 +7,9 @@ import pytest
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.layers import RMSNorm
-from lagllama_jax.model.network import add_lags, hidden_states, init_parameters
+from lagllama_jax.model.network import add_lags, init_parameters
 from lagllama_jax.model.scalers import fit_scale
+from lagllama_jax.model.tokens import tokens
 from lagllama_jax.model.transformer import Transformer
 
 CONFIG = ModelConfig.tiny()
@@ -97,8 +98,9 @@ def test_lags_that_are_added_change_no_forecast_until_they_are_trained(flags):
     values = jax.random.normal(jax.random.key(1), (2, 9 + 20))
     observed = jax.random.bernoulli(jax.random.key(2), 0.8, values.shape)
     scale = fit_scale(values, observed, "robust", True)
-    past = values, observed, jax.random.normal(jax.random.key(3), (2, 20, 6)), scale
-    one, two = hidden_states(parameters, config, *past), hidden_states(grown, more, *past)
+    past = values, observed, scale, jax.random.normal(jax.random.key(3), (2, 20, 6))
+    one = run(parameters, tokens(config, *past), config)
+    two = run(grown, tokens(more, *past), more)
     assert np.allclose(one, two, atol=1e-5)
     expected = init_parameters(more, jax.random.key(0))
     assert jax.tree.map(jnp.shape, grown) == jax.tree.map(jnp.shape, expected)

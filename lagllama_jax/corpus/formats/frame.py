@@ -29,10 +29,10 @@ def read_csv_frame(path: str | Path) -> Iterator[Record]:
         raise DataError(str(error) if path.name in str(error) else f"{path}: {error}") from error
     for index, item_id in enumerate(series.item_ids):
         with np.errstate(over="ignore"):
-            target = series.values[index].astype(np.float32)
+            target = series.targets[index][0].astype(np.float32)
         yield Record(
             item_id=item_id,
-            start=None if series.starts is None else series.starts[index].isoformat(),
-            frequency=None if series.frequencies is None else series.frequencies[index].alias,
+            start=series.starts[index].isoformat(),
+            frequency=series.frequencies[index].alias,
             target=target,
         )

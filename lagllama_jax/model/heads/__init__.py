@@ -1,9 +1,8 @@
-"""Distribution heads, one file a family, behind one interface.
+"""Distribution heads, one file per family, behind one interface.
 
 Every head is a Flax module with the methods `loss(hidden, target, loc, scale, key)`,
-`sample(hidden, loc, scale, key, stratified)`, `mean(hidden, loc, scale)` and
-`quantile(hidden, loc, scale, level)`. loc and scale are those of the series; everything that
-leaves a head is in the series' units.
+`sample(hidden, loc, scale, key, stratified)` and `rescale_loss(losses, factor)`. loc and scale are
+those of the series; everything that these methods return is in the units of the series.
 """
 
 from typing import TypeAlias

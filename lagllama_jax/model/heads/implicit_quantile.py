@@ -10,8 +10,6 @@ from lagllama_jax.model.layers import Linear
 from lagllama_jax.typing import Array, Float, Key
 
 NUM_COSINES = 64
-MEAN_LEVELS = 64
-"""The mean is the average over this many evenly spaced levels."""
 
 
 class ImplicitQuantileHead(nn.Module):
@@ -63,6 +61,11 @@ class ImplicitQuantileHead(nn.Module):
         quantile = self(hidden, level) * scale + loc
         return (level - (target < quantile)) * (target - quantile)
 
+    @staticmethod
+    def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
+        """The losses as they are of series times a factor. A quantile loss is in the units of the target."""
+        return losses * factor
+
     def sample(
         self,
         hidden: Float[Array, "*b D"],
@@ -73,24 +76,6 @@ class ImplicitQuantileHead(nn.Module):
     ) -> Float[Array, "*b"]:
         """The quantile at a random level for each hidden state; the last axis is the samples'."""
         return self(hidden, uniforms(key, hidden.shape[:-1], stratified)) * scale + loc
-
-    def mean(
-        self, hidden: Float[Array, "*b D"], loc: Float[Array, "*c"], scale: Float[Array, "*c"]
-    ) -> Float[Array, "*b"]:
-        """Mean of the next value, averaged over evenly spaced levels."""
-        levels = (jnp.arange(MEAN_LEVELS) + 0.5) / MEAN_LEVELS
-        over = [self(hidden, jnp.full(hidden.shape[:-1], level)) for level in levels]
-        return sum(over) / MEAN_LEVELS * scale + loc
-
-    def quantile(
-        self,
-        hidden: Float[Array, "*b D"],
-        loc: Float[Array, "*c"],
-        scale: Float[Array, "*c"],
-        level: Float[Array, "*b"] | float,
-    ) -> Float[Array, "*b"]:
-        """Quantile of the next value."""
-        return self(hidden, jnp.broadcast_to(level, hidden.shape[:-1])) * scale + loc
 
 
 def prelu(x: Float[Array, "*b"], slope: Float[Array, "1"]) -> Float[Array, "*b"]:

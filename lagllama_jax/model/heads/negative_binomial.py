@@ -121,6 +121,11 @@ class NegativeBinomialHead(nn.Module):
         """Negative log likelihood of each target."""
         return -self(hidden, loc, scale).log_prob(target)
 
+    @staticmethod
+    def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
+        """The losses as they are of series times a factor. Counts have no unit."""
+        return losses
+
     def sample(
         self,
         hidden: Float[Array, "*b D"],
@@ -131,19 +136,3 @@ class NegativeBinomialHead(nn.Module):
     ) -> Float[Array, "*b"]:
         """One independent draw for each hidden state (counts are not stratified)."""
         return self(hidden, loc, scale).sample(seed=key)
-
-    def mean(
-        self, hidden: Float[Array, "*b D"], loc: Float[Array, "*c"], scale: Float[Array, "*c"]
-    ) -> Float[Array, "*b"]:
-        """Mean of the next value."""
-        return self(hidden, loc, scale).mean()
-
-    def quantile(
-        self,
-        hidden: Float[Array, "*b D"],
-        loc: Float[Array, "*c"],
-        scale: Float[Array, "*c"],
-        level: Float[Array, "*b"] | float,
-    ) -> Float[Array, "*b"]:
-        """Quantile of the next value."""
-        return self(hidden, loc, scale).quantile(level)

@@ -109,6 +109,11 @@ class StudentTHead(nn.Module):
         standard = self(hidden)
         return jnp.log(scale) - standard.log_prob((target - loc) / scale)
 
+    @staticmethod
+    def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
+        """The losses as they are of series times a factor. A density is divided by the factor."""
+        return losses + jnp.log(factor)
+
     def sample(
         self,
         hidden: Float[Array, "*b D"],
@@ -121,19 +126,3 @@ class StudentTHead(nn.Module):
         law = self(hidden, loc, scale)
         radius, turn = uniforms(key, (2, *law.batch_shape), stratified)
         return law.loc + law.scale * standard_draw(law.df, radius, turn)
-
-    def mean(
-        self, hidden: Float[Array, "*b D"], loc: Float[Array, "*c"], scale: Float[Array, "*c"]
-    ) -> Float[Array, "*b"]:
-        """Mean of the next value."""
-        return self(hidden, loc, scale).mean()
-
-    def quantile(
-        self,
-        hidden: Float[Array, "*b D"],
-        loc: Float[Array, "*c"],
-        scale: Float[Array, "*c"],
-        level: Float[Array, "*b"] | float,
-    ) -> Float[Array, "*b"]:
-        """Quantile of the next value."""
-        return self(hidden, loc, scale).quantile(level)

@@ -55,9 +55,7 @@ def corpus_arrays(
     rule = data.mixture if mixture is None else dict(mixture)
     names = corpus.dataset_names
     weights = series_weights(rule, corpus.dataset, lengths, names, usable, data.series_power)
-    first, table = corpus.offsets[:-1], alias_table(weights)
-    fields: Any = corpus.values, first, lengths, corpus.calendar, corpus.dataset, table
-    arrays = CorpusArrays(*fields)
+    arrays = _arrays(corpus, lengths, alias_table(weights))
     return to_device(arrays) if on_device else arrays
 
 
@@ -113,8 +111,13 @@ def held_back(corpus: Corpus, points: int, shortest: int) -> Int[np.ndarray, "n"
 def host_arrays(corpus: Corpus) -> CorpusArrays:
     """A corpus as NumPy arrays, for windows that are not drawn by weight."""
     evenly: Any = np.ones(len(corpus), np.float32), np.arange(len(corpus))
-    first, table = corpus.offsets[:-1], AliasTable(*evenly)
-    fields: Any = corpus.values, first, corpus.lengths, corpus.calendar, corpus.dataset, table
+    return _arrays(corpus, corpus.lengths, AliasTable(*evenly))
+
+
+def _arrays(corpus: Corpus, lengths: Int[np.ndarray, "n"], table: AliasTable) -> CorpusArrays:
+    level, unit = (corpus.center / corpus.unit).astype(np.float32), corpus.unit.astype(np.float32)
+    first, dataset = corpus.offsets[:-1], corpus.dataset
+    fields: Any = corpus.values, first, lengths, corpus.calendar, dataset, level, unit, table
     return CorpusArrays(*fields)
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.typing import Array, Float, Int, Key
+from lagllama_jax.typing import Array, Float, Int
 
 POINTS_COUNTED = 1.5e6
 """`root_timesteps` counts at most this many points of a dataset."""
@@ -18,12 +18,6 @@ class AliasTable(NamedTuple):
 
     keep: Float[Array, "n"]
     alias: Int[Array, "n"]
-
-    def draw(self, key: Key, count: int) -> Int[Array, "B"]:
-        """Draws `count` items with `jax.random`."""
-        item_key, keep_key = jax.random.split(key)
-        item = jax.random.randint(item_key, (count,), 0, self.keep.shape[0])
-        return self.pick(item, jax.random.uniform(keep_key, (count,)))
 
     def pick(self, item: Int[Array, "B"], uniform: Float[Array, "B"]) -> Int[Array, "B"]:
         """The draw that an even draw of an item and of a uniform number decides."""

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lagllama_jax.config import DataConfig, ModelConfig
+from lagllama_jax.model.batch import TARGET, Batch
 from lagllama_jax.model.calendar_features import (
     NEUTRAL_DAY,
     SECOND,
@@ -34,6 +35,8 @@ class CorpusArrays(NamedTuple):
       lengths: points of each series.
       calendar: each series' time grid.
       dataset: index of each series' dataset.
+      level: raw value of a 0 in `values`, in multiples of `unit`, of each series.
+      unit: raw units per unit of `values`, of each series.
       table: which series to draw.
     """
 
@@ -42,6 +45,8 @@ class CorpusArrays(NamedTuple):
     lengths: Int[Array, "n"]
     calendar: Calendar
     dataset: Int[Array, "n"]
+    level: Float[Array, "n"]
+    unit: Float[Array, "n"]
     table: AliasTable
 
 
@@ -63,20 +68,6 @@ class Draws(NamedTuple):
     history: Int[Array, "B"]
     stretch: Int[Array, "B"]
     dated: Bool[Array, "B"]
-
-
-class Windows(NamedTuple):
-    """A batch: M + C + P points of raw values, the last C + P of them with calendar features.
-
-    `past` is the number of points before the forecast's start, between M + 1 and M + C; loc and
-    scale are fit on those alone.
-    """
-
-    values: Float[Array, "B U"]
-    observed: Bool[Array, "B U"]
-    time_features: Float[Array, "B T 6"]
-    past: Int[Array, "B"]
-    dataset: Int[Array, "B"]
 
 
 class Chances(NamedTuple):
@@ -148,18 +139,24 @@ def between(uniform: Any, low: Any, high: Any) -> Any:
     return low + (uniform * (high - low + 1)).astype("int32")
 
 
-def gather(corpus: CorpusArrays, draws: Draws, model: ModelConfig, data: DataConfig) -> Windows:
-    """The windows of a batch of draws; NumPy arrays in, NumPy arrays out, and likewise for JAX."""
+def gather(corpus: CorpusArrays, draws: Draws, model: ModelConfig, data: DataConfig) -> Batch:
+    """The windows of a batch of draws, each a group of one variate.
+
+    NumPy arrays in, NumPy arrays out, and likewise for JAX.
+    """
     xp = jnp if isinstance(corpus.values, jax.Array) else np
     length = model.past_length + data.future_length
-    past = model.max_lag + draws.context
-    offset = xp.arange(length, dtype=xp.int32)[None, :] - past[:, None]
+    start = model.max_lag + draws.context
+    offset = xp.arange(length, dtype=xp.int32)[None, :] - start[:, None]
     values = read(xp, corpus, draws, offset, interpolate=data.stretch > 0)
-    values = xp.where(offset < -draws.history[:, None], xp.nan, values)
+    values = xp.where(offset < -draws.history[:, None], xp.nan, values)[:, None, :]
     observed = ~xp.isnan(values)
     clock = clock_features(xp, corpus, draws, offset[:, model.max_lag :])
+    level, unit = (field[draws.series][:, None] for field in (corpus.level, corpus.unit))
     values = xp.where(observed, values, xp.float32(0))
-    return Windows(values, observed, clock, past, corpus.dataset[draws.series])
+    role = xp.full(level.shape, TARGET, xp.int32)
+    seed = xp.zeros(len(start), xp.uint32)
+    return Batch(values, observed, clock, role, start.astype(xp.int32), level, unit, seed)
 
 
 def read(

@@ -18,8 +18,6 @@ import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.inference.batch import Past
-from lagllama_jax.inference.paths import Drawing, draw_values, series_keys
 from lagllama_jax.model.attention import Attention, attend, causal_mask
 from lagllama_jax.model.heads.negative_binomial import NegativeBinomialHead
 from lagllama_jax.model.heads.student_t import StudentTHead
@@ -28,7 +26,7 @@ from lagllama_jax.model.network import bind_head
 from lagllama_jax.model.rope import rope_angles, rotate
 from lagllama_jax.model.scalers import Scale, fit_scale
 from lagllama_jax.model.tokens import tokens
-from lagllama_jax.typing import Array, Bool, Float, Int, Parameters, UInt
+from lagllama_jax.typing import Array, Bool, Float, Int, Parameters
 
 CACHED = ("kv_cache", "single_pass_kv")
 SINGLE_PASS = ("single_pass", "single_pass_kv")
@@ -271,38 +269,3 @@ def lay_out(
         clock = jnp.concatenate([context, future_time_feat[:, :steps]], axis=1)
     observed = jnp.concatenate([past_observed > 0, jnp.ones((batch, steps), bool)], axis=1)
     return Sequence(jnp.pad(past_target, ((0, 0), (0, steps))), observed, clock)
-
-
-def reference_samples(
-    parameters: Parameters,
-    config: ModelConfig,
-    past: Past,
-    seed: UInt[Array, ""],
-    drawing: Drawing,
-    mode: str,
-) -> Float[Array, "B S P"]:
-    """Samples in one of the reference's modes; P is `drawing.capacity`.
-
-    In the single-pass modes they are draws from each step's marginal, not joint paths.
-    """
-    batch, samples = past.values.shape[0], drawing.num_samples
-    keys = series_keys(seed, past.identity)
-    marginal = mode in SINGLE_PASS
-    copies = 1 if marginal else samples
-    calendar = jnp.repeat(past.time_features, copies, axis=0)
-    values, observed = (jnp.repeat(a, copies, axis=0) for a in (past.values, past.observed))
-
-    def choose(hidden: Array, scale: Scale, step: Array) -> tuple[Array, Any]:
-        states = hidden.reshape(batch, copies, -1)
-        states = jnp.broadcast_to(states, (batch, samples, states.shape[-1]))
-        each = Scale(*(jnp.broadcast_to(a.reshape(batch, copies), (batch, samples)) for a in scale))
-        drawn = draw_values(parameters, config, drawing, states, each, keys, step)
-        if not marginal:
-            return drawn.reshape(-1), drawn
-        head = bind_head(config, parameters)
-        return head.mean(hidden, scale.loc[:, 0], scale.scale[:, 0]), drawn
-
-    room = jnp.pad(values, ((0, 0), (0, drawing.capacity)))
-    flags = jnp.pad(observed, ((0, 0), (0, drawing.capacity)), constant_values=True)
-    drawn = walk(parameters, config, Sequence(room, flags, calendar), mode, choose)
-    return jnp.moveaxis(drawn, 0, -1)

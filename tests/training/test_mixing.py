@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lagllama_jax.training.augmentations.mixing import autoregression, flip, mixup, roughen
+from lagllama_jax.training.mixing import autoregression, flip, mixup, roughen
 from lagllama_jax.training.sources.windows import Windows
 
 pytestmark = pytest.mark.usefixtures("hurry")

@@ -1,0 +1,111 @@
+"""`AcrossGaps`: a predictor around a predictor, for series that end with missing values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lagllama_jax.config import Count, ForecastConfig, checked
+from lagllama_jax.errors import DataError
+from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Float, Int
+
+LONGEST_GAP = 2048
+"""Largest number of missing points at the end of an item that are forecast across."""
+
+
+@dataclass(frozen=True)
+class AcrossGaps:
+    """Forecasts each item from its last observed point on, across the gap that follows it.
+
+    Attributes:
+      predictor: Forecasts items that end with an observed point.
+    """
+
+    predictor: Predictor
+
+    def predict(
+        self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
+    ) -> Forecast:
+        """Forecasts the points that follow each item; its missing end is part of the horizon.
+
+        Raises:
+          DataError: If an item has no value, or more than `LONGEST_GAP` missing points at its end.
+        """
+        checked("prediction_length", prediction_length, Count)
+        gaps = trailing_gaps(dataset)
+        if not gaps.any():
+            return self.predictor.predict(dataset, prediction_length, config)
+        # A horizon depends on the item's own gap alone, and few horizons mean few programs.
+        longer = np.where(gaps > 0, 1 << np.ceil(np.log2(np.maximum(gaps, 1))).astype(int), 0)
+        parts = {}
+        for extra in np.unique(longer).tolist():
+            rows = np.flatnonzero(longer == extra)
+            part = truncate(dataset.take(rows.tolist()), gaps[rows])
+            forecast = self.predictor.predict(part, prediction_length + extra, config)
+            parts[extra] = rows, cut(forecast, gaps[rows], prediction_length)
+        return join(dataset, list(parts.values()))
+
+
+def trailing_gaps(dataset: SeriesDataset) -> Int[np.ndarray, "n"]:
+    """Number of points at the end of each item at which no target is observed.
+
+    Raises:
+      DataError: As `AcrossGaps.predict`.
+    """
+    gaps = np.zeros(len(dataset), int)
+    for row, target in enumerate(dataset.targets):
+        if target.size == 0 or not np.isnan(target[:, -1]).all():
+            continue
+        seen = np.flatnonzero(~np.isnan(target).all(axis=0))
+        name = dataset.item_ids[row]
+        if len(seen) == 0:
+            raise DataError(f"Series {name!r} has no value at all (only NaN): drop it.")
+        gaps[row] = target.shape[1] - 1 - seen[-1]
+        if gaps[row] > LONGEST_GAP:
+            raise DataError(
+                f"Series {name!r} ends with {gaps[row]} missing values, and at most {LONGEST_GAP} "
+                "are forecast across: cut it after its last value, or drop it."
+            )
+    return gaps
+
+
+def truncate(dataset: SeriesDataset, gaps: Int[np.ndarray, "n"]) -> SeriesDataset:
+    """The items without their missing ends."""
+    return dataset.truncate(dataset.lengths - gaps)
+
+
+def cut(forecast: Forecast, gaps: Int[np.ndarray, "n"], prediction_length: int) -> Forecast:
+    """The last part of a forecast: the points that follow each item's gap."""
+    first = np.repeat(gaps, len(forecast.dataset.target_names))
+    index = first[:, None] + np.arange(prediction_length)
+
+    def steps(values: Float[np.ndarray, "B ..."] | None) -> Float[np.ndarray, "B ..."] | None:
+        if values is None:
+            return None
+        place = index.reshape(len(index), *[1] * (values.ndim - 2), prediction_length)
+        return np.take_along_axis(values, place, axis=-1)
+
+    return Forecast(
+        forecast.dataset,
+        steps(forecast.samples),
+        forecast.quantile_levels,
+        steps(forecast.values),
+        steps(forecast.means),
+    )
+
+
+def join(dataset: SeriesDataset, parts: list[tuple[Int[np.ndarray, "n"], Forecast]]) -> Forecast:
+    """One forecast of forecasts of parts of a dataset, given the items of each."""
+    variates = len(dataset.target_names)
+    place = np.concatenate([rows for rows, _ in parts])
+    order = (np.argsort(place)[:, None] * variates + np.arange(variates)).ravel()
+
+    def rows_of(name: str) -> Float[np.ndarray, "B ..."] | None:
+        fields = [getattr(forecast, name) for _, forecast in parts]
+        if any(values is None for values in fields):
+            return None
+        return np.concatenate(fields)[order]
+
+    levels = parts[0][1].quantile_levels
+    return Forecast(dataset, rows_of("samples"), levels, rows_of("values"), rows_of("means"))

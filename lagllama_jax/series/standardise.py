@@ -1,0 +1,60 @@
+"""Centring and scaling of raw values in float64, before they become float32.
+
+A level of 1e9 with a swing of 20 has no shape left in float32. So values go to the device as
+`(raw - center) / unit`, and come back as `center + unit * value` in float64. A unit is a power of
+two, by which a division is exact.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lagllama_jax.typing import Bool, Float
+
+RANGES = ((0.25, 0.75), (0.05, 0.95), (0.01, 0.99), (0.0, 1.0))
+"""Quantile ranges that are tried in turn as the spread, until one is above 0."""
+FEWEST_CONSTANT = 3
+"""Number of equal values, without any other, from which a series counts as constant."""
+FURTHEST = 1e15
+"""Values further than this many units from the center are moved there: their squares are finite."""
+
+
+class Standard(NamedTuple):
+    """Center and unit of each series.
+
+    Attributes:
+      center: The lower median of the observed values; 0 where nothing is observed.
+      unit: A power of two near the spread; 1 for a series without variation.
+      constant: Whether the series has values, all of which are equal.
+    """
+
+    center: Float[np.ndarray, "*n"]
+    unit: Float[np.ndarray, "*n"]
+    constant: Bool[np.ndarray, "*n"]
+
+    def apply(self, raw: Float[np.ndarray, "*n T"]) -> Float[np.ndarray, "*n T"]:
+        """Raw values as float32 on the standard scale; NaN stays."""
+        scaled = (raw - self.center[..., None]) / self.unit[..., None]
+        return np.clip(scaled, -FURTHEST, FURTHEST).astype(np.float32)
+
+
+def standard_of(raw: Float[np.ndarray, "*n T"]) -> Standard:
+    """Center and unit of series in float64, NaN where a value is missing.
+
+    The center of a series of whole numbers is a whole number, so that they can be restored exactly.
+    """
+    ordered = np.sort(raw, axis=-1)  # NaN comes last
+    last = np.maximum(np.isfinite(ordered).sum(axis=-1, keepdims=True) - 1, 0)
+
+    def at(level: float) -> Float[np.ndarray, "*n"]:
+        place = np.floor(level * last).astype(int)
+        return np.nan_to_num(np.take_along_axis(ordered, place, axis=-1)[..., 0])
+
+    spread = np.zeros(raw.shape[:-1])
+    for low, high in RANGES:
+        half = at(high) / 2 - at(low) / 2  # the whole could overflow
+        spread = np.where(spread > 0, spread, half)
+    varied = spread > 0
+    exponent = np.clip(np.round(np.log2(np.where(varied, spread, 0.5))) + 1, -1000, 1000)
+    constant = ~varied & (last[..., 0] + 1 >= FEWEST_CONSTANT)
+    return Standard(at(0.5), np.exp2(exponent), constant)

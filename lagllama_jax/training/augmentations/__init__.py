@@ -1,1 +1,0 @@
-"""Augmentations: pure functions on batches of windows."""

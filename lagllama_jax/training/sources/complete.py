@@ -1,0 +1,38 @@
+"""From real windows to a whole batch: augmentation, and synthetic windows beside them."""
+
+import jax
+import jax.numpy as jnp
+
+from lagllama_jax.config import DataConfig, ModelConfig
+from lagllama_jax.model.batch import Batch
+from lagllama_jax.training.augment import augment
+from lagllama_jax.training.mixing import flip, mixup, roughen
+from lagllama_jax.training.synthetic import synthetic_windows
+from lagllama_jax.typing import Key
+
+
+def num_synthetic(batch: int, data: DataConfig) -> int:
+    """Number of windows of a batch that are synthetic."""
+    return round(batch * data.synthetic)
+
+
+def window_keys(key: Key) -> tuple[Key, Key, Key, Key]:
+    """The keys of a batch: of its real windows, synthetic ones, flipping and mixing."""
+    real, synthetic, flipped, mixed = jax.random.split(key, 4)
+    return real, synthetic, flipped, mixed
+
+
+def complete(
+    key: Key, real: Batch | None, size: int, model: ModelConfig, data: DataConfig
+) -> Batch:
+    """A batch of `size` windows: real ones, augmented, and synthetic ones."""
+    _, synthetic_key, flip_key, mix_key = window_keys(key)
+    parts = []
+    if real is not None:
+        real = augment(jax.random.fold_in(key, 4), real, data.augmentation)
+        real = roughen(jax.random.fold_in(key, 5), real, data.noise)
+        parts.append(flip(flip_key, mixup(mix_key, real, data.mixup), data.flip))
+    count = num_synthetic(size, data)
+    if count:
+        parts.append(synthetic_windows(synthetic_key, count, model, data))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
