@@ -1,35 +1,33 @@
-"""Files that are whole or not there: written beside their place, then renamed onto it."""
+"""Files that are whole or not there, outputs that are checked before the work, and locks."""
 
 import contextlib
 import errno
 import os
+import sys
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lagllama_jax.errors import DataError
 
+AnyPath = str | os.PathLike[str]
+
 _DEVICE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-"""Errors of writing that come without the file's name."""
+"""Errors of writing that come without the name of the file."""
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary sibling of `path` that takes its place when the block ends well.
+def atomic_path(path: AnyPath) -> Iterator[Path]:
+    """Yields a temporary sibling of `path`, which takes its place when the block ends well.
 
-    The sibling has the same suffix, for writers that go by it. A block that fails, or a process
-    that is stopped, leaves `path` as it was.
+    The sibling has the same suffix, for writers that go by it. If the block fails or the process is
+    stopped, `path` stays as it was.
 
     Raises:
-      DataError: `path` cannot be written; names it and the system's reason.
+      DataError: If `path` cannot be written; names it and the reason.
     """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise DataError(f"Cannot write {path}: it is not a regular file. Give another path.")
-    if not target.parent.is_dir():
-        raise DataError(
-            f"Cannot write {path}: there is no folder {target.parent}. Create it first."
-        )
+    target = _check_place(path)
     temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
     try:
         yield temporary
@@ -38,15 +36,164 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         full = error.filename is None and error.errno in _DEVICE_ERRORS
         if not full and error.filename not in (str(temporary), os.fspath(path)):
             raise  # it concerns something else that the block does
-        raise DataError(
-            f"Cannot write {path}: {error.strerror or error}. Give another path."
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+def write_bytes(path: AnyPath, content: bytes) -> None:
     """Writes a whole file, or nothing (see `atomic_path`)."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, with its parents, if it does not exist.
+
+    Raises:
+      DataError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"Cannot create the folder {folder}: {error.strerror}.") from error
+
+
+def check_outputs(
+    *,
+    files: Iterable[AnyPath | None] = (),
+    folders: Iterable[AnyPath | None] = (),
+    inputs: Iterable[AnyPath | None] = (),
+) -> None:
+    """Checks that all outputs of a command can be written, before its work begins.
+
+    Args:
+      files: Files to write; their folders must exist. `None` stands for one that is not wanted.
+      folders: Folders to write into; those that do not exist are made later, with their parents.
+      inputs: Files and folders to read, which no output may replace.
+
+    Raises:
+      DataError: If an output cannot be written, is also an input, or is given twice.
+    """
+    used = {_identity(path): ("input", path) for path in inputs if path is not None}
+    wanted = [(path, _check_file) for path in files] + [(path, _check_folder) for path in folders]
+    for path, check in wanted:
+        if path is None:
+            continue
+        role, other = used.setdefault(_identity(path), ("output", path))
+        if other is not path or role == "input":
+            raise DataError(
+                f"The output {path} is the same as the {role} {other}, which it would replace. "
+                "Give another path."
+            )
+        try:
+            check(path)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+
+def _identity(path: AnyPath) -> object:
+    """Equal for paths that lead to the same file, through links as well."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino
+
+
+def _check_place(path: AnyPath) -> Path:
+    """The file that a path leads to."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise DataError(f"Cannot write {path}: it is not a regular file. Give another path.")
+    if not target.parent.is_dir():
+        raise DataError(
+            f"Cannot write {path}: there is no folder {target.parent}. Create it first."
+        )
+    return target
+
+
+def _check_file(path: AnyPath) -> None:
+    target = _check_place(path)
+    with tempfile.NamedTemporaryFile(
+        dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix
+    ):
+        pass
+
+
+def _check_folder(path: AnyPath) -> None:
+    place = Path(os.path.realpath(path))
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise DataError(f"Cannot create the folder {path}: {place} is a file. Give another path.")
+    with tempfile.NamedTemporaryFile(dir=place):
+        pass
+
+
+def _cannot_write(path: AnyPath, error: OSError) -> DataError:
+    return DataError(f"Cannot write {path}: {error.strerror or error}. Give another path.")
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder during the block, and makes it if it does not exist.
+
+    The operating system drops the lock when the process ends, however it ends. A folder that was
+    made and is still empty at the end is removed.
+
+    Raises:
+      DataError: If another process holds the lock, or the folder cannot be written.
+    """
+    made = not folder.exists()
+    make_folder(folder)
+    path = folder / ".lock"
+    descriptor = _acquire(path, folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows does not remove an open file
+            path.unlink()
+        os.close(descriptor)
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _acquire(path: Path, folder: Path) -> int:
+    """The descriptor of the locked file."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        if not _try_lock(descriptor):
+            os.close(descriptor)
+            raise DataError(
+                f"Another process is writing to {folder}. Wait until it has ended, or give "
+                "another folder."
+            )
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        os.close(descriptor)  # its last holder has removed the file
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Whether no other process holds the lock. A file system without locks counts as free."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES)
+    return True

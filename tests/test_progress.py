@@ -56,9 +56,8 @@ def test_the_bar_of_a_training_shows_losses_and_speed(monkeypatch):
         watch.write(row | {"step": 10, "validation_loss": 2.5})
         watch.write(row | {"step": 20, "validation_loss": None})
     shown = terminal.getvalue()
-    assert "training" in plain(terminal) and "0/20 steps compiling" in plain(terminal)
-    assert "20/20 steps loss 1.2500, validation 2.5000, 200,000 tokens/s, 50% used" in plain(
-        terminal
-    )
+    assert "training" in plain(terminal)
+    words = "20/20 steps loss 1.2500, validation 2.5000, 200,000 tokens/s, 50% used"
+    assert words in plain(terminal)
     watch.write(row | {"step": 30, "validation_loss": None})  # after the block: no bar
     assert terminal.getvalue() == shown

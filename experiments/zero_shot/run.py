@@ -43,9 +43,11 @@ def main(arguments: Arguments) -> None:
             data_dir=arguments.data_dir,
             output_dir=arguments.output_dir / folder,
             published=HERE / "published.csv",
-            num_samples=arguments.num_samples,
-            context_length=arguments.context_length,
-            coarsen=arguments.coarsen,
+            forecast={
+                "num_samples": arguments.num_samples,
+                "context_length": arguments.context_length,
+                "coarsen": arguments.coarsen,
+            },
             overwrite=arguments.overwrite,
             plots=arguments.plots,
         )

@@ -12,38 +12,41 @@ if TYPE_CHECKING:
     from lagllama_jax.typing import Parameters
 
 
-def convert(
+def main(
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")],
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")],
     /,
     *,
     verify: OptionalFile = None,
-    to_torch: tyro.conf.FlagCreatePairsOff[bool] = False,
-    reference_scaling: tyro.conf.FlagCreatePairsOff[bool] = False,
-    half: tyro.conf.FlagCreatePairsOff[bool] = False,
+    to_torch: bool = False,
+    reference_scaling: bool = False,
+    half: bool = False,
 ) -> int:
     """Turns an authors' checkpoint into a model folder, or a model into an authors' checkpoint.
 
-    Neither way needs PyTorch, and nothing that a checkpoint's pickle asks for is run. Exit code 1:
-    the verification failed, and nothing was written.
+    Neither needs PyTorch, and no code of a checkpoint is run. Exit code 1 means that the
+    verification failed and nothing was written.
 
     Args:
-      source: authors' .ckpt file; with --to-torch any model: a folder, a hub id, a .ckpt
-        file, or `box` for the weights in the package.
-      out: folder for config.json and model.safetensors; a .ckpt file with --to-torch.
-      verify: .npz file of the reference's results for this checkpoint. Prints a line for every
-        quantity: its largest relative error, the tensor where it is, and the tolerance.
-      to_torch: write a checkpoint with the authors' tensors and plain hyper-parameters, which
+      source: Authors' .ckpt file. With --to-torch any model: a folder, a hub id, a .ckpt file, or
+        box for the bundled weights.
+      out: Folder for config.json and model.safetensors. With --to-torch a .ckpt file.
+      verify: File (.npz) of results of the reference implementation for this checkpoint. Prints
+        the largest relative error of every quantity, its tensor and the tolerance.
+      to_torch: Write a checkpoint with the authors' tensors and plain hyper-parameters, which
         torch.load(weights_only=True) reads.
-      reference_scaling: scale series as the reference to the letter, degenerate ones too.
-      half: store the weights as float16.
+      reference_scaling: Scale degenerate series, too, exactly as the reference implementation.
+      half: Store the weights as float16.
     """
     from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
     from lagllama_jax.checkpoints.torch import converter as torch
     from lagllama_jax.errors import ConfigError
+    from lagllama_jax.files import check_outputs
 
     if to_torch and (reference_scaling or half):
         raise ConfigError("--reference-scaling and --half do not go with --to-torch.")
+    outputs = {"files": [out]} if to_torch else {"folders": [out]}
+    check_outputs(inputs=[source, verify], **outputs)
     if to_torch:
         config, parameters = from_pretrained(source)
     else:
@@ -59,7 +62,7 @@ def convert(
 
 
 def agrees(config: "ModelConfig", parameters: "Parameters", recorded: Path) -> bool:
-    """Prints how far the model is from recorded results; whether all is within tolerance."""
+    """Prints the errors against recorded results, and returns whether all are tolerable."""
     from lagllama_jax.checkpoints.torch.parity.verify import read_recorded, verify
 
     passed = True

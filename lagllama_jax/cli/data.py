@@ -1,4 +1,4 @@
-"""List and build data sets, and join them into the corpus that training reads."""
+"""Lists and builds datasets, and joins them into the corpus that training reads."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,11 +22,11 @@ def list_data_sets(
     *,
     data_dir: Path = TFDS_DIR,
 ) -> None:
-    """Lists the data sets of the paper, or tells all that is known of one.
+    """Lists the datasets of the paper, or shows the details of one.
 
     Args:
-      name: of one data set.
-      data_dir: TFDS' folder, in which built data sets are looked for.
+      name: Name of one dataset.
+      data_dir: Folder of TFDS, in which built datasets are looked for.
     """
     from rich.console import Console
 
@@ -99,14 +99,14 @@ def build(
     download: bool = False,
     verify: bool = True,
 ) -> None:
-    """Builds a data set with TFDS: array_record files with the splits train, validation and test.
+    """Builds a dataset with TFDS: array_record files with the splits train, validation and test.
 
     Args:
-      name: of a data set; `lagllama data list` has them.
-      manual_dir: folder of its files as they were published.
-      data_dir: TFDS' folder, to build in.
-      download: fetch the file from its source instead of taking it from `manual_dir`.
-      verify: refuse a file whose checksum is not the recorded one.
+      name: Name of the dataset, as `lagllama data list` shows it.
+      manual_dir: Folder of the published files of the dataset.
+      data_dir: Folder of TFDS, in which the dataset is built.
+      download: Download the file from its source instead of taking it from --manual-dir.
+      verify: Refuse a file whose checksum differs from the recorded one.
     """
     from lagllama_jax.corpus.tfds import store
 
@@ -119,7 +119,7 @@ def corpus(
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional],
     /,
     *,
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
     format: str | None = None,
     start: str | None = None,
     freq: str | None = None,
@@ -130,24 +130,29 @@ def corpus(
     """Joins files into a corpus folder, which training maps into memory.
 
     Args:
-      sources: files or folders, a data set each; a folder of Parquet files is a data set a file.
-      output: folder to write; a corpus that lies there is replaced.
-      format: of all sources: parquet, tsf, wide, frame, lstnet, jsonl, air_quality, prsa or nab;
-        told from each file if not given.
-      start: time of the first values, for files that have none.
-      freq: frequency as pandas writes it, for files that have none.
-      exclude: data sets to leave out.
-      mask: a data set and the first and last day, month or year to set missing, such as
-        beijing_multisite 2013-03 2014-12, whose city and time an evaluation set shares.
-      coarser: add means over quarters of an hour, hours, days and weeks of the finer series, as
-        data sets of their own; of points that the validation suite scores, none are made.
+      sources: Files or folders. Each is a dataset, except for a folder of Parquet files, in which
+        each file is a dataset.
+      output: Folder to write. A corpus in it is replaced.
+      format: Format of all sources: parquet, tsf, wide, frame, lstnet, jsonl, air_quality, prsa or
+        nab. If not given, it is inferred from each file.
+      start: Time of the first values, for files without time stamps.
+      freq: Step of the series as a pandas alias, for files without it.
+      exclude: Datasets to leave out.
+      mask: A dataset and the first and last day, month or year to set missing, such as
+        beijing_multisite 2013-03 2014-12, which overlaps with an evaluation set.
+      coarser: Add means over quarters of an hour, hours, days and weeks of the finer series as
+        further datasets. Points that the validation suite scores are left out.
     """
+    from lagllama_jax.corpus.folder import check_replaceable
     from lagllama_jax.corpus.resample import coarser as coarser_series
     from lagllama_jax.corpus.store import Corpus, mask_period
     from lagllama_jax.evaluation.validation import seen_lengths
+    from lagllama_jax.files import check_outputs
 
     if not sources:
         raise DataError("Name the files or folders to join.")
+    check_outputs(folders=[output], inputs=sources)
+    check_replaceable(output)
     whole = Corpus.concatenate([_read(source, format, start, freq) for source in sources])
     for name in exclude:
         whole = whole.select(whole.dataset != whole.dataset_index(name))

@@ -22,40 +22,40 @@ def main(
 ) -> None:
     """Forecasts a real series offline: sea temperatures off Peru, the last two years held out.
 
-    Prints a table, and writes forecast.csv and forecast.png, in which what came to pass is drawn
-    too. The series (El Nino, monthly from 1950) comes with the package statsmodels and is not in
-    the training corpus.
+    Prints a table, and writes forecast.csv and forecast.png with the forecast and the true values.
+    The series (El Nino, monthly from 1950) comes with the package statsmodels and is not in the
+    training corpus.
 
     Args:
-      output_dir: folder to write to.
-      model: folder, authors' .ckpt file or hub id; without it the weights in the box.
-      num_samples: sample paths.
-      seed: decides the draws.
+      output_dir: Folder to write to.
+      model: Folder, authors' .ckpt file or hub id; the bundled weights if not given.
+      num_samples: Number of sample paths.
+      seed: Decides every draw.
     """
-    from lagllama_jax.cli.forecast import check_picture, make_folder, result_file
+    from lagllama_jax.cli.forecast import check_picture
+    from lagllama_jax.files import atomic_path, check_outputs, make_folder
     from lagllama_jax.forecaster import LagLlama
-    from lagllama_jax.series.table_files import put_table
+    from lagllama_jax.series.table_files import write_table
 
-    check_picture(output_dir / "forecast.png")
+    table, picture = output_dir / "forecast.csv", output_dir / "forecast.png"
+    check_picture(picture)
     past, truth = _sea_temperature()
     make_folder(output_dir)
-    with (
-        result_file(output_dir / "forecast.csv") as table,
-        result_file(output_dir / "forecast.png") as picture,
-    ):
-        forecast = LagLlama.from_pretrained(model).predict(
-            past, HORIZON, num_samples=num_samples, seed=seed
-        )
-        frame = forecast.to_frame()
-        frame.insert(len(frame.columns), "actual", truth)
-        put_table(frame, table)
-        forecast.plot(history=120, truth=truth).savefig(picture, dpi=150)
+    check_outputs(files=[table, picture])
+    forecast = LagLlama.from_pretrained(model).predict(
+        past, HORIZON, num_samples=num_samples, seed=seed
+    )
+    frame = forecast.to_frame()
+    frame.insert(len(frame.columns), "actual", truth)
+    write_table(frame, table)
+    with atomic_path(picture) as temporary:
+        forecast.plot(history=120, truth=truth).savefig(temporary, dpi=150)
     _print_table(frame)
-    print(f"Wrote {output_dir / 'forecast.csv'} and {output_dir / 'forecast.png'}.")
+    print(f"Wrote {table} and {picture}.")
 
 
 def _sea_temperature() -> "tuple[SeriesDataset, list[float]]":
-    """Monthly means in degrees Celsius from 1950 to 2008, and those of the two years after."""
+    """Monthly means in degrees Celsius from 1950 to 2008, and those of the next two years."""
     from lagllama_jax.errors import require
     from lagllama_jax.series.arrays import read_arrays
 

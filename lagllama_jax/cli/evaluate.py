@@ -1,9 +1,9 @@
-"""`lagllama evaluate`: scores of any weights, or a baseline, in GIFT-Eval's columns."""
+"""`lagllama evaluate`: scores of a model or a baseline in the columns of GIFT-Eval."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -13,7 +13,7 @@ from lagllama_jax.cli.arguments import (
     OptionalFile,
     OptionalFolder,
     OptionalName,
-    Points,
+    options_of,
 )
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
     from lagllama_jax.evaluation.windows import Task, Windows
 
+OPTIONS = options_of(ForecastConfig, quantile_levels=tyro.conf.Suppress[tuple[float, ...]])
+DEFAULTS = vars(ForecastConfig())
 BOX = "box"
 SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
-"""Published models with a column of their own in the table by task."""
+"""Published models that have a column in the table of tasks."""
 
 
 def main(
@@ -40,72 +42,53 @@ def main(
     data: OptionalFile = None,
     prediction_length: OptionalCount = None,
     windows: int = 1,
-    num_samples: int = 100,
-    context_length: OptionalCount = None,
-    coarsen: Points = "auto",
-    sampling: Literal["stratified", "random"] = "stratified",
-    nonnegative: tyro.conf.FlagCreatePairsOff[bool] = False,
-    batch_size: OptionalCount = None,
-    seed: int = 0,
-    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False,
+    overwrite: bool = False,
     plots: bool = True,
+    forecast: tyro.conf.OmitArgPrefixes[Annotated[dict[str, Any], OPTIONS]] = DEFAULTS,
 ) -> None:
-    """Forecasts windows of the past and scores them; writes tables, a report and pictures.
+    """Scores forecasts of windows of the past; writes tables, a report and pictures.
 
-    A task that the output folder holds already is skipped, so that a stopped run can go on; one
-    that it holds from other options, weights or series is refused, and nothing is lost.
+    Tasks that the output folder already holds are skipped, so that the same command continues a
+    run that was stopped. If it holds them from other options, weights or series, the command
+    stops, and nothing is lost.
 
     Args:
-      model: `box` for the weights in the package, a folder, an authors' .ckpt file, a hub id, or a
-        baseline: naive, seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
-      suite: the 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the paper's last windows, or the
-        validation windows of a training corpus, where recipes are chosen.
-      data_dir: folder of the suite's evaluation sets; for validation, of the corpus' Parquet files.
-      terms: horizons of GIFT-Eval: once, ten and fifteen times the short one.
-      output_dir: all_results.csv, calibration.csv, run.json, NAME.md and the pictures go there;
-        results/SUITE or, of a table of your own, results/ and its file's name if not given.
-      name: the model's name in the tables; after `model` if not given.
-      published: CSV of published scores (dataset, model, crps, mase) to compare with.
-      data: a CSV or Parquet table of your own instead of a suite.
-      prediction_length: points of a window of `data`.
-      windows: windows at the end of each series of `data`.
-      num_samples: sample paths a window.
-      context_length: steps of the past that attention sees, as in training if not given.
-      coarsen: points whose mean is one step of the model; by default series finer than an hour go
-        by the hour, or by 5 to 30 minutes where the horizon or the past is short; 1: every point
-        is a step.
-      sampling: draws that cover the distribution evenly across samples, or independent ones.
-      nonnegative: never draw below 0.
-      batch_size: most windows at a time; by memory if not given.
-      seed: decides the draws, and the training of deepar.
-      overwrite: evaluate again what is there.
-      plots: draw the pictures (extra `plot`).
+      model: Folder, authors' .ckpt file, hub id, box for the bundled weights, or a baseline: naive,
+        seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
+      suite: The 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the last windows of the paper, or
+        the validation windows of a training corpus, on which recipes are compared.
+      data_dir: Folder of the evaluation sets of the suite; of the Parquet files of the corpus for
+        the suite validation.
+      terms: Horizons of GIFT-Eval: one, ten and fifteen times the short one.
+      output_dir: Folder for all_results.csv, calibration.csv, run.json, NAME.md and pictures. If
+        not given, results/SUITE, or results/ and the name of the file given by --data.
+      name: Name of the model in the tables; that of --model if not given.
+      published: CSV file of published scores (dataset, model, crps, mase) to compare with.
+      data: CSV or Parquet file of your own to use instead of a suite.
+      prediction_length: Number of time steps per window of --data.
+      windows: Number of windows at the end of each series of --data.
+      overwrite: Evaluate again what the folder holds.
+      plots: Draw the pictures (extra plot).
+      forecast: How the forecasts are drawn. The seed also decides the training of deepar.
     """
-    from lagllama_jax.cli.forecast import make_folder
     from lagllama_jax.evaluation.results import evaluate_into
+    from lagllama_jax.files import check_outputs, locked
 
-    config = ForecastConfig(
-        num_samples=num_samples,
-        context_length=context_length,
-        coarsen=coarsen,
-        sampling=sampling,
-        nonnegative=nonnegative,
-        batch_size=batch_size,
-        seed=seed,
-    )
+    config = ForecastConfig.of(**forecast)
     tasks = _tasks(suite, data_dir, terms, data, prediction_length, windows)
-    forecaster = _forecaster(model or BOX, name, config)
     folder = output_dir or Path("results", suite if data is None else tasks[0].dataset)
-    make_folder(folder)
-    rows = evaluate_into(
-        folder,
-        forecaster,
-        tasks,
-        overwrite=overwrite,
-        on_row=_Computed(folder, config),
-        on_forecast=_Examples(folder, forecaster.name) if plots else None,
-    )
-    _report(folder, rows, tasks, published, plots)
+    check_outputs(folders=[folder], inputs=[data, data_dir, published, model])
+    forecaster = _forecaster(model or BOX, name, config)
+    with locked(folder):
+        rows = evaluate_into(
+            folder,
+            forecaster,
+            tasks,
+            overwrite=overwrite,
+            on_row=_Computed(folder, config),
+            on_forecast=_Examples(folder, forecaster.name) if plots else None,
+        )
+        _report(folder, rows, tasks, published, plots)
 
 
 def _forecaster(model: str, name: str | None, config: ForecastConfig) -> "Forecaster":
@@ -136,12 +119,12 @@ def _tasks(
             raise ConfigError(f"--suite {suite} needs --data-dir, {FOLDER}.")
         return suite_tasks(suite, data_dir, terms)
     if prediction_length is None:
-        raise ConfigError("--data needs --prediction-length, the points of a window.")
+        raise ConfigError("--data needs --prediction-length, the number of time steps per window.")
     return [own_task(data, prediction_length, windows)]
 
 
 class _Computed:
-    """Prints a new row, and records how it came about: a row that was there keeps its record."""
+    """Prints a new row and records how it was computed. Old rows keep their records."""
 
     def __init__(self, folder: Path, config: ForecastConfig):
         self.folder, self.config = folder, config
@@ -161,7 +144,7 @@ class _Computed:
 
 
 class _Examples:
-    """Draws three windows of every task as it is forecast."""
+    """Draws three windows of every task."""
 
     def __init__(self, folder: Path, name: str):
         self.folder, self.name = folder / "examples", name
@@ -181,7 +164,7 @@ def _report(
     published: Path | None,
     plots: bool,
 ) -> None:
-    """The Markdown table and the pictures, beside the reference's scores on the same windows."""
+    """Writes the Markdown table and the pictures, with the reference on the same windows."""
     from lagllama_jax.evaluation import plots as pictures
     from lagllama_jax.evaluation import report
     from lagllama_jax.evaluation.backtest import evaluate_tasks

@@ -1,91 +1,61 @@
 """`lagllama finetune`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from lagllama_jax.cli.arguments import Points
+from lagllama_jax.cli.arguments import Horizon, Model, OptionalName, options_of
+from lagllama_jax.config import FitConfig
 
 if TYPE_CHECKING:
     from lagllama_jax.corpus.store import Corpus
 
+OPTIONS = options_of(FitConfig, learning_rate=tuple[float, ...], context_length=tuple[int, ...])
+DEFAULTS = vars(FitConfig()) | {"learning_rate": (FitConfig.learning_rate,), "context_length": ()}
+
 
 def main(
-    data: Annotated[Path, tyro.conf.Positional],
+    data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")],
     /,
     *,
-    prediction_length: Annotated[int, tyro.conf.arg(aliases=["-p"])],
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    model: str | None = None,
-    validation: int = 1,
-    learning_rate: tuple[float, ...] = (1e-4,),
-    context_length: tuple[int, ...] = (),
-    coarsen: Points = "auto",
-    freeze: tuple[str, ...] = (),
-    epochs: int = 20,
-    steps_per_epoch: int = 50,
-    batch_size: int = 32,
-    patience: int = 3,
-    last_k_percentage: float = 100.0,
-    dtype: Literal["float32", "bfloat16"] = "float32",
-    seed: int = 0,
-    freq: str | None = None,
-    id_column: str | None = None,
-    timestamp_column: str | None = None,
-    target_column: str | None = None,
+    prediction_length: Horizon,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
+    model: Model = None,
+    freq: OptionalName = None,
+    id_column: OptionalName = None,
+    timestamp_column: OptionalName = None,
+    target_column: OptionalName = None,
     progress: bool | None = None,
+    fit: tyro.conf.OmitArgPrefixes[Annotated[dict[str, Any], OPTIONS]] = DEFAULTS,
 ) -> None:
-    """Trains a model further on the series of a file, which is read as by `lagllama forecast`.
+    """Trains a model further on your own series.
 
-    The end of every series validates. If validation does not improve, the model that is written is
-    the one it began with, and the last line says so. Several learning rates or contexts are all
-    tried, and the best by validation is kept.
+    The end of every series is held back for validation. If validation does not improve, the model
+    that is written is the one before, and the last line says so. Of several learning rates or
+    context lengths, all are tried, and the best by validation is kept.
 
     Args:
-      data: CSV (packed or not) or Parquet file; or a folder as `lagllama pretrain` takes it.
-      prediction_length: points of the forecasts that are wanted.
-      output: folder for the new model.
-      model: folder, authors' .ckpt file or hub id; `box` or none: the weights in the box.
-      validation: forecasts' lengths at the end of each series that validate; 0: none.
-      learning_rate: one, or several to try.
-      context_length: steps of the past that attention sees, one or several; as the model has it
-        if not given.
-      coarsen: points whose mean is one step of the model, by default as `lagllama forecast` chooses
-        it, or 1 where that differs between the series.
-      freeze: parts that stay as they are, such as embedding, block_0 or head.
-      epochs: at most so many, each with a validation.
-      steps_per_epoch: optimizer steps of one.
-      batch_size: windows in one step.
-      patience: epochs without improvement after which training stops.
-      last_k_percentage: share of each series' history that is trained on, from its end.
-      dtype: of the computation.
-      seed: decides the windows.
-      freq: step of the time stamps; told from them if not given.
-      id_column: column of series names.
-      timestamp_column: column of time stamps.
-      target_column: column of values.
-      progress: show a bar, or none; without it, a bar in a terminal.
+      data: CSV file (compressed or not) or Parquet file, read as by `lagllama forecast`; or a
+        folder, read as by `lagllama pretrain`.
+      prediction_length: Number of time steps of the forecasts that the model is for.
+      output: Folder for the new model.
+      model: Folder, authors' .ckpt file or hub id; the bundled weights if not given.
+      freq: Step of the time stamps as a pandas alias (h, 15min, D, W, ME); inferred if not given.
+      id_column: Column of series names.
+      timestamp_column: Column of time stamps.
+      target_column: Column of values.
+      progress: Whether to show a progress bar. None: in a terminal.
+      fit: How the model is trained.
     """
     from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
     from lagllama_jax.cli.pretrain import read_corpus
-    from lagllama_jax.config import FitConfig
+    from lagllama_jax.files import check_outputs
     from lagllama_jax.training.finetune import sweep, sweep_table
 
-    options = FitConfig(
-        validation=validation,
-        learning_rate=learning_rate[0],
-        context_length=context_length[0] if context_length else None,
-        coarsen=coarsen,
-        freeze=freeze,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        batch_size=batch_size,
-        patience=patience,
-        last_k_percentage=last_k_percentage,
-        dtype=dtype,
-        seed=seed,
-    )
+    rates = fit["learning_rate"] or DEFAULTS["learning_rate"]
+    options = FitConfig.of(**fit | {"learning_rate": rates[0], "context_length": None})
+    check_outputs(folders=[output], inputs=[data, model])
     columns = {"freq": freq, "id": id_column, "time": timestamp_column, "target": target_column}
     corpus = read_corpus(data) if data.is_dir() else _read_file(data, columns)
     config, parameters = from_pretrained(model)
@@ -95,8 +65,8 @@ def main(
         corpus,
         prediction_length,
         options,
-        learning_rates=learning_rate,
-        context_lengths=context_length or (None,),
+        learning_rates=rates,
+        context_lengths=fit["context_length"] or (None,),
         progress=progress,
     )
     save_pretrained(output, fitted.config, fitted.parameters)

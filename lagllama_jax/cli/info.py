@@ -18,14 +18,14 @@ OPTIONAL = {
     "torch": "torch",
     "gluonts": "gluonts",
 }
-"""Packages that some parts need, and the extra that installs each."""
+"""Packages that only some functions need, and the extra that installs each."""
 
 
 def main(model: Model = None) -> None:
     """Prints versions, devices and the model in use.
 
     Args:
-      model: folder, authors' .ckpt file or hub id; without it the weights in the box.
+      model: Folder, authors' .ckpt file or hub id; the bundled weights if not given.
     """
     from rich.console import Console
     from rich.table import Table

@@ -1,11 +1,12 @@
-"""The command `lagllama`: finds a command's module, runs it, and turns errors into one line."""
+"""The command `lagllama`: runs the module of a command, and shows errors in one line."""
 
 import importlib
-import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from lagllama_jax import __version__
 from lagllama_jax.errors import LagLlamaError
@@ -20,9 +21,9 @@ COMMANDS = {
     "evaluate": "score a model on data sets, beside published results",
     "data": "list and build data sets",
 }
-"""One module of `lagllama_jax.cli` each: it has `main` (or a function called as the
-command) whose annotated arguments and docstring are the command's options and help, or `COMMANDS`,
-such functions by name. A function may return an exit code."""
+"""Each is a module of `lagllama_jax.cli` with a function `main`, or with several in a dictionary
+`COMMANDS`. Their annotated arguments and docstrings are the options and the help. A function may
+return an exit code."""
 
 _HEAD = """usage: lagllama [--version] [--no-cache] COMMAND ...
 
@@ -34,11 +35,12 @@ _FOOT = """
 `lagllama COMMAND --help` lists a command's options.
 
 example:
-  lagllama forecast data.csv --prediction-length 24 --output forecast.csv --plot forecast.png
+  lagllama forecast data.csv --prediction-length 24 --output forecast.csv
 
-Compiled programs are kept in ~/.cache/lagllama_jax, so that a second run starts faster:
---no-cache, or LAGLLAMA_CACHE=off in the environment, keeps none; LAGLLAMA_CACHE=FOLDER keeps
-them elsewhere. Exit codes: 0 done, 1 failed, 2 wrong input.
+Compiled programs are kept in ~/.cache/lagllama_jax, so that the next run starts
+faster. --no-cache, or LAGLLAMA_CACHE=off in the environment, keeps none;
+LAGLLAMA_CACHE=FOLDER keeps them in another folder.
+Exit codes: 0 done, 1 failed, 2 wrong input.
 """
 _PACKAGE = "lagllama_jax.cli"
 
@@ -56,24 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] == "--version":
         print(f"lagllama {__version__}")
         return 0
-    if words[0] not in _available():
-        known = ", ".join(_available())
-        return _complain(f"there is no command {words[0]!r}. Known are {known}.", 2)
+    if words[0] not in COMMANDS:
+        return _complain(f"there is no command {words[0]!r}. Known are {', '.join(COMMANDS)}.", 2)
     return _guarded(words[0], words[1:], cache)
 
 
 def help_text() -> str:
     """What `lagllama --help` prints."""
-    lines = (f"  {name:<10} {COMMANDS[name]}" for name in _available())
+    lines = (f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
     return _HEAD + "\n".join(lines) + "\n" + _FOOT
 
 
-def _available() -> list[str]:
-    return [name for name in COMMANDS if importlib.util.find_spec(f"{_PACKAGE}.{name}")]
-
-
 def _guarded(name: str, words: list[str], cache: bool) -> int:
-    """Runs a command; of an error the user sees one line, and the trace only if asked for."""
+    """Runs a command. The user sees one line of an error, and the trace only on request."""
     try:
         return _run(name, words, cache)
     except LagLlamaError as error:
@@ -81,7 +78,7 @@ def _guarded(name: str, words: list[str], cache: bool) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; nothing half-written was left.", 130)
     except BrokenPipeError:
-        # Whoever read the output has seen enough; keep Python from flushing into the void.
+        # The reader of the output has closed it, so that Python could not flush it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
@@ -103,14 +100,26 @@ def _run(name: str, words: list[str], cache: bool) -> int:
 
         keep_programs()
     program = f"lagllama {name}"
-    if hasattr(module, "COMMANDS"):
-        code = tyro.extras.subcommand_cli_from_dict(
-            module.COMMANDS, prog=program, description=inspect.getdoc(module), args=words
+    commands = getattr(module, "COMMANDS", None)
+    if commands is None:
+        command = module.main
+    elif words and words[0] in commands:
+        program, command, words = f"{program} {words[0]}", commands[words[0]], words[1:]
+    else:  # help, or an error
+        description = inspect.getdoc(module)
+        tyro.extras.subcommand_cli_from_dict(
+            commands, prog=program, description=description, args=words
         )
-    else:
-        command = getattr(module, "main", None) or getattr(module, name)
-        code = tyro.cli(command, prog=program, args=words)
+    flags = (tyro.conf.FlagCreatePairsOff,)
+    about = _description(command)
+    code = tyro.cli(command, prog=program, description=about, args=words, config=flags)
     return code if isinstance(code, int) else 0
+
+
+def _description(command: Callable[..., Any]) -> str:
+    """The docstring up to its arguments, in lines that fit a terminal of 80 columns."""
+    text = (inspect.getdoc(command) or "").split("\nArgs:\n")[0]
+    return "\n\n".join(textwrap.fill(paragraph, 80) for paragraph in text.split("\n\n"))
 
 
 def _complain(message: str, code: int) -> int:

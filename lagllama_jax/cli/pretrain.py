@@ -1,11 +1,12 @@
 """`lagllama pretrain`."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from lagllama_jax.cli.changes import apply, changes_to
+from lagllama_jax.cli.arguments import options_of
 from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.errors import ConfigError, MissingExtraError
 
@@ -17,19 +18,14 @@ if TYPE_CHECKING:
     from lagllama_jax.training.recipe import Recipe
 
 FREE_OF_WEIGHTS = ("context_length", "attention_window", "max_context_length", "dropout")
-"""What may be changed of a model that has its weights."""
-
-ModelChanges: Any = changes_to(ModelConfig)
-DataChanges: Any = changes_to(DataConfig)
-TrainChanges: Any = changes_to(TrainConfig)
-LoopChanges: Any = changes_to(LoopConfig)
+"""Fields of a model that can change after it was trained."""
 
 
 def main(
-    corpus: Annotated[Path, tyro.conf.Positional],
+    corpus: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS")],
     /,
     *,
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
     preset: Literal["published", "small", "box", "tiny"] = "published",
     exclude: tuple[str, ...] = (),
     mixture: dict[str, float] | None = None,
@@ -46,72 +42,87 @@ def main(
     processes: int | None = None,
     process: int | None = None,
     progress: bool | None = None,
-    model: ModelChanges = ModelChanges(),  # noqa: B008
-    data: DataChanges = DataChanges(),  # noqa: B008
-    train: TrainChanges = TrainChanges(),  # noqa: B008
-    loop: LoopChanges = LoopChanges(),  # noqa: B008
+    model: tyro.conf.FlagConversionOff[Annotated[dict[str, Any], options_of(ModelConfig)]],
+    data: tyro.conf.FlagConversionOff[Annotated[dict[str, Any], options_of(DataConfig)]],
+    train: tyro.conf.FlagConversionOff[Annotated[dict[str, Any], options_of(TrainConfig)]],
+    loop: tyro.conf.FlagConversionOff[Annotated[dict[str, Any], options_of(LoopConfig)]],
 ) -> int:
-    """Trains a model on a corpus; the output folder can be forecast with.
+    """Trains a model on a corpus. `lagllama forecast --model FOLDER` then uses it.
 
-    The same command goes on where it was stopped: by Ctrl-C or SIGTERM, after which it saves and
-    exits with 0, or by anything else, after which it goes on from its last checkpoint. A run
-    begins, in this order of precedence, from the output folder's last checkpoint, from
-    `--continue-from`, from `--initialise-from`, or from fresh weights.
+    The same command continues a run that was stopped. After Ctrl-C or SIGTERM, a run saves a
+    checkpoint and exits with 0; after anything else, it continues from its last checkpoint. A run
+    starts from the first of these that there is: the last checkpoint in the output folder,
+    --continue-from, --initialise-from, or random weights.
 
     Args:
-      corpus: folder of Parquet files, or one written by `lagllama data corpus`.
-      output: folder for the model (config.json, model.safetensors), checkpoints, metrics.csv and
+      corpus: Folder of Parquet files, or one that `lagllama data corpus` wrote.
+      output: Folder for the model (config.json, model.safetensors), checkpoints, metrics.csv and
         loss.png.
-      preset: the published recipe, a small one for a laptop, that of the weights in the box, or one
-        to see that everything runs.
-      exclude: data sets to leave out.
-      mixture: weights of data sets by name, such as `--mixture nab 1 ercot 2`, instead of a rule.
-      validation: held-back points: the ends of all series, of those of the validation suite, none.
-      tail: points of each end that `tails` holds back.
-      continue_from: folder of a run whose weights, optimizer and step are taken over.
-      initialise_from: model whose weights are taken over, with its architecture but for lengths of
-        context, attention window and dropout: folder, authors' .ckpt file or hub id.
-      add_lags: lags that a model of `--initialise-from` is to learn besides its own.
-      path: where windows are drawn: inside the compiled steps, or by grain on the host.
-      workers: processes in which grain does so; 0: a thread.
-      fsdp: devices that share one copy of the parameters; must divide the model's width.
-      hosts: this process is one of several; TPU pods and Slurm tell the rest.
-      coordinator: HOST:PORT of the first process, where the cluster does not tell.
-      processes: number of processes, likewise.
-      process: number of this one, likewise.
-      progress: show a bar, or none; without it, a bar in a terminal.
-      model: changes to the preset's architecture.
-      data: changes to its windows.
-      train: changes to its optimizer.
-      loop: changes to its intervals.
+      preset: Recipe whose settings are used if they are not given: the published one, a small one
+        for a laptop, that of the bundled weights (box), or a tiny one to try the command.
+      exclude: Datasets to leave out.
+      mixture: Weights of datasets by name, such as --mixture nab 1 ercot 2, in place of
+        --data.mixture.
+      validation: Points that are held back for validation: the ends of all series, the ends of
+        those of the validation suite, or none.
+      tail: Number of points at the end of each series that --validation tails holds back.
+      continue_from: Folder of a run whose weights, optimizer state and step are taken over.
+      initialise_from: Model whose weights and architecture are taken over, except for the context
+        length, attention window and dropout: folder, authors' .ckpt file or hub id.
+      add_lags: Lags to add to the model of --initialise-from.
+      path: Where windows are drawn: on the device within the compiled steps, or on the host by
+        grain.
+      workers: Number of processes of grain. 0: a thread.
+      fsdp: Number of devices that share one copy of the parameters. It must divide the width of
+        the model.
+      hosts: This process is one of several, whose addresses the cluster provides (TPU pods, Slurm).
+      coordinator: HOST:PORT of the first process, if the cluster does not provide it.
+      processes: Number of processes, if the cluster does not provide it.
+      process: Number of this process, if the cluster does not provide it.
+      progress: Whether to show a progress bar. None: in a terminal.
+      model: Changes to the architecture of the preset.
+      data: Changes to the training windows of the preset.
+      train: Changes to the optimizer of the preset.
+      loop: Changes to the intervals of the preset.
     """
+    from lagllama_jax.files import check_outputs
     from lagllama_jax.training.presets import PRESETS
     from lagllama_jax.training.pretrain import pretrain
     from lagllama_jax.training.recipe import Recipe
     from lagllama_jax.training.sharding import initialize_hosts, make_mesh
 
+    check_outputs(folders=[output], inputs=[corpus, initialise_from])
     if hosts or coordinator is not None:
         initialize_hosts(coordinator, processes, process)
     base = PRESETS[preset]
     architecture, initial = _initial(initialise_from, add_lags, model, base.model)
-    recipe = Recipe(
-        architecture, apply(data, base.data), apply(train, base.train), apply(loop, base.loop)
-    )
-    read = read_corpus(corpus, exclude)
-    trained = pretrain(
-        read,
-        output,
-        recipe,
-        lengths=_lengths(read, recipe, validation, tail),
-        mixture=mixture,
-        continue_from=continue_from,
-        initial=initial,
-        mesh=make_mesh(fsdp=fsdp),
-        on_device=path == "device",
-        workers=workers,
-        progress=progress,
-    )
-    return _finish(trained, recipe, output)
+    changed = base.data.replace(**data), base.train.replace(**train), base.loop.replace(**loop)
+    recipe = Recipe(architecture, *changed)
+    with _alone(output):
+        read = read_corpus(corpus, exclude)
+        trained = pretrain(
+            read,
+            output,
+            recipe,
+            lengths=_lengths(read, recipe, validation, tail),
+            mixture=mixture,
+            continue_from=continue_from,
+            initial=initial,
+            mesh=make_mesh(fsdp=fsdp),
+            on_device=path == "device",
+            workers=workers,
+            progress=progress,
+        )
+        return _finish(trained, recipe, output)
+
+
+def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Keeps other runs out of the folder; the processes of one run share it."""
+    import jax
+
+    from lagllama_jax.files import locked
+
+    return locked(folder) if jax.process_index() == 0 else contextlib.nullcontext()
 
 
 def read_corpus(folder: Path, exclude: tuple[str, ...] = ()) -> "Corpus":
@@ -130,18 +141,18 @@ def read_corpus(folder: Path, exclude: tuple[str, ...] = ()) -> "Corpus":
 
 
 def _initial(
-    source: str | None, extra: tuple[int, ...], changes: Any, preset: ModelConfig
+    source: str | None, extra: tuple[int, ...], changes: dict[str, Any], preset: ModelConfig
 ) -> tuple[ModelConfig, Any]:
-    """The architecture, and weights to begin with: another model's bring their own."""
+    """The architecture, and the initial weights if they are those of another model."""
     if source is None and extra:
-        raise ConfigError("--add-lags needs --initialise-from; else say --model.lags.")
+        raise ConfigError("--add-lags needs --initialise-from. Without it, use --model.lags.")
     if source is None:
-        return apply(changes, preset), None
+        return preset.replace(**changes), None
     from lagllama_jax.checkpoints.hub import from_pretrained
     from lagllama_jax.model.network import add_lags
 
     config, parameters = from_pretrained(source)
-    asked = apply(changes, config)
+    asked = config.replace(**changes)
     if asked.replace(**{name: getattr(config, name) for name in FREE_OF_WEIGHTS}) != config:
         raise ConfigError(
             "--initialise-from brings the model: of the --model options only "
@@ -151,7 +162,7 @@ def _initial(
 
 
 def _lengths(corpus: "Corpus", recipe: "Recipe", validation: str, tail: int) -> "np.ndarray | None":
-    """Points of each series that are trained on; the rest validates."""
+    """Number of points of each series to train on; the other points are held back."""
     from lagllama_jax.training.sources.corpus_arrays import held_back, shortest_series
 
     if validation == "none":
@@ -164,7 +175,7 @@ def _lengths(corpus: "Corpus", recipe: "Recipe", validation: str, tail: int) -> 
 
 
 def _finish(trained: "Trained", recipe: "Recipe", output: Path) -> int:
-    """Writes the model and the picture, or says how to go on."""
+    """Writes the model and the picture, or says how to continue."""
     import jax
 
     from lagllama_jax.checkpoints.hub import save_pretrained
@@ -176,7 +187,7 @@ def _finish(trained: "Trained", recipe: "Recipe", output: Path) -> int:
     if jax.process_index() > 0:
         return 0
     if trained.stopped == "signal":
-        print(f"Stopped by a signal after step {step}, saved. The same command goes on.")
+        print(f"Stopped by a signal after step {step}, saved. The same command continues.")
         return 0
     save_pretrained(output, recipe.model, weights)
     try:

@@ -45,7 +45,7 @@ class ForecastConfig(Config):
         the choice of the backend.
       rope_factor: Stretch of the rotary position encoding, for contexts that are longer than in
         training. `None`: that of the model.
-      quantile_levels: Levels of the quantiles that will be asked of the forecast.
+      quantile_levels: Quantile levels of the result, each between 0 and 1.
     """
 
     num_samples: Count = 100
@@ -58,7 +58,6 @@ class ForecastConfig(Config):
     batch_size: Count | None = None
     precision: Literal["default", "high", "highest"] = "highest"
     rope_factor: Annotated[float, Interval(least=1)] | None = None
-
     quantile_levels: tuple[float, ...] = DEFAULT_LEVELS
 
     def __post_init__(self) -> None:

@@ -27,8 +27,7 @@ def save_corpus(corpus: "Corpus", folder: Path) -> None:
     Raises:
       DataError: something that is no corpus lies there, or the disk refuses.
     """
-    if folder.exists() and not (folder / "corpus.json").is_file():
-        raise DataError(f"{folder} exists and is no corpus; choose another folder.")
+    check_replaceable(folder)
     with _replacing(folder) as fresh:
         for name in ARRAYS:
             np.save(fresh / f"{name}.npy", getattr(corpus, name))
@@ -43,6 +42,16 @@ def save_corpus(corpus: "Corpus", folder: Path) -> None:
             "item_ids": corpus.item_ids,
         }
         (fresh / "corpus.json").write_text(json.dumps(names, indent=1) + "\n")
+
+
+def check_replaceable(folder: Path) -> None:
+    """Checks that a corpus written to `folder` would replace at most another corpus.
+
+    Raises:
+      DataError: If something else is there.
+    """
+    if folder.exists() and not (folder / "corpus.json").is_file():
+        raise DataError(f"{folder} exists and is not a corpus. Give another folder.")
 
 
 def load_arrays(folder: Path, mmap: bool) -> dict[str, Any]:

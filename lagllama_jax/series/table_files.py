@@ -112,12 +112,7 @@ def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
     path = Path(path)
     check_suffix(path)
     with atomic_path(path) as temporary:
-        put_table(frame, temporary)
-
-
-def put_table(frame: "pd.DataFrame", path: Path) -> None:
-    """Writes a table at once into `path`: Parquet if its last suffix says so, else CSV."""
-    if _is_parquet(path):
-        frame.to_parquet(path, index=False)
-    else:
-        frame.to_csv(path, index=False)
+        if _is_parquet(path):
+            frame.to_parquet(temporary, index=False)
+        else:
+            frame.to_csv(temporary, index=False)

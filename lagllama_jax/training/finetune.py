@@ -1,6 +1,5 @@
 """Fine-tuning: a model's weights are trained on a user's series, and kept if that helps."""
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
@@ -134,14 +133,17 @@ def sweep(
     compared on the same points in the same units. Ctrl-C ends it with the best so far.
 
     Raises:
-      ConfigError: nothing to choose by: `options.validation` is 0.
+      ConfigError: If a value is invalid, or `options.validation` is 0 and nothing to choose by.
     """
     several = len(learning_rates) * len(context_lengths) > 1
     check(options.validation > 0 or not several, "To choose, a sweep needs validation=1 or more.")
+    choices = [
+        options.replace(context_length=context, learning_rate=rate)
+        for context, rate in itertools.product(context_lengths, learning_rates)
+    ]
     tried: list[tuple[FitConfig, Report]] = []
     best: Fitted | None = None
-    for context, rate in itertools.product(context_lengths, learning_rates):
-        one = dataclasses.replace(options, learning_rate=rate, context_length=context)
+    for one in choices:
         fitted = fit(parameters, config, corpus, prediction_length, one, progress=progress)
         tried.append((one, fitted.report))
         if best is None or _final(fitted) < _final(best):

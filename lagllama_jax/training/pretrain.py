@@ -8,7 +8,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lagllama_jax.corpus.store import Corpus
-from lagllama_jax.errors import CheckpointError, DataError
+from lagllama_jax.errors import CheckpointError
+from lagllama_jax.files import make_folder
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints, Restored
 from lagllama_jax.training.loop import Best, Run, Trained, train
@@ -79,7 +80,7 @@ def pretrain(
     else:
         source = GrainSource(arrays, names, recipe, mesh, rules, workers)
     evaluate = None if lengths is None else _evaluate(corpus, lengths, recipe, mesh)
-    _make_folder(folder)
+    make_folder(folder)
     with Checkpoints(folder / CHECKPOINTS, recipe.loop.keep) as checkpoints:
         start = _begin(checkpoints, recipe, mesh, continue_from, initial)
         watch = _watch(folder, recipe, start.state)
@@ -162,10 +163,3 @@ def _watch(folder: Path, recipe: Recipe, state: TrainState) -> Watch:
     peak = measured_peak(recipe.train.dtype) * jax.device_count()
     tokens = tokens_per_step(recipe.model, recipe.data, recipe.train)
     return Watch(sinks, tokens, operations_per_token(state.parameters), peak)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot create the folder {folder}: {error.strerror}.") from error

@@ -46,7 +46,7 @@ def test_the_command_writes_tables_report_and_pictures_and_skips_what_is_done(
         "examples/seasonal_naive_m4_hourly_H_short.png",
     }
     record = (tmp_path / "out/run.json").read_bytes()
-    evaluate(**options, seed=1)
+    evaluate(**options, forecast={"seed": 1})
     assert capsys.readouterr().out.count("CRPS") == 1
     assert (tmp_path / "out/run.json").read_bytes() == record
 
@@ -56,9 +56,9 @@ def test_a_run_is_recorded_only_where_a_row_was_computed(options, tmp_path):
     record = tmp_path / "results/sales/run.json"
     first = record.read_bytes()
     assert list(json.loads(first)) == ["naive"]
-    evaluate(**options, plots=False, num_samples=7)  # the same to a baseline
+    evaluate(**options, plots=False, forecast={"num_samples": 7})  # the same to a baseline
     assert record.read_bytes() == first
-    evaluate(**options, plots=False, num_samples=7, overwrite=True)
+    evaluate(**options, plots=False, forecast={"num_samples": 7}, overwrite=True)
     assert json.loads(record.read_text())["naive"]["forecast"]["num_samples"] == 7
 
 

@@ -79,7 +79,7 @@ def test_a_run_killed_while_saving_and_stopped_by_sigterm_ends_like_one_that_was
     second.send_signal(signal.SIGTERM)
     said, complaint = second.communicate()
     assert second.returncode == 0, complaint
-    assert "The same command goes on" in said
+    assert "The same command continues" in said
     assert whole(broken)[-1] < 200
 
     for output in (broken, straight):

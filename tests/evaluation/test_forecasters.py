@@ -29,7 +29,7 @@ def test_weights_of_a_folder_are_scored_on_a_users_own_table(
         data=tmp_path / "sales.csv",
         prediction_length=POINTS,
         windows=WINDOWS,
-        num_samples=SAMPLES,
+        forecast={"num_samples": SAMPLES},
         output_dir=tmp_path / "out",
         plots=False,
     )

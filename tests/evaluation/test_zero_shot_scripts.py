@@ -21,7 +21,7 @@ def test_coarsening_reaches_both_suites(script, monkeypatch):
     run, asked = script("run"), []
     monkeypatch.setattr(run, "evaluate", lambda **options: asked.append(options))
     run.main(run.Arguments(coarsen=1))
-    assert [(options["suite"], options["coarsen"]) for options in asked] == [
+    assert [(options["suite"], options["forecast"]["coarsen"]) for options in asked] == [
         ("all", 1),
         ("paper", 1),
     ]
