@@ -1,11 +1,13 @@
 """Files that are whole or not there: written beside their place, then renamed onto it."""
 
 import contextlib
+import csv
 import errno
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lagllama_jax.errors import DataError
 
@@ -50,3 +52,28 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a whole file, or nothing (see `atomic_path`)."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_rows(
+    path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]], columns: Sequence[str]
+) -> None:
+    """Writes some columns of the rows as CSV, whole or not at all (see `atomic_path`).
+
+    Args:
+      path: The file. Its folder must exist.
+      rows: Values by column. Further columns are left out, and a missing value is an empty cell.
+      columns: The columns of the file, in order.
+    """
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def read_rows(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file that `write_rows` wrote, every cell as text."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
