@@ -11,7 +11,7 @@ from lagllama_jax.config import Serialisable, check, check_positive
 from lagllama_jax.errors import TrainingError
 from lagllama_jax.training.checkpoints import Checkpoints
 from lagllama_jax.training.signals import stop_on_signals
-from lagllama_jax.training.step import TrainState
+from lagllama_jax.training.state import TrainState
 from lagllama_jax.training.validation import Evaluate
 from lagllama_jax.training.watch import Watch
 from lagllama_jax.typing import Key, Parameters

@@ -22,7 +22,7 @@ from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arra
 from lagllama_jax.training.sources.device import DevicePath
 from lagllama_jax.training.sources.host import HostPath
 from lagllama_jax.training.sources.windows import gather
-from lagllama_jax.training.step import TrainState, init_state
+from lagllama_jax.training.state import TrainState, init_state
 from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
 from lagllama_jax.training.validation import Evaluate, make_evaluate, tail_draws
 from lagllama_jax.training.watch import Watch

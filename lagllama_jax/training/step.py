@@ -9,29 +9,12 @@ import optax
 
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.training.augment import augment
-from lagllama_jax.training.loss import PointLosses, point_losses, targets_loss
+from lagllama_jax.training.loss import targets_loss
 from lagllama_jax.training.mixing import flip, mixup, roughen
-from lagllama_jax.training.optimizer import make_optimizer
 from lagllama_jax.training.sources.windows import CorpusArrays, Windows, draw, gather
-from lagllama_jax.training.state import TrainState, apply_gradients, init_state
+from lagllama_jax.training.state import TrainState, apply_gradients
 from lagllama_jax.training.synthetic import synthetic_windows
 from lagllama_jax.typing import Array, Float, Int, Key
-
-__all__ = [
-    "PointLosses",
-    "TrainState",
-    "complete",
-    "init_state",
-    "made_up",
-    "make_optimizer",
-    "make_steps",
-    "point_losses",
-    "sample_windows",
-    "step_keys",
-    "targets_loss",
-    "update",
-    "update_from",
-]
 
 Metrics = dict[str, Float[Array, "*n"]]
 

@@ -10,7 +10,8 @@ from jax.sharding import Mesh
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.training.sharding import Rules, batch_sharding, replicated
 from lagllama_jax.training.sources.windows import CorpusArrays, Windows
-from lagllama_jax.training.step import TrainState, make_steps, sample_windows, step_keys
+from lagllama_jax.training.state import TrainState
+from lagllama_jax.training.step import make_steps, sample_windows, step_keys
 from lagllama_jax.typing import Key
 
 MADE_UP = "synthetic"
