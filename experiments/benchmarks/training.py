@@ -60,7 +60,8 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
     from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
     from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
     from lagllama_jax.training.sources.device import DevicePath
-    from lagllama_jax.training.step import init_state, sample_windows
+    from lagllama_jax.training.state import init_state
+    from lagllama_jax.training.step import sample_windows
     from lagllama_jax.training.throughput import (
         measured_peak,
         operations_per_token,

@@ -4,7 +4,6 @@ python experiments/zero_shot/units.py                      # the weights in the 
 python experiments/zero_shot/units.py --model lag-llama.ckpt --name "Lag-Llama here"
 """
 
-import csv
 import dataclasses
 import os
 from pathlib import Path
@@ -18,9 +17,11 @@ from lagllama_jax.evaluation.provenance import record_run
 from lagllama_jax.evaluation.suites import ett_tasks
 from lagllama_jax.evaluation.units import unit_difference
 from lagllama_jax.evaluation.windows import windows_of
+from lagllama_jax.files import write_rows
 
 HERE = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
+COLUMNS = ("dataset", "windows", "median_relative_difference")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +45,12 @@ def main(arguments: Arguments) -> None:
     for task in ett_tasks(arguments.data_dir, ("short",)):
         windows = windows_of(task, limit=arguments.windows)
         difference = unit_difference(forecaster, windows, arguments.factor)
-        rows.append((task.name, len(windows), difference))
+        row = task.name, len(windows), difference
+        rows.append(dict(zip(COLUMNS, row, strict=True)))
         print(f"{task.name:<16} {difference:.1e}", flush=True)
-    print(f"{'median':<16} {np.median([row[-1] for row in rows]):.1e}")
+    print(f"{'median':<16} {np.median([row[COLUMNS[-1]] for row in rows]):.1e}")
     record_run(arguments.output_dir, arguments.name, config)
-    with open(arguments.output_dir / f"{arguments.name}.csv", "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("dataset", "windows", "median_relative_difference"))
-        writer.writerows(rows)
+    write_rows(arguments.output_dir / f"{arguments.name}.csv", rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """A folder of results: one table in GIFT-Eval's columns, one of calibration, kept row by row."""
 
-import csv
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lagllama_jax.errors import DataError
@@ -11,7 +10,7 @@ from lagllama_jax.evaluation.backtest import Row, evaluate_task
 from lagllama_jax.evaluation.fingerprint import fingerprint
 from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
 from lagllama_jax.evaluation.windows import Task, Windows
-from lagllama_jax.files import atomic_path
+from lagllama_jax.files import read_rows, write_rows
 
 GIFT_EVAL_COLUMNS = (
     "dataset",
@@ -57,8 +56,7 @@ def read_table(path: Path) -> list[Row]:
     Raises:
       DataError: a cell that is no number; names file, row and column.
     """
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows: list[Row] = [dict(row) for row in read_rows(path)]
     for number, row in enumerate(rows, start=2):
         for column in row.keys() - set(TEXT):
             try:
@@ -68,23 +66,6 @@ def read_table(path: Path) -> list[Row]:
                     f"{path}, line {number}, column {column!r}: {row[column]!r} is no number."
                 ) from error
     return rows
-
-
-def write_table(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
-    """Writes some columns of the rows as CSV, whole or not at all.
-
-    Args:
-      path: the file; its folder must be there.
-      rows: what else they hold is left out, and a cell that they lack is empty.
-      columns: in this order.
-
-    Raises:
-      DataError: the file cannot be written.
-    """
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def read_results(folder: Path) -> list[Row]:
@@ -116,9 +97,9 @@ def add_result(folder: Path, row: Row) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     others = {name: _without(folder / name, row["dataset"], row["model"]) for name in TABLES}
     # The old scores go first, so that they never stand beside the new row's fingerprint.
-    write_table(folder / "all_results.csv", others["all_results.csv"], GIFT_EVAL_COLUMNS)
+    write_rows(folder / "all_results.csv", others["all_results.csv"], GIFT_EVAL_COLUMNS)
     for name, columns in TABLES.items():
-        write_table(folder / name, [*others[name], row], columns)
+        write_rows(folder / name, [*others[name], row], columns)
 
 
 def _without(path: Path, task: str, model: str) -> list[Row]:

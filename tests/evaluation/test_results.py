@@ -110,7 +110,7 @@ def test_a_row_that_does_not_tell_what_it_was_computed_from_is_refused(tmp_path)
 
 
 def test_a_row_whose_writing_was_cut_off_is_evaluated_again(tmp_path, monkeypatch):
-    naive, write = BaselineForecaster("naive"), results.write_table
+    naive, write = BaselineForecaster("naive"), results.write_rows
 
     def cut_off(path, rows, columns):
         rows = list(rows)
@@ -119,10 +119,10 @@ def test_a_row_whose_writing_was_cut_off_is_evaluated_again(tmp_path, monkeypatc
         write(path, rows, columns)
 
     for overwrite in (False, True):
-        monkeypatch.setattr(results, "write_table", cut_off)
+        monkeypatch.setattr(results, "write_rows", cut_off)
         with pytest.raises(KeyboardInterrupt):
             results.evaluate_into(tmp_path, naive, [made_up(4)], overwrite=overwrite)
-        monkeypatch.setattr(results, "write_table", write)
+        monkeypatch.setattr(results, "write_rows", write)
         rows = results.evaluate_into(tmp_path, naive, [made_up()])  # not what was cut off
         assert results.read_results(tmp_path) == rows
 
