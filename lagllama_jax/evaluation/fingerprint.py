@@ -14,15 +14,16 @@ from lagllama_jax.inference.forecast import Predictor
 from lagllama_jax.typing import Float
 
 DEFAULTS = ForecastConfig()
-IGNORED = ("batch_size", "progress", "quantile_levels")
-"""Fields that decide memory, display and what is read off a forecast, but not the forecast."""
+IGNORED = ("batch_size", "quantile_levels")
+"""Fields that decide the memory and what is read off a forecast, but not the forecast."""
 
 
 def identity(value: Any) -> str:
     """A text that is the same in every process, of all that decides a predictor's forecasts.
 
     A predictor, and whatever dataclass or object it is made of, is described by its class and its
-    attributes; arrays are described by a hash of their shape and content.
+    attributes, without the fields that do not take part in comparisons. Arrays are described by a
+    hash of their shape and content.
 
     Args:
       value: A predictor, a configuration, or an attribute of one.
@@ -36,7 +37,7 @@ def identity(value: Any) -> str:
         text = "".join(f"{jax.tree_util.keystr(path)}{_leaf(leaf)}" for path, leaf in leaves)
         return f"{type(value).__name__} {hashlib.sha256(text.encode()).hexdigest()}"
     if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value)]
+        names = [field.name for field in dataclasses.fields(value) if field.compare]
     elif hasattr(value, "predict"):
         names = sorted(vars(value))
     else:

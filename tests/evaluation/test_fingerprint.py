@@ -1,37 +1,14 @@
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
 
-from lagllama_jax.config import ForecastConfig, ModelConfig
+from lagllama_jax import LagLlama
+from lagllama_jax.config import ForecastConfig
 from lagllama_jax.evaluation.baselines import baseline
 from lagllama_jax.evaluation.fingerprint import fingerprint, identity
 from lagllama_jax.evaluation.tasks import task_of
-
-TINY = ModelConfig.tiny()
-
-
-@dataclasses.dataclass(frozen=True)
-class Weights:
-    """A predictor made of parameters, as the model's is."""
-
-    parameters: dict
-    model_config: ModelConfig = TINY
-    progress: object = None
-
-    def predict(self, dataset, prediction_length, config):
-        raise NotImplementedError
-
-
-@dataclasses.dataclass(frozen=True)
-class Around:
-    """A wrapper around a predictor."""
-
-    predictor: Weights
-
-    def predict(self, dataset, prediction_length, config):
-        raise NotImplementedError
+from lagllama_jax.inference.aggregation import Aggregated
+from lagllama_jax.inference.predictor import ModelPredictor
 
 
 def parameters(shift: float = 0.0) -> dict:
@@ -45,19 +22,19 @@ def task(series_of):
 
 def test_a_fingerprint_is_the_same_in_every_process_and_on_every_machine(task):
     assert fingerprint(baseline("naive"), task) == "98c529b35cb92483"
-    assert fingerprint(Weights(parameters()), task) == "6fa219d4ebdec377"
+    assert identity(parameters())[:16] == "dict c4478b35dd1"
 
 
-def test_a_fingerprint_tells_options_and_weights_apart(task):
-    def of(shift=0.0, wrapped=False, model=TINY, **options):
-        predictor = Weights(parameters(shift), model)
+def test_a_fingerprint_tells_options_and_weights_apart(task, tiny_config):
+    def of(shift=0.0, wrapped=False, model=tiny_config, **options):
+        predictor = ModelPredictor(parameters(shift), model)
         drawn = ForecastConfig(**options)
-        return fingerprint(Around(predictor) if wrapped else predictor, task, drawn)
+        return fingerprint(Aggregated(predictor) if wrapped else predictor, task, drawn)
 
     different = [
         of(),
         of(shift=1e-3),
-        of(model=ModelConfig.tiny(imputation="loc")),
+        of(model=tiny_config.replace(imputation="loc")),
         of(wrapped=True),
         of(wrapped=True, shift=1e-3),
         of(seed=1),
@@ -70,10 +47,10 @@ def test_a_fingerprint_tells_options_and_weights_apart(task):
     assert of(num_samples=np.int64(100)) == of()
 
 
-def test_what_is_shown_on_the_way_and_where_arrays_lie_do_not_matter(task):
+def test_what_is_shown_on_the_way_and_where_arrays_lie_do_not_matter(task, tiny_config):
     on_device = jax.tree.map(jax.numpy.asarray, parameters())
-    shown = Weights(on_device, progress=print)
-    assert fingerprint(shown, task) == fingerprint(Weights(parameters()), task)
+    shown = LagLlama(on_device, tiny_config, "there").predictor(finished=print)
+    assert identity(shown) == identity(LagLlama(parameters(), tiny_config).predictor())
 
 
 def test_every_value_name_and_date_of_the_series_matters(task):
