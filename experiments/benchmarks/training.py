@@ -107,10 +107,11 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
 
 def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> dict[str, float]:
     """Windows of the published model, gathered by grain from a memory map; no model runs."""
+    from lagllama_jax.training.sources.grain_source import WindowSource, batches
+
     from lagllama_jax.config import DataConfig, ModelConfig
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
-    from lagllama_jax.training.sources.grain_source import WindowSource, batches
 
     model, data = ModelConfig.released(), DataConfig()
     arrays = corpus_arrays(Corpus.load(corpus), model, data, on_device=False)
