@@ -60,6 +60,21 @@ def mean_weighted_quantile_loss(
     return _divide(np.nansum(loss, axes), np.nansum(np.abs(target), axis)).mean(0)
 
 
+def sample_crps(
+    target: Target, samples: Float[np.ndarray, "B S P"], axis: Axis = None
+) -> Score:
+    """Continuous ranked probability score of samples, in the units of the target.
+
+    `E|X - y| - E|X - X'| / 2` of the samples' empirical distribution, by sorting.
+    """
+    ordered = np.sort(np.asarray(samples, np.float64), axis=1)
+    count = ordered.shape[1]
+    distance = np.abs(_error(target[:, None], ordered)).mean(1)
+    weights = 2.0 * np.arange(1, count + 1) - count - 1
+    pairs = np.einsum("s,bsp->bp", weights, ordered)
+    return _mean(distance - pairs / count**2, axis)
+
+
 def mse(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
     """Mean squared error, in the target's units squared."""
     return _mean(np.square(_error(target, forecast)), axis)
