@@ -33,7 +33,7 @@ def test_a_window_ends_with_the_series_and_comes_back_in_float64(series, level):
     raw = prepared.raw(batch.values[:, :, None])[0, 0, 0, padding:]
     seen = ~np.isnan(kept)
     distance = np.abs(kept - prepared.center[0, 0])
-    near = seen & (distance <= 1e14 * max(prepared.width[0, 0], 1e-300))
+    near = seen & (distance / max(prepared.width[0, 0], 1e-300) <= 1e14)
     error = np.abs(raw - kept)[near]
     assert (error <= 2e-7 * distance[near] + 1e-12 * np.abs(kept[near])).all()
 
