@@ -66,9 +66,7 @@ def main(
     )
     from lagllama_jax.forecaster import LagLlama
 
-    drawn = LagLlama.from_pretrained(model).predict(
-        series, prediction_length, **vars(config)
-    )
+    drawn = LagLlama.from_pretrained(model).predict(series, prediction_length, **vars(config))
     if plot is not None:
         with atomic_path(plot) as temporary:
             drawn.plot().savefig(temporary, dpi=150)
