@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lagllama_jax.evaluation.provenance import command, processor
-from lagllama_jax.files import atomic_path
+from lagllama_jax.files import read_rows, write_rows
 
 
 class Ledger:
@@ -36,12 +36,8 @@ class Ledger:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Writes the file anew with one more row, whole or not at all."""
-        text = {column: str(row[column]) for column in self.key}
-        table = self.table()
-        new = pd.DataFrame([{**row, **text}])
-        both = new if table.empty else pd.concat([table, new], ignore_index=True)
-        with atomic_path(self.path) as temporary:
-            both.to_csv(temporary, index=False, lineterminator="\n")
+        rows = [*(read_rows(self.path) if self.path.exists() else []), row]
+        write_rows(self.path, rows, list(dict.fromkeys(name for one in rows for name in one)))
 
 
 def stop_if(interrupted: bool) -> None:

@@ -1,13 +1,15 @@
 """Files that are whole or not there, outputs that are checked before the work, and locks."""
 
 import contextlib
+import csv
 import errno
 import os
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lagllama_jax.errors import DataError
 
@@ -46,6 +48,29 @@ def write_bytes(path: AnyPath, content: bytes) -> None:
     """Writes a whole file, or nothing (see `atomic_path`)."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_rows(path: AnyPath, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Writes some columns of the rows as CSV, whole or not at all (see `atomic_path`).
+
+    Args:
+      path: The file. Its folder must exist.
+      rows: Values by column. Further columns are left out, and a missing value is an empty cell.
+      columns: The columns of the file, in order.
+    """
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def read_rows(path: AnyPath) -> list[dict[str, str]]:
+    """The rows of a CSV file that `write_rows` wrote, every cell as text."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def make_folder(folder: Path) -> None:

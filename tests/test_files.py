@@ -4,9 +4,11 @@ import os
 import pathlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.files import atomic_path, write_bytes
+from lagllama_jax.files import atomic_path, read_rows, write_bytes, write_rows
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: pathlib.Path):
@@ -56,3 +58,17 @@ def test_an_error_about_another_file_is_left_alone(tmp_path: pathlib.Path):
         (tmp_path / "input").read_text()
     with pytest.raises(ConnectionResetError), atomic_path(tmp_path / "out.csv"):
         raise ConnectionResetError(104, "Connection reset by peer")
+
+
+# Python's csv module does not quote a lone carriage return.
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"))
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS)))
+def test_rows_are_read_as_they_were_written_in_the_columns_asked_for(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str, str]]
+):
+    path = tmp_path_factory.getbasetemp() / "rows.csv"
+    rows = [dict(zip("abc", row, strict=True)) for row in cells]
+    write_rows(path, rows, ("c", "a", "d"))
+    assert read_rows(path) == [{"c": row["c"], "a": row["a"], "d": ""} for row in rows]

@@ -60,7 +60,8 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
     from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
     from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
     from lagllama_jax.training.sources.device import DevicePath
-    from lagllama_jax.training.step import init_state, sample_windows
+    from lagllama_jax.training.state import init_state
+    from lagllama_jax.training.step import sample_windows
     from lagllama_jax.training.throughput import (
         measured_peak,
         operations_per_token,
@@ -106,10 +107,11 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
 
 def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> dict[str, float]:
     """Windows of the published model, gathered by grain from a memory map; no model runs."""
+    from lagllama_jax.training.sources.grain_source import WindowSource, batches
+
     from lagllama_jax.config import DataConfig, ModelConfig
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
-    from lagllama_jax.training.sources.grain_source import WindowSource, batches
 
     model, data = ModelConfig.released(), DataConfig()
     arrays = corpus_arrays(Corpus.load(corpus), model, data, on_device=False)

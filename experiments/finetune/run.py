@@ -25,6 +25,11 @@ import tyro
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from lagllama_jax.evaluation.backtest import CRPS, MASE, Row, evaluate_task  # noqa: E402
+from lagllama_jax.evaluation.forecasters import (  # noqa: E402
+    BaselineForecaster,
+    ModelForecaster,
+)
 from ledger import Ledger, provenance, stop_if  # noqa: E402
 
 from lagllama_jax.checkpoints.hub import from_pretrained  # noqa: E402
@@ -32,11 +37,6 @@ from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
 from lagllama_jax.config import FitConfig, ForecastConfig, ModelConfig  # noqa: E402
 from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.errors import DataError  # noqa: E402
-from lagllama_jax.evaluation.backtest import CRPS, MASE, Row, evaluate_task  # noqa: E402
-from lagllama_jax.evaluation.forecasters import (  # noqa: E402
-    BaselineForecaster,
-    ModelForecaster,
-)
 from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
 from lagllama_jax.evaluation.suites import own_task  # noqa: E402

@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from ledger import provenance  # noqa: E402
 
-from lagllama_jax.files import atomic_path  # noqa: E402
+from lagllama_jax.files import write_rows  # noqa: E402
 
 MEASURED = ["tokens_per_second", "utilisation", "seconds"]
 """Columns of metrics.csv that time decides."""
@@ -104,10 +104,9 @@ def main(arguments: Arguments) -> None:
         struck = run_killed(arguments, killed)
         found = compare(whole, killed)
     row = {"preset": arguments.preset, "steps": arguments.steps, "every": arguments.every}
-    row |= {"killed_after": " ".join(map(str, struck)), **found}
+    row |= {"killed_after": " ".join(map(str, struck)), **found, **provenance()}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(arguments.output) as temporary:
-        pd.DataFrame([row | provenance()]).to_csv(temporary, index=False, lineterminator="\n")
+    write_rows(arguments.output, [row], list(row))
     print(pd.Series(row).to_string())
     if not (found["rows_equal"] and found["weights_equal"]):
         raise SystemExit("The two runs differ.")

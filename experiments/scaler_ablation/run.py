@@ -23,19 +23,6 @@ import tyro
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from ledger import Ledger, provenance, stop_if  # noqa: E402
-
-from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
-from lagllama_jax.cli.pretrain import read_corpus  # noqa: E402
-from lagllama_jax.config import (  # noqa: E402
-    DataConfig,
-    ForecastConfig,
-    LoopConfig,
-    ModelConfig,
-    TrainConfig,
-)
-from lagllama_jax.corpus.store import Corpus  # noqa: E402
-from lagllama_jax.errors import ConfigError, LagLlamaError  # noqa: E402
 from lagllama_jax.evaluation.backtest import (  # noqa: E402
     CRPS,
     LEVELS,
@@ -50,6 +37,19 @@ from lagllama_jax.evaluation.forecasters import (  # noqa: E402
     ModelForecaster,
     Prediction,
 )
+from ledger import Ledger, provenance, stop_if  # noqa: E402
+
+from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
+from lagllama_jax.cli.pretrain import read_corpus  # noqa: E402
+from lagllama_jax.config import (  # noqa: E402
+    DataConfig,
+    ForecastConfig,
+    LoopConfig,
+    ModelConfig,
+    TrainConfig,
+)
+from lagllama_jax.corpus.store import Corpus  # noqa: E402
+from lagllama_jax.errors import ConfigError, LagLlamaError  # noqa: E402
 from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
 from lagllama_jax.evaluation.windows import Panel, Windows, cut  # noqa: E402

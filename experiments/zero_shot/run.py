@@ -1,8 +1,8 @@
 """Scores weights on GIFT-Eval's ETT and m4_hourly tasks and on the paper's last windows.
 
-python experiments/zero_shot/run.py                        # the weights in the box
+python experiments/zero_shot/run.py                        # the bundled weights
 python experiments/zero_shot/run.py --model lag-llama.ckpt --name "Lag-Llama here"
-python experiments/zero_shot/run.py --model seasonal_naive # the proof of the protocol
+python experiments/zero_shot/run.py --model seasonal_naive # checks the protocol
 python experiments/zero_shot/run.py --coarsen 1 --name coarsen_1
 """
 
@@ -16,16 +16,16 @@ import tyro
 from lagllama_jax.cli.evaluate import main as evaluate
 
 HERE = Path(__file__).resolve().parent
-SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
+DATA = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared")) / "data/evaluation"
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Arguments of `lagllama evaluate` that matter here."""
+    """The arguments of `lagllama evaluate` that matter here."""
 
     model: str = "box"
     name: str | None = None
-    data_dir: Path = SHARED / "data/evaluation"
+    data_dir: Path = DATA
     output_dir: Path = HERE / "results"
     num_samples: int = 100
     context_length: int | None = None

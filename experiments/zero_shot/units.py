@@ -1,57 +1,76 @@
-"""How far forecast(1000 x) is from 1000 forecast(x) on the ETT tasks.
+"""Compares forecast(1000 x) with 1000 forecast(x) on the short ETT tasks.
 
-python experiments/zero_shot/units.py                      # the weights in the box
+python experiments/zero_shot/units.py                      # the bundled weights
 python experiments/zero_shot/units.py --model lag-llama.ckpt --name "Lag-Llama here"
 """
 
-import csv
 import dataclasses
-import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import tyro
 
-from lagllama_jax import ForecastConfig, LagLlama
-from lagllama_jax.evaluation.forecasters import ModelForecaster
-from lagllama_jax.evaluation.provenance import record_run
-from lagllama_jax.evaluation.suites import ett_tasks
-from lagllama_jax.evaluation.units import unit_difference
-from lagllama_jax.evaluation.windows import windows_of
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-HERE = Path(__file__).resolve().parent
-SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
+from run import DATA, HERE  # noqa: E402
+
+from lagllama_jax import ForecastConfig, LagLlama  # noqa: E402
+from lagllama_jax.evaluation.provenance import record_run  # noqa: E402
+from lagllama_jax.evaluation.suites import ett_tasks  # noqa: E402
+from lagllama_jax.evaluation.windows import EvaluationWindows  # noqa: E402
+from lagllama_jax.files import write_rows  # noqa: E402
+from lagllama_jax.inference.forecast import Predictor  # noqa: E402
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What is measured, on how many windows a task."""
+    """What is measured, and on how many windows per task."""
 
     model: str = "box"
     name: str = "lagllama_jax"
-    data_dir: Path = SHARED / "data/evaluation"
+    data_dir: Path = DATA
     output_dir: Path = HERE / "results/units"
     factor: float = 1000.0
     windows: int = 20
     num_samples: int = 100
 
 
+def unit_difference(
+    predictor: Predictor, windows: EvaluationWindows, config: ForecastConfig, factor: float
+) -> float:
+    """Median relative difference of forecast(factor * x) and factor * forecast(x).
+
+    The median is over all windows, quantile levels and steps. Both forecasts use the same random
+    numbers.
+
+    Returns:
+      A share without a unit: 0 for a model that ignores the unit of its input, and where every
+      forecast is 0.
+    """
+    given = windows.dataset
+    scaled = dataclasses.replace(given, targets=[factor * target for target in given.targets])
+    expected, found = (
+        predictor.predict(one, windows.prediction_length, config).quantiles(config.quantile_levels)
+        for one in (given, scaled)
+    )
+    sized = expected != 0
+    difference = np.abs(found - factor * expected)[sized] / np.abs(factor * expected[sized])
+    return float(np.median(difference)) if difference.size else 0.0
+
+
 def main(arguments: Arguments) -> None:
-    model = LagLlama.from_pretrained(None if arguments.model == "box" else arguments.model)
+    predictor = LagLlama.from_pretrained(arguments.model).predictor()
     config = ForecastConfig(num_samples=arguments.num_samples)
-    forecaster = ModelForecaster(model.parameters, model.config, config, arguments.name)
-    rows = []
+    columns, rows = ("dataset", "windows", "median_relative_difference"), []
     for task in ett_tasks(arguments.data_dir, ("short",)):
-        windows = windows_of(task, limit=arguments.windows)
-        difference = unit_difference(forecaster, windows, arguments.factor)
-        rows.append((task.name, len(windows), difference))
+        windows = task.windows(limit=arguments.windows)
+        difference = unit_difference(predictor, windows, config, arguments.factor)
+        rows.append(dict(zip(columns, (task.name, len(windows), difference), strict=True)))
         print(f"{task.name:<16} {difference:.1e}", flush=True)
-    print(f"{'median':<16} {np.median([row[-1] for row in rows]):.1e}")
+    print(f"{'median':<16} {np.median([row[columns[-1]] for row in rows]):.1e}")
     record_run(arguments.output_dir, arguments.name, config)
-    with open(arguments.output_dir / f"{arguments.name}.csv", "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("dataset", "windows", "median_relative_difference"))
-        writer.writerows(rows)
+    write_rows(arguments.output_dir / f"{arguments.name}.csv", rows, columns)
 
 
 if __name__ == "__main__":

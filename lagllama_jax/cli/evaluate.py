@@ -19,9 +19,10 @@ from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lagllama_jax.evaluation.backtest import Row
-    from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
-    from lagllama_jax.evaluation.windows import Task, Windows
+    from lagllama_jax.evaluation.scores import Row
+    from lagllama_jax.evaluation.tasks import Task
+    from lagllama_jax.evaluation.windows import EvaluationWindows
+    from lagllama_jax.inference.forecast import Forecast, Predictor
 
 OPTIONS = options_of(ForecastConfig, quantile_levels=tyro.conf.Suppress[tuple[float, ...]])
 DEFAULTS = vars(ForecastConfig())
@@ -71,37 +72,37 @@ def main(
       plots: Draw the pictures (extra plot).
       forecast: How the forecasts are drawn. The seed also decides the training of deepar.
     """
-    from lagllama_jax.evaluation.results import evaluate_into
+    from lagllama_jax.evaluation.run import evaluate_into
     from lagllama_jax.files import check_outputs, locked
 
     config = ForecastConfig.of(**forecast)
     tasks = _tasks(suite, data_dir, terms, data, prediction_length, windows)
     folder = output_dir or Path("results", suite if data is None else tasks[0].dataset)
     check_outputs(folders=[folder], inputs=[data, data_dir, published, model])
-    forecaster = _forecaster(model or BOX, name, config)
+    predictor, name = _predictor(model or BOX, name, config.seed)
     with locked(folder):
         rows = evaluate_into(
             folder,
-            forecaster,
+            predictor,
             tasks,
+            name,
+            config,
             overwrite=overwrite,
-            on_row=_Computed(folder, config),
-            on_forecast=_Examples(folder, forecaster.name) if plots else None,
+            on_row=_Computed(folder, config, plots),
         )
         _report(folder, rows, tasks, published, plots)
 
 
-def _forecaster(model: str, name: str | None, config: ForecastConfig) -> "Forecaster":
-    from lagllama_jax.evaluation.baselines.naive import BASELINES
-    from lagllama_jax.evaluation.forecasters import BaselineForecaster, ModelForecaster
+def _predictor(model: str, name: str | None, seed: int) -> "tuple[Predictor, str]":
+    from lagllama_jax.evaluation.baselines import BASELINES, baseline
 
     if model in BASELINES:
-        return BaselineForecaster(model, config.seed)
+        return baseline(model, seed=seed), name or model
     from lagllama_jax.forecaster import LagLlama
 
     loaded = LagLlama.from_pretrained(model)
     given = name or ("lagllama_jax" if model == BOX else Path(model).stem)
-    return ModelForecaster(loaded.parameters, loaded.config, config, given, progress=None)
+    return loaded.predictor(), given
 
 
 def _tasks(
@@ -112,7 +113,9 @@ def _tasks(
     prediction_length: int | None,
     windows: int,
 ) -> "list[Task]":
-    from lagllama_jax.evaluation.suites import FOLDER, own_task, suite_tasks
+    from lagllama_jax.evaluation.datasets import FOLDER
+    from lagllama_jax.evaluation.suites import suite_tasks
+    from lagllama_jax.evaluation.tasks import own_task
 
     if data is None:
         if data_dir is None:
@@ -124,37 +127,31 @@ def _tasks(
 
 
 class _Computed:
-    """Prints a new row and records how it was computed. Old rows keep their records."""
+    """Prints a new row, records how it was made, and draws three of its windows."""
 
-    def __init__(self, folder: Path, config: ForecastConfig):
-        self.folder, self.config = folder, config
+    def __init__(self, folder: Path, config: ForecastConfig, plots: bool):
+        self.folder, self.config, self.plots = folder, config, plots
 
-    def __call__(self, row: "Row") -> None:
-        from lagllama_jax.evaluation.backtest import CRPS, MASE
+    def __call__(
+        self, row: "Row", task: "Task", windows: "EvaluationWindows", forecast: "Forecast"
+    ) -> None:
+        from lagllama_jax.evaluation.plots import examples, save
         from lagllama_jax.evaluation.provenance import record_run
         from lagllama_jax.evaluation.report import number
+        from lagllama_jax.evaluation.scores import CRPS, MASE
 
-        record_run(self.folder, row["model"], self.config)
+        name = row["model"]
+        if self.plots:
+            picture = f"{name}_{task.name.replace('/', '_')}.png"
+            figure = examples(windows, forecast, f"{task.name}, {name}")
+            save(figure, self.folder / "examples" / picture)
+        record_run(self.folder, name, self.config)
         print(
             f"{row['dataset']:<24} CRPS {number(row[CRPS], 4)}  MASE {number(row[MASE])}  "
             f"80 % interval covers {row['coverage_80']:.0%}  {row['windows']} windows, "
             f"{row['seconds']:.1f} s",
             flush=True,
         )
-
-
-class _Examples:
-    """Draws three windows of every task."""
-
-    def __init__(self, folder: Path, name: str):
-        self.folder, self.name = folder / "examples", name
-
-    def __call__(self, task: "Task", windows: "Windows", prediction: "Prediction") -> None:
-        from lagllama_jax.evaluation import plots
-        from lagllama_jax.evaluation.backtest import LEVELS
-
-        figure = plots.examples(windows, prediction, LEVELS, f"{task.name}, {self.name}")
-        plots.save(figure, self.folder / f"{self.name}_{task.name.replace('/', '_')}.png")
 
 
 def _report(
@@ -167,12 +164,12 @@ def _report(
     """Writes the Markdown table and the pictures, with the reference on the same windows."""
     from lagllama_jax.evaluation import plots as pictures
     from lagllama_jax.evaluation import report
-    from lagllama_jax.evaluation.backtest import evaluate_tasks
-    from lagllama_jax.evaluation.forecasters import BaselineForecaster
+    from lagllama_jax.evaluation.baselines import baseline
+    from lagllama_jax.evaluation.run import evaluate_tasks
     from lagllama_jax.files import atomic_path
 
     name = rows[0]["model"]
-    reference = evaluate_tasks(BaselineForecaster(report.REFERENCE), tasks)
+    reference = evaluate_tasks(baseline(report.REFERENCE), tasks)
     others = {} if published is None else report.read_published(published)
     scores = {**others, **report.scores_of(reference), **report.scores_of(rows)}
     names = [task.name for task in tasks]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.loop import Trained
-    from lagllama_jax.training.pretrain import Recipe
+    from lagllama_jax.training.recipe import Recipe
 
 FREE_OF_WEIGHTS = ("context_length", "attention_window", "max_context_length", "dropout")
 """Fields of a model that can change after it was trained."""
@@ -87,7 +87,8 @@ def main(
     """
     from lagllama_jax.files import check_outputs
     from lagllama_jax.training.presets import PRESETS
-    from lagllama_jax.training.pretrain import Recipe, pretrain
+    from lagllama_jax.training.pretrain import pretrain
+    from lagllama_jax.training.recipe import Recipe
     from lagllama_jax.training.sharding import initialize_hosts, make_mesh
 
     check_outputs(folders=[output], inputs=[corpus, initialise_from])

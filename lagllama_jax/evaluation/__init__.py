@@ -1,1 +1,1 @@
-"""Metrics, protocols, baselines and tables: how good a forecast is, and against what."""
+"""Evaluation: how good the forecasts of a predictor are, and compared with what."""

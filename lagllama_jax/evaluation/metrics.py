@@ -1,19 +1,19 @@
-"""Scores of probabilistic forecasts: vectorised, over any axis, blind to missing targets.
+"""Scores of probabilistic forecasts: vectorised, over any axis, with missing targets left out.
 
-Targets are `[B, P]`, quantile forecasts `[B, Q, P]`. A missing target is NaN and counts nowhere; a
-forecast that is not finite is an error, because leaving it out would flatter it. `axis` is an axis
-of the target (0 series, 1 time, `None` both). A point whose divisor is zero (a zero label in MAPE,
-a constant past in MASE) is left out. Formulas and these rules are those of `gluonts.ev`, hence
-GIFT-Eval's.
+Targets are `[B, P]`, quantile forecasts `[B, Q, P]`. A missing target is NaN and counts nowhere. A
+forecast that is not finite is an error, because leaving it out would improve the score. `axis` is
+an axis of the target (0 series, 1 time, `None` both). A point whose divisor is zero (a zero label
+in MAPE, a constant past in MASE) is left out. The formulas and these rules are those of
+`gluonts.ev`, which GIFT-Eval uses.
 """
 
 from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float
 
 from lagllama_jax.errors import DataError
+from lagllama_jax.typing import Float
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 Score: TypeAlias = Float[np.ndarray, "..."]
@@ -21,17 +21,17 @@ Target: TypeAlias = Float[np.ndarray, "B P"]
 Quantiles: TypeAlias = Float[np.ndarray, "B Q P"]
 
 LEVELS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""The levels that the field averages into its CRPS."""
+"""The levels over which the field averages its CRPS."""
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """The quotient, NaN (left out of every mean) where the divisor is zero."""
+    """The quotient; NaN, which every mean leaves out, if the divisor is zero."""
     zero = denominator == 0
     return np.where(zero, np.nan, numerator / np.where(zero, 1.0, denominator))
 
 
 def _mean(values: np.ndarray, axis: Axis) -> Score:
-    """Mean of what is there; NaN where nothing is."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     there = ~np.isnan(values)
     return _divide(np.where(there, values, 0.0).sum(axis), there.sum(axis))
 
@@ -45,7 +45,7 @@ def _error(target: np.ndarray, forecast: np.ndarray) -> np.ndarray:
 def quantile_loss(
     target: Target, quantiles: Quantiles, levels: Sequence[float]
 ) -> Float[np.ndarray, "B Q P"]:
-    """Twice the pinball loss of every point: at the median, its absolute error."""
+    """Twice the pinball loss of every point; at the median, the absolute error."""
     level = np.asarray(levels, np.float64)[:, None]
     error = _error(target[:, None], quantiles)
     return 2.0 * np.abs(error * ((error <= 0) - level))
@@ -54,7 +54,7 @@ def quantile_loss(
 def mean_weighted_quantile_loss(
     target: Target, quantiles: Quantiles, levels: Sequence[float], axis: Axis = None
 ) -> Score:
-    """The field's CRPS: summed quantile loss over summed `|target|`, mean over levels."""
+    """The field's CRPS: the mean over levels of summed quantile loss over summed `|target|`."""
     loss = np.moveaxis(quantile_loss(target, quantiles, levels), 1, 0)
     axes = tuple(range(1, loss.ndim)) if axis is None else tuple(np.atleast_1d(axis) + 1)
     return _divide(np.nansum(loss, axes), np.nansum(np.abs(target), axis)).mean(0)
@@ -82,13 +82,13 @@ def smape(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None)
 
 
 def nd(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
-    """Normalised deviation: summed absolute error over summed `|target|`, without a unit."""
+    """Normalised deviation: summed absolute error over summed `|target|`. It has no unit."""
     total = np.nansum(np.abs(_error(target, forecast)), axis)
     return _divide(total, np.nansum(np.abs(target), axis))
 
 
 def nrmse(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
-    """Root mean squared error over mean `|target|`, without a unit."""
+    """Root mean squared error over mean `|target|`. It has no unit."""
     return _divide(np.sqrt(mse(target, forecast, axis)), _mean(np.abs(target), axis))
 
 
@@ -98,9 +98,9 @@ def mase(
     seasonal_error: Float[np.ndarray, "B"],
     axis: Axis = None,
 ) -> Score:
-    """Mean absolute scaled error: the error over the past's mean absolute seasonal difference.
+    """Mean absolute scaled error: the error over the mean absolute seasonal difference of the past.
 
-    Without a unit; 1 is as far off as the seasonal differences of the past are large.
+    It has no unit. At 1 the error is as large as the seasonal differences of the past.
     """
     error = np.abs(_error(target, forecast))
     return _mean(_divide(error, np.broadcast_to(seasonal_error[:, None], error.shape)), axis)
@@ -116,8 +116,8 @@ def msis(
 ) -> Score:
     """Mean scaled interval score of the central `1 - alpha` interval (M4 competition).
 
-    The interval's width, and `2 / alpha` times how far a point lies outside of it, over the past's
-    mean absolute seasonal difference: without a unit.
+    The width of the interval, plus `2 / alpha` times the distance of a point outside it, over the
+    mean absolute seasonal difference of the past. It has no unit.
     """
     below, above = _error(target, lower), _error(target, upper)
     miss = np.maximum(-below, 0.0) + np.maximum(above, 0.0)

@@ -1,4 +1,4 @@
-"""Pictures of results: ratio bars, calibration, example forecasts."""
+"""Pictures of results: relative scores, calibration and example forecasts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lagllama_jax.errors import require
-from lagllama_jax.evaluation.backtest import Row
-from lagllama_jax.evaluation.forecasters import Prediction
 from lagllama_jax.evaluation.metrics import LEVELS
-from lagllama_jax.evaluation.windows import Windows
+from lagllama_jax.evaluation.scores import Row
+from lagllama_jax.evaluation.windows import EvaluationWindows
 from lagllama_jax.files import atomic_path
+from lagllama_jax.inference.forecast import Forecast
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,24 +20,27 @@ OWN, OTHER = "#c1440e", "#9aa5b1"
 
 
 def _figure(width: float, height: float) -> "Figure":
-    """A figure of its own: the user's pyplot state is left alone."""
+    """A new figure, which leaves the user's pyplot state alone."""
     return require("matplotlib.figure", "plot").Figure((width, height), layout="constrained")
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a figure, whole or not at all."""
+    """Writes a figure to a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130)
 
 
 def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = "") -> "Figure":
-    """Models by geometric mean CRPS relative to the reference (the line at 1); ours stands out.
+    """Bars of the models' geometric mean CRPS relative to the reference, which is a line at 1.
 
     Args:
-      means: model to relative CRPS and MASE, as `report.relative` returns.
-      own: the model in colour.
-      title: of the picture.
+      means: Relative CRPS and MASE of each model, as `report.relative` returns them.
+      own: The model that is drawn in colour.
+      title: Title of the picture.
+
+    Raises:
+      MissingExtraError: If Matplotlib is not installed.
     """
     names = list(means)[::-1]
     values = [means[name][0] for name in names]
@@ -54,7 +57,11 @@ def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = 
 
 
 def calibration(rows: Sequence[Row]) -> "Figure":
-    """Share of points at or below each decile, one line a task; the diagonal is perfect."""
+    """Share of points at or below each decile, one line per task; the diagonal is perfect.
+
+    Raises:
+      MissingExtraError: If Matplotlib is not installed.
+    """
     figure = _figure(5, 5)
     axes = figure.add_subplot()
     shares = np.array([[row[f"below_{level}"] for level in LEVELS] for row in rows])
@@ -68,39 +75,32 @@ def calibration(rows: Sequence[Row]) -> "Figure":
 
 
 def examples(
-    windows: Windows,
-    prediction: Prediction,
-    levels: Sequence[float],
-    title: str = "",
-    count: int = 3,
+    windows: EvaluationWindows, forecast: Forecast, title: str = "", count: int = 3
 ) -> "Figure":
-    """A few windows, spread evenly: the end of the past, what came, median and 80 % interval.
+    """A few windows, spread evenly: the end of the past, the truth, median and 80 % interval.
 
     Args:
-      windows: what was asked.
-      prediction: what was answered, at `levels`; in the units of the series, as the axis is.
-      levels: must hold 0.1, 0.5 and 0.9.
-      title: of the picture.
-      count: at most that many windows.
+      windows: What was asked.
+      forecast: The forecast of `windows.dataset`, with the levels 0.1, 0.5 and 0.9.
+      title: Title of the picture.
+      count: At most this many windows.
 
     Raises:
-      MissingExtraError: Matplotlib is not installed.
+      MissingExtraError: If Matplotlib is not installed.
     """
-    chosen = np.linspace(0, len(windows) - 1, min(count, len(windows))).round().astype(int)
-    lower, median, upper = (
-        prediction.quantiles[:, list(levels).index(level)] for level in (0.1, 0.5, 0.9)
-    )
+    chosen = np.linspace(0, len(forecast) - 1, min(count, len(forecast))).round().astype(int)
+    lower, median, upper = np.moveaxis(forecast.quantiles((0.1, 0.5, 0.9)), 1, 0)
     figure = _figure(4 * len(chosen), 3)
     ahead = np.arange(windows.prediction_length)
     for axes, number in zip(figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
-        past = windows.past[number][-3 * windows.prediction_length :]
+        past = forecast.past[number][-3 * windows.prediction_length :]
         axes.plot(np.arange(-len(past), 0), past, color="black", linewidth=0.8)
         axes.plot(ahead, windows.target[number], color="black", linewidth=0.8, label="observed")
         axes.plot(ahead, median[number], color=OWN, label="median")
         axes.fill_between(
             ahead, lower[number], upper[number], color=OWN, alpha=0.25, label="80 % interval"
         )
-        axes.set_title(windows.item_ids[number], fontsize=9)
+        axes.set_title(forecast.item_ids[number], fontsize=9)
     figure.suptitle(title, fontsize=10)
     axes.legend(fontsize=7)
     return figure

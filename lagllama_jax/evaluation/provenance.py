@@ -1,4 +1,4 @@
-"""How and on what a result came about: command, date, options, versions and hardware."""
+"""The provenance of a result: command, date, options, versions and hardware."""
 
 import dataclasses
 import datetime
@@ -15,7 +15,7 @@ from lagllama_jax.files import atomic_path
 
 
 def command() -> str:
-    """The command line of this process; a script's path is relative to the folder it is run in."""
+    """The command line of this process; a script is named relative to the current folder."""
     program, *words = sys.argv
     if not program.endswith(".py"):
         return shlex.join([Path(program).name, *words])
@@ -24,7 +24,7 @@ def command() -> str:
 
 
 def processor() -> str:
-    """The processor's model as Linux tells it; elsewhere what Python knows of it."""
+    """The processor's model as Linux reports it; on other systems, what Python knows of it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -34,17 +34,17 @@ def processor() -> str:
 
 
 def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
-    """Writes beside tables of results how, when and on what they came about, one entry a model.
+    """Writes a model's entry of `run.json`, beside the tables of results.
 
-    `run.json`: the command, the time, the forecast's configuration, versions and hardware.
+    It holds the command, the time, the forecast's configuration, the versions and the hardware.
 
     Args:
-      folder: of the tables; made where it is not there.
-      name: of the model; an older entry of the same name goes.
-      config: how its forecasts were drawn.
+      folder: The folder of the tables, which is created if it does not exist.
+      name: The name of the model. An older entry of the same name is replaced.
+      config: How its forecasts were drawn.
 
     Raises:
-      DataError: the file cannot be written.
+      DataError: If the file cannot be written.
     """
     import jax
 

@@ -1,4 +1,4 @@
-"""Tables of results against published ones, in Markdown."""
+"""Markdown tables that compare results with published ones."""
 
 import csv
 import math
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.evaluation.backtest import CRPS, MASE, Row, divides, geometric_mean
+from lagllama_jax.evaluation.scores import CRPS, MASE, Row, divides, geometric_mean
 
 REFERENCE = "seasonal_naive"
-"""The model that every score is divided by."""
+"""Every score is divided by that of this model."""
 
 Scores = Mapping[str, Mapping[str, tuple[float, float]]]
 """Model, then task: CRPS and MASE."""
@@ -18,10 +18,10 @@ METRICS = ("CRPS", "MASE")
 
 
 def read_published(path: Path) -> dict[str, dict[str, tuple[float, float]]]:
-    """Published scores of a CSV with the columns dataset, model, crps and mase.
+    """Reads published scores from a CSV with the columns dataset, model, crps and mase.
 
     Raises:
-      DataError: the file is missing, or has other columns.
+      DataError: If the file is missing or has other columns.
     """
     if not path.exists():
         raise DataError(f"{path} does not exist: name a CSV of published scores.")
@@ -38,7 +38,7 @@ def read_published(path: Path) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 def scores_of(rows: Iterable[Row]) -> dict[str, dict[str, tuple[float, float]]]:
-    """CRPS and MASE of evaluated rows, by model and task."""
+    """CRPS and MASE of rows of results, by model and task."""
     scores: dict[str, dict[str, tuple[float, float]]] = {}
     for row in rows:
         scores.setdefault(row["model"], {})[row["dataset"]] = (row[CRPS], row[MASE])
@@ -46,20 +46,20 @@ def scores_of(rows: Iterable[Row]) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 def relative(scores: Scores, tasks: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Geometric means over `tasks` of CRPS and MASE over the reference's; best CRPS first.
+    """Geometric means over `tasks` of the ratios of CRPS and MASE to those of the reference.
 
-    Models that lack a task are left out, and so is a task from the mean of a score in which the
-    reference has 0 there, or none (see `left_out`).
+    A model that lacks a task is left out. A task is left out of the mean of a score that is 0 or
+    undefined for the reference (see `left_out`).
 
     Args:
-      scores: of every model, the reference among them.
-      tasks: names of the tasks.
+      scores: Scores of every model, including the reference.
+      tasks: Names of the tasks.
 
     Returns:
-      By model: CRPS and MASE, ratios without a unit; NaN where no task is left.
+      CRPS and MASE of each model, best CRPS first: ratios without a unit, NaN if no task is left.
 
     Raises:
-      DataError: the reference has not been scored on a task.
+      DataError: If the reference has not been scored on a task.
     """
     base = _reference(scores, tasks)
     kept = [[task for task in tasks if divides(base[task][metric])] for metric in (0, 1)]
@@ -86,15 +86,15 @@ def _reference(scores: Scores, tasks: Sequence[str]) -> Mapping[str, tuple[float
 
 
 def _undefined_last(values: Iterable[float]) -> list[float]:
-    """A key to sort by: NaN counts as the largest number."""
+    """A sort key in which NaN counts as the largest number."""
     return [math.inf if math.isnan(value) else value for value in values]
 
 
 def left_out(scores: Scores, tasks: Sequence[str]) -> str:
-    """A sentence for each score whose mean lacks tasks, which it names; nothing where none does.
+    """A sentence for each score whose mean lacks tasks, naming them; empty if none does.
 
     Raises:
-      DataError: the reference has not been scored on a task.
+      DataError: If the reference has not been scored on a task.
     """
     base = _reference(scores, tasks)
     without = {
@@ -110,21 +110,21 @@ def left_out(scores: Scores, tasks: Sequence[str]) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number as tables show it; a dash for one that is undefined."""
+    """A number as tables show it; a dash if it is undefined."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
 def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, numbers to the right."""
+    """A Markdown table; all columns but the first are right-aligned."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
 
 
 def ranking(scores: Scores, tasks: Sequence[str], own: Iterable[str] = ()) -> str:
-    """A Markdown table of models by geometric mean CRPS; `own` models are bold.
+    """A Markdown table of the models by geometric mean CRPS; the `own` models are bold.
 
     Raises:
-      DataError: the reference has not been scored on a task.
+      DataError: If the reference has not been scored on a task.
     """
     bold = set(own)
     lines = []
@@ -135,15 +135,15 @@ def ranking(scores: Scores, tasks: Sequence[str], own: Iterable[str] = ()) -> st
 
 
 def per_task(scores: Scores, tasks: Sequence[str], models: Sequence[str]) -> str:
-    """A Markdown table of CRPS over the reference's, one line a task, and the geometric means.
+    """A Markdown table of CRPS ratios to the reference, one line per task, and their means.
 
     Args:
-      scores: of every model, the reference among them.
-      tasks: names of the tasks, in the order of the lines.
-      models: one column each; they must have been scored on all tasks.
+      scores: Scores of every model, including the reference.
+      tasks: Names of the tasks, in the order of the lines.
+      models: The models, one column each. They must have been scored on all tasks.
 
     Raises:
-      DataError: the reference has not been scored on a task.
+      DataError: If the reference has not been scored on a task.
     """
     base, means = _reference(scores, tasks), relative(scores, tasks)
     lines = [
@@ -163,7 +163,7 @@ def _ratio(score: float, reference: float) -> str:
 
 
 def calibration_table(rows: Sequence[Row]) -> str:
-    """A Markdown table of coverage, calibration and seconds, one line a task, then the means."""
+    """A Markdown table of coverage, calibration and seconds, one line per task, then the means."""
     columns = ("coverage_80", "calibration_error", "seconds")
     lines = [(row["dataset"], *(number(row[column]) for column in columns)) for row in rows]
     means = (number(sum(row[column] for row in rows) / len(rows)) for column in columns)
@@ -173,15 +173,15 @@ def calibration_table(rows: Sequence[Row]) -> str:
 
 
 def markdown(rows: Sequence[Row], published: Scores, columns: Sequence[str] = ()) -> str:
-    """The report of one model's rows.
+    """The report of one model.
 
     Args:
-      rows: of one model, as `evaluate_tasks` returns them.
-      published: scores of others on the same tasks, or nothing; the reference's are needed.
-      columns: models that get a column of their own in the table by task.
+      rows: The rows of the model, as `run.evaluate_tasks` returns them.
+      published: Scores of other models on the same tasks, including the reference.
+      columns: The models with a column of their own in the table by task.
 
     Raises:
-      DataError: the reference has not been scored on a task.
+      DataError: If the reference has not been scored on a task.
     """
     model, tasks = rows[0]["model"], [row["dataset"] for row in rows]
     scores = {**published, **scores_of(rows)}

@@ -1,17 +1,11 @@
-"""A folder of results: one table in GIFT-Eval's columns, one of calibration, kept row by row."""
+"""A folder of results: a table in GIFT-Eval's columns and one of calibration, written by row."""
 
-import csv
-import dataclasses
-import functools
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.evaluation.backtest import Row, evaluate_task
-from lagllama_jax.evaluation.fingerprint import fingerprint
-from lagllama_jax.evaluation.forecasters import Forecaster, Prediction
-from lagllama_jax.evaluation.windows import Task, Windows
-from lagllama_jax.files import atomic_path
+from lagllama_jax.evaluation.metrics import LEVELS
+from lagllama_jax.evaluation.scores import Row
+from lagllama_jax.files import read_rows, write_rows
 
 GIFT_EVAL_COLUMNS = (
     "dataset",
@@ -37,13 +31,13 @@ CALIBRATION_COLUMNS = (
     "model",
     "coverage_80",
     "calibration_error",
-    *(f"below_{level / 10}" for level in range(1, 10)),
+    *(f"below_{level}" for level in LEVELS),
     "windows",
     "seconds",
     "fingerprint",
 )
-"""What the benchmark does not ask: shares of points at or below each decile, the cost, and a hash
-of what was asked and of whom."""
+"""Columns that the benchmark does not have: the shares of points at or below each decile, the
+cost, and the row's `fingerprint`."""
 
 TABLES = {"calibration.csv": CALIBRATION_COLUMNS, "all_results.csv": GIFT_EVAL_COLUMNS}
 """In the order of writing: a row that is in the second table is in the first as well."""
@@ -55,45 +49,27 @@ def read_table(path: Path) -> list[Row]:
     """Rows of a results table, numbers as numbers.
 
     Raises:
-      DataError: a cell that is no number; names file, row and column.
+      DataError: If a cell is not a number; names file, row and column.
     """
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows: list[Row] = [dict(row) for row in read_rows(path)]
     for number, row in enumerate(rows, start=2):
         for column in row.keys() - set(TEXT):
             try:
                 row[column] = (int if column in WHOLE else float)(row[column])
             except (TypeError, ValueError) as error:
                 raise DataError(
-                    f"{path}, line {number}, column {column!r}: {row[column]!r} is no number."
+                    f"{path}, line {number}, column {column!r}: {row[column]!r} is not a number."
                 ) from error
     return rows
 
 
-def write_table(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
-    """Writes some columns of the rows as CSV, whole or not at all.
-
-    Args:
-      path: the file; its folder must be there.
-      rows: what else they hold is left out, and a cell that they lack is empty.
-      columns: in this order.
-
-    Raises:
-      DataError: the file cannot be written.
-    """
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def read_results(folder: Path) -> list[Row]:
-    """Every row of a results folder, both tables joined; empty where there is none yet.
+    """Every row of a results folder, both tables joined; empty if there is no table yet.
 
-    A row whose writing was cut off has the columns of the first of `TABLES` alone.
+    A row whose writing was interrupted has the columns of the first of `TABLES` alone.
 
     Raises:
-      DataError: a cell that is no number; names file, row and column.
+      DataError: If a cell is not a number; names file, row and column.
     """
     joined: dict[tuple[str, str], Row] = {}
     for name in TABLES:
@@ -104,96 +80,24 @@ def read_results(folder: Path) -> list[Row]:
 
 
 def add_result(folder: Path, row: Row) -> None:
-    """Adds a row to the tables of a folder; an older one of the same task and model goes.
+    """Adds a row to the tables of a folder, in place of one of the same task and model.
 
     Args:
-      folder: made where it is not there.
-      row: as `evaluate_task` returns it, perhaps with its `fingerprint`.
+      folder: The folder, which is created if it does not exist.
+      row: A row as `run.evaluate_task` returns it, with or without its `fingerprint`.
 
     Raises:
-      DataError: a table that is there cannot be read, or one cannot be written.
+      DataError: If a table cannot be read or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     others = {name: _without(folder / name, row["dataset"], row["model"]) for name in TABLES}
     # The old scores go first, so that they never stand beside the new row's fingerprint.
-    write_table(folder / "all_results.csv", others["all_results.csv"], GIFT_EVAL_COLUMNS)
+    write_rows(folder / "all_results.csv", others["all_results.csv"], GIFT_EVAL_COLUMNS)
     for name, columns in TABLES.items():
-        write_table(folder / name, [*others[name], row], columns)
+        write_rows(folder / name, [*others[name], row], columns)
 
 
 def _without(path: Path, task: str, model: str) -> list[Row]:
     """The rows of a table that are not of this task and model."""
     rows = read_table(path) if path.exists() else []
     return [row for row in rows if (row["dataset"], row["model"]) != (task, model)]
-
-
-def evaluate_into(
-    folder: Path,
-    forecaster: Forecaster,
-    tasks: Iterable[Task],
-    *,
-    overwrite: bool = False,
-    on_row: Callable[[Row], None] | None = None,
-    on_forecast: Callable[[Task, Windows, Prediction], None] | None = None,
-) -> list[Row]:
-    """Evaluates the tasks that a folder does not hold yet, writing each row as it is done.
-
-    What it holds must be of the same forecaster, options, series and windows, told by the row's
-    `fingerprint`; this is seen to before anything is forecast.
-
-    Args:
-      folder: where `all_results.csv` and `calibration.csv` are, or will be.
-      forecaster: what is evaluated; its name is the model's name in the tables.
-      tasks: what it is asked.
-      overwrite: evaluate again what is there.
-      on_row: called with every new row.
-      on_forecast: called with task, windows and prediction before they are dropped.
-
-    Returns:
-      The rows of this model for these tasks, old and new.
-
-    Raises:
-      DataError: a row that is there was computed from something else, or does not tell from what;
-        a damaged table; or a task that cannot be evaluated.
-    """
-    tasks = list(tasks)
-    old = {} if overwrite else _finished(folder, forecaster.name)
-    for task in tasks:
-        if task.name in old and old[task.name].get("fingerprint") != fingerprint(forecaster, task):
-            raise _another(folder, old[task.name])
-    rows = []
-    for task in tasks:
-        row = old.get(task.name)
-        if row is None:
-            row = _evaluate_once(forecaster, task, on_forecast)
-            add_result(folder, row)
-            if on_row is not None:
-                on_row(row)
-        rows.append(row)
-    return rows
-
-
-def _finished(folder: Path, model: str) -> dict[str, Row]:
-    """The rows of a model that are in `all_results.csv`, hence whole, by task."""
-    rows = [row for row in read_results(folder) if row["model"] == model]
-    return {row["dataset"]: row for row in rows if "domain" in row}
-
-
-def _evaluate_once(
-    forecaster: Forecaster,
-    task: Task,
-    on_forecast: Callable[[Task, Windows, Prediction], None] | None,
-) -> Row:
-    """A task's row with its fingerprint; the series are read once for both."""
-    task = dataclasses.replace(task, panel=functools.cache(task.panel))
-    asked = fingerprint(forecaster, task)
-    return evaluate_task(forecaster, task, on_forecast=on_forecast) | {"fingerprint": asked}
-
-
-def _another(folder: Path, row: Row) -> DataError:
-    told = "other series, windows, options or weights than these"
-    return DataError(
-        f"{folder} holds a row of {row['model']} for {row['dataset']} that was computed from "
-        f"{told if row.get('fingerprint') else 'something that it does not tell'}: --overwrite "
-        "computes it again, another --output-dir or --name keeps it."
-    )

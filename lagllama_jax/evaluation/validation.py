@@ -1,27 +1,25 @@
-"""Held-out windows of the pre-training corpus: where recipes are chosen, so that no test set is.
+"""The validation suite: held-out windows of the training corpus, on which recipes are chosen.
 
-Tasks of different kinds and frequencies, scored as GIFT-Eval's. The windows are the last ones of
-some series of `SETS`. Training must not see them:
+Choosing on these tasks leaves the test sets untouched. They have different kinds of series and
+frequencies and are scored as GIFT-Eval's. Their windows are the last ones of some series of `SETS`,
+which training must not see:
 
-    held = held_out(corpus)                       # corpus: data.corpus.Corpus
-    lengths = corpus.lengths.copy()
-    lengths[held.series] = held.start             # points that training may use, from the front
-    ...
+    lengths = seen_lengths(corpus)            # points that training may use, from the front
     tasks = validation_tasks("folder/with/parquet/files")
-    rows = evaluate_tasks(forecaster, tasks)
-    naive = evaluate_tasks(BaselineForecaster("seasonal_naive"), tasks)      # a second, in all
-    relative_score(rows, naive)                   # geometric mean of CRPS ratios; lower is better
+    rows = evaluate_tasks(predictor, tasks)
+    naive = evaluate_tasks(baseline("seasonal_naive"), tasks)
+    relative_score(rows, naive)               # geometric mean of CRPS ratios; lower is better
 
-`held_out(corpus)` keeps the tails back: the rest of these series is trained on. For the question
-that zero-shot scores ask, `held_out(corpus, whole=True)` keeps back every point of these data sets.
+`held_out(corpus)` holds back the tails; the rest of these series is trained on. To measure what
+zero-shot scores measure, `held_out(corpus, whole=True)` holds back every point of these data sets.
 
-The weights in the box were trained before the medium tasks of energy_appliance, azure_vm_traces
-and smart_meters were added: they have seen most of these tails.
+The bundled weights were trained before the medium tasks of energy_appliance, azure_vm_traces and
+smart_meters were added: they have seen most of these tails.
 
-Series of one data set often run side by side in time, and what happened to one tells of its
-neighbour. So where they do (`share` 1), every series of the data set loses its tail, whether or
-not it is scored; in collections of unrelated series only the drawn ones do. The draw is a hash of
-data set and name: the same for every corpus that holds the series, whatever else it holds.
+The series of one data set often cover the same period, and what happened to one tells something
+about its neighbours. In such data sets (`share` 1) every series loses its tail, whether or not it
+is scored; in collections of unrelated series only the drawn ones do. The draw is a hash of the
+names of data set and series: it is the same for every corpus that contains the series.
 """
 
 import functools
@@ -31,32 +29,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
 
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.evaluation.suites import parquet_panel
-from lagllama_jax.evaluation.windows import Panel, Task
+from lagllama_jax.evaluation.datasets import parquet_series
+from lagllama_jax.evaluation.tasks import Task
+from lagllama_jax.model.calendar_features import MONTH, SECOND, WEEK
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Int
 
 if TYPE_CHECKING:
     from lagllama_jax.corpus.store import Corpus
 
-SECOND, WEEK, MONTH = 0, 2, 3  # units of model.time_features.Calendar
-
 
 class ValidationSet(NamedTuple):
-    """A data set of the corpus and what is taken from it.
+    """What is taken from a data set of the corpus.
 
     Attributes:
-      dataset: file name without its ending.
-      frequency: pandas alias in the file.
-      unit: unit of the calendar of its series.
-      step: step of that calendar.
+      dataset: File name without its suffix.
+      frequency: Pandas alias in the file.
+      unit: Unit of the calendar of its series (`model.calendar_features`).
+      step: Step of that calendar.
       term: short or medium.
-      prediction_length: points of a window.
-      season: points of a season.
-      share: share of the series whose tails are held out.
-      series: at most so many of them are scored.
-      windows: last windows of each.
+      prediction_length: Number of points in each window.
+      share: Share of the series whose tails are held out.
+      series: At most this many of them are scored.
+      windows: Number of windows at the end of each scored series.
     """
 
     dataset: str
@@ -65,49 +62,48 @@ class ValidationSet(NamedTuple):
     step: int
     term: str
     prediction_length: int
-    season: int
     share: float
     series: int
     windows: int
 
     @property
     def tail(self) -> int:
-        """Points at the end of a series that this task looks at."""
+        """Number of points at the end of a series that this task scores."""
         return self.prediction_length * self.windows
 
 
 # fmt: off
 SETS: tuple[ValidationSet, ...] = tuple(ValidationSet(*row) for row in (
-    ("pjm_hourly",                    "h",     SECOND, 3600, "short",   48,  24, 1.0,  12, 3),
-    ("pjm_hourly",                    "h",     SECOND, 3600, "medium", 480,  24, 1.0,  12, 2),
-    ("kdd_cup_2018",                  "h",     SECOND, 3600, "short",   48,  24, 1.0,  40, 1),
-    ("solar_rts_gmlc",                "h",     SECOND, 3600, "short",   48,  24, 1.0,  20, 2),
-    ("smart_meters",                  "30min", SECOND, 1800, "short",   48,  48, 1.0,  14, 3),
-    ("smart_meters",                  "30min", SECOND, 1800, "medium", 480,  48, 1.0,  14, 1),
-    ("australian_electricity_demand", "30min", SECOND, 1800, "medium", 480,  48, 1.0,   6, 4),
-    ("energy_appliance",              "10min", SECOND,  600, "short",   48, 144, 1.0,  26, 1),
-    ("energy_appliance",              "10min", SECOND,  600, "medium", 480, 144, 1.0,  26, 1),
-    ("azure_vm_traces",               "5min",  SECOND,  300, "short",   48, 288, 1.0,  40, 1),
-    ("azure_vm_traces",               "5min",  SECOND,  300, "medium", 480, 288, 1.0,  26, 1),
-    ("nn_competitions",               "D",     SECOND, 86400, "short",  30,   1, 1.0,  40, 1),
-    ("wikipedia_page_visits",         "D",     SECOND, 86400, "short",  30,   1, 1.0,  40, 1),
-    ("electricity",                   "W",     WEEK,   1,    "short",    8,   1, 1.0,  40, 1),
-    ("pbs",                           "ME",    MONTH,  1,    "short",   12,  12, 1.0,  40, 1),
-    ("carparts",                      "ME",    MONTH,  1,    "short",   12,  12, 1.0,  40, 1),
-    ("mcomp",                         "QE",    MONTH,  3,    "short",    8,   4, 0.1,  40, 1),
-    ("m4_yearly",                     "YE",    MONTH,  12,   "short",    6,   1, 0.01, 40, 1),
+    ("pjm_hourly",                    "h",     SECOND, 3600, "short",   48, 1.0,  12, 3),
+    ("pjm_hourly",                    "h",     SECOND, 3600, "medium", 480, 1.0,  12, 2),
+    ("kdd_cup_2018",                  "h",     SECOND, 3600, "short",   48, 1.0,  40, 1),
+    ("solar_rts_gmlc",                "h",     SECOND, 3600, "short",   48, 1.0,  20, 2),
+    ("smart_meters",                  "30min", SECOND, 1800, "short",   48, 1.0,  14, 3),
+    ("smart_meters",                  "30min", SECOND, 1800, "medium", 480, 1.0,  14, 1),
+    ("australian_electricity_demand", "30min", SECOND, 1800, "medium", 480, 1.0,   6, 4),
+    ("energy_appliance",              "10min", SECOND,  600, "short",   48, 1.0,  26, 1),
+    ("energy_appliance",              "10min", SECOND,  600, "medium", 480, 1.0,  26, 1),
+    ("azure_vm_traces",               "5min",  SECOND,  300, "short",   48, 1.0,  40, 1),
+    ("azure_vm_traces",               "5min",  SECOND,  300, "medium", 480, 1.0,  26, 1),
+    ("nn_competitions",               "D",     SECOND, 86400, "short",  30, 1.0,  40, 1),
+    ("wikipedia_page_visits",         "D",     SECOND, 86400, "short",  30, 1.0,  40, 1),
+    ("electricity",                   "W",     WEEK,   1,    "short",    8, 1.0,  40, 1),
+    ("pbs",                           "ME",    MONTH,  1,    "short",   12, 1.0,  40, 1),
+    ("carparts",                      "ME",    MONTH,  1,    "short",   12, 1.0,  40, 1),
+    ("mcomp",                         "QE",    MONTH,  3,    "short",    8, 0.1,  40, 1),
+    ("m4_yearly",                     "YE",    MONTH,  12,   "short",    6, 0.01, 40, 1),
 ))
 # fmt: on
 SHORTEST = 4
-"""A series is taken only where it is this many times as long as its tail."""
+"""A series must be at least this many times as long as its tail."""
 
 
 class HeldOut(NamedTuple):
     """Series that training sees only in part.
 
     Attributes:
-      series: index in the corpus, ascending.
-      start: first point of the series that is held out, counted from the series' own first point.
+      series: Index in the corpus, ascending.
+      start: The first held-out point of each series, counted from its own first point.
     """
 
     series: Int[np.ndarray, "n"]
@@ -130,11 +126,11 @@ def _is_held(dataset: str, item_id: str, length: int, tail: int, share: float) -
 
 
 def held_out(corpus: "Corpus", *, whole: bool = False) -> HeldOut:
-    """The points of `corpus` that training must leave out for `validation_tasks` to be honest.
+    """The points of `corpus` that training must not see, so that `validation_tasks` are held out.
 
     Args:
-      corpus: all series; data sets are told by their names, frequencies by their calendars.
-      whole: hold back every point of the validation data sets, not the tails alone.
+      corpus: All series. Data sets are recognised by name, frequencies by calendar.
+      whole: Hold back every point of the validation data sets, not the tails alone.
     """
     lengths = corpus.lengths
     names = {name: number for number, name in enumerate(corpus.dataset_names)}
@@ -154,40 +150,34 @@ def held_out(corpus: "Corpus", *, whole: bool = False) -> HeldOut:
 
 
 def seen_lengths(corpus: "Corpus") -> Int[np.ndarray, "n"]:
-    """Points of each series, from its front, that training may see."""
+    """Number of points of each series, from its front, that training may see."""
     held = held_out(corpus)
     lengths = corpus.lengths.copy()
     lengths[held.series] = held.start
     return lengths
 
 
-def _panel(folder: Path, entry: ValidationSet) -> Panel:
+def _scored(folder: Path, entry: ValidationSet) -> SeriesDataset:
     """The scored series of a task: of those held out, the ones drawn first."""
-    panel = parquet_panel(folder / f"{entry.dataset}.parquet", entry.frequency)
+    series = parquet_series(folder / f"{entry.dataset}.parquet", entry.frequency)
     tail, share = _tail(entry.dataset, entry.unit, entry.step)
     rows = [
         (_draw(entry.dataset, item), number)
-        for number, (item, values) in enumerate(zip(panel.item_ids, panel.values, strict=True))
-        if _is_held(entry.dataset, item, len(values), tail, share)
+        for number, (item, target) in enumerate(zip(series.item_ids, series.targets, strict=True))
+        if _is_held(entry.dataset, item, target.shape[1], tail, share)
     ]
-    chosen = sorted(number for _, number in sorted(rows)[: entry.series])
-    return Panel(
-        tuple(panel.item_ids[number] for number in chosen),
-        tuple(panel.values[number] for number in chosen),
-        tuple(panel.starts[number] for number in chosen),
-        panel.frequency,
-    )
+    return series.take(sorted(number for _, number in sorted(rows)[: entry.series]))
 
 
 def validation_tasks(folder: Path | str, datasets: Sequence[str] | None = None) -> list[Task]:
-    """The validation tasks of a corpus folder of Parquet files, one a row of `SETS`.
+    """The validation tasks of a corpus folder of Parquet files, one per row of `SETS`.
 
     Args:
-      folder: one file a data set, as `parquet_panel` reads them.
-      datasets: only these of `SETS`.
+      folder: One file per data set, as `parquet_series` reads them.
+      datasets: Only these data sets of `SETS`. `None`: all of them.
 
     Raises:
-      ConfigError: a data set that has no validation task.
+      ConfigError: If a data set has no validation task.
     """
     unknown = set(datasets or ()) - {entry.dataset for entry in SETS}
     if unknown:
@@ -198,11 +188,10 @@ def validation_tasks(folder: Path | str, datasets: Sequence[str] | None = None) 
             entry.frequency,
             entry.term,
             entry.prediction_length,
-            entry.season,
             entry.windows,
             "validation",
             1,
-            functools.partial(_panel, Path(folder), entry),
+            functools.partial(_scored, Path(folder), entry),
         )
         for entry in SETS
         if datasets is None or entry.dataset in datasets

@@ -1,157 +1,113 @@
-"""Which windows of which series a model is asked for: GIFT-Eval's rules and the paper's."""
+"""Evaluation windows: stretches of the past that a predictor must forecast."""
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 
-from lagllama_jax.config.base import Count, checked
-from lagllama_jax.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from lagllama_jax.series.dataset import SeriesDataset
-
-TERMS: dict[str, int] = {"short": 1, "medium": 10, "long": 15}
-"""Terms of GIFT-Eval and how many short horizons each one is."""
-
-MAX_WINDOWS = 20
-TEST_SHARE = 0.1
-SHORT_HORIZONS = {"M": 12, "W": 8, "D": 30, "H": 48, "T": 48, "S": 60}
-M4_HORIZONS = {"A": 6, "Q": 8, "M": 18, "W": 13, "D": 14, "H": 48}
+from lagllama_jax.config import Count, checked
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Float, Int
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Series of one data set on one regular grid.
+class EvaluationWindows:
+    """What a predictor is given, and what its forecast is scored against.
+
+    Of several target variates there is one row per variate, items first, as in `Forecast`.
 
     Attributes:
-      item_ids: names, unique.
-      values: one array a series; NaN is missing.
-      starts: time of each series' first point: a time stamp or ISO text.
-      frequency: pandas alias of the grid.
+      dataset: Everything that precedes each window. The items are views of the series: nothing is
+        copied. Their names, `series/number`, are unique and so decide the random numbers.
+      target: The true values of each row, NaN where one is missing.
+      seasonal_error: Mean absolute seasonal difference of each row's past, in the units of the
+        series; NaN where there is none.
     """
 
-    item_ids: tuple[str, ...]
-    values: tuple[Float[np.ndarray, "T"], ...]
-    starts: tuple[Any, ...]
-    frequency: str
-
-
-@dataclass(frozen=True)
-class Task:
-    """One row of a results table: a data set at a frequency and a term.
-
-    Attributes:
-      dataset: name as published.
-      frequency: frequency as published, in the old pandas aliases (15T, H, D, W).
-      term: short, medium or long.
-      prediction_length: points of each window.
-      season: points of a season, for the baselines and for the divisor of MASE.
-      windows: windows at the end of each series; `None`: GIFT-Eval's rule.
-      domain: as published.
-      num_variates: variables of the data set, each of them a series here.
-      panel: reads the series, when asked.
-    """
-
-    dataset: str
-    frequency: str
-    term: str
-    prediction_length: int
-    season: int
-    windows: int | None
-    domain: str
-    num_variates: int
-    panel: Callable[[], Panel] = field(repr=False, compare=False)
-
-    @property
-    def name(self) -> str:
-        """Data set, frequency and term, as in GIFT-Eval's tables."""
-        return f"{self.dataset}/{self.frequency}/{self.term}"
-
-
-@dataclass(frozen=True)
-class Windows:
-    """What a forecaster is given, and what it is scored against, one entry a window.
-
-    Attributes:
-      item_ids: series and number of the window, unique.
-      past: everything before the window: views of the series, nothing is copied.
-      target: what came; NaN where it is missing.
-      seasonal_error: mean absolute seasonal difference of the past, NaN where there is none.
-      season: points of a season.
-      starts: time of the first point of each past.
-      frequency: pandas alias of the grid.
-    """
-
-    item_ids: list[str]
-    past: list[Float[np.ndarray, "T"]]
+    dataset: SeriesDataset
     target: Float[np.ndarray, "B P"]
     seasonal_error: Float[np.ndarray, "B"]
-    season: int
-    starts: list[Any]
-    frequency: str
 
     def __len__(self) -> int:
-        return len(self.past)
+        return len(self.dataset)
 
     @property
     def prediction_length(self) -> int:
-        """Points of each window."""
+        """Number of points in each window."""
         return self.target.shape[1]
 
-    def series(self, *, dated: bool = True) -> "SeriesDataset":
-        """What a forecast begins with: the pasts, with or without their dates."""
-        import pandas as pd
-
-        from lagllama_jax.series.dataset import SeriesDataset
-        from lagllama_jax.series.frequency import Frequency
-
-        if not dated:
-            return SeriesDataset(self.item_ids, [past[None] for past in self.past])
-        frequencies = [Frequency.parse(self.frequency)] * len(self)
-        starts = [pd.Timestamp(start) for start in self.starts]
-        return SeriesDataset(self.item_ids, [past[None] for past in self.past], starts, frequencies)
-
-    def take(self, index: Int[np.ndarray, "n"]) -> "Windows":
-        """The windows with these numbers, in this order."""
-        return Windows(
-            [self.item_ids[i] for i in index],
-            [self.past[i] for i in index],
-            self.target[index],
-            self.seasonal_error[index],
-            self.season,
-            [self.starts[i] for i in index],
-            self.frequency,
-        )
+    def take(self, index: Sequence[int] | Int[np.ndarray, "n"]) -> "EvaluationWindows":
+        """Some of the windows, in the order of `index`."""
+        rows = np.arange(len(self.target)).reshape(len(self), -1)[index].ravel()
+        part = self.dataset.take([int(number) for number in index])
+        return EvaluationWindows(part, self.target[rows], self.seasonal_error[rows])
 
 
-def check_count(name: str, value: Any) -> None:
-    """Checks a number of points or windows.
+def cut(
+    dataset: SeriesDataset,
+    prediction_length: int,
+    num_windows: int,
+    step: int | None = None,
+    season: int | None = None,
+) -> EvaluationWindows:
+    """Cuts windows at the end of each series; the last window ends with the series.
+
+    Args:
+      dataset: The series.
+      prediction_length: Number of points in each window.
+      num_windows: Number of windows per series.
+      step: Number of points from one window to the next. `None`: `prediction_length`, so that the
+        windows do not overlap.
+      season: Seasonal period in steps, for the seasonal errors. `None`: the default of the
+        series' frequency, or 1 for series without dates.
 
     Raises:
-      ConfigError: If it is not a whole number of at least 1; names the argument.
+      ConfigError: If a number is not a whole number of at least 1.
+      DataError: If a series is too short for its windows and one point before them.
     """
-    checked(name, value, Count)
+    frequency = dataset.frequency
+    default = 1 if frequency is None else frequency.season
+    season = default if season is None else season
+    step = prediction_length if step is None else step
+    counts = {"prediction_length": prediction_length, "season": season, "step": step}
+    for name, value in (counts | {"num_windows": num_windows}).items():
+        checked(name, value, Count)
+    back = prediction_length + step * np.arange(num_windows - 1, -1, -1)
+    rows, ends = np.repeat(np.arange(len(dataset)), num_windows), []
+    for item_id, target in zip(dataset.item_ids, dataset.targets, strict=True):
+        ends.append(target.shape[1] - back)
+        if ends[-1][0] < 1:
+            raise DataError(
+                f"Series {item_id!r} has {target.shape[1]} points, too few for {num_windows} "
+                f"window(s) of {prediction_length}: leave it out or ask for less."
+            )
+    pairs = [(t, one) for t, one in zip(dataset.targets, ends, strict=True)]
+    errors = [np.stack([seasonal_errors(row, season, one) for row in t], 1) for t, one in pairs]
+    coming = [t[:, end : end + prediction_length] for t, one in pairs for end in one]
+    pasts = _before(dataset.take(rows.tolist()), np.concatenate(ends), prediction_length)
+    numbers = np.tile(np.arange(num_windows), len(dataset)).tolist()
+    names = [f"{name}/{number}" for name, number in zip(pasts.item_ids, numbers, strict=True)]
+    return EvaluationWindows(
+        replace(pasts, item_ids=names), np.concatenate(coming), np.concatenate(errors).ravel()
+    )
 
 
-def horizon(frequency: str, term: str = "short", *, m4: bool = False) -> int:
-    """Prediction length of GIFT-Eval for a frequency in the old pandas aliases (15T, H, D, W).
+def _before(dataset: SeriesDataset, ends: Int[np.ndarray, "n"], coming: int) -> SeriesDataset:
+    """The items up to their ends; what is known of the future reaches `coming` points further."""
 
-    Raises:
-      ConfigError: a frequency or a term that the benchmark does not have.
-    """
-    short = (M4_HORIZONS if m4 else SHORT_HORIZONS).get(frequency.lstrip("0123456789")[:1])
-    if short is None or term not in TERMS:
-        raise ConfigError(f"GIFT-Eval has no horizon for frequency {frequency!r}, term {term!r}.")
-    return short * TERMS[term]
+    def upto(columns: Any, further: int = 0) -> Any:
+        if columns is None:
+            return None
+        return [values[:, : end + further] for values, end in zip(columns, ends, strict=True)]
 
-
-def num_windows(shortest: int, prediction_length: int) -> int:
-    """Windows of GIFT-Eval: a tenth of the shortest series, at least 1, at most 20."""
-    return min(max(1, math.ceil(TEST_SHARE * shortest / prediction_length)), MAX_WINDOWS)
+    return replace(
+        dataset,
+        targets=upto(dataset.targets),
+        past_covariates=upto(dataset.past_covariates),
+        known_covariates=upto(dataset.known_covariates, coming),
+    )
 
 
 def seasonal_errors(
@@ -159,16 +115,16 @@ def seasonal_errors(
 ) -> Float[np.ndarray, "W"]:
     """Mean absolute seasonal difference of `values[:end]` for every end, by one cumulative sum.
 
-    Differences with a missing side are left out; where the past is no longer than a season, plain
-    differences are taken (as GluonTS does where it is shorter).
+    Differences with a missing side are left out. Where the past is not longer than a season, plain
+    differences are taken (GluonTS does so where it is shorter).
 
     Args:
-      values: one series; NaN is missing.
-      season: points of a season.
-      ends: points of each past, counted from the first of the series.
+      values: One series. NaN marks a missing value.
+      season: Seasonal period in steps.
+      ends: Number of points in each past, counted from the first point of the series.
 
     Returns:
-      One number a past, in the units of the series; NaN where it holds no difference.
+      One number per past, in the units of the series; NaN where it holds no difference.
     """
     result = np.full(len(ends), np.nan)
     seasons = np.where(np.asarray(ends) > season, season, 1)
@@ -182,63 +138,3 @@ def seasonal_errors(
             count[at] > 0, total[at] / np.maximum(count[at], 1), np.nan
         )
     return result
-
-
-def cut(
-    panel: Panel,
-    prediction_length: int,
-    season: int,
-    windows: int | None = None,
-    step: int | None = None,
-) -> Windows:
-    """Windows at the end of each series, the last one ending with it.
-
-    Args:
-      panel: the series.
-      prediction_length: points of a window.
-      season: points of a season, for the seasonal errors.
-      windows: windows of each series; `None`: GIFT-Eval's rule, by the shortest series.
-      step: points from one window to the next; `None`: `prediction_length`, without overlap.
-
-    Raises:
-      ConfigError: a length, a number or a step that is no whole number of at least 1.
-      DataError: a series too short for its windows and at least one point before them.
-    """
-    step = prediction_length if step is None else step
-    check_count("prediction_length", prediction_length)
-    check_count("season", season)
-    check_count("step", step)
-    if windows is None:
-        windows = num_windows(min(map(len, panel.values)), prediction_length)
-    check_count("windows", windows)
-    count = int(windows)
-    back = prediction_length + step * np.arange(count - 1, -1, -1)
-    ids, past, target, errors, starts = [], [], [], [], []
-    for item, values, start in zip(panel.item_ids, panel.values, panel.starts, strict=True):
-        ends = len(values) - back
-        if ends[0] < 1:
-            raise DataError(
-                f"Series {item!r} has {len(values)} points, too few for {count} window(s) of "
-                f"{prediction_length}: leave it out or ask for less."
-            )
-        ids += [f"{item}/{number}" for number in range(count)]
-        past += [values[:end] for end in ends]
-        target += [values[end : end + prediction_length] for end in ends]
-        errors.append(seasonal_errors(values, season, ends))
-        starts += [start] * count
-    return Windows(
-        ids, past, np.stack(target), np.concatenate(errors), season, starts, panel.frequency
-    )
-
-
-def windows_of(task: Task, limit: int | None = None) -> Windows:
-    """Reads a task's series and cuts its windows; with `limit`, that many spread evenly.
-
-    Raises:
-      ConfigError: see `cut`.
-      DataError: the series cannot be read, or one is too short for its windows.
-    """
-    windows = cut(task.panel(), task.prediction_length, task.season, task.windows)
-    if limit is None or limit >= len(windows):
-        return windows
-    return windows.take(np.linspace(0, len(windows) - 1, limit).round().astype(int))

@@ -143,10 +143,6 @@ class LagLlamaNetwork(nn.Module):
             caches.append(extended)
         return paths._replace(hidden=self.final_norm(x), caches=caches)
 
-    def distribution(self, hidden: Float[Array, "*b D"], scale: Scale) -> Any:
-        """The distribution of the next values, in the units in which the model reads its rows."""
-        return self.head(hidden, *scale)
-
     def init_all(self, features: Float[Array, "1 1 F"]) -> Any:
         """Runs every layer once, so that each makes its parameters."""
         zero = jnp.zeros(1)

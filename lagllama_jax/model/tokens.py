@@ -35,7 +35,7 @@ def model_inputs(
 def scale_features(
     config: ModelConfig, scale: Scale, level: Float[Array, "B 1"], unit: Float[Array, "B 1"]
 ) -> Float[Array, "B E"]:
-    """What a token tells of raw loc and scale: absolute as in the reference, free of units, or none."""
+    """The features of raw loc and scale: absolute as in the reference, unit-free, or none."""
     loc = scale.loc + level
     if config.scale_features == "relative":
         return jnp.arcsinh(loc / scale.scale)

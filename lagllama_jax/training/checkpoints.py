@@ -14,7 +14,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from lagllama_jax.errors import CheckpointError
-from lagllama_jax.training.step import TrainState
+from lagllama_jax.training.state import TrainState
 from lagllama_jax.typing import Key
 
 METRIC = "validation_loss"

@@ -1,14 +1,14 @@
-"""Fine-tuning: a model's weights, moved towards one's own series, if that helps."""
+"""Fine-tuning: a model's weights are trained on a user's series, and kept if that helps."""
 
 import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lagllama_jax.config import FitConfig, ModelConfig
-from lagllama_jax.config.base import check
+from lagllama_jax.config import FitConfig, ModelConfig, check
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.training.finetune_task import make_task
+from lagllama_jax.training.guard import Comparison, compare
 from lagllama_jax.training.loop import Best, train
 from lagllama_jax.training.metrics import Row
 from lagllama_jax.training.sharding import Rules, shard_state, to_host
@@ -20,12 +20,13 @@ class Report(NamedTuple):
     """How a fine-tuning went.
 
     Attributes:
-      improved: whether the weights were changed.
-      zero_shot_loss: validation loss before it, free of units; `None` without validation.
-      best_loss: the lowest after it.
-      steps: optimizer steps until the best.
-      history: one row a dispatch, as in `training.metrics`.
-      interrupted: whether Ctrl-C or SIGTERM ended it before its time.
+      improved: Whether the weights were changed.
+      zero_shot_loss: Validation loss before it, free of units; `None` without validation.
+      best_loss: The lowest validation loss after it.
+      steps: Number of optimizer steps until the best.
+      history: One row per dispatch, as in `training.metrics`.
+      interrupted: Whether Ctrl-C or SIGTERM ended it before its time.
+      forecasts: CRPS of forecasts of the held-back part; `None` if no loss was lower than before.
     """
 
     improved: bool
@@ -34,16 +35,19 @@ class Report(NamedTuple):
     steps: int
     history: list[dict[str, Any]]
     interrupted: bool = False
+    forecasts: Comparison | None = None
 
     def __str__(self) -> str:
         early = "interrupted: " if self.interrupted else ""
         if self.zero_shot_loss is None:
             return f"{early}fine-tuned for {self.steps} steps, without validation"
-        losses = f"{self.zero_shot_loss:.4f} zero-shot, {self.best_loss:.4f} fine-tuned"
+        found = f"loss {self.zero_shot_loss:.4f} zero-shot, {self.best_loss:.4f} fine-tuned"
+        if self.forecasts is not None:
+            found = f"{self.forecasts}; {found}"
         if self.improved:
-            return f"{early}fine-tuned for {self.steps} steps; validation loss: {losses}"
-        why = "as validation did not improve; its loss"
-        return f"{early}kept the zero-shot weights, {why}: {losses}"
+            return f"{early}fine-tuned for {self.steps} steps; on the held-back part: {found}"
+        why = "as forecasts of the held-back part did not improve"
+        return f"{early}kept the zero-shot weights, {why}: {found}"
 
 
 class Fitted(NamedTuple):
@@ -64,30 +68,32 @@ def fit(
     validation: Corpus | None = None,
     progress: bool | None = None,
 ) -> Fitted:
-    """Fine-tunes, and returns the weights with the lowest validation loss, the old ones included.
+    """Fine-tunes, and returns the new weights if they forecast the held-back part better.
 
-    So the result is not worse *on the validation part*; on other data it may be. Validation is
-    the mean loss of each point of the held-back ends given the true points before it.
+    Training stops early by the mean loss of each held-back point given the true points before it.
+    The weights with the lowest loss then have to beat the old ones in the CRPS of real forecasts of
+    the held-back part, by more than one paired standard error; otherwise the old ones are returned.
+    So the result is not worse *on the held-back part*; on other data it may be.
 
     Args:
-      parameters: of the model to begin with.
-      config: its architecture.
-      corpus: the series.
-      prediction_length: of the forecasts that are wanted.
-      options: how to train.
-      validation: whole series whose last `prediction_length` points validate, in place of the
+      parameters: Of the model to begin with.
+      config: Its architecture.
+      corpus: The series.
+      prediction_length: Of the forecasts that are wanted.
+      options: How to train.
+      validation: Whole series whose last `prediction_length` points validate, in place of the
         ends of `corpus`, which is then trained on to its end.
-      progress: a bar or none; `None`: a bar in a terminal.
+      progress: Whether to show a bar; `None`: a bar in a terminal.
 
     Raises:
-      DataError: no series is long enough to train on, or to validate on.
-      ConfigError: options that cannot be.
-      TrainingError: a loss that is not finite.
+      DataError: If no series is long enough to train on, or to validate on.
+      ConfigError: If an option is invalid.
+      TrainingError: If a loss is not finite.
     """
     task = make_task(config, corpus, prediction_length, options, validation)
     sink = _Rows()
     run = task.run(parameters, sink)
-    state = shard_state(task.mesh, Rules(), init_state(parameters, task.train))
+    state = shard_state(task.mesh, Rules(), init_state(parameters, task.recipe.train))
     start = None
     if task.validated:
         start = Best(parameters, task.evaluate(config)(parameters), 0, 0)
@@ -95,14 +101,19 @@ def fit(
     cut = trained.stopped == "signal"
     if start is None:
         report = Report(True, None, None, int(trained.state.step), sink.rows, cut)
-        return Fitted(to_host(trained.weights), task.model, report)
+        return Fitted(to_host(trained.weights), task.recipe.model, report)
     losses = [row["validation_loss"] for row in sink.rows if row["validation_loss"] is not None]
     best = trained.best
     if best is None or best.step == 0:
         least = min(losses, default=start.loss)
         return Fitted(parameters, config, Report(False, start.loss, least, 0, sink.rows, cut))
-    report = Report(True, start.loss, best.loss, best.step, sink.rows, cut)
-    return Fitted(to_host(best.weights), task.model, report)
+    weights = to_host(best.weights)
+    found = compare(task.crps(config, parameters), task.crps(task.recipe.model, weights))
+    steps = best.step if found.improved else 0
+    report = Report(found.improved, start.loss, best.loss, steps, sink.rows, cut, found)
+    if not found.improved:
+        return Fitted(parameters, config, report)
+    return Fitted(weights, task.recipe.model, report)
 
 
 def sweep(
@@ -154,9 +165,11 @@ def sweep_table(tried: Sequence[tuple[FitConfig, Report]]) -> str:
 
 
 def _final(fitted: Fitted) -> float:
+    """What a sweep compares: the CRPS of forecasts with the weights that were returned."""
     report = fitted.report
-    loss = report.best_loss if report.improved else report.zero_shot_loss
-    return math.inf if loss is None else loss
+    if report.forecasts is None:
+        return math.inf
+    return report.forecasts.after if report.improved else report.forecasts.before
 
 
 class _Rows:

@@ -13,13 +13,16 @@ from lagllama_jax.config import DataConfig, FitConfig, LoopConfig, ModelConfig, 
 from lagllama_jax.corpus.resample import by_blocks, common_block
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
+from lagllama_jax.model.batch import Batch, rows_of
 from lagllama_jax.model.scalers import fit_scale
+from lagllama_jax.training.guard import forecast_crps
 from lagllama_jax.training.loop import Run
 from lagllama_jax.training.metrics import Sink
+from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays, keep_last
-from lagllama_jax.training.sources.device import DevicePath
-from lagllama_jax.training.sources.windows import Windows, gather
+from lagllama_jax.training.sources.device import DeviceSource
+from lagllama_jax.training.sources.windows import Draws, gather
 from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
 from lagllama_jax.training.validation import Evaluate, make_evaluate, tail_draws
 from lagllama_jax.training.watch import Watch
@@ -34,21 +37,15 @@ class Task:
     """A fine-tuning, put together.
 
     Attributes:
-      model: the architecture, with the wanted context, and an attention window that reaches over
-        context and forecast, as it does in training.
-      data: the windows.
-      train: the optimizer.
-      loop: an epoch is what lies between two validations.
-      corpus: what is trained on.
-      lengths: points of each series that are trained on.
-      validation: whole series.
-      first: first point of each of these that validates.
+      recipe: The architecture, with the wanted context and an attention window that reaches over
+        context and forecast, as it does in training; windows, optimizer, and epochs as intervals.
+      corpus: The series that are trained on.
+      lengths: Number of points of each series that are trained on.
+      validation: Whole series.
+      first: First point of each of these that validates.
     """
 
-    model: ModelConfig
-    data: DataConfig
-    train: TrainConfig
-    loop: LoopConfig
+    recipe: Recipe
     corpus: Corpus
     lengths: Int[np.ndarray, "n"]
     validation: Corpus
@@ -57,7 +54,7 @@ class Task:
     @functools.cached_property
     def mesh(self) -> Mesh:
         """The first devices, as many as divide the batch."""
-        count = math.gcd(self.train.batch_size, jax.device_count())
+        count = math.gcd(self.recipe.train.batch_size, jax.device_count())
         return make_mesh(devices=jax.devices()[:count])
 
     @property
@@ -65,37 +62,43 @@ class Task:
         """Whether anything validates."""
         return bool((self.first < self.validation.lengths).any())
 
-    def windows(self, model: ModelConfig) -> Windows:
+    def draws(self, model: ModelConfig) -> Draws:
         """The validation windows with a model's context; the same points for every model."""
-        draws = tail_draws(self.validation, self.first, model, self.data, MOST_WINDOWS)
-        return gather(host_arrays(self.validation), draws, model, self.data)
+        return tail_draws(self.validation, self.first, model, self.recipe.data, MOST_WINDOWS)
+
+    def windows(self, model: ModelConfig) -> Batch:
+        """The validation windows with a model's context, as arrays."""
+        return gather(host_arrays(self.validation), self.draws(model), model, self.recipe.data)
 
     @functools.cached_property
     def unit(self) -> Float[np.ndarray, "w 1"]:
-        """The scale of each validation window, in which models of any scaler are compared."""
-        windows = self.windows(self.model)
-        past = np.arange(windows.values.shape[1])[None, :] < windows.past[:, None]
-        values, observed = jnp.asarray(windows.values), jnp.asarray(windows.observed & past)
-        scale = fit_scale(values, observed, "robust", True)
-        return np.asarray(scale.scale)
+        """The raw scale of each validation window, in which models of any scaler are compared."""
+        rows = rows_of(jax.tree.map(jnp.asarray, self.windows(self.recipe.model)))
+        scale = fit_scale(rows.values, rows.before_start, "robust", True)
+        return np.asarray(scale.scale * rows.unit)
 
     def evaluate(self, model: ModelConfig) -> Evaluate:
         """The validation loss of weights of an architecture."""
-        split = batch_sharding(self.mesh, Rules(), self.train.batch_size)
+        train = self.recipe.train
+        split = batch_sharding(self.mesh, Rules(), train.batch_size)
         place = lambda batch: jax.device_put(batch, split)  # noqa: E731
-        return make_evaluate(self.windows(model), model, self.train, place, self.unit)
+        return make_evaluate(self.windows(model), model, train, place, self.unit)
+
+    def crps(self, model: ModelConfig, parameters: Parameters) -> Float[np.ndarray, "v P"]:
+        """CRPS of forecasts of the validation windows, in units of each window's scale."""
+        future = self.recipe.data.future_length
+        return forecast_crps(parameters, model, self.windows(model), future, self.unit)
 
     def run(self, parameters: Parameters, sink: Sink) -> Run:
         """The run of the training loop."""
-        arrays = corpus_arrays(self.corpus, self.model, self.data, lengths=self.lengths)
-        names = self.corpus.dataset_names
-        path = DevicePath(arrays, names, self.model, self.data, self.train, self.mesh, Rules())
-        tokens = tokens_per_step(self.model, self.data, self.train)
-        peak = measured_peak(self.train.dtype) * self.mesh.size
+        recipe = self.recipe
+        arrays = corpus_arrays(self.corpus, recipe.model, recipe.data, lengths=self.lengths)
+        source = DeviceSource(arrays, self.corpus.dataset_names, recipe, self.mesh, Rules())
+        tokens = tokens_per_step(recipe.model, recipe.data, recipe.train)
+        peak = measured_peak(recipe.train.dtype) * self.mesh.size
         watch = Watch([sink], tokens, operations_per_token(parameters), peak)
-        evaluate = self.evaluate(self.model) if self.validated else None
-        key = jax.random.key(self.train.seed)
-        return Run(key, path, self.train.steps, self.loop, watch, evaluate)
+        evaluate = self.evaluate(recipe.model) if self.validated else None
+        return Run(recipe, source, watch, evaluate)
 
 
 def make_task(
@@ -123,24 +126,18 @@ def make_task(
     whole = corpus if validation is None else validation
     first = lengths if validation is None else np.maximum(whole.lengths - prediction_length, 1)
     past = int(np.median(lengths)) - prediction_length
-    task = Task(
-        model,
-        DataConfig(
-            future_length=prediction_length, min_past=min(max(past, 1), context), augmentation=0.0
-        ),
-        _train_config(options),
-        _loop_config(options),
-        corpus,
-        lengths,
-        whole,
-        first,
+    data = DataConfig(
+        future_length=prediction_length, min_past=min(max(past, 1), context), augmentation=0.0
     )
+    recipe = Recipe(model, data, _train_config(options), _loop_config(options))
+    task = Task(recipe, corpus, lengths, whole, first)
     if (validation is not None or options.validation > 0) and not task.validated:
-        taken = prediction_length * max(options.validation, 1)
+        held = prediction_length * (options.validation if validation is None else 1)
+        needed = held + (prediction_length + 1 if validation is None else 1)
         raise DataError(
-            f"No series has more than the {taken} {'points' if size == 1 else 'steps'} that "
-            "validation takes from its end. Give longer series, validation data, or "
-            "validation=0 to train without."
+            f"No series has the {needed * size} points that are needed: {held * size} at its end "
+            f"validate, and a training window has at least {(needed - held) * size}. Give longer "
+            "series, validation data, or validation=0 to train without."
         )
     return task
 

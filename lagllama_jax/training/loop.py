@@ -1,7 +1,8 @@
 """The training loop: dispatches of steps, and what happens between them."""
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+import functools
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,24 +11,14 @@ import numpy as np
 from lagllama_jax.config import LoopConfig
 from lagllama_jax.errors import TrainingError
 from lagllama_jax.training.checkpoints import Checkpoints
+from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.signals import stop_on_signals
-from lagllama_jax.training.step import TrainState
+from lagllama_jax.training.sources import BatchSource
+from lagllama_jax.training.state import TrainState
+from lagllama_jax.training.step import make_steps
 from lagllama_jax.training.validation import Evaluate
 from lagllama_jax.training.watch import Watch
 from lagllama_jax.typing import Key, Parameters
-
-
-@runtime_checkable
-class InputPath(Protocol):
-    """Where windows come from: `device_path.DevicePath` or `host_path.HostPath`."""
-
-    def advance(
-        self, state: TrainState, key: Key, count: int
-    ) -> tuple[TrainState, dict[str, np.ndarray]]:
-        """`count` steps, the state donated; the metrics of each."""
-
-    def datasets(self, key: Key, step: int) -> list[str]:
-        """Names of the data sets that a step drew from."""
 
 
 class Best(NamedTuple):
@@ -51,24 +42,41 @@ class Run:
     """What stays the same during a run.
 
     Attributes:
-      key: of every random number: step n's come from it and n alone.
-      path: where windows come from.
-      total: number of the last step.
-      loop: intervals and patience.
-      watch: takes the metrics.
-      evaluate: validation loss of weights; `None`: no validation.
-      checkpoints: where to save; `None`: nowhere.
-      record: saved with every checkpoint.
+      recipe: Architecture, optimizer, intervals and patience.
+      source: Where batches come from.
+      watch: Takes the metrics.
+      evaluate: Gives the validation loss of weights; `None`: no validation.
+      checkpoints: Where to save; `None`: nowhere.
+      key: Of every random number; `None`: from the recipe's seed. Step n's numbers come from it
+        and n alone.
     """
 
-    key: Key
-    path: InputPath
-    total: int
-    loop: LoopConfig
+    recipe: Recipe
+    source: BatchSource
     watch: Watch
     evaluate: Evaluate | None = None
     checkpoints: Checkpoints | None = None
-    record: dict[str, Any] = field(default_factory=dict)
+    key: Key | None = None
+
+    @functools.cached_property
+    def run_key(self) -> Key:
+        """The key of every random number."""
+        return jax.random.key(self.recipe.train.seed) if self.key is None else self.key
+
+    @functools.cached_property
+    def _compiled(self) -> dict[int, Any]:
+        return {}
+
+    def advance(
+        self, state: TrainState, step: int, count: int
+    ) -> tuple[TrainState, dict[str, np.ndarray]]:
+        """`count` steps after `step`; the state is donated. Metrics of each, when they are done."""
+        if count not in self._compiled:
+            steps = make_steps(self.source.batch, self.recipe.model, self.recipe.train, count)
+            self._compiled[count] = jax.jit(steps, donate_argnums=0)
+        feed = self.source.next(step, count)
+        state, metrics = self._compiled[count](state, feed, self.run_key)
+        return state, {name: np.asarray(values) for name, values in metrics.items()}
 
 
 class Trained(NamedTuple):
@@ -99,29 +107,30 @@ def train(
       TrainingError: a loss that is not finite; names step and data sets.
       CheckpointError: a checkpoint could not be saved.
     """
-    step, loop, asked = int(state.step), run.loop, None
-    with stop_on_signals() as request, run.watch.bar(step, run.total, progress):
+    loop, total = run.recipe.loop, run.recipe.train.steps
+    step, asked = int(state.step), None
+    with stop_on_signals() as request, run.watch.bar(step, total, progress):
         run.watch.start()
-        while step < run.total and not asked and not _exhausted(best, loop):
+        while step < total and not asked and not _exhausted(best, loop):
             # Steps: up to the next multiple of a dispatch, wherever the run began.
-            count = min(loop.dispatch - step % loop.dispatch, run.total - step)
-            state, metrics = run.path.advance(state, run.key, count)
+            count = min(loop.dispatch - step % loop.dispatch, total - step)
+            state, metrics = run.advance(state, step, count)
             _check_steps(metrics["loss"], step, run)
             step += count
             row = run.watch.row(step, metrics)
 
             # Validation and checkpoint.
-            due = step % loop.checkpoint_every == 0 or step == run.total
+            due = step % loop.checkpoint_every == 0 or step == total
             asked = request.reached(step)
             if due and run.evaluate is not None:
                 row["validation_loss"] = loss = run.evaluate(state.weights)
                 best = better(best, state.weights, loss, step)
             if due or asked:
-                _save(run, state, best, row["validation_loss"])
+                _save(run, state, best)
             run.watch.write(row)
         if run.checkpoints is not None:
             run.checkpoints.wait()
-    if step < run.total:
+    if step < total:
         return Trained(state, best, "signal" if asked else "patience")
     return Trained(state, best, "finished")
 
@@ -146,12 +155,14 @@ def better(best: Best | None, weights: Parameters, loss: float, step: int) -> Be
     return Best(jax.tree.map(jnp.copy, weights), loss, step, 0)
 
 
-def _save(run: Run, state: TrainState, best: Best | None, loss: float | None) -> None:
-    if run.checkpoints is not None:
-        place = (
-            None if best is None else {"loss": best.loss, "step": best.step, "stale": best.stale}
-        )
-        run.checkpoints.save(state, run.key, {**run.record, "best": place}, loss)
+def _save(run: Run, state: TrainState, best: Best | None) -> None:
+    """Saves; only a new best has a metric, so that of equal losses the first is kept."""
+    if run.checkpoints is None:
+        return
+    place = None if best is None else {"loss": best.loss, "step": best.step, "stale": best.stale}
+    record = {**run.recipe.as_record(), "best": place}
+    new_best = best is not None and best.step == int(state.step)
+    run.checkpoints.save(state, run.run_key, record, best.loss if best and new_best else None)
 
 
 def _check_steps(losses: np.ndarray, first: int, run: Run) -> None:
@@ -167,5 +178,5 @@ def _check_steps(losses: np.ndarray, first: int, run: Run) -> None:
     where = "" if kept is None else f" The checkpoint of step {kept} is whole."
     raise TrainingError(
         f"The loss of step {step} is {losses[wrong[0]]}; its batch was drawn from "
-        f"{', '.join(run.path.datasets(run.key, step))}. {remedy}{where}"
+        f"{', '.join(run.source.datasets(run.run_key, step))}. {remedy}{where}"
     )

@@ -1,14 +1,13 @@
 """The loss: what each target of a batch costs, and their mean."""
 
-import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig, TrainConfig
 from lagllama_jax.model.batch import TARGET, Batch
-from lagllama_jax.model.network import Encoding, LagLlamaNetwork, bind_head
+from lagllama_jax.model.network import LagLlamaNetwork, bind_head
 from lagllama_jax.typing import Array, Bool, Float, Key, Parameters
 
 
@@ -50,15 +49,17 @@ def point_losses(
     """
     network = LagLlamaNetwork(model, dtype=jnp.dtype(train.dtype), remat=train.remat)
     drop_key, head_key = (None, None) if key is None else jax.random.split(key)
-    encode = functools.partial(network.apply, {"params": parameters}, method="encode")
-    encoding: Encoding = encode(
+    variables: Any = {"params": parameters}
+    encoding: Any = network.apply(
+        variables,
         batch._replace(values=batch.values[..., :-1], observed=batch.observed[..., :-1]),
         deterministic=key is None,
         window=window,
         rngs=None if drop_key is None else {"dropout": drop_key},
+        method="encode",
     )
     hidden, scale, rows = encoding
-    whole = network.apply({"params": parameters}, batch, method="rows")
+    whole: Any = network.apply(variables, batch, method="rows")
     count = hidden.shape[1]
     target, observed = whole.values[:, -count:], whole.observed[:, -count:]
     weight = observed & whole.before_start.any(1, keepdims=True)

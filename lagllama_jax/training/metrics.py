@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.files import atomic_path
+from lagllama_jax.files import read_rows, write_rows
 
 COLUMNS = (
     "step",
@@ -48,12 +48,10 @@ class MetricsFile:
         """
         self.path = path
         kept = [row for row in read_metrics(path) if row["step"] <= first_step]
-        with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS)
-            table.writeheader()
-            table.writerows(kept)
-        self._file = open(path, "a", newline="", buffering=1)  # noqa: SIM115
-        self._table = csv.DictWriter(self._file, COLUMNS)
+        write_rows(path, kept, COLUMNS)
+        # Rows are appended: a long run has too many to write all of them for every new one.
+        self._file = open(path, "a", newline="", buffering=1, encoding="utf-8")  # noqa: SIM115
+        self._table = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
 
     def write(self, row: Row) -> None:
         """Adds a row, on disk at once.
@@ -79,10 +77,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
     try:
-        whole = [row for row in rows if None not in row.values()]
+        whole = [row for row in read_rows(path) if None not in row.values()]
         return [
             {name: float(text) if text else None for name, text in row.items()}
             | {"step": int(row["step"])}

@@ -1,7 +1,7 @@
 """Recipes by name."""
 
 from lagllama_jax.config import LAGS, DataConfig, LoopConfig, ModelConfig, TrainConfig
-from lagllama_jax.training.pretrain import Recipe
+from lagllama_jax.training.recipe import Recipe
 
 DAYS = (191, 239, 288, 383, 479, 576, 767, 864, 1007)
 # The published lags; the nearest ones; and days and weeks of 5 to 30 minutes that are not there.

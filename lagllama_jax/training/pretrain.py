@@ -1,16 +1,12 @@
 """A pre-training run in a folder: where it begins, and its parts put together."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import CheckpointError
 from lagllama_jax.files import make_folder
@@ -18,33 +14,20 @@ from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints, Restored
 from lagllama_jax.training.loop import Best, Run, Trained, train
 from lagllama_jax.training.metrics import open_sinks
+from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
+from lagllama_jax.training.sources import BatchSource
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays
-from lagllama_jax.training.sources.device import DevicePath
-from lagllama_jax.training.sources.host import HostPath
+from lagllama_jax.training.sources.device import DeviceSource
+from lagllama_jax.training.sources.grain import GrainSource
 from lagllama_jax.training.sources.windows import gather
-from lagllama_jax.training.step import TrainState, init_state
+from lagllama_jax.training.state import TrainState, init_state
 from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
 from lagllama_jax.training.validation import Evaluate, make_evaluate, tail_draws
 from lagllama_jax.training.watch import Watch
 from lagllama_jax.typing import Int, Parameters
 
 CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides what a run computes."""
-
-    model: ModelConfig = field(default_factory=ModelConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
-    loop: LoopConfig = field(default_factory=LoopConfig)
-
-    def as_record(self) -> dict[str, Any]:
-        """As JSON, for checkpoints."""
-        parts = {"model": self.model, "data": self.data, "train": self.train}
-        return {name: json.loads(part.to_json()) for name, part in parts.items()}
 
 
 def pretrain(
@@ -90,21 +73,23 @@ def pretrain(
     arrays = corpus_arrays(
         corpus, recipe.model, recipe.data, lengths=lengths, mixture=mixture, on_device=on_device
     )
-    configs = recipe.model, recipe.data, recipe.train
-    parts = arrays, corpus.dataset_names, *configs, mesh, Rules()
-    path = DevicePath(*parts) if on_device else HostPath(*parts, workers)
+    names, rules = corpus.dataset_names, Rules()
+    source: BatchSource
+    if on_device:
+        source = DeviceSource(arrays, names, recipe, mesh, rules)
+    else:
+        source = GrainSource(arrays, names, recipe, mesh, rules, workers)
     evaluate = None if lengths is None else _evaluate(corpus, lengths, recipe, mesh)
     make_folder(folder)
     with Checkpoints(folder / CHECKPOINTS, recipe.loop.keep) as checkpoints:
         start = _begin(checkpoints, recipe, mesh, continue_from, initial)
-        watch, total = _watch(folder, recipe, start.state), recipe.train.steps
-        fixed = evaluate, checkpoints, recipe.as_record()
-        run = Run(start.key, path, total, recipe.loop, watch, *fixed)
+        watch = _watch(folder, recipe, start.state)
+        run = Run(recipe, source, watch, evaluate, checkpoints, start.key)
         try:
             return train(run, start.state, _best(checkpoints, start), progress)
         finally:
             watch.close()
-            path.close()
+            source.close()
 
 
 def _begin(

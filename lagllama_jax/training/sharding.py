@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lagllama_jax.config.base import check
-from lagllama_jax.training.step import TrainState
+from lagllama_jax.training.state import TrainState
 
 DATA, FSDP = "data", "fsdp"
 

@@ -25,6 +25,11 @@ def step_keys(key: Key, step: Int[Array, ""] | int) -> tuple[Key, Key]:
     return window_key, step_key
 
 
+def batch_key(window_key: Key, index: Int[Array, ""] | int, train: TrainConfig) -> Key:
+    """The key of a batch of a step."""
+    return window_key if train.accumulate == 1 else jax.random.fold_in(window_key, index)
+
+
 def update(
     state: TrainState, batch_of: BatchOf, key: Key, model: ModelConfig, train: TrainConfig
 ) -> tuple[TrainState, Metrics]:
@@ -39,20 +44,20 @@ def update(
     """
     window_key, step_key = step_keys(key, state.step)
 
-    def gradient(index: Int[Array, ""] | int, window_key: Key, step_key: Key) -> Any:
+    def gradient(index: Int[Array, ""] | int) -> Any:
+        batch = batch_of(index, batch_key(window_key, index, train))
         loss = jax.grad(targets_loss, has_aux=True)
-        return loss(state.parameters, model, train, batch_of(index, window_key), step_key)
+        return loss(state.parameters, model, train, batch, batch_key(step_key, index, train))
 
     if train.accumulate == 1:
-        grads, metrics = gradient(0, window_key, step_key)
+        grads, metrics = gradient(0)
     else:
-        fold = jax.random.fold_in
 
         def add(total: Any, index: Int[Array, ""]) -> Any:
-            part = gradient(index, fold(window_key, index), fold(step_key, index))
+            part = gradient(index)
             return jax.tree.map(lambda mean, new: mean + new / train.accumulate, total, part), None
 
-        shapes = jax.eval_shape(gradient, 0, window_key, step_key)
+        shapes = jax.eval_shape(gradient, 0)
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         (grads, metrics), _ = jax.lax.scan(add, zeros, jnp.arange(train.accumulate))
     metrics |= {"gradient_norm": optax.tree.norm(grads)}

@@ -10,9 +10,11 @@ import numpy as np
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
+from lagllama_jax.model.batch import Batch, rows_of
+from lagllama_jax.model.network import bind_head
 from lagllama_jax.training.loss import point_losses
-from lagllama_jax.training.sources.windows import Draws, Windows
-from lagllama_jax.typing import Array, Float, Int, Parameters
+from lagllama_jax.training.sources.windows import Draws
+from lagllama_jax.typing import Array, Bool, Float, Int, Parameters
 
 Evaluate = Callable[[Parameters], float]
 """Weights to their validation loss."""
@@ -64,17 +66,8 @@ def _even_choice(
     return np.sort(order[np.argsort(rank, kind="stable")[:most]])
 
 
-def unit_free(
-    head: str, losses: Float[Array, "B T"], scale: Float[Array, "B 1"]
-) -> Float[Array, "B T"]:
-    """Losses as they would be of scaled series: of a density, of quantiles, or of counts."""
-    if head == "student_t":
-        return losses - jnp.log(scale)
-    return losses / scale if head == "implicit_quantile" else losses
-
-
 def make_evaluate(
-    windows: Windows,
+    windows: Batch,
     model: ModelConfig,
     train: TrainConfig,
     place: Callable[[Any], Any] = jax.device_put,
@@ -95,24 +88,25 @@ def make_evaluate(
     Raises:
       DataError: no point of a forecast was observed.
     """
-    future = np.arange(windows.values.shape[1]) >= np.asarray(windows.past)[:, None]
-    if not (np.asarray(windows.observed) & future).any():
+    if not (np.asarray(windows.observed) & _future(windows)).any():
         raise DataError(
             "None of the points that validate was observed: hold back more of them, or train "
             "without validation."
         )
     batches = list(_batches((windows, unit), train.batch_size))
 
+    head = bind_head(model, {"head": {}})
+
     @jax.jit
     def totals(
-        parameters: Parameters, windows: Windows, unit: Float[Array, "B 1"] | None
+        parameters: Parameters, windows: Batch, unit: Float[Array, "B 1"] | None
     ) -> Float[Array, "2"]:
         losses, weight, scale = point_losses(
             parameters, model, train, windows, None, window=model.window
         )
-        point = jnp.arange(windows.values.shape[1])[None, -losses.shape[1] :]
-        weight &= point >= windows.past[:, None]
-        free = unit_free(model.head, losses, scale.scale if unit is None else unit)
+        point = jnp.arange(windows.values.shape[-1])[None, -losses.shape[1] :]
+        weight &= point >= rows_of(windows).start[:, None]
+        free = head.rescale_loss(losses, 1 / (scale if unit is None else unit))
         return jnp.stack([jnp.where(weight, free, 0).sum(), weight.sum()])
 
     def evaluate(parameters: Parameters) -> float:
@@ -123,12 +117,17 @@ def make_evaluate(
     return evaluate
 
 
-def _batches(rows: tuple[Windows, Any], size: int) -> Iterator[tuple[Windows, Any]]:
+def _future(windows: Batch) -> Bool[np.ndarray, "G 1 U"]:
+    """Which points lie at or after the forecast's start."""
+    points = np.arange(windows.values.shape[-1])
+    return points >= np.asarray(windows.start)[:, None, None]
+
+
+def _batches(rows: tuple[Batch, Any], size: int) -> Iterator[tuple[Batch, Any]]:
     """Batches of one size; the last is filled up with windows of which no point counts."""
-    total = len(rows[0].past)
+    total = len(rows[0].start)
     for first in range(0, total, size):
         index = np.arange(first, first + size)
         windows, unit = jax.tree.map(lambda leaf: leaf[index % total], rows)  # noqa: B023
-        future = np.arange(windows.values.shape[1]) >= windows.past[:, None]
-        filling = (index >= total)[:, None] & future
+        filling = (index >= total)[:, None, None] & _future(windows)
         yield windows._replace(observed=windows.observed & ~filling), unit

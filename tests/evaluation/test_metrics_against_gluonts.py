@@ -92,7 +92,7 @@ def test_the_divisor_of_mase_equals_that_of_gluonts_with_missing_points():
 
 def test_deepar_of_gluonts_forecasts_every_window_without_seeing_a_later_one(monkeypatch):
     pytest.importorskip("lightning", reason="DeepAR needs gluonts' torch extra")
-    from lagllama_jax.evaluation.baselines.naive import deepar
+    from lagllama_jax.evaluation.baselines import deepar
 
     monkeypatch.setattr(deepar, "EPOCHS", 1)
     monkeypatch.setattr(deepar, "BATCHES", 2)
@@ -100,9 +100,11 @@ def test_deepar_of_gluonts_forecasts_every_window_without_seeing_a_later_one(mon
     pasts = [values[:end] for values in series for end in (50, 56)]
     assert [len(past) for past in deepar.training_pasts(pasts)] == [50, 50, 50]
     state = np.random.get_state()[1].copy()
-    quantiles = deepar.deepar(pasts, 4, 12, (0.1, 0.5, 0.9))
+    quantiles = deepar.DeepAR().quantiles(pasts, 4, 12, (0.1, 0.5, 0.9))
     np.testing.assert_array_equal(np.random.get_state()[1], state)
-    again, other = (deepar.deepar(pasts, 4, 12, (0.1, 0.5, 0.9), seed) for seed in (0, 1))
+    again, other = (
+        deepar.DeepAR(seed=seed).quantiles(pasts, 4, 12, (0.1, 0.5, 0.9)) for seed in (0, 1)
+    )
     np.testing.assert_array_equal(again, quantiles)
     assert (other != quantiles).any()
     assert quantiles.shape == (6, 3, 4)

@@ -3,11 +3,11 @@ import pytest
 
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.evaluation.backtest import evaluate_task, relative_score
-from lagllama_jax.evaluation.forecasters import BaselineForecaster
+from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.evaluation.run import evaluate_task
+from lagllama_jax.evaluation.scores import relative_score
 from lagllama_jax.evaluation.suites import suite_tasks
 from lagllama_jax.evaluation.validation import SETS, held_out, validation_tasks
-from lagllama_jax.evaluation.windows import windows_of
 
 SMALL = ("electricity", "mcomp", "pbs", "wikipedia_page_visits", "m4_yearly")
 
@@ -28,11 +28,12 @@ def names(corpus: Corpus, index: np.ndarray) -> list[str]:
 def test_every_point_that_is_scored_is_held_out_of_training(shared, corpus):
     held = held_out(corpus)
     start = dict(zip(names(corpus, held.series), held.start.tolist(), strict=True))
-    for task in validation_tasks(shared / "corpus/store", SMALL):
-        windows = windows_of(task)
+    for task in validation_tasks(shared / "data/corpus", SMALL):
+        windows = task.windows()
         assert len(windows) == 40
-        for item, past in zip(windows.item_ids, windows.past, strict=True):
-            assert start[f"{task.dataset}/{item.rpartition('/')[0]}"] <= len(past)
+        for item in windows.dataset:
+            name = f"{task.dataset}/{item.item_id.rpartition('/')[0]}"
+            assert start[name] <= item.target.shape[1]
 
 
 def test_little_is_held_out_and_nothing_of_other_data_sets(corpus):
@@ -62,16 +63,16 @@ def test_whole_holds_back_every_point_of_the_validation_data_sets(corpus):
 
 
 def test_tasks_have_names_of_their_own_and_evaluation_sets_are_not_among_them(shared):
-    tasks = validation_tasks(shared / "corpus/store")
+    tasks = validation_tasks(shared / "data/corpus")
     assert len({task.name for task in tasks}) == len(SETS) == 18
     evaluation = {path.name.split(".")[0] for path in (shared / "data/evaluation").iterdir()}
     assert not evaluation & {task.dataset for task in tasks}
 
 
 def test_a_score_relative_to_itself_is_one(shared):
-    task = validation_tasks(shared / "corpus/store", ["pbs"])[0]
-    row = evaluate_task(BaselineForecaster("seasonal_naive"), task)
-    other = evaluate_task(BaselineForecaster("naive"), task)
+    task = validation_tasks(shared / "data/corpus", ["pbs"])[0]
+    row = evaluate_task(baseline("seasonal_naive"), task)
+    other = evaluate_task(baseline("naive"), task)
     assert relative_score([row], [row]) == 1
     assert relative_score([other], [row]) > 1
 
@@ -82,7 +83,7 @@ def test_a_data_set_without_a_validation_task_is_refused(tmp_path):
 
 
 def test_the_command_s_suite_is_these_tasks(shared):
-    folder = shared / "corpus/store"
+    folder = shared / "data/corpus"
     medium = suite_tasks("validation", folder, ("medium",))
     assert [task.dataset for task in medium] == [s.dataset for s in SETS if s.term == "medium"]
     assert len(suite_tasks("validation", folder)) == len(SETS)

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lagllama_jax.model.transformer import Transformer
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.layers import RMSNorm
 from lagllama_jax.model.network import add_lags, init_parameters
 from lagllama_jax.model.scalers import fit_scale
 from lagllama_jax.model.tokens import tokens
-from lagllama_jax.model.transformer import Transformer
 
 CONFIG = ModelConfig.tiny()
 

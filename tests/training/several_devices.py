@@ -14,7 +14,7 @@ from lagllama_jax.training.checkpoints import Checkpoints
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
 from lagllama_jax.training.sources.device import DevicePath
-from lagllama_jax.training.step import init_state
+from lagllama_jax.training.state import init_state
 from tests.training.conftest import RECIPE, two_waves
 
 KEY = jax.random.key(3)

@@ -15,7 +15,7 @@ from lagllama_jax.training.pretrain import Recipe, pretrain
 from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, held_back
 from lagllama_jax.training.sources.device import DevicePath
-from lagllama_jax.training.step import init_state
+from lagllama_jax.training.state import init_state
 from lagllama_jax.training.watch import Watch
 from tests.training.conftest import RECIPE, waves
 

@@ -1,0 +1,37 @@
+"""Baselines: the classical forecasters that a model must beat, each a `Predictor`."""
+
+from lagllama_jax.errors import ConfigError
+from lagllama_jax.evaluation.baselines.baseline import Baseline
+from lagllama_jax.evaluation.baselines.deepar import DeepAR
+from lagllama_jax.evaluation.baselines.naive import Naive, SeasonalNaive
+from lagllama_jax.evaluation.baselines.statistical import AutoARIMA, AutoETS, AutoTheta
+
+_CLASSES = (Naive, SeasonalNaive, AutoETS, AutoTheta, AutoARIMA, DeepAR)
+BASELINES = tuple(one.name for one in _CLASSES)
+
+
+def baseline(name: str, season: int | None = None, seed: int = 0) -> Baseline:
+    """Looks up a baseline.
+
+    Args:
+      name: One of `BASELINES`. The `auto_` models need the extra `baselines`, `deepar` the extra
+        `deepar`.
+      season: Seasonal period in steps. `None`: the default of the series' frequency.
+      seed: Random seed of `deepar`. The other baselines draw no random numbers.
+
+    Raises:
+      ConfigError: If there is no such baseline, or the season is not a whole number of at least 1.
+
+    >>> baseline("seasonal_naive", season=7)
+    SeasonalNaive(season=7)
+    """
+    found = next((one for one in _CLASSES if one.name == name), None)
+    if found is None:
+        raise ConfigError(f"{name!r} is not a baseline. Choose from {', '.join(BASELINES)}.")
+    return DeepAR(season, seed) if found is DeepAR else found(season)
+
+
+__all__ = [
+    "BASELINES", "AutoARIMA", "AutoETS", "AutoTheta", "Baseline", "DeepAR", "Naive",
+    "SeasonalNaive", "baseline",
+]  # fmt: skip

@@ -1,22 +1,75 @@
-"""AutoETS, AutoTheta and AutoARIMA of statsforecast as baselines (extra `baselines`)."""
+"""AutoETS, AutoTheta and AutoARIMA of statsforecast (extra `baselines`)."""
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float
 
 from lagllama_jax.errors import require
-from lagllama_jax.evaluation.baselines.naive import Pasts, seasonal_naive
+from lagllama_jax.evaluation.baselines.baseline import Baseline, Pasts
+from lagllama_jax.evaluation.baselines.naive import SeasonalNaive
+from lagllama_jax.typing import Float
 
-CLASSES = {"auto_ets": "AutoETS", "auto_theta": "AutoTheta", "auto_arima": "AutoARIMA"}
 HISTORY = 1000
-"""Most recent points that are fitted: the cost of these models grows with the length."""
+"""Number of most recent points that are fitted: the cost of these models grows with the length."""
+
+
+class _Statistical(Baseline):
+    """Fits one model per series, on its last `HISTORY` points with gaps interpolated.
+
+    A series that the model refuses (too short, constant) is forecast by `SeasonalNaive`, as in
+    GIFT-Eval, and a warning says so.
+    """
+
+    def quantiles(
+        self, pasts: Pasts, prediction_length: int, season: int, levels: Sequence[float]
+    ) -> Float[np.ndarray, "B Q P"]:
+        """See `Baseline.quantiles`."""
+        model = getattr(require("statsforecast.models", "baselines"), type(self).__name__)
+        widths = sorted({abs(_percent(level)) for level in levels} - {0.0})
+        answers, refused = [], 0
+        for past in pasts:
+            filled = _filled(past)
+            try:
+                fitted = model(season_length=season if len(filled) > season else 1)
+                forecast = fitted.forecast(y=filled, h=prediction_length, level=widths)
+                answer = _quantiles(forecast, levels)
+            except Exception:  # each model fails in its own ways on series it cannot fit
+                answer = np.full((len(levels), prediction_length), np.nan)
+            if not np.isfinite(answer).all():
+                refused += 1
+                answer = SeasonalNaive().quantiles([past], prediction_length, season, levels)[0]
+            answers.append(answer)
+        if refused:
+            warnings.warn(
+                f"{self.name} could not fit {refused} of {len(pasts)} series: seasonal_naive "
+                "forecasts them instead.",
+                stacklevel=3,
+            )
+        return np.stack(answers)
+
+
+class AutoETS(_Statistical):
+    """Exponential smoothing; statsforecast ignores a season of more than 24 steps."""
+
+    name: ClassVar[str] = "auto_ets"
+
+
+class AutoTheta(_Statistical):
+    """The Theta method."""
+
+    name: ClassVar[str] = "auto_theta"
+
+
+class AutoARIMA(_Statistical):
+    """ARIMA with automatic orders."""
+
+    name: ClassVar[str] = "auto_arima"
 
 
 def _filled(past: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
-    """The last `HISTORY` points with gaps bridged by straight lines: the models know none."""
+    """The last `HISTORY` points, with gaps bridged by straight lines."""
     recent = np.asarray(past, np.float64)[-HISTORY:]
     there = np.flatnonzero(np.isfinite(recent))
     if not len(there):
@@ -36,46 +89,5 @@ def _quantiles(forecast: dict[str, Any], levels: Sequence[float]) -> Float[np.nd
 
 
 def _percent(level: float) -> float:
-    """Width of the central interval that ends at the quantile, negative below the median."""
+    """Width of the central interval that ends at the quantile; negative below the median."""
     return round(200.0 * level - 100.0, 6)
-
-
-def statistical(
-    name: str, past: Pasts, prediction_length: int, season: int, levels: Sequence[float]
-) -> Float[np.ndarray, "B Q P"]:
-    """Fits one model a series and forecasts it.
-
-    Args:
-      name: a key of `CLASSES`.
-      past: of each series; only the last `HISTORY` points are fitted, gaps are interpolated.
-      prediction_length: points ahead.
-      season: points of a season; statsforecast's AutoETS looks at none above 24.
-      levels: quantile levels.
-
-    A series that the model refuses (too short, constant) is forecast by `seasonal_naive`, as
-    GIFT-Eval does.
-
-    Raises:
-      MissingExtraError: statsforecast is not installed.
-    """
-    model = getattr(require("statsforecast.models", "baselines"), CLASSES[name])
-    widths = sorted({abs(_percent(level)) for level in levels} - {0.0})
-    answers, refused = [], 0
-    for values in past:
-        filled = _filled(values)
-        try:
-            fitted = model(season_length=season if len(filled) > season else 1)
-            forecast = fitted.forecast(y=filled, h=prediction_length, level=widths)
-            answer = _quantiles(forecast, levels)
-        except Exception:  # each model fails in its own ways on series it cannot fit
-            answer = np.full((len(levels), prediction_length), np.nan)
-        if not np.isfinite(answer).all():
-            refused += 1
-            answer = seasonal_naive([values], prediction_length, season, levels)[0]
-        answers.append(answer)
-    if refused:
-        warnings.warn(
-            f"{name} could not fit {refused} of {len(past)} series: seasonal_naive stands in.",
-            stacklevel=2,
-        )
-    return np.stack(answers)

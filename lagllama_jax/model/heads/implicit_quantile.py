@@ -63,7 +63,7 @@ class ImplicitQuantileHead(nn.Module):
 
     @staticmethod
     def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
-        """The losses as they are of series times a factor. A quantile loss is in the units of the target."""
+        """The losses of series times a factor. A quantile loss is in the target's units."""
         return losses * factor
 
     def sample(

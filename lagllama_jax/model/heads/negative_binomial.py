@@ -123,7 +123,7 @@ class NegativeBinomialHead(nn.Module):
 
     @staticmethod
     def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
-        """The losses as they are of series times a factor. Counts have no unit."""
+        """The losses of series times a factor. Counts have no unit."""
         return losses
 
     def sample(

@@ -111,7 +111,7 @@ class StudentTHead(nn.Module):
 
     @staticmethod
     def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
-        """The losses as they are of series times a factor. A density is divided by the factor."""
+        """The losses of series times a factor. A density is divided by the factor."""
         return losses + jnp.log(factor)
 
     def sample(

@@ -7,13 +7,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.model.batch import Batch
+from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding, replicated
 from lagllama_jax.training.sources import SYNTHETIC
 from lagllama_jax.training.sources.complete import complete, num_synthetic, window_keys
 from lagllama_jax.training.sources.windows import CorpusArrays, draw, gather
-from lagllama_jax.training.step import step_keys
+from lagllama_jax.training.step import batch_key, step_keys
 from lagllama_jax.typing import Array, Int, Key
 
 
@@ -24,9 +25,7 @@ class DeviceSource:
         self,
         corpus: CorpusArrays,
         names: Sequence[str],
-        model: ModelConfig,
-        data: DataConfig,
-        train: TrainConfig,
+        recipe: Recipe,
         mesh: Mesh,
         rules: Rules,
     ):
@@ -35,9 +34,9 @@ class DeviceSource:
         Raises:
           ConfigError: If the batch does not divide over the mesh.
         """
-        self.model, self.data, self.train, self.names = model, data, train, names
+        self.recipe, self.names = recipe, names
         self.corpus = replicated(mesh, corpus)
-        self._split = batch_sharding(mesh, rules, train.batch_size)
+        self._split = batch_sharding(mesh, rules, recipe.train.batch_size)
 
     def next(self, first: int, count: int) -> CorpusArrays:
         """The corpus, whatever the steps."""
@@ -47,28 +46,24 @@ class DeviceSource:
         self, feed: CorpusArrays, place: Int[Array, ""], index: Int[Array, ""] | int, key: Key
     ) -> Batch:
         """Real windows drawn from the corpus, then synthetic ones."""
-        drawn = sample_batch(feed, key, self.train.batch_size, self.model, self.data)
+        recipe = self.recipe
+        drawn = sample_batch(feed, key, recipe.train.batch_size, recipe.model, recipe.data)
         return jax.lax.with_sharding_constraint(drawn, self._split)
 
     def datasets(self, key: Key, step: int) -> list[str]:
         """Names of the data sets that a step drew from."""
-        window_key, _ = step_keys(key, step)
-        synthetic = num_synthetic(self.train.batch_size, self.data)
-        count, drawn = self.train.batch_size - synthetic, []
-        for index in range(self.train.accumulate if count else 0):
-            of_batch = window_key if self.train.accumulate == 1 else _fold(window_key, index)
-            real_key = window_keys(of_batch)[0]
-            draws = draw(real_key, self.corpus, count, self.model, self.data)
+        recipe, train = self.recipe, self.recipe.train
+        synthetic = num_synthetic(train.batch_size, recipe.data)
+        count, drawn = train.batch_size - synthetic, []
+        for index in range(train.accumulate if count else 0):
+            real_key = window_keys(batch_key(step_keys(key, step)[0], index, train))[0]
+            draws = draw(real_key, self.corpus, count, recipe.model, recipe.data)
             drawn.append(np.asarray(self.corpus.dataset[draws.series]))
-        numbers = np.unique(np.concatenate(drawn)) if drawn else []
+        numbers: Any = np.unique(np.concatenate(drawn)) if drawn else []
         return [self.names[i] for i in numbers] + [SYNTHETIC] * (synthetic > 0)
 
     def close(self) -> None:
         """Nothing runs beside the steps."""
-
-
-def _fold(key: Key, index: int) -> Any:
-    return jax.random.fold_in(key, index)
 
 
 def sample_batch(

@@ -13,9 +13,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig, check
+from lagllama_jax.config import check
 from lagllama_jax.errors import require
 from lagllama_jax.model.batch import Batch
+from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding
 from lagllama_jax.training.sources import SYNTHETIC
 from lagllama_jax.training.sources.complete import complete, num_synthetic
@@ -48,12 +49,11 @@ class WindowSource:
       rows: Which windows of a batch are gathered: a process reads its own ones alone.
     """
 
-    def __init__(
-        self, corpus: CorpusArrays, model: ModelConfig, data: DataConfig, train: TrainConfig
-    ):
+    def __init__(self, corpus: CorpusArrays, recipe: Recipe):
         """Describes the real windows of every batch of a run."""
-        self.corpus, self.model, self.data = corpus, model, data
-        self.size = train.batch_size - num_synthetic(train.batch_size, data)
+        self.corpus, self.model, self.data = corpus, recipe.model, recipe.data
+        train = recipe.train
+        self.size = train.batch_size - num_synthetic(train.batch_size, recipe.data)
         self.count, self.seed = train.steps * train.accumulate, train.seed
         self.rows: Int[np.ndarray, rows] | slice = slice(None)
 
@@ -130,9 +130,7 @@ class GrainSource:
         self,
         corpus: CorpusArrays,
         names: Sequence[str],
-        model: ModelConfig,
-        data: DataConfig,
-        train: TrainConfig,
+        recipe: Recipe,
         mesh: Mesh,
         rules: Rules,
         workers: int = 0,
@@ -143,18 +141,19 @@ class GrainSource:
           ConfigError: If the batch does not divide over the mesh or the processes, or has no real
             windows.
         """
-        self.model, self.data, self.train, self.names = model, data, train, names
-        self._source = WindowSource(corpus, model, data, train)
+        self.recipe, self.names = recipe, names
+        self._source = WindowSource(corpus, recipe)
         real = self._source.size
         check(real > 0, "Without real windows there is nothing to read: take the device path.")
-        self._split = batch_sharding(mesh, rules, train.batch_size)
+        self._split = batch_sharding(mesh, rules, recipe.train.batch_size)
         self._source.rows = own_rows(batch_sharding(mesh, rules, real), real)
         self._stacked = NamedSharding(mesh, PartitionSpec(None, None, rules.batch))
-        self._workers, self._batches, self._position = workers, None, -1
+        self._batches: Any = None
+        self._workers, self._position = workers, -1
 
     def next(self, first: int, count: int) -> Batch:
         """The real windows of the steps, stacked: `[steps, accumulate, windows, ...]`."""
-        each = self.train.accumulate
+        each = self.recipe.train.accumulate
         if first != self._position:
             self.close()
             self._batches = batches(self._source, first * each, self._workers)
@@ -169,15 +168,16 @@ class GrainSource:
     ) -> Batch:
         """The real windows that were read, then synthetic ones."""
         real = jax.tree.map(lambda leaf: leaf[place, index], feed)
-        whole = complete(key, real, self.train.batch_size, self.model, self.data)
+        recipe = self.recipe
+        whole = complete(key, real, recipe.train.batch_size, recipe.model, recipe.data)
         return jax.lax.with_sharding_constraint(whole, self._split)
 
     def datasets(self, key: Key, step: int) -> list[str]:
         """Names of the data sets that a step drew from, on this process."""
-        first = step * self.train.accumulate
-        drawn = [self._source.draws(first + i).series for i in range(self.train.accumulate)]
+        each = self.recipe.train.accumulate
+        drawn = [self._source.draws(step * each + i).series for i in range(each)]
         numbers = np.unique(self._source.corpus.dataset[np.concatenate(drawn)])
-        synthetic = num_synthetic(self.train.batch_size, self.data) > 0
+        synthetic = num_synthetic(self.recipe.train.batch_size, self.recipe.data) > 0
         return [self.names[i] for i in numbers] + [SYNTHETIC] * synthetic
 
     def close(self) -> None:

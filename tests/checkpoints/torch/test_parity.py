@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lagllama_jax.checkpoints import verify as verification
 from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
 from lagllama_jax.checkpoints.torch.converter import from_torch
+from lagllama_jax.checkpoints.torch.parity import verify as verification
 from lagllama_jax.checkpoints.torch.parity.verify import read_recorded, relative_error, verify
 from lagllama_jax.cli import main as cli
 from lagllama_jax.config import ModelConfig

@@ -5,11 +5,11 @@ from typing import Any
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.model.network import bind_head
-from lagllama_jax.model.scalers import Scale, fit_scale
+from lagllama_jax.model.batch import TARGET, Batch
+from lagllama_jax.model.network import Encoding, LagLlamaNetwork, bind_head
+from lagllama_jax.model.scalers import Scale
 from lagllama_jax.model.tokens import tokens
-from lagllama_jax.model.transformer import Transformer
-from lagllama_jax.typing import Array, Bool, Float, Parameters
+from lagllama_jax.typing import Array, Bool, Float, Int, Parameters
 
 Quantities = dict[str, dict[str, Array]]
 
@@ -31,16 +31,11 @@ def training_quantities(
       inputs: `past_*` and `future_*` of `target`, `observed_values` and `time_feat`.
       levels: for an implicit quantile head, the level at every token.
     """
-    values, observed = _joined(inputs, "target"), _joined(inputs, "observed_values") > 0
-    past = inputs["past_target"].shape[1]
-    scale = fit_scale(values[:, :past], observed[:, :past], config.scaling, config.safe_scaling)
-    clock = jnp.zeros((*values.shape, 6))
-    if config.time_features:
-        clock = _joined(inputs, "time_feat")
-    start = config.max_lag
-    features = tokens(config, values[:, :-1], observed[:, :-1], scale, clock[:, start:-1])
-    hidden, states = _hidden_states(parameters, config, features)
-    target, counted = values[:, start + 1 :], observed[:, start + 1 :]
+    batch = recorded_batch(config, inputs)
+    (hidden, scale, rows), states = _encode(parameters, config, until(batch, -1))
+    features = tokens(config, rows, scale)
+    first = config.max_lag + 1
+    target, counted = batch.values[:, 0, first:], batch.observed[:, 0, first:]
     loss, points = _loss(parameters, config, hidden, target, counted, scale)
     return loss, {
         "features": {"train_features": features},
@@ -51,23 +46,52 @@ def training_quantities(
     }
 
 
+def recorded_batch(config: ModelConfig, inputs: dict[str, Array]) -> Batch:
+    """The past and the future that were recorded, each series a group in raw units."""
+    values, observed = _joined(inputs, "target"), _joined(inputs, "observed_values") > 0
+    clock = jnp.zeros((*values.shape, 6))
+    if config.time_features:
+        clock = _joined(inputs, "time_feat")
+    start = jnp.full(values.shape[0], inputs["past_target"].shape[1])
+    return raw_batch(values, observed, clock[:, config.max_lag :], start)
+
+
+def raw_batch(
+    values: Float[Array, "B U"],
+    observed: Bool[Array, "B U"],
+    time_features: Float[Array, "B T 6"],
+    start: Int[Array, "B"],
+) -> Batch:
+    """A batch of groups of one variate in raw units."""
+    zero = jnp.zeros((values.shape[0], 1))
+    role, seed = jnp.full(zero.shape, TARGET, jnp.int32), jnp.zeros(len(zero), jnp.uint32)
+    each = values[:, None], observed[:, None], time_features
+    return Batch(*each, role, start, zero, zero + 1, seed)
+
+
+def until(batch: Batch, end: int) -> Batch:
+    """The batch without the points from `end` on."""
+    return batch._replace(values=batch.values[..., :end], observed=batch.observed[..., :end])
+
+
 def _joined(inputs: dict[str, Array], name: str) -> Array:
     return jnp.concatenate([inputs[f"past_{name}"], inputs[f"future_{name}"]], axis=1)
 
 
-def _hidden_states(
-    parameters: Parameters, config: ModelConfig, features: Float[Array, "B T F"]
-) -> tuple[Float[Array, "B T D"], dict[str, Float[Array, "B T D"]]]:
-    (hidden, _), kept = Transformer(config).apply(
+def _encode(
+    parameters: Parameters, config: ModelConfig, batch: Batch
+) -> tuple[Encoding, dict[str, Float[Array, "B T D"]]]:
+    found: Any = LagLlamaNetwork(config).apply(
         {"params": parameters},
-        features,
+        batch,
         capture_intermediates=lambda module, _: module.name == "embedding",
         mutable="intermediates",
+        method="encode",
     )
-    kept = kept["intermediates"]
+    encoding, kept = found[0], found[1]["intermediates"]
     states = {"act_embedding": kept["embedding"]["__call__"][0]}
     states |= {f"act_block_{i}": kept[f"block_{i}_output"][0] for i in range(config.num_layers)}
-    return hidden, states | {"act_final_norm": hidden}
+    return encoding, states | {"act_final_norm": encoding.hidden}
 
 
 def _law(

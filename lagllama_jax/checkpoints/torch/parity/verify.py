@@ -35,12 +35,6 @@ _INPUTS = tuple(
     for when in ("past", "future")
     for what in ("target", "observed_values", "time_feat")
 )
-_DECODING_INPUTS = {
-    "past_target": "past_target",
-    "past_observed": "past_observed_values",
-    "past_time_feat": "past_time_feat",
-    "future_time_feat": "future_time_feat",
-}
 _PER_SERIES = ("loc", "scale", "fed")
 _TRACE = ("params", *_PER_SERIES)
 _HURRY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -167,7 +161,7 @@ def _verify_decoding(
     config: ModelConfig, parameters: Parameters, recorded: Recorded
 ) -> Iterator[Check]:
     """Every step of each decoding mode, given the recorded values to feed back."""
-    inputs = {theirs: recorded.get(name) for theirs, name in _DECODING_INPUTS.items()}
+    inputs = {name: recorded[name] for name in _INPUTS if name in recorded}
     fixed = {"config": config, "prediction_length": recorded["future_target"].shape[1]}
     programs = {
         name: _compiled(functools.partial(reference_decode, mode=name, **fixed))
@@ -178,7 +172,7 @@ def _verify_decoding(
             continue
         trace = {name: recorded[f"decode_{mode}/{name}"] for name in _TRACE}
         noise = recorded["decode_noise"] * np.float32(mode == program)
-        ours = programs[program](parameters, **inputs, noise=noise, fed=trace["fed"])
+        ours = programs[program](parameters, inputs=inputs, noise=noise, fed=trace["fed"])
         pairs = {name: (ours[name], trace[name]) for name in _PER_SERIES}
         for k in range(trace["params"].shape[-1]):
             pairs[f"parameter {k}"] = (ours["params"][..., k], trace["params"][..., k])

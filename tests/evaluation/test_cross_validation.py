@@ -3,16 +3,8 @@ import pandas as pd
 import pytest
 
 from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.evaluation.backtest import (
-    CRPS,
-    LEVELS,
-    cross_validate,
-    geometric_mean,
-    relative_score,
-    score,
-)
-from lagllama_jax.evaluation.forecasters import BaselineForecaster, Prediction
-from lagllama_jax.evaluation.windows import Panel, cut
+from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.evaluation.cross_validation import cross_validate
 
 
 def frame(*lengths: int, names=("unique_id", "ds", "y"), freq: str = "h") -> pd.DataFrame:
@@ -58,10 +50,36 @@ def test_cross_validation_keeps_the_names_of_the_users_columns():
     np.testing.assert_allclose(table.predictions, table.target)
 
 
-def test_cross_validation_takes_a_forecaster_of_the_users():
+def test_cross_validation_takes_a_predictor_or_what_makes_one():
+    class Model:
+        def predictor(self):
+            return baseline("naive")
+
     df = frame(60, 50)
-    own = cross_validate(BaselineForecaster("naive"), df, 3)
-    pd.testing.assert_frame_equal(own, cross_validate("naive", df, 3))
+    named = cross_validate("naive", df, 3)
+    pd.testing.assert_frame_equal(cross_validate(baseline("naive"), df, 3), named)
+    pd.testing.assert_frame_equal(cross_validate(Model(), df, 3), named)
+
+
+def test_a_window_is_forecast_from_what_precedes_it_and_from_nothing_later(walk_class):
+    df = frame(120, 90)
+    result = cross_validate(walk_class(), df, 3, num_windows=2)
+    changed = df.copy()
+    late = changed.groupby("unique_id").cumcount(ascending=False) < 6  # the first window and on
+    changed.loc[late, "y"] += 100.0
+    other = cross_validate(walk_class(), changed, 3, num_windows=2)
+    first = result.cutoff == result.groupby("unique_id").cutoff.transform("min")
+    levels = [f"0.{digit}" for digit in range(1, 10)]
+    np.testing.assert_array_equal(result.loc[first, levels], other.loc[first, levels])
+    assert (result.loc[~first, levels] != other.loc[~first, levels]).all(axis=None)
+    assert (result[levels].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+
+
+def test_numbers_of_numpy_are_taken_for_whole_numbers():
+    df = frame(60)
+    plain = cross_validate("naive", df, 6, num_windows=2, step=4)
+    numpy = cross_validate("naive", df, np.int64(6), num_windows=np.int32(2), step=np.uint8(4))
+    pd.testing.assert_frame_equal(plain, numpy)
 
 
 def test_cross_validation_names_a_series_that_is_too_short():
@@ -79,7 +97,6 @@ def test_cross_validation_names_a_series_that_is_too_short():
         ("num_windows", True),
         ("step", 0),
         ("step", -3),
-        ("season", 0),
     ],
 )
 def test_cross_validation_refuses_what_counts_no_points_or_windows(name, value):
@@ -92,31 +109,3 @@ def test_cross_validation_refuses_what_counts_no_points_or_windows(name, value):
 def test_cross_validation_refuses_levels_that_are_none(levels):
     with pytest.raises(ConfigError, match="Quantile level"):
         cross_validate("naive", frame(60), 6, quantile_levels=levels)
-
-
-def rows(**scores: float) -> list[dict]:
-    return [{"dataset": name, CRPS: value} for name, value in scores.items()]
-
-
-def test_a_reference_of_zero_is_left_out_of_a_relative_score_and_named():
-    own = rows(exact=1.0, blank=float("nan"), other=2.0)
-    reference = rows(exact=0.0, blank=float("nan"), other=4.0)
-    with pytest.warns(UserWarning, match=r"^exact, blank: left out .* 1 task\(s\) remain"):
-        assert relative_score(own, reference) == 0.5
-    with pytest.warns(UserWarning, match=r"0 task\(s\) remain"):
-        assert np.isnan(relative_score(own[:1], reference[:1]))
-
-
-def test_a_geometric_mean_with_a_zero_is_zero():
-    assert geometric_mean([0.0, 2.0]) == 0
-
-
-def test_a_perfect_forecast_scores_zero_and_covers_everything():
-    values = np.random.default_rng(1).normal(size=100)
-    windows = cut(Panel(("a",), (values,), ("2024-01-01",), "h"), 5, 1, windows=3)
-    target = windows.target
-    perfect = Prediction(np.repeat(target[:, None], len(LEVELS), axis=1), target)
-    scores = score(windows, perfect)
-    errors = {name: value for name, value in scores.items() if name.startswith("eval_metrics")}
-    assert set(errors.values()) == {0.0}
-    assert scores["coverage_80"] == 1

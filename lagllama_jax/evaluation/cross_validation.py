@@ -1,0 +1,76 @@
+"""`cross_validate`: a predictor's forecasts of the user's own past."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, check_levels
+from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.evaluation.fingerprint import DEFAULTS
+from lagllama_jax.evaluation.windows import cut
+from lagllama_jax.inference.forecast import Predictor
+from lagllama_jax.series.dataframe import read_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def cross_validate(
+    model: Any,
+    df: Any,
+    prediction_length: int,
+    num_windows: int = 1,
+    step: int | None = None,
+    *,
+    quantile_levels: Sequence[float] = DEFAULT_LEVELS,
+    freq: str | None = None,
+    config: ForecastConfig = DEFAULTS,
+) -> "pd.DataFrame":
+    """Forecasts the last windows of every series of a data frame, each from what precedes it.
+
+    Args:
+      model: A `Predictor`, the name of a baseline, or a `LagLlama`.
+      df: A data frame as `predict_df` reads it: `item_id, timestamp, target` or
+        `unique_id, ds, y`, or wide.
+      prediction_length: Number of points in each window.
+      num_windows: Number of windows at the end of each series.
+      step: Number of points from one window to the next. `None`: `prediction_length`, so that the
+        windows do not overlap.
+      quantile_levels: Quantile levels, one column each.
+      freq: Pandas alias of the step. `None`: inferred from the time stamps.
+      config: How the forecasts are drawn.
+
+    Returns:
+      One row per series, window and time step: the name and time columns of `df`, `cutoff` (the
+      last time that the model saw), the true value (`target`, or `y` beside `ds`), `predictions`
+      (the median), and one column per quantile level.
+
+    Raises:
+      ConfigError: If a number of points or windows is not a whole number of at least 1, a level is
+        outside (0, 1), or the baseline is unknown.
+      DataError: If the frame cannot be read, or a series is too short for its windows.
+      MissingExtraError: If the baseline comes with an extra that is not installed.
+
+    >>> import pandas as pd
+    >>> dates = pd.date_range("2024-01-01", periods=60, freq="D")
+    >>> df = pd.DataFrame({"unique_id": "a", "ds": dates, "y": range(60)})
+    >>> cross_validate("naive", df, prediction_length=7, quantile_levels=[0.9]).columns.tolist()
+    ['unique_id', 'ds', 'cutoff', 'y', 'predictions', '0.9']
+    """
+    levels = check_levels(quantile_levels)
+    asked = config.replace(quantile_levels=tuple(sorted({0.5, *levels})))
+    series = read_frame(df, freq=freq)
+    windows = cut(series, prediction_length, num_windows, step)
+    forecast = _predictor(model).predict(windows.dataset, prediction_length, asked)
+    frame = forecast.to_frame(levels)
+    last = [windows.dataset.timestamps(row, -1, 1) for row in range(len(windows))]
+    frame.insert(2, "cutoff", last[0].append(last[1:]).repeat(prediction_length))
+    truth = "y" if series.timestamp_column == "ds" else "target"
+    frame.insert(3, truth, windows.target.ravel())
+    return frame
+
+
+def _predictor(model: Any) -> Predictor:
+    if isinstance(model, str):
+        return baseline(model)
+    predictor: Predictor = model.predictor() if hasattr(model, "predictor") else model
+    return predictor

@@ -1,0 +1,88 @@
+"""Readers of the evaluation sets."""
+
+import functools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lagllama_jax.corpus.formats.parquet import read_columns
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.frequency import Frequency
+
+FOLDER = "the folder of the evaluation sets or, for suite validation, of a corpus' Parquet files"
+
+ETT_GRIDS = {"15T": ("15min", 69_680), "H": ("h", 17_420), "D": ("D", 725), "W": ("W-THU", 103)}
+"""By published frequency: pandas rule, and number of points without the last incomplete period."""
+
+
+def ett(path: Path, frequency: str) -> SeriesDataset:
+    """One transformer: 7 series of 15 minutes, or means over complete hours, days or weeks."""
+    rule, length = ETT_GRIDS[frequency]
+    frame = _ett_frame(path)
+    if frequency != "15T":
+        frame = frame.resample(rule).mean().iloc[:length]
+    columns = [np.ascontiguousarray(frame[name], np.float64) for name in frame.columns]
+    return _dataset(frame.columns, columns, [frame.index[0]] * len(columns), rule)
+
+
+@functools.lru_cache(maxsize=2)
+def _ett_frame(path: Path):  # type: ignore[no-untyped-def]
+    import pandas as pd
+
+    return pd.read_csv(_existing(path), index_col="date", parse_dates=True)
+
+
+def exchange_rate(path: Path) -> SeriesDataset:
+    """Daily rates of 8 currencies on business days, dated from 1990-01-01 by convention."""
+    values = np.loadtxt(_existing(path), delimiter=",").T
+    names = [f"currency_{number}" for number in range(len(values))]
+    return _dataset(names, values, ["1990-01-01"] * len(values), "B")
+
+
+def parquet_series(
+    path: Path, frequency: str | None = None, items: Sequence[str] | None = None
+) -> SeriesDataset:
+    """Series of a Parquet file with one row per series: item_id, start, freq and target.
+
+    Args:
+      path: The file.
+      frequency: Only the series of this alias. `None`: all of them.
+      items: Only the series with these names. `None`: all of them.
+
+    Raises:
+      DataError: If the file does not exist, has other columns, holds none of these series, or
+        holds series of several frequencies.
+    """
+    values, lengths, starts, aliases, names = read_columns(_existing(path))
+    series = np.split(np.asarray(values, np.float64), np.cumsum(lengths)[:-1])
+    kept = [
+        (name, target, start, alias)
+        for name, target, start, alias in zip(names, series, starts, aliases, strict=True)
+        if frequency in (None, alias) and (items is None or name in items)
+    ]
+    found = sorted({alias for *_, alias in kept})
+    if not found:
+        raise DataError(f"{path} holds no series of frequency {frequency!r}: give another file.")
+    if len(found) > 1:
+        raise DataError(f"{path} holds series of {', '.join(found)}: name one frequency.")
+    ids, targets, begins, _ = zip(*kept, strict=True)
+    return _dataset(ids, targets, begins, found[0])
+
+
+def _dataset(
+    names: Iterable[str], series: Iterable[np.ndarray], starts: Iterable[Any], frequency: str
+) -> SeriesDataset:
+    import pandas as pd
+
+    targets = [values[None] for values in series]
+    stamps = [pd.Timestamp(start) for start in starts]
+    return SeriesDataset(list(names), targets, stamps, [Frequency.parse(frequency)] * len(targets))
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise DataError(f"{path} does not exist: give with --data-dir (data_dir) {FOLDER}.")
+    return path

@@ -1,0 +1,100 @@
+"""The scores of a forecast, and means of scores over tasks."""
+
+import warnings
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from lagllama_jax.evaluation import metrics
+from lagllama_jax.evaluation.windows import EvaluationWindows
+from lagllama_jax.inference.forecast import Forecast
+
+LEVELS: tuple[float, ...] = (0.025, *metrics.LEVELS, 0.975)
+"""Quantile levels that `score` needs: those of the CRPS and of the 95 % interval of the MSIS."""
+
+CRPS = "eval_metrics/mean_weighted_sum_quantile_loss"
+MASE = "eval_metrics/MASE[0.5]"
+
+Row: TypeAlias = dict[str, Any]
+"""One row of a results table: column to value. Text in `dataset`, `model`, `domain` and
+`fingerprint`, numbers in the other columns: scores in the units that `metrics` states, `windows` a
+count, `seconds` of wall-clock time."""
+
+
+def score(windows: EvaluationWindows, forecast: Forecast) -> dict[str, float]:
+    """All scores of a task under GIFT-Eval's names, and the calibration of the quantiles.
+
+    Args:
+      windows: What was asked.
+      forecast: The forecast of `windows.dataset`. One without samples must have `LEVELS`.
+
+    Raises:
+      ConfigError: If the forecast lacks one of `LEVELS`.
+      DataError: If the forecast is not finite.
+    """
+    target, error, mean = windows.target, windows.seasonal_error, forecast.mean
+    at = dict(zip(LEVELS, np.moveaxis(forecast.quantiles(LEVELS), 1, 0), strict=True))
+    deciles = np.stack([at[level] for level in metrics.LEVELS], axis=1)
+    below = metrics.coverage(target, deciles)
+    values = {
+        "eval_metrics/MSE[mean]": metrics.mse(target, mean),
+        "eval_metrics/MSE[0.5]": metrics.mse(target, at[0.5]),
+        "eval_metrics/MAE[0.5]": metrics.mae(target, at[0.5]),
+        MASE: metrics.mase(target, at[0.5], error),
+        "eval_metrics/MAPE[0.5]": metrics.mape(target, at[0.5]),
+        "eval_metrics/sMAPE[0.5]": metrics.smape(target, at[0.5]),
+        "eval_metrics/MSIS": metrics.msis(target, at[0.025], at[0.975], error),
+        "eval_metrics/RMSE[mean]": np.sqrt(metrics.mse(target, mean)),
+        "eval_metrics/NRMSE[mean]": metrics.nrmse(target, mean),
+        "eval_metrics/ND[0.5]": metrics.nd(target, at[0.5]),
+        CRPS: metrics.mean_weighted_quantile_loss(target, deciles, metrics.LEVELS),
+        "coverage_80": metrics.interval_coverage(target, at[0.1], at[0.9]),
+        "calibration_error": metrics.calibration_error(target, deciles, metrics.LEVELS),
+        **{f"below_{level}": share for level, share in zip(metrics.LEVELS, below, strict=True)},
+    }
+    return {name: float(value) for name, value in values.items()}
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Geometric mean of numbers of at least 0; NaN if there are none.
+
+    >>> geometric_mean([1.0, 4.0])
+    2.0
+    """
+    with np.errstate(divide="ignore"):  # the logarithm of 0, whose mean is 0
+        logs = np.log(np.fromiter(values, np.float64))
+    return float(np.exp(logs.mean())) if len(logs) else float("nan")
+
+
+def divides(score: float) -> bool:
+    """Whether a reference's score can be divided by: it is above 0 and defined."""
+    return bool(0 < score < np.inf)
+
+
+def relative_score(rows: Iterable[Row], reference: Iterable[Row], column: str = CRPS) -> float:
+    """Geometric mean over tasks of score over the reference's score; lower is better.
+
+    Tasks in which the reference's score is 0 or undefined are left out, and named in a warning.
+
+    Args:
+      rows: Rows of the model that is judged.
+      reference: Rows of the model that it is compared with, on the same tasks.
+      column: The score.
+
+    Returns:
+      A ratio without a unit; NaN if no task is left.
+
+    Raises:
+      KeyError: If the reference lacks a task.
+    """
+    rows, base = list(rows), {row["dataset"]: row[column] for row in reference}
+    left_out = [row["dataset"] for row in rows if not divides(base[row["dataset"]])]
+    if left_out:
+        warnings.warn(
+            f"{', '.join(left_out)}: left out of the mean, as the reference's score is 0 or "
+            f"undefined there; {len(rows) - len(left_out)} task(s) remain.",
+            stacklevel=2,
+        )
+    kept = (row for row in rows if row["dataset"] not in left_out)
+    return geometric_mean(row[column] / base[row["dataset"]] for row in kept)

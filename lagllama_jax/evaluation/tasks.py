@@ -1,0 +1,122 @@
+"""`Task`: one row of a results table, and GIFT-Eval's rules for it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lagllama_jax.config import Count, checked
+from lagllama_jax.errors import ConfigError
+from lagllama_jax.evaluation.windows import EvaluationWindows, cut
+from lagllama_jax.series.dataframe import read_frame
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.table_files import read_table
+
+TERMS = {"short": 1, "medium": 10, "long": 15}
+"""Terms of GIFT-Eval, and how many short horizons each one is."""
+
+MAX_WINDOWS = 20
+TEST_SHARE = 0.1
+SHORT_HORIZONS = {"M": 12, "W": 8, "D": 30, "H": 48, "T": 48, "S": 60}
+M4_HORIZONS = {"A": 6, "Q": 8, "M": 18, "W": 13, "D": 14, "H": 48}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set at a frequency and a term.
+
+    Attributes:
+      dataset: Name as published.
+      frequency: Frequency as published, in the old pandas aliases (15T, H, D, W).
+      term: short, medium or long.
+      prediction_length: Number of points in each window.
+      num_windows: Number of windows at the end of each series. `None`: GIFT-Eval's rule.
+      domain: Domain as published.
+      num_variates: Number of variables of the data set, each of which is a series here.
+      read: Reads the series.
+    """
+
+    dataset: str
+    frequency: str
+    term: str
+    prediction_length: int
+    num_windows: int | None
+    domain: str
+    num_variates: int
+    read: Callable[[], SeriesDataset] = field(repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Data set, frequency and term, as in GIFT-Eval's tables."""
+        return f"{self.dataset}/{self.frequency}/{self.term}"
+
+    def windows(self, limit: int | None = None) -> EvaluationWindows:
+        """Reads the series and cuts the windows.
+
+        Args:
+          limit: At most this many windows, spread evenly. `None`: all of them.
+
+        Raises:
+          ConfigError: If a number of the task is not a whole number of at least 1.
+          DataError: If the series cannot be read, or one is too short for its windows.
+        """
+        series, count = self.read(), self.num_windows
+        if count is None:
+            shortest = min(target.shape[1] for target in series.targets)
+            count = gift_eval_windows(shortest, self.prediction_length)
+        windows = cut(series, self.prediction_length, count)
+        if limit is None or limit >= len(windows):
+            return windows
+        return windows.take(np.linspace(0, len(windows) - 1, limit).round().astype(int))
+
+
+def horizon(frequency: str, term: str = "short", *, m4: bool = False) -> int:
+    """Prediction length of GIFT-Eval for a frequency in the old pandas aliases (15T, H, D, W).
+
+    Raises:
+      ConfigError: If the benchmark does not have the frequency or the term.
+    """
+    short = (M4_HORIZONS if m4 else SHORT_HORIZONS).get(frequency.lstrip("0123456789")[:1])
+    if short is None or term not in TERMS:
+        raise ConfigError(f"GIFT-Eval has no horizon for frequency {frequency!r}, term {term!r}.")
+    return short * TERMS[term]
+
+
+def gift_eval_windows(shortest: int, prediction_length: int) -> int:
+    """Number of windows in GIFT-Eval: a tenth of the shortest series, at least 1, at most 20."""
+    return min(max(1, math.ceil(TEST_SHARE * shortest / prediction_length)), MAX_WINDOWS)
+
+
+def own_task(
+    path: Path, prediction_length: int, num_windows: int = 1, freq: str | None = None
+) -> Task:
+    """A task from the user's CSV or Parquet table: the last windows of each series.
+
+    Args:
+      path: A long table (`item_id, timestamp, target` or `unique_id, ds, y`) or a wide one.
+      prediction_length: Number of points in each window.
+      num_windows: Number of windows at the end of each series, one after the other.
+      freq: Pandas alias of the step. `None`: inferred from the time stamps.
+
+    Raises:
+      ConfigError: If `prediction_length` or `num_windows` is not a whole number of at least 1.
+      DataError: If the table cannot be read; names file, series, column and row.
+    """
+    checked("prediction_length", prediction_length, Count)
+    checked("num_windows", num_windows, Count)
+    series = read_frame(read_table(path), freq=freq)
+    return task_of(Path(path).name.split(".")[0], series, prediction_length, num_windows)
+
+
+def task_of(name: str, series: SeriesDataset, prediction_length: int, num_windows: int = 1) -> Task:
+    """A task from series in memory: the last windows of each.
+
+    Raises:
+      DataError: If the series have several frequencies.
+    """
+    alias = "" if series.frequency is None else series.frequency.alias
+    return Task(
+        name, alias, "own", prediction_length, num_windows, "own", len(series), lambda: series
+    )

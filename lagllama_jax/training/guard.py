@@ -1,0 +1,95 @@
+"""Whether fine-tuned weights forecast the held-back part better: CRPS of real forecasts."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from lagllama_jax.config import ForecastConfig, ModelConfig
+from lagllama_jax.evaluation.metrics import sample_crps
+from lagllama_jax.inference.paths import Sampling
+from lagllama_jax.inference.predictor import program
+from lagllama_jax.model.batch import Batch
+from lagllama_jax.typing import Float, Parameters
+
+MOST_FORECASTS = 64
+"""Largest number of windows that are forecast, spread evenly."""
+NUM_SAMPLES = 40
+BATCH_SIZE = 16
+FEWEST_WINDOWS = 8
+"""With fewer windows than this the standard error is taken over points instead of windows."""
+
+
+class Comparison(NamedTuple):
+    """CRPS of forecasts before and after fine-tuning, in units of each window's scale.
+
+    Attributes:
+      before: Mean of the old weights.
+      after: Mean of the new weights.
+      margin: One standard error of the mean of the paired differences.
+    """
+
+    before: float
+    after: float
+    margin: float
+
+    @property
+    def improved(self) -> bool:
+        """Whether the new weights are better by more than the margin."""
+        return self.before - self.after > self.margin
+
+    def __str__(self) -> str:
+        return (
+            f"CRPS {self.before:.4f} zero-shot, {self.after:.4f} fine-tuned (+-{self.margin:.4f})"
+        )
+
+
+def compare(before: Float[np.ndarray, "w P"], after: Float[np.ndarray, "w P"]) -> Comparison:
+    """Compares the CRPS of two forecasts of the same points, NaN where a point is missing."""
+    difference = before - after
+    if len(difference) >= FEWEST_WINDOWS:
+        difference = np.nanmean(difference, axis=1)
+    seen = difference[np.isfinite(difference)]
+    error = np.std(seen, ddof=1) / np.sqrt(len(seen)) if len(seen) > 1 else 0.0
+    return Comparison(float(np.nanmean(before)), float(np.nanmean(after)), float(error))
+
+
+def forecast_crps(
+    parameters: Parameters,
+    model: ModelConfig,
+    windows: Batch,
+    future: int,
+    unit: Float[np.ndarray, "w 1"],
+) -> Float[np.ndarray, "v P"]:
+    """CRPS of every point of forecasts of some windows, in units of each window's scale.
+
+    Args:
+      parameters: The model's.
+      model: Its architecture.
+      windows: Windows of one variate that end with `future` points to forecast.
+      future: Prediction length.
+      unit: Raw scale of each window.
+    """
+    count = len(windows.start)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_FORECASTS)).round().astype(int))
+    sampling = Sampling(NUM_SAMPLES, future)
+    run = program(model, sampling, (jax.local_devices()[0],))
+    scores = []
+    for first in range(0, len(chosen), BATCH_SIZE):
+        index = chosen[np.minimum(np.arange(first, first + BATCH_SIZE), len(chosen) - 1)]
+        batch = jax.tree.map(lambda leaf: np.asarray(leaf)[index], windows)  # noqa: B023
+        past = batch._replace(
+            values=batch.values[..., :-future],
+            observed=batch.observed[..., :-future],
+            seed=index.astype(np.uint32),
+        )
+        seed = ForecastConfig().seed
+        drawn = np.asarray(run(parameters, past, np.int32(future), np.uint32(seed)))[:, 0]
+        level, scale = batch.level[:, :, None], batch.unit[:, :, None]
+        values = drawn / scale - level if model.reads_raw_values else drawn
+        truth = np.where(batch.observed[:, 0], batch.values[:, 0], np.nan)[:, -future:]
+        points = np.stack(
+            [sample_crps(truth[:, t : t + 1], values[..., t : t + 1], 1) for t in range(future)], 1
+        )
+        scores.append(points * batch.unit / unit[index])
+    return np.concatenate(scores)[: len(chosen)]
