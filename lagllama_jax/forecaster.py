@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lagllama_jax.config import (
     DEFAULT_LEVELS,
@@ -21,18 +21,6 @@ if TYPE_CHECKING:
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.series.frequency import Frequency
     from lagllama_jax.training.finetune import Report
-
-
-class ForecastOptions(TypedDict, total=False):
-    """Further keyword arguments of `predict` and `predict_df`: fields of `ForecastConfig`."""
-
-    attention_window: int | None
-    coarsen: int | Literal["auto"]
-    sampling: Literal["random", "stratified"]
-    nonnegative: bool
-    batch_size: int | None
-    precision: Literal["default", "high", "highest"]
-    rope_factor: float | None
 
 
 class LagLlama:
@@ -115,12 +103,12 @@ class LagLlama:
         start: Any = None,
         freq: "str | Frequency | Sequence[str | Frequency] | None" = None,
         item_ids: Sequence[Any] | None = None,
-        num_samples: int = 100,
-        seed: int = 0,
+        num_samples: int = ForecastConfig.num_samples,
+        seed: int = ForecastConfig.seed,
         context_length: int | None = None,
         quantile_levels: Sequence[float] = DEFAULT_LEVELS,
         progress: bool | Progress | None = None,
-        **options: Unpack[ForecastOptions],
+        **options: Any,
     ) -> Forecast:
         """Draws the points that follow each series.
 
@@ -143,15 +131,13 @@ class LagLlama:
           quantile_levels: columns of the forecast's `to_frame`.
           progress: `True` or `False` for a bar or none, or a function of series done and in all;
             `None`: a bar on long work in a terminal.
-          **options: fields of `ForecastConfig`: coarsen (by default, dated series finer than an
-            hour are forecast by way of means, up to hourly ones; contexts then count means),
-            sampling, nonnegative, batch_size, attention_window, precision, rope_factor.
+          **options: Further fields of `ForecastConfig`, such as `coarsen` or `nonnegative`.
 
         Raises:
           DataError: series, dates or names that cannot be used; names series and position.
           ConfigError: a length, a level or an option that cannot be, or too little memory.
         """
-        config = ForecastConfig(
+        config = ForecastConfig.of(
             num_samples=num_samples,
             seed=seed,
             context_length=context_length,
@@ -173,11 +159,11 @@ class LagLlama:
         id_column: str | None = None,
         timestamp_column: str | None = None,
         target_column: str | None = None,
-        num_samples: int = 100,
-        seed: int = 0,
+        num_samples: int = ForecastConfig.num_samples,
+        seed: int = ForecastConfig.seed,
         context_length: int | None = None,
         progress: bool | Progress | None = None,
-        **options: Unpack[ForecastOptions],
+        **options: Any,
     ) -> Any:
         """Forecasts the series of a data frame; the result is one too, of the same kind.
 
@@ -255,9 +241,7 @@ class LagLlama:
           start: time stamp of the first value of bare arrays.
           item_ids: names of bare arrays.
           progress: a bar or none; `None`: a bar in a terminal.
-          **options: fields of `config.FitConfig`: learning_rate, context_length,
-            coarsen, freeze, epochs, steps_per_epoch, batch_size, patience, last_k_percentage,
-            clip_norm, dtype, seed.
+          **options: Fields of `FitConfig`, such as `learning_rate` or `epochs`.
 
         Raises:
           DataError: series that cannot be used, or are too short to train or validate on.

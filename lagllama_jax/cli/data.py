@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import tyro
 
+from lagllama_jax.cli.arguments import OptionalFolder, OptionalName
 from lagllama_jax.errors import DataError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def build(
     name: Annotated[str, tyro.conf.Positional],
     /,
     *,
-    manual_dir: Path | None = None,
+    manual_dir: OptionalFolder = None,
     data_dir: Path = TFDS_DIR,
     download: bool = False,
     verify: bool = True,
@@ -120,9 +121,9 @@ def corpus(
     /,
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
-    format: str | None = None,
-    start: str | None = None,
-    freq: str | None = None,
+    format: OptionalName = None,
+    start: OptionalName = None,
+    freq: OptionalName = None,
     exclude: tuple[str, ...] = (),
     mask: tuple[tuple[str, str, str], ...] = (),
     coarser: bool = False,

@@ -69,7 +69,7 @@ def main(
       prediction_length: Number of time steps per window of --data.
       windows: Number of windows at the end of each series of --data.
       overwrite: Evaluate again what the folder holds.
-      plots: Draw the pictures (extra plot).
+      plots: Whether to draw the pictures (extra plot).
       forecast: How the forecasts are drawn. The seed also decides the training of deepar.
     """
     from lagllama_jax.evaluation.run import evaluate_into

@@ -1,11 +1,16 @@
 """The command `lagllama`: runs the module of a command, and shows errors in one line."""
 
+import contextlib
+import functools
 import importlib
 import inspect
+import io
 import os
+import re
+import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lagllama_jax import __version__
@@ -110,16 +115,36 @@ def _run(name: str, words: list[str], cache: bool) -> int:
         tyro.extras.subcommand_cli_from_dict(
             commands, prog=program, description=description, args=words
         )
-    flags = (tyro.conf.FlagCreatePairsOff,)
-    about = _description(command)
-    code = tyro.cli(command, prog=program, description=about, args=words, config=flags)
+    with _wrapped_help() if {"-h", "--help"} & set(words) else contextlib.nullcontext():
+        flags = (tyro.conf.FlagCreatePairsOff,)
+        code = tyro.cli(_with_joined_lines(command), prog=program, args=words, config=flags)
     return code if isinstance(code, int) else 0
 
 
-def _description(command: Callable[..., Any]) -> str:
-    """The docstring up to its arguments, in lines that fit a terminal of 80 columns."""
-    text = (inspect.getdoc(command) or "").split("\nArgs:\n")[0]
-    return "\n\n".join(textwrap.fill(paragraph, 80) for paragraph in text.split("\n\n"))
+def _with_joined_lines(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with one line per paragraph and argument, as tyro keeps line breaks."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        return command(*arguments, **options)
+
+    del run.__wrapped__  # tyro reads the docstring of what is wrapped
+    run.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    run.__doc__ = re.sub(r"(?<=\S)\n( {4,})?(?=\S)", " ", inspect.getdoc(command) or "")
+    return run
+
+
+@contextlib.contextmanager
+def _wrapped_help() -> Iterator[None]:
+    """Prints help texts in lines that fit the terminal; tyro does not wrap all of them."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        wrapper = textwrap.TextWrapper(shutil.get_terminal_size().columns, break_on_hyphens=False)
+        for line in printed.getvalue().splitlines():
+            print(wrapper.fill(line))
 
 
 def _complain(message: str, code: int) -> int:

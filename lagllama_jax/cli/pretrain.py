@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from lagllama_jax.cli.arguments import options_of
+from lagllama_jax.cli.arguments import (
+    Model,
+    OptionalCount,
+    OptionalFolder,
+    OptionalName,
+    options_of,
+)
 from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.errors import ConfigError, MissingExtraError
 
@@ -31,16 +37,16 @@ def main(
     mixture: dict[str, float] | None = None,
     validation: Literal["tails", "suite", "none"] = "tails",
     tail: int = 14,
-    continue_from: Path | None = None,
-    initialise_from: str | None = None,
+    continue_from: OptionalFolder = None,
+    initialise_from: Model = None,
     add_lags: tuple[int, ...] = (),
     path: Literal["device", "host"] = "device",
     workers: int = 0,
     fsdp: int = 1,
     hosts: bool = False,
-    coordinator: str | None = None,
-    processes: int | None = None,
-    process: int | None = None,
+    coordinator: OptionalName = None,
+    processes: OptionalCount = None,
+    process: OptionalCount = None,
     progress: bool | None = None,
     model: tyro.conf.FlagConversionOff[Annotated[dict[str, Any], options_of(ModelConfig)]],
     data: tyro.conf.FlagConversionOff[Annotated[dict[str, Any], options_of(DataConfig)]],
