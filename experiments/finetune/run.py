@@ -43,6 +43,7 @@ from lagllama_jax.evaluation.suites import own_task  # noqa: E402
 from lagllama_jax.evaluation.windows import Panel, Task  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
 from lagllama_jax.model.network import init_parameters  # noqa: E402
+from lagllama_jax.series.arrays import read_arrays  # noqa: E402
 from lagllama_jax.training.finetune import Fitted, fit  # noqa: E402
 
 UNTRAINED = "untrained"
@@ -171,7 +172,8 @@ def training_part(task: Task) -> Corpus:
     """The series without the windows that score."""
     panel, held = task.panel(), task.prediction_length * (task.windows or 1)
     series = [values[: len(values) - held] for values in panel.values]
-    return Corpus.from_series(series, panel.starts, panel.frequency, panel.item_ids, task.dataset)
+    dataset = read_arrays(series, panel.starts, panel.frequency, panel.item_ids)
+    return Corpus.pack(dataset, task.dataset)
 
 
 def fingerprint(parameters: Any) -> str:
