@@ -31,13 +31,12 @@ REPETITIONS = 5
 def write_corpus(folder: Path, points: int) -> None:
     """Saves a corpus of hourly random walks."""
     from lagllama_jax.corpus.store import Corpus
+    from lagllama_jax.series.arrays import read_arrays
 
     rng = np.random.default_rng(0)
     count = points // SERIES_LENGTH
     values = rng.standard_normal((count, SERIES_LENGTH), np.float32).cumsum(axis=1)
-    grid = ["2020-01-01"] * count, ["h"] * count
-    ids = [str(i) for i in range(count)]
-    Corpus.from_arrays("walks", values.ravel(), [SERIES_LENGTH] * count, *grid, ids).save(folder)
+    Corpus.pack(read_arrays(values, "2020-01-01", "h"), "walks").save(folder)
 
 
 def best_seconds(call: Callable[[], object]) -> float:

@@ -161,7 +161,7 @@ def training_part(task: Task) -> Corpus:
     """The series without the windows that score."""
     series, held = task.read(), task.prediction_length * (task.num_windows or 1)
     before = [target[:, :-held] for target in series.targets]
-    return Corpus.from_dataset(dataclasses.replace(series, targets=before), task.dataset)
+    return Corpus.pack(dataclasses.replace(series, targets=before), task.dataset)
 
 
 def fingerprint(parameters: Any) -> str:
