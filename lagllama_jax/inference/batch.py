@@ -8,7 +8,7 @@ import numpy as np
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import DataError
 from lagllama_jax.model.batch import TARGET, Batch
-from lagllama_jax.model.calendar_features import NEUTRAL_DAY, calendar_features
+from lagllama_jax.series.calendar import calendar_of, clock_features
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.standardise import FURTHEST, Standard, standard_of
 from lagllama_jax.typing import Float, Int
@@ -115,9 +115,5 @@ def time_features(
     dataset: SeriesDataset, rows: Int[np.ndarray, "G"], past: int, coming: int
 ) -> Float[np.ndarray, "G T 6"]:
     """Calendar features of the last `past` points of some items and the `coming` ones."""
-    clocks = dataset.take(rows.tolist()).clocks(past, coming)
-    if clocks is None:
-        shape = (len(rows), past + coming)
-        return calendar_features(np.full(shape, NEUTRAL_DAY), np.zeros(shape, np.int32))
-    day, second = (np.stack(part) for part in zip(*clocks, strict=True))
-    return calendar_features(day, second)
+    items = dataset.take(rows.tolist())
+    return clock_features(*calendar_of(items), items.lengths - past, past + coming)

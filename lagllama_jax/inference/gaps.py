@@ -41,7 +41,8 @@ class AcrossGaps:
         parts = {}
         for extra in np.unique(longer).tolist():
             rows = np.flatnonzero(longer == extra)
-            part = truncate(dataset.take(rows.tolist()), gaps[rows])
+            items = dataset.take(rows.tolist())
+            part = items.truncate(items.lengths - gaps[rows])
             forecast = self.predictor.predict(part, prediction_length + extra, config)
             parts[extra] = rows, cut(forecast, gaps[rows], prediction_length)
         return join(dataset, list(parts.values()))
@@ -53,26 +54,18 @@ def trailing_gaps(dataset: SeriesDataset) -> Int[np.ndarray, "n"]:
     Raises:
       DataError: As `AcrossGaps.predict`.
     """
-    gaps = np.zeros(len(dataset), int)
-    for row, target in enumerate(dataset.targets):
-        if target.size == 0 or not np.isnan(target[:, -1]).all():
-            continue
-        seen = np.flatnonzero(~np.isnan(target).all(axis=0))
+    ends = np.array([dataset.observed_end(row) for row in range(len(dataset))], int)
+    gaps = dataset.lengths - ends
+    for row in np.flatnonzero(gaps > 0).tolist():
         name = dataset.item_ids[row]
-        if len(seen) == 0:
+        if ends[row] == 0:
             raise DataError(f"Series {name!r} has no value at all (only NaN): drop it.")
-        gaps[row] = target.shape[1] - 1 - seen[-1]
         if gaps[row] > LONGEST_GAP:
             raise DataError(
                 f"Series {name!r} ends with {gaps[row]} missing values, and at most {LONGEST_GAP} "
                 "are forecast across: cut it after its last value, or drop it."
             )
     return gaps
-
-
-def truncate(dataset: SeriesDataset, gaps: Int[np.ndarray, "n"]) -> SeriesDataset:
-    """The items without their missing ends."""
-    return dataset.truncate(dataset.lengths - gaps)
 
 
 def cut(forecast: Forecast, gaps: Int[np.ndarray, "n"], prediction_length: int) -> Forecast:

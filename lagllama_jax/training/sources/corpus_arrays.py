@@ -116,8 +116,8 @@ def host_arrays(corpus: Corpus) -> CorpusArrays:
 
 def _arrays(corpus: Corpus, lengths: Int[np.ndarray, "n"], table: AliasTable) -> CorpusArrays:
     level, unit = (corpus.center / corpus.unit).astype(np.float32), corpus.unit.astype(np.float32)
-    first, dataset = corpus.offsets[:-1], corpus.dataset
-    fields: Any = corpus.values, first, lengths, corpus.calendar, dataset, level, unit, table
+    first, clock = corpus.offsets[:-1], (corpus.calendar, corpus.zones)
+    fields: Any = corpus.values, first, lengths, *clock, corpus.dataset, level, unit, table
     return CorpusArrays(*fields)
 
 
