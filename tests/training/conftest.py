@@ -8,7 +8,7 @@ from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
-from lagllama_jax.training.pretrain import Recipe
+from lagllama_jax.training.recipe import Recipe
 
 RECIPE = Recipe(
     ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8, attention_window=12),
