@@ -19,7 +19,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT = 1
 """Version of the weights file's layout; readers refuse higher ones."""
 LARGEST_CONFIG = 2**20
-"""Bytes of a `config.json`; those of the bundled weights are 2,000."""
+"""Bytes of a `config.json`; that of the bundled weights has 1,500."""
 _METADATA = "lagllama_jax"
 _DAMAGED = (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError)
 """What values of the wrong kind, without end or beyond all bounds make Python raise."""

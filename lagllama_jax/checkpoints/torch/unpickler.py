@@ -20,7 +20,7 @@ from lagllama_jax.checkpoints.torch.names import is_hostile, is_unknown, listed
 from lagllama_jax.errors import CheckpointError
 
 LARGEST_PICKLE = 8 * 2**20
-"""Bytes; that of the published checkpoint, with the optimizer's state, has less than 100 kB."""
+"""Bytes; that of a checkpoint at the published size has 18,000, more with an optimizer's state."""
 LONGEST_NAME = 200
 """Characters of the dotted name of a class."""
 
