@@ -1,1 +1,1 @@
-"""Weights in and out of files: the box, folders, the hub, and the authors' checkpoints."""
+"""Reads and writes models: the bundled weights, folders, the hub, and the authors' checkpoints."""

@@ -1,4 +1,4 @@
-"""`from_pretrained`: a model from the box, a folder, an authors' checkpoint, or the hub."""
+"""`from_pretrained`: a model from the package, a folder, an authors' checkpoint, or the hub."""
 
 import importlib.resources
 import json
@@ -15,6 +15,7 @@ from lagllama_jax.checkpoints.folder import (
     WEIGHTS,
     load_folder,
     parse_config,
+    read_config_text,
     save_pretrained,
 )
 from lagllama_jax.checkpoints.torch.converter import from_torch
@@ -23,14 +24,14 @@ from lagllama_jax.errors import CheckpointError, require
 from lagllama_jax.typing import Parameters
 
 AUTHORS_REPOSITORY = "time-series-foundation-models/Lag-Llama"
-"""Where the authors publish theirs."""
+"""Where the authors publish their weights."""
 AUTHORS_FILE = "lag-llama.ckpt"
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 BOX = "box"
-"""Name of the weights that come with the package."""
+"""The source by which the bundled weights can be asked for."""
 _OURS = {"num_layers", "num_heads", "head_dim", "lags"}
-"""Fields by which a `config.json` on the hub is told to be this package's."""
+"""Fields by which a `config.json` on the hub is recognised as this package's."""
 
 __all__ = ["AUTHORS_FILE", "AUTHORS_REPOSITORY", "from_pretrained", "save_pretrained"]
 
@@ -46,18 +47,28 @@ def from_pretrained(
     """Loads a model's configuration and parameters.
 
     Args:
-      source: `None` or `box` for the weights that come with the package; a folder written by
-        `save_pretrained`; an authors' `.ckpt` file (read without PyTorch, running nothing of it);
-        or a repository `owner/name` on the Hugging Face hub (extra `hub`) that holds either.
-        What exists as a file or folder is taken as such (a folder `box` as `./box`).
+      source: `None` or `box` for the bundled weights; a folder written by `save_pretrained`, or one
+        that holds the authors' `lag-llama.ckpt` or a single other `.ckpt` file; such a file
+        itself (read without PyTorch, running nothing of it); or a repository `owner/name` on the
+        Hugging Face hub (extra `hub`) with either. An existing file or folder goes before the
+        hub; write `./box` for a folder of that name.
       revision: branch, tag or commit on the hub.
-      cache_dir: where the hub's files are kept; its own default if `None`.
-      local_files_only: take only what is in that cache; no connection is made.
+      cache_dir: where the hub's files are kept; the hub's own default if `None`.
+      local_files_only: whether to use only that cache and make no connection.
       token: for private repositories.
 
+    Returns:
+      The architecture, and the parameters as float32 arrays on the device.
+
     Raises:
-      CheckpointError: nothing is there, or it cannot be read; names the file and the remedy.
-      MissingExtraError: a hub id without the extra `hub`.
+      CheckpointError: If there is no such model, or it cannot be read; names the file and the
+        remedy.
+      MissingExtraError: If the source is on the hub and the extra `hub` is not installed.
+
+    Example:
+      >>> config, parameters = from_pretrained()
+      >>> config.num_layers, config.context_length, config.head
+      (8, 64, 'student_t')
     """
     options = {
         "revision": revision,
@@ -73,10 +84,11 @@ def _load(
     source: str | os.PathLike[str] | None, options: dict[str, Any]
 ) -> tuple[ModelConfig, Parameters]:
     if source is None or source == BOX:
-        return _load_box()
+        return _load_bundled()
     path = Path(source).expanduser()
     if path.is_dir():
-        return load_folder(path)
+        checkpoint = None if (path / WEIGHTS).exists() else _find_checkpoint(path)
+        return load_folder(path) if checkpoint is None else from_torch(checkpoint)
     if path.suffix == ".safetensors" and path.is_file():
         raise CheckpointError(f"{source}: give the folder that holds it and its {CONFIG}.")
     if path.is_file():
@@ -94,23 +106,35 @@ def _is_hub_id(source: str) -> bool:
     return _HUB_ID.fullmatch(source) is not None and not file
 
 
-def _load_box() -> tuple[ModelConfig, Parameters]:
-    box = importlib.resources.files("lagllama_jax.checkpoints") / "bundled"
-    if not (box / WEIGHTS).is_file():
+def _find_checkpoint(folder: Path) -> Path | None:
+    """The authors' checkpoint in a folder, if there is one."""
+    found = sorted(path for path in folder.glob("*.ckpt") if path.is_file())
+    named = [path for path in found if path.name == AUTHORS_FILE]
+    if len(named or found) > 1:
+        raise CheckpointError(
+            f"{folder}: holds {len(found)} checkpoints and no {WEIGHTS}. Give one of the files, "
+            f"such as {found[0]}."
+        )
+    return next(iter(named or found), None)
+
+
+def _load_bundled() -> tuple[ModelConfig, Parameters]:
+    bundled = importlib.resources.files("lagllama_jax.checkpoints") / "bundled"
+    if not (bundled / WEIGHTS).is_file():
         raise CheckpointError(
             "This installation of lagllama_jax comes without weights. Install a released wheel, "
             f"or load {AUTHORS_REPOSITORY!r} from the hub."
         )
-    with importlib.resources.as_file(box) as folder:
+    with importlib.resources.as_file(bundled) as folder:
         return load_folder(folder)
 
 
 def _load_hub(repository: str, options: dict[str, Any]) -> tuple[ModelConfig, Parameters]:
-    """Our two files where the repository has them, else the authors' checkpoint."""
+    """Loads our two files if the repository has them, else the authors' checkpoint."""
     where = "in the local cache" if options["local_files_only"] else "on the hub or in the cache"
     config = _download(repository, CONFIG, options)
     if config is not None and _is_ours(config):
-        parse_config(config.read_text(encoding="utf-8"), f"{repository}: {CONFIG}")
+        parse_config(read_config_text(config), f"{repository}: {CONFIG}")
         weights = _download(repository, WEIGHTS, options)
         if weights is None:
             raise CheckpointError(f"{repository}: holds {CONFIG} but no {WEIGHTS}.")
@@ -127,14 +151,14 @@ def _load_hub(repository: str, options: dict[str, Any]) -> tuple[ModelConfig, Pa
 
 def _is_ours(path: Path) -> bool:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        fields = json.loads(read_config_text(path))
+    except (RecursionError, ValueError):
         return False
     return isinstance(fields, dict) and fields.keys() >= _OURS
 
 
 def _download(repository: str, file: str, options: dict[str, Any]) -> Path | None:
-    """The file in the hub's cache; `None` if the repository lacks it or it cannot be had."""
+    """Returns the file in the hub's cache; `None` if it is not there or out of reach."""
     hub = require("huggingface_hub", "hub")
     errors = require("huggingface_hub.errors", "hub")
     try:

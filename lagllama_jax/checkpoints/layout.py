@@ -1,10 +1,10 @@
 """Every weight of the model: its place in our tree, its name in the authors' checkpoint, its shape.
 
-One table (`rows`) from which both directions of the conversion and all shape checks are derived.
+Both directions of the conversion and all checks of shapes are derived from one table (`rows`).
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from lagllama_jax.typing import Parameters
 
 COSINES = 64
 """Width of the implicit quantile head's embedding of a level."""
+
+LONGEST = 2**20
+"""Time steps that a configuration may ask for in one window."""
 
 _EMBEDDING = (
     ("wte.weight", "embedding/kernel", "F D"),
@@ -33,7 +36,7 @@ _FINAL = (("ln_f.scale", "final_norm/scale", "D"),)
 
 
 def _projections(*names: str) -> tuple[tuple[str, str, str], ...]:
-    """Rows of a head that has one linear layer a parameter, in the reference's order."""
+    """Rows of a head with one linear layer per parameter, in the reference's order."""
     return tuple(
         row
         for k, name in enumerate(names)
@@ -85,16 +88,16 @@ class Row(NamedTuple):
         return self.shape[::-1]
 
     def to_torch(self, tensor: np.ndarray) -> np.ndarray:
-        """From our layout to PyTorch's."""
+        """Converts a tensor from our layout to PyTorch's."""
         return tensor.T if self.is_kernel else tensor
 
     def from_torch(self, tensor: np.ndarray) -> np.ndarray:
-        """From PyTorch's layout to ours, as a float32 copy."""
+        """Converts a tensor from PyTorch's layout to ours, as a float32 copy."""
         return np.array(self.to_torch(tensor), np.float32, order="C")
 
 
 def rows(config: ModelConfig) -> list[Row]:
-    """All weights of a model, in the order of the authors' checkpoints."""
+    """Lists all weights of a model, in the order of the authors' checkpoints."""
     sizes = {
         "F": config.num_features,
         "D": config.width,
@@ -119,7 +122,7 @@ def rows(config: ModelConfig) -> list[Row]:
 
 
 def flatten(parameters: Parameters) -> dict[str, np.ndarray]:
-    """The tree's arrays under their places, joined by `/`."""
+    """Returns the tree's arrays by their places, joined by `/`."""
     flat: dict[str, np.ndarray] = {}
     for key, value in parameters.items():
         if isinstance(value, Mapping):
@@ -130,7 +133,7 @@ def flatten(parameters: Parameters) -> dict[str, np.ndarray]:
 
 
 def unflatten(flat: Mapping[str, Any]) -> Parameters:
-    """Inverse of `flatten`."""
+    """Returns the tree of arrays that `flatten` made flat."""
     tree: dict[str, Any] = {}
     for path, value in flat.items():
         *folders, name = path.split("/")
@@ -142,39 +145,82 @@ def unflatten(flat: Mapping[str, Any]) -> Parameters:
 
 
 def check_tensors(
-    found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], source: str
-) -> None:
-    """Checks presence, shape, type and finiteness of every tensor.
+    found: Mapping[str, np.ndarray],
+    config: ModelConfig,
+    source: str,
+    names: Literal["path", "torch"] = "path",
+) -> list[Row]:
+    """Checks that tensors are exactly those of a model, with the right shapes and sound values.
+
+    Args:
+      found: the tensors by name.
+      config: the architecture.
+      source: file name, for the messages.
+      names: whether names and shapes are ours or those of the authors' checkpoints.
+
+    Returns:
+      The model's weights, in the order of the authors' checkpoints.
 
     Raises:
-      CheckpointError: names the file and the tensors that are missing, not expected, of another
-        shape, not floating-point numbers of at most 32 bits, or not finite.
+      CheckpointError: If the configuration asks for absurd sizes, or a tensor is missing, not
+        expected, of another shape, not of floating-point numbers of at most 32 bits, or not
+        finite; names the file and the tensors.
     """
+    _check_sizes(found, config, source)
+    table = rows(config)
+    expected = {
+        getattr(row, names): row.shape if names == "path" else row.torch_shape for row in table
+    }
     faults = {
         "lacks": sorted(expected.keys() - found.keys()),
         "has unexpected": sorted(found.keys() - expected.keys()),
     }
-    for verb, names in faults.items():
-        if names:
-            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    for verb, missing in faults.items():
+        if missing:
+            more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
             raise CheckpointError(
-                f"{source}: {verb} tensor(s) {', '.join(names[:4])}{more}. It does not fit its "
-                "configuration, or is no Lag-Llama."
+                f"{source}: {verb} tensor(s) {', '.join(missing[:4])}{more}. The file does not "
+                "fit its configuration, or is no Lag-Llama."
             )
     for name, shape in expected.items():
-        tensor = found[name]
-        if tensor.shape != shape:
+        _check_tensor(found[name], shape, f"{source}: tensor {name}")
+    return table
+
+
+def _check_sizes(found: Mapping[str, np.ndarray], config: ModelConfig, source: str) -> None:
+    """Refuses absurd sizes before anything of such a size is made."""
+    numbers = sum(tensor.size for tensor in found.values())
+    if config.num_layers > len(found) or config.width > numbers:
+        raise CheckpointError(
+            f"{source}: num_layers, num_heads and head_dim of its configuration ask for more "
+            f"weights than there are ({len(found)} tensors of {numbers} numbers). Give the "
+            "configuration that belongs to them."
+        )
+    lengths = {
+        "context_length": config.context_length,
+        "attention_window": config.window,
+        "max_context_length": config.max_context_length,
+        "the largest lag": config.max_lag,
+    }
+    for name, length in lengths.items():
+        if length > LONGEST:
             raise CheckpointError(
-                f"{source}: tensor {name} has shape {tensor.shape}, its configuration asks for "
-                f"{shape}."
+                f"{source}: {name} of its configuration is above {LONGEST}, which no series fills "
+                "and no memory holds. Correct it."
             )
-        if tensor.dtype.name not in ("float32", "float16", "bfloat16"):
-            raise CheckpointError(
-                f"{source}: tensor {name} holds {tensor.dtype.name}; expected float32, float16 "
-                "or bfloat16."
-            )
-        if not np.isfinite(tensor.astype(np.float32)).all():
-            raise CheckpointError(
-                f"{source}: tensor {name} holds values that are not finite. Training diverged; "
-                "take an earlier checkpoint."
-            )
+
+
+def _check_tensor(tensor: np.ndarray, shape: tuple[int, ...], name: str) -> None:
+    if tensor.shape != shape:
+        raise CheckpointError(
+            f"{name} has shape {tensor.shape}, but its configuration asks for {shape}."
+        )
+    if tensor.dtype.name not in ("float32", "float16", "bfloat16"):
+        raise CheckpointError(
+            f"{name} holds {tensor.dtype.name}; expected float32, float16 or bfloat16."
+        )
+    if not np.isfinite(tensor.astype(np.float32)).all():
+        raise CheckpointError(
+            f"{name} holds values that are not finite, because training diverged. Take an earlier "
+            "checkpoint."
+        )

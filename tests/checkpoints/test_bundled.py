@@ -1,4 +1,4 @@
-"""The weights in the box: there, sound, and as good as when they were put in."""
+"""The bundled weights are there, sound, and as good as when they were put in."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ HORIZON, WINDOWS = 12, 10
 
 
 @pytest.fixture(scope="module")
-def box():
+def bundled():
     return LagLlama.from_pretrained()
 
 
@@ -26,33 +26,33 @@ def sea_temperatures():
     return [values[:end] for end in ends], target, naive
 
 
-def test_it_is_the_model_that_the_recipe_describes(box):
-    assert box.config == PRESETS["box"].model.replace(context_length=64)
+def test_it_is_the_model_that_the_recipe_describes(bundled):
+    assert bundled.config == PRESETS["box"].model.replace(context_length=64)
 
 
-def test_its_score_on_sea_temperatures_is_the_measured_one(box):
+def test_its_score_on_sea_temperatures_is_the_measured_one(bundled):
     """0.0324 on a CPU, 0.0316 and 0.0321 with the next two seeds; last year's values 0.0393."""
     past, target, naive = sea_temperatures()
-    forecast = box.predict(past, HORIZON, start="1950-01", freq="MS", num_samples=100)
+    forecast = bundled.predict(past, HORIZON, start="1950-01", freq="MS", num_samples=100)
     score = mean_weighted_quantile_loss(target, forecast.quantiles(LEVELS), LEVELS)
     last_year = np.repeat(naive[:, None], len(LEVELS), axis=1)
     assert score == pytest.approx(0.0324, rel=0.03)
     assert mean_weighted_quantile_loss(target, last_year, LEVELS) == pytest.approx(0.0393, abs=5e-5)
 
 
-def test_forecasts_follow_the_unit(box):
+def test_forecasts_follow_the_unit(bundled):
     past, _, _ = sea_temperatures()
     one, thousand = (
-        box.predict([unit * series for series in past[:2]], HORIZON, num_samples=40).samples
+        bundled.predict([unit * series for series in past[:2]], HORIZON, num_samples=40).samples
         for unit in (1.0, 1000.0)
     )
     difference = np.abs(thousand / 1000 - one) / np.abs(one).mean()
     assert difference.max() < 1e-5
 
 
-def test_a_daily_pattern_is_continued(box):
+def test_a_daily_pattern_is_continued(bundled):
     hours = np.arange(24 * 20)
     series = 10 + np.sin(2 * np.pi * hours / 24)
-    forecast = box.predict(series, 24, start="2026-01-01", freq="h", num_samples=50)
+    forecast = bundled.predict(series, 24, start="2026-01-01", freq="h", num_samples=50)
     truth = 10 + np.sin(2 * np.pi * (hours[-1] + 1 + np.arange(24)) / 24)
     assert np.abs(forecast.quantile(0.5)[0] - truth).mean() < 0.15

@@ -222,7 +222,7 @@ def test_a_configuration_of_another_size_does_not_fit(saved: pathlib.Path):
         load_folder(saved)
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"\xff" * 64])
+@pytest.mark.parametrize("content", [b"text", b"\xff" * 64])
 def test_damaged_weights_are_named(content: bytes, saved: pathlib.Path):
     (saved / "model.safetensors").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"model\.safetensors: no whole safetensors file"):
@@ -236,7 +236,7 @@ def test_truncated_weights_are_named(tmp_path_factory: pytest.TempPathFactory, s
     save_pretrained(path, CONFIG, random_parameters(CONFIG))
     content = (path / "model.safetensors").read_bytes()
     (path / "model.safetensors").write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CheckpointError, match=r"model\.safetensors: no whole safetensors file"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: .*Download"):
         load_folder(path)
 
 

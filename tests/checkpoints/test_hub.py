@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -269,6 +270,19 @@ def test_a_weights_file_alone_asks_for_its_folder(tmp_path: pathlib.Path):
         from_pretrained(tmp_path / "model.safetensors")
 
 
+def test_a_folder_with_the_authors_checkpoint_is_loaded(tmp_path: pathlib.Path):
+    expected = total(from_torch(GOLDENS / "mean.ckpt")[1])
+    shutil.copy(GOLDENS / "mean.ckpt", tmp_path / "some.ckpt")
+    assert total(from_pretrained(tmp_path)[1]) == expected
+    shutil.copy(GOLDENS / "std.ckpt", tmp_path / "other.ckpt")
+    with pytest.raises(CheckpointError, match=r"holds 2 checkpoints .*other\.ckpt"):
+        from_pretrained(tmp_path)
+    shutil.copy(GOLDENS / "robust.ckpt", tmp_path / hub.AUTHORS_FILE)
+    assert from_pretrained(tmp_path)[0] == from_torch(GOLDENS / "robust.ckpt")[0]
+    save_pretrained(tmp_path, CONFIG, random_parameters(CONFIG))
+    assert from_pretrained(tmp_path)[0] == CONFIG
+
+
 def test_without_the_extra_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch):
     def missing(module: str) -> None:
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
@@ -278,11 +292,11 @@ def test_without_the_extra_the_command_that_installs_it_is_said(monkeypatch: pyt
         from_pretrained("owner/model")
 
 
-def test_the_box_is_a_folder_in_the_package(
+def test_the_bundled_weights_are_a_folder_in_the_package(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(hub.importlib.resources, "files", lambda package: tmp_path)
     with pytest.raises(CheckpointError, match="comes without weights"):
         from_pretrained()
-    save_pretrained(tmp_path / "box", CONFIG, random_parameters(CONFIG), dtype="float16")
+    save_pretrained(tmp_path / "bundled", CONFIG, random_parameters(CONFIG), dtype="float16")
     assert from_pretrained()[0] == from_pretrained("box")[0] == CONFIG

@@ -1,26 +1,27 @@
-"""PyTorch's zip checkpoints, read and written without PyTorch.
+"""PyTorch's zip checkpoints, read without PyTorch.
 
-The format: a zip, nothing compressed, with `NAME/data.pkl` and one raw file `NAME/data/KEY` a
-storage; the pickle refers to storages by persistent ids `("storage", type, key, device, size)` and
-makes tensors of them with `torch._utils._rebuild_tensor_v2`.
+The format is a zip file without compression that holds `NAME/data.pkl` and one raw file
+`NAME/data/KEY` per storage. The pickle refers to storages by persistent ids
+`("storage", type, key, device, size)` and makes tensors of them with
+`torch._utils._rebuild_tensor_v2`.
 """
 
+import math
 import os
 import struct
 import zipfile
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
 
-from lagllama_jax.checkpoints.torch.unpickler import Record, is_record_of, unpickle
+from lagllama_jax.checkpoints.foreign import refuse_foreign
+from lagllama_jax.checkpoints.torch.names import listed
+from lagllama_jax.checkpoints.torch.unpickler import Record, check_key, is_record_of, unpickle
 from lagllama_jax.errors import CheckpointError
-from lagllama_jax.files import atomic_path
 
 STORAGES: dict[str, np.dtype] = {
     "torch.FloatStorage": np.dtype(np.float32),
@@ -38,20 +39,21 @@ STORAGES: dict[str, np.dtype] = {
 }
 """NumPy's types of PyTorch's storages."""
 
-_COLLECTIONS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
-    "builtins.set": set,
-    "builtins.frozenset": frozenset,
-    "torch.Size": tuple,
-}
+_ORDERED = "collections.OrderedDict"
 
 _TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
+_MOST_AXES, _LARGEST_NUMBER = 64, 2**48
+"""NumPy's limit of axes, and one on sizes that keeps their products within 64 bits."""
+
+_DAMAGED = (zipfile.BadZipFile, struct.error, EOFError, RuntimeError, TypeError, ValueError)
+"""What reading a damaged zip file raises."""
 
 
 class Archive(NamedTuple):
-    """What `read_archive` found.
+    """The content of a checkpoint.
 
     Attributes:
-      value: the checkpoint's dictionary: tensors are read-only NumPy arrays, what is neither
+      value: the checkpoint's dictionary: tensors are read-only NumPy arrays, and what is neither
         tensor, container nor plain value is an inert `Record`.
       unknown: names in the pickle that are not known as harmless; nothing of them was run.
     """
@@ -63,24 +65,29 @@ class Archive(NamedTuple):
 def read_archive(path: str | os.PathLike[str], only: Sequence[str] | None = None) -> Archive:
     """Reads a PyTorch checkpoint, running nothing that it holds.
 
+    Time and memory are bounded by the size of the file, whatever it holds: it must be stored
+    without compression and without members that overlap, and its tensors together may not be
+    larger than the file.
+
     Args:
       path: the file.
       only: entries of the checkpoint's dictionary to read; storages that only the others use
         (an optimizer's state) are left in the file. `None` reads all.
 
     Raises:
-      CheckpointError: not a zip, truncated, without its pickle or a storage, with a tensor that
-        reaches outside its storage, or with a pickle that asks for what no checkpoint needs.
+      CheckpointError: If the file is no zip of PyTorch's, truncated, or made to exhaust memory;
+        if a storage is missing or a tensor reaches outside its storage; or if the pickle asks for
+        what no checkpoint needs.
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file.")
     try:
+        refuse_foreign(path)
         with zipfile.ZipFile(path) as archive:
-            reader = _Reader(archive, str(path))
+            reader = _Reader(archive, path.stat().st_size, str(path))
             value, unknown = unpickle(reader.pickle, str(path))
-            if not isinstance(value, dict):
-                raise CheckpointError(f"{path}: holds no dictionary at its top. Not a checkpoint.")
-            wanted = {k: v for k, v in value.items() if only is None or k in only}
+            wanted = {k: v for k, v in _top(value, path) if only is None or k in only}
             return Archive(reader.build(wanted), unknown)
     except CheckpointError:
         raise
@@ -88,19 +95,52 @@ def read_archive(path: str | os.PathLike[str], only: Sequence[str] | None = None
         raise CheckpointError(f"{path}: nested too deeply to be a checkpoint.") from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, TypeError) as error:
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        struct.error,
+    ) as error:
         raise CheckpointError(
-            f"{path}: not a whole zip file of PyTorch's ({error}). Download it again; if a PyTorch "
-            "before 1.6 wrote it, load and save it there with a current version first."
+            f"{path}: not a whole zip file of PyTorch's ({error}). Download it again."
         ) from error
 
 
-class _Reader:
-    """Gives meaning to the records of tensors, storages and containers."""
+def _top(value: Any, path: Path) -> Iterable[tuple[Any, Any]]:
+    if is_record_of(value, _ORDERED):
+        return [(check_key(key), item) for key, item in value.entries]
+    if isinstance(value, dict):
+        return value.items()
+    raise CheckpointError(f"{path}: holds no dictionary at its top. Not a checkpoint.")
 
-    def __init__(self, archive: zipfile.ZipFile, source: str) -> None:
+
+def _check_members(archive: zipfile.ZipFile, size: int, source: str) -> None:
+    """Refuses members that are larger when they are read than they are in the file."""
+    members = archive.infolist()
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
+            raise CheckpointError(
+                f"{source}: {listed([member.filename])} is compressed, which torch.save never "
+                "does. Refused, since it may unpack to any size. If you trust its source, unpack "
+                "it and pack it again with `zip -0 -r`."
+            )
+    if sum(member.file_size for member in members) > size:
+        raise CheckpointError(
+            f"{source}: its members overlap, or are longer than the file. Refused; download the "
+            "file again from a source you trust."
+        )
+
+
+class _Reader:
+    """Gives meaning to the records of tensors, storages and ordered dictionaries."""
+
+    def __init__(self, archive: zipfile.ZipFile, size: int, source: str) -> None:
         self.archive, self.source = archive, source
-        names = [n for n in archive.namelist() if n == "data.pkl" or n.endswith("/data.pkl")]
+        _check_members(archive, size, source)
+        found = archive.namelist()
+        names = [name for name in found if name == "data.pkl" or name.endswith("/data.pkl")]
         if len(names) != 1:
             raise CheckpointError(
                 f"{source}: a zip file, but with {len(names)} files data.pkl instead of one. "
@@ -108,9 +148,11 @@ class _Reader:
             )
         self.prefix = names[0].removesuffix("data.pkl")
         self.pickle = archive.read(names[0])
-        big = self.prefix + "byteorder" in archive.namelist()
-        self.big_endian = big and archive.read(self.prefix + "byteorder").strip() == b"big"
+        order = self.prefix + "byteorder"
+        self.big_endian = order in found and archive.read(order).strip() == b"big"
         self.storages: dict[str, np.ndarray] = {}
+        self.left = size
+        """Bytes that further tensors may have."""
         self.built: dict[int, tuple[Any, Any]] = {}  # keeps what it knows by id alive
 
     def build(self, value: Any) -> Any:
@@ -134,136 +176,91 @@ class _Reader:
         return self._build_record(value)
 
     def _build_record(self, record: Record) -> Any:
-        record.arguments = tuple(self.build(item) for item in record.arguments)
-        record.members = [self.build(item) for item in record.members]
+        record.arguments = self.build(record.arguments)
         if is_record_of(record, *_TENSORS):
-            return self._tensor(record)
+            return self._tensor(record.arguments)
         if is_record_of(record, "torch._utils._rebuild_parameter") and record.arguments:
             return record.arguments[0]
-        if is_record_of(record, "collections.OrderedDict"):
-            return OrderedDict((key, self.build(item)) for key, item in record.entries)
-        if record.name in _COLLECTIONS:
-            return _COLLECTIONS[record.name]((*chain(*record.arguments), *record.members))
+        if is_record_of(record, _ORDERED):
+            return OrderedDict((check_key(key), self.build(item)) for key, item in record.entries)
+        record.members = [self.build(item) for item in record.members]
         record.state = self.build(record.state)
         return record
 
-    def _tensor(self, record: Record) -> np.ndarray:
+    def _tensor(self, arguments: Any) -> np.ndarray:
         try:
-            reference, offset, shape, strides = record.arguments[:4]
-            _, kind, key, _, size = reference.arguments[0]
-            dtype, shape, strides = STORAGES[kind.name], tuple(shape), tuple(strides)
-            numbers = (offset, size, *shape, *strides)
-            if len(shape) != len(strides) or not all(type(n) is int and n >= 0 for n in numbers):
-                raise TypeError("its offset, shape or strides are no whole numbers")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reference, offset, shape, strides = arguments[:4]
+            kind, key, size = _storage_reference(reference)
+            dtype = STORAGES[kind]
+            _check_axes(offset, size, shape, strides)
+        except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{self.source}: holds a tensor of a kind that is not known here ({error})."
             ) from error
-        storage = self._storage(str(key), dtype, size)
+        elements = math.prod(shape)
+        self.left -= elements * dtype.itemsize
+        if self.left < 0:
+            raise CheckpointError(
+                f"{self.source}: with the tensor of shape {shape} its tensors are larger than the "
+                "file, because they repeat the numbers of a storage. Refused."
+            )
+        storage = self._storage(key, dtype, size)
         last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-        if 0 not in shape and last >= size:
+        if elements and last >= size:
             raise CheckpointError(
                 f"{self.source}: a tensor of shape {shape} reaches outside its storage {key}, "
                 f"which has {size} elements. The file is damaged; download it again."
             )
         steps = tuple(step * dtype.itemsize for step in strides)
-        tensor = np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False)
-        return tensor
+        return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False)
 
     def _storage(self, key: str, dtype: np.dtype, size: int) -> np.ndarray:
-        name = f"{self.prefix}data/{key}"
-        if name not in self.storages:
-            try:
-                self.storages[name] = np.frombuffer(self.archive.read(name), np.uint8)
-            except KeyError as error:
-                raise CheckpointError(
-                    f"{self.source}: lacks the file {name} with a tensor's numbers. "
-                    "It was not saved or copied whole; download it again."
-                ) from error
-        raw = self.storages[name]
-        if raw.size != size * dtype.itemsize:
+        if key not in self.storages:
+            self.storages[key] = self._read_storage(key, dtype, size)
+        storage = self.storages[key]
+        if storage.dtype != dtype or storage.size != size:
             raise CheckpointError(
-                f"{self.source}: {name} has {raw.size} bytes where {size * dtype.itemsize} "
+                f"{self.source}: the storage {key} is used with two types or sizes, which "
+                "torch.save refuses to write. The file is damaged; download it again."
+            )
+        return storage
+
+    def _read_storage(self, key: str, dtype: np.dtype, size: int) -> np.ndarray:
+        name = f"{self.prefix}data/{key}"
+        try:
+            raw = self.archive.read(name)
+        except KeyError as error:
+            raise CheckpointError(
+                f"{self.source}: lacks the file {name} with a tensor's numbers. "
+                "It was not saved or copied whole; download it again."
+            ) from error
+        if len(raw) != size * dtype.itemsize:
+            raise CheckpointError(
+                f"{self.source}: {name} has {len(raw)} bytes where {size * dtype.itemsize} "
                 "belong. The file is damaged; download it again."
             )
-        if self.big_endian:
-            raw = raw.reshape(-1, dtype.itemsize)[:, ::-1].reshape(-1)
-        return np.ascontiguousarray(raw).view(dtype)
+        numbers = np.frombuffer(raw, dtype)
+        return numbers.byteswap() if self.big_endian else numbers
 
 
-def write_archive(path: str | os.PathLike[str], value: dict[str, Any]) -> None:
-    """Writes a checkpoint of tensors, containers and plain values, as `torch.save` would.
-
-    The pickle names no class but `collections.OrderedDict` and those that make tensors, so that
-    `torch.load(weights_only=True)` reads it.
-
-    Raises:
-      CheckpointError: a value that is neither array, container nor plain.
-      DataError: the path cannot be written.
-    """
-    writer = _Writer()
-    writer.save(value)
-    files = {"data.pkl": b"\x80\x02" + b"".join(writer.parts) + b"."}
-    files |= {"byteorder": b"little", "version": b"3\n"}
-    files |= {f"data/{key}": raw for key, raw in enumerate(writer.storages)}
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)  # dated 1980: same bytes
+def _storage_reference(reference: Any) -> tuple[str, str, int]:
+    """Type, key and number of elements of the storage that a persistent id stands for."""
+    if not is_record_of(reference, "persistent"):
+        raise TypeError("its storage is not in the archive")
+    _, kind, key, _, size = reference.arguments[0]
+    if not isinstance(kind, Record) or not isinstance(key, str):
+        raise TypeError("its storage has no type or no name")
+    return kind.name, key, size
 
 
-class _Writer:
-    """Writes opcodes of pickle protocol 2, without a memo: every tensor has its own storage."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.storages: list[bytes] = []
-
-    def save(self, value: Any) -> None:
-        """Appends the opcodes that put `value` on the stack."""
-        if value is None or isinstance(value, bool):
-            self.parts.append({None: b"N", True: b"\x88", False: b"\x89"}[value])
-        elif isinstance(value, int):
-            self._save_int(value)
-        elif isinstance(value, float):
-            self.parts.append(b"G" + struct.pack(">d", value))
-        elif isinstance(value, str):
-            text = value.encode()
-            self.parts.append(b"X" + struct.pack("<I", len(text)) + text)
-        elif isinstance(value, dict):
-            ordered = isinstance(value, OrderedDict)
-            self.parts.append(b"ccollections\nOrderedDict\n)R(" if ordered else b"}(")
-            self._save_all(part for item in value.items() for part in item)
-            self.parts.append(b"u")
-        elif isinstance(value, list | tuple):
-            self.parts.append(b"](" if isinstance(value, list) else b"(")
-            self._save_all(value)
-            self.parts.append(b"e" if isinstance(value, list) else b"t")
-        elif isinstance(value, np.ndarray):
-            self._save_tensor(value)
-        else:
-            raise CheckpointError(f"A checkpoint cannot hold a {type(value).__name__}.")
-
-    def _save_all(self, values: Any) -> None:
-        for value in values:
-            self.save(value)
-
-    def _save_int(self, value: int) -> None:
-        if -(2**31) <= value < 2**31:
-            self.parts.append(b"J" + struct.pack("<i", value))
-        else:
-            raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-            self.parts.append(b"\x8a" + bytes([len(raw)]) + raw)
-
-    def _save_tensor(self, tensor: np.ndarray) -> None:
-        kinds = {dtype: name for name, dtype in STORAGES.items()}
-        if tensor.dtype not in kinds:
-            raise CheckpointError(f"A checkpoint cannot hold a tensor of {tensor.dtype}.")
-        strides = [int(np.prod(tensor.shape[axis + 1 :])) for axis in range(tensor.ndim)]
-        self.parts.append(b"ctorch._utils\n_rebuild_tensor_v2\n((")
-        self.save("storage")
-        self.parts.append(f"ctorch\n{kinds[tensor.dtype].removeprefix('torch.')}\n".encode())
-        self._save_all([str(len(self.storages)), "cpu", tensor.size])
-        self.parts.append(b"tQ")
-        self._save_all([0, tensor.shape, tuple(strides), False, OrderedDict()])
-        self.parts.append(b"tR")
-        self.storages.append(tensor.tobytes())
+def _check_axes(offset: Any, size: Any, shape: Any, strides: Any) -> None:
+    """Checks the numbers of a tensor before anything is computed from them."""
+    if not isinstance(shape, tuple) or not isinstance(strides, tuple):
+        raise TypeError("its shape or strides are no tuples")
+    if len(shape) != len(strides) or len(shape) > _MOST_AXES:
+        raise TypeError("its shape has too many axes, or others than its strides")
+    numbers = (offset, size, *shape, *strides)
+    if not all(type(n) is int and 0 <= n < _LARGEST_NUMBER for n in numbers):
+        raise TypeError("its offset, size, shape or strides are no moderate whole numbers")
+    if math.prod(n for n in shape if n) >= _LARGEST_NUMBER:
+        raise TypeError("its shape is larger than any memory")

@@ -1,4 +1,4 @@
-"""The authors' Lightning checkpoints to our configuration and parameters, and back."""
+"""Converts the authors' Lightning checkpoints to our configuration and parameters, and back."""
 
 import dataclasses
 import os
@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lagllama_jax.checkpoints.layout import COSINES, check_tensors, flatten, rows, unflatten
-from lagllama_jax.checkpoints.torch.archive import read_archive, write_archive
+from lagllama_jax.checkpoints.layout import COSINES, check_tensors, flatten, unflatten
+from lagllama_jax.checkpoints.torch.archive import read_archive
+from lagllama_jax.checkpoints.torch.names import listed
+from lagllama_jax.checkpoints.torch.writer import write_archive
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import CheckpointError, ConfigError
 from lagllama_jax.typing import Parameters
@@ -26,13 +28,16 @@ _OPTIONS = {
     "time_feat": "time_features",
     "dropout": "dropout",
 }
-"""The reference's names of the options that it has as single values."""
+"""The reference's names of our options, for those that have the same values there."""
 
 _DEFAULTS = {"max_context_length": 2048, "dropout": 0.0, "rope_scaling": None, "input_size": 1}
 """Options that older checkpoints lack, as the reference would set them."""
 
 _IGNORED = ("distr_output", "num_parallel_samples")
-"""The head is told from the tensors, the number of samples is a forecast's."""
+"""Options that are not needed: the tensors tell the head, and forecasts set their own samples."""
+
+_WRAPPERS = {"module", "_orig_mod"}
+"""What `DataParallel` and `torch.compile` insert into the names of the tensors."""
 
 _ROPES = {"linear": "linear", "dynamic": "dynamic", "nope": "none"}
 _HEAD_NAMES = {
@@ -47,32 +52,42 @@ _LEVELS = "model.param_proj.quantile_layer.integers"
 def from_torch(
     path: str | os.PathLike[str], *, reference_scaling: bool = False
 ) -> tuple[ModelConfig, Parameters]:
-    """Reads the authors' Lightning checkpoint, without PyTorch and without running its pickle.
+    """Reads the authors' Lightning checkpoint without PyTorch, and without running its pickle.
+
+    Names of tensors may have the prefixes that `DataParallel` (`module.`) and `torch.compile`
+    (`_orig_mod.`) add. Time and memory are bounded by the size of the file.
 
     Args:
       path: the `.ckpt` file.
-      reference_scaling: scale series as the reference does, to the letter. By default a
-        degenerate scale is replaced by a sound one; wherever it is sound both are the same.
+      reference_scaling: whether to scale series exactly as the reference does. By default, a
+        degenerate scale is replaced by a sound one; both agree where the scale is sound.
+
+    Returns:
+      The architecture, and the parameters as float32 arrays.
 
     Raises:
-      CheckpointError: not such a checkpoint, damaged, hostile, or with options or tensors that
-        do not fit; names the file and the tensor or option.
+      CheckpointError: If the file is no such checkpoint, is damaged or hostile, or if its options
+        or tensors do not fit; names the file and the tensor or option.
+
+    Example:
+      >>> import tempfile, jax
+      >>> from lagllama_jax.model.network import init_parameters
+      >>> tiny = ModelConfig.tiny(scaling="mean")
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     to_torch(f"{folder}/tiny.ckpt", tiny, init_parameters(tiny, jax.random.key(0)))
+      ...     config, parameters = from_torch(f"{folder}/tiny.ckpt")
+      >>> config.scaling, parameters["embedding"]["kernel"].shape
+      ('mean', (92, 16))
     """
     contents, unknown = read_archive(path, only=("state_dict", "hyper_parameters"))
     if unknown:
         warnings.warn(
-            f"{path}: its pickle names {', '.join(unknown)}, which checkpoints of Lag-Llama do "
+            f"{path}: its pickle names {listed(unknown)}, which checkpoints of Lag-Llama do "
             "not have. They were left out; nothing of them was run.",
             stacklevel=2,
         )
-    try:
-        state = dict(contents["state_dict"])
-        options = dict(contents["hyper_parameters"]["model_kwargs"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: lacks {error}. Give a Lightning checkpoint of the reference, with "
-            "state_dict and hyper_parameters.model_kwargs."
-        ) from error
+    state, options = _parts(contents, path)
+    state = _without_wrappers(state, str(path))
     for name, value in state.items():
         if not isinstance(value, np.ndarray):
             raise CheckpointError(f"{path}: {name} is no tensor of a kind that is known here.")
@@ -80,43 +95,101 @@ def from_torch(
     return config, parameters_from_torch(state, config, str(path))
 
 
+def _parts(
+    contents: dict[Any, Any], path: str | os.PathLike[str]
+) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """The `state_dict` and the model's options."""
+    state, options = contents.get("state_dict"), contents.get("hyper_parameters")
+    options = options.get("model_kwargs") if isinstance(options, dict) else None
+    if isinstance(state, dict) and isinstance(options, dict):
+        return state, options
+    every = read_archive(path).value
+    if every and all(isinstance(value, np.ndarray) for value in every.values()):
+        raise CheckpointError(
+            f"{path}: is a bare state_dict, without the options of its model. Give the Lightning "
+            "checkpoint that it was taken from, or add them in PyTorch: torch.save({'state_dict': "
+            "state_dict, 'hyper_parameters': {'model_kwargs': {'n_layer': 8, 'n_head': 9, "
+            "'n_embd_per_head': 16, 'context_length': 32, 'lags_seq': [0, ...], 'scaling': "
+            "'robust', 'time_feat': True}}}, path)."
+        )
+    raise CheckpointError(
+        f"{path}: lacks the dictionary state_dict or hyper_parameters.model_kwargs. Give a "
+        "Lightning checkpoint of the reference, which has both."
+    )
+
+
+def _without_wrappers(state: Mapping[Any, Any], source: str) -> dict[str, Any]:
+    """The same tensors under the names that they have in the model itself."""
+    plain: dict[str, Any] = {}
+    for name, value in state.items():
+        if not isinstance(name, str):
+            raise CheckpointError(f"{source}: its state_dict has a key that is no text.")
+        short = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+        if short in plain:
+            raise CheckpointError(
+                f"{source}: has the tensor {short} twice, with and without the prefix of a "
+                "wrapper. Remove one of them."
+            )
+        plain[short] = value
+    return plain
+
+
 def parameters_from_torch(
     state: Mapping[str, np.ndarray], config: ModelConfig, source: str = "state_dict"
 ) -> Parameters:
-    """Our parameters of the authors' `state_dict`.
+    """Converts the authors' `state_dict` to our parameters.
 
     Raises:
-      CheckpointError: a tensor is missing, not expected, or of another shape or type.
+      CheckpointError: If a tensor is missing, not expected, or of another shape or type.
     """
-    state = dict(state)
+    state = _without_wrappers(state, source)
     levels = state.pop(_LEVELS, None) if config.head == "implicit_quantile" else None
     if levels is not None and not np.array_equal(levels, np.arange(COSINES)):
         raise CheckpointError(f"{source}: {_LEVELS} is not 0 to {COSINES - 1}.")
-    table = rows(config)
-    check_tensors(state, {row.torch: row.torch_shape for row in table}, source)
+    table = check_tensors(state, config, source, names="torch")
     return unflatten({row.path: row.from_torch(state[row.torch]) for row in table})
 
 
 def _read_config(
-    options: dict[str, Any], state: Mapping[str, np.ndarray], source: str
+    options: dict[Any, Any], state: Mapping[str, np.ndarray], source: str
 ) -> ModelConfig:
     options = _DEFAULTS | options
-    strange = sorted(options.keys() - {*_OPTIONS, *_DEFAULTS, *_IGNORED})
+    strange = sorted(str(key) for key in options.keys() - {*_OPTIONS, *_DEFAULTS, *_IGNORED})
     if strange:
-        warnings.warn(f"{source}: left out unknown option(s) {', '.join(strange)}.", stacklevel=3)
-    if options["input_size"] != 1:
-        raise CheckpointError(f"{source}: input_size={options['input_size']!r}, expected 1.")
+        warnings.warn(f"{source}: left out unknown option(s) {listed(strange)}.", stacklevel=3)
     missing = sorted(_OPTIONS.keys() - options.keys())
     if missing:
         raise CheckpointError(f"{source}: model_kwargs lack {', '.join(missing)}.")
+    for name in {*_OPTIONS, *_DEFAULTS}:
+        if not _is_simple(options[name]):
+            raise CheckpointError(
+                f"{source}: model_kwargs.{name} is neither a number, a short text, nor a list."
+            )
+    if options["input_size"] != 1:
+        raise CheckpointError(f"{source}: input_size={options['input_size']!r}, expected 1.")
     fields = {ours: options[theirs] for theirs, ours in _OPTIONS.items()}
     try:
         fields["scaling"] = fields["scaling"] or "none"
         fields["lags"] = tuple(fields["lags"])
         fields |= _read_rope(options["rope_scaling"])
         return ModelConfig(head=_detect_head(state), **fields)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{source}: model_kwargs cannot be used: {error}") from error
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether a value is short when printed: what repeats itself by reference can be endless."""
+    parts = [value]
+    if isinstance(value, dict):
+        parts = [*value, *value.values()]
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    return all(
+        (isinstance(part, int) and abs(part) < 2**63)
+        or (isinstance(part, str) and len(part) < 1000)
+        or isinstance(part, float | None)
+        for part in parts
+    )
 
 
 def _read_rope(rope_scaling: dict[str, Any] | None) -> dict[str, Any]:
@@ -129,7 +202,7 @@ def _read_rope(rope_scaling: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _detect_head(state: Mapping[str, np.ndarray]) -> Any:
-    """The head, told from the tensors: the classes in the pickle moved between versions."""
+    """Tells the head from the tensors, because its class in the pickle moved between versions."""
     prefix = "model.param_proj."
     if any(name.startswith(prefix + "quantile_layer.") for name in state):
         return "implicit_quantile"
@@ -137,7 +210,7 @@ def _detect_head(state: Mapping[str, np.ndarray]) -> Any:
     heads = {3: "student_t", 2: "negative_binomial"}
     if found not in heads:
         raise ConfigError(
-            f"{found} tensors {prefix}proj.*.weight tell of no known head (Student-t has 3, "
+            f"{found} tensors {prefix}proj.*.weight belong to no known head (Student-t has 3, "
             "negative binomial 2)."
         )
     return heads[found]
@@ -149,14 +222,36 @@ def to_torch(path: str | os.PathLike[str], config: ModelConfig, parameters: Para
     `torch.load(path, weights_only=True)` reads it. The option `distr_output` is the reference's
     name of the head, since an instance of its class cannot be stored without a pickled class.
 
+    The reference has no `attention_window`, so that a model is exported if its window is at least
+    `context_length`, as fine-tuning sets it. The tensors are exact, and so is the first step of a
+    forecast. The reference trains, and decodes without a cache of keys and values, with attention
+    to all tokens of context and future: here that is any window of at least
+    `context_length + prediction_length - 1`. With its cache it attends to the last
+    `context_length` tokens: that is the window with which `from_torch` reads the file again.
+
+    Args:
+      path: the `.ckpt` file to write.
+      config: the architecture.
+      parameters: its weights.
+
     Raises:
-      ConfigError: the model uses options that the published architecture lacks.
-      CheckpointError: the parameters do not fit the configuration.
-      DataError: the path cannot be written.
+      ConfigError: If the model uses options that the published architecture lacks.
+      CheckpointError: If the parameters do not fit the configuration.
+      DataError: If the path cannot be written.
+
+    Example:
+      >>> import tempfile, jax
+      >>> from pathlib import Path
+      >>> from lagllama_jax.model.network import init_parameters
+      >>> tiny = ModelConfig.tiny(context_length=48, attention_window=71)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     to_torch(f"{folder}/tiny.ckpt", tiny, init_parameters(tiny, jax.random.key(0)))
+      ...     [file.name for file in Path(folder).iterdir()]
+      ['tiny.ckpt']
     """
     _check_published(config)
-    flat, table = flatten(parameters), rows(config)
-    check_tensors(flat, {row.path: row.shape for row in table}, "parameters")
+    flat = flatten(parameters)
+    table = check_tensors(flat, config, "parameters")
     state: OrderedDict[str, np.ndarray] = OrderedDict()
     if config.head == "implicit_quantile":
         state[_LEVELS] = np.arange(COSINES)
@@ -191,12 +286,17 @@ def _write_options(config: ModelConfig) -> dict[str, Any]:
 
 def _check_published(config: ModelConfig) -> None:
     """Refuses options of ours that would change the numbers and that the reference lacks."""
-    shared = {*_OPTIONS.values(), "rope", "rope_factor", "head", "safe_scaling"}
-    same = {"num_kv_heads": config.num_heads, "attention_window": config.context_length}
+    if config.window < config.context_length:
+        raise ConfigError(
+            f"attention_window={config.window} cannot be exported: the published architecture "
+            f"attends to its whole context, context_length={config.context_length}."
+        )
+    shared = {*_OPTIONS.values(), "rope", "rope_factor", "head", "safe_scaling", "attention_window"}
+    if config.kv_heads == config.num_heads:
+        shared.add("num_kv_heads")
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        allowed = (field.default, same.get(field.name, field.default))
-        if field.name not in shared and value not in allowed:
+        if field.name not in shared and value != field.default:
             raise ConfigError(
                 f"{field.name}={value!r} cannot be exported: the published architecture only has "
                 f"{field.name}={field.default!r}."

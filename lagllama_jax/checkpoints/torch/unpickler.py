@@ -1,54 +1,28 @@
-"""Pickles of strangers, read without running anything that they ask for.
+"""Reads the pickles of strangers without running anything that they ask for.
 
-A pickle is a program that may import and call anything. Here every class and function that it
-names is a `Record` type of our own making: calling, instantiating or filling one only notes the
-arguments. What comes out is a tree of plain values, containers and records; giving some records a
-meaning (tensors, ordered dictionaries) is left to the reader of that tree.
+A pickle is a program for a stack machine that may import and call anything. This machine imports
+and calls nothing: a class or function that the pickle names, and what the pickle makes of it,
+becomes a `Record` of the name and the arguments. The result is a tree of plain values, containers
+and records; the reader of that tree gives some records a meaning (tensors, ordered dictionaries).
+
+Time and memory grow linearly with the pickle's size. The pickle can neither copy (a name or a
+container that is mentioned again is the same object) nor make Python compute anything expensive:
+only texts, moderate numbers and records may be keys, because hashing nested tuples takes
+exponential time and hashes of chosen numbers collide.
 """
 
-import io
-import pickle
 import pickletools
-import sys
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from lagllama_jax.checkpoints.torch.names import is_hostile, is_unknown, listed
 from lagllama_jax.errors import CheckpointError
 
-_HARMLESS: dict[str, str] = {
-    "builtins": "bytearray complex dict frozenset getattr list object set slice tuple",
-    "collections": "Counter OrderedDict defaultdict deque",
-    "functools": "partial",
-    "copyreg": "_reconstructor",
-    "_codecs": "encode",
-    "argparse": "Namespace",
-    "datetime": "date datetime timedelta timezone",
-    "decimal": "Decimal",
-    "pathlib": "Path PosixPath PurePosixPath WindowsPath",
-    "uuid": "UUID",
-    "numpy": "dtype ndarray",
-    "numpy.core.multiarray": "_reconstruct scalar",
-    "numpy._core.multiarray": "_reconstruct scalar",
-    "torch": "Size device",
-    "torch._utils": "_rebuild_parameter _rebuild_tensor _rebuild_tensor_v2",
-    "torch.serialization": "_get_layout",
-    "torch.storage": "UntypedStorage",
-}
-HARMLESS = frozenset(
-    f"{module}.{name}" for module in _HARMLESS for name in _HARMLESS[module].split()
-)
-"""Names that checkpoints carry for good reasons: not run either, but not remarked on."""
-
-HARMLESS_PACKAGES = (
-    "gluonts.torch.",
-    "gluon_utils.gluon_ts_distributions.",
-    "lightning.pytorch.",
-    "lightning.fabric.",
-    "lightning_fabric.",
-    "pytorch_lightning.",
-)
-"""Where the classes that a checkpoint of the reference names come from, under old and new roofs."""
-
-_PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+LARGEST_PICKLE = 8 * 2**20
+"""Bytes; that of a checkpoint at the published size has 18,000, more with an optimizer's state."""
+LONGEST_NAME = 200
+"""Characters of the dotted name of a class."""
 
 
 class Record:
@@ -56,92 +30,62 @@ class Record:
 
     Attributes:
       name: dotted name that the pickle gave.
-      arguments: positional arguments of the call or instantiation.
+      arguments: positional arguments of the call or instantiation; `None` if the pickle only
+        mentions the name.
       keywords: its keyword arguments.
       state: what the pickle wanted to be set on the instance, or `None`.
       entries: pairs that the pickle stored by key.
       members: values that the pickle appended or added.
     """
 
-    name = ""
-    arguments: tuple[Any, ...]
-    keywords: dict[str, Any]
-    state: Any
-    entries: list[tuple[Any, Any]]
-    members: list[Any]
-    __slots__ = ("arguments", "entries", "keywords", "members", "state")
+    __slots__ = ("arguments", "entries", "keywords", "members", "name", "state")
 
-    def __new__(cls, *arguments: Any, **keywords: Any) -> "Record":
-        """Notes the arguments."""
-        self = super().__new__(cls)
-        self.arguments, self.keywords, self.state = arguments, keywords, None
-        self.entries, self.members = [], []
-        return self
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> "Record":
-        """The record of calling a result, as `getattr(a, b)(c)` does."""
-        return record_type(f"{self.name}()")(*arguments, **keywords)
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self.entries.append((key, value))
-
-    def append(self, value: Any) -> None:
-        """Notes what the pickle appends."""
-        self.members.append(value)
-
-    def add(self, value: Any) -> None:
-        """Notes what the pickle adds to a set."""
-        self.members.append(value)
-
-    def extend(self, values: Any) -> None:
-        """Notes what the pickle appends, several at once."""
-        self.members.extend(values)
+    def __init__(
+        self,
+        name: str,
+        arguments: tuple[Any, ...] | None = None,
+        keywords: dict[str, Any] | None = None,
+    ) -> None:
+        self.name, self.arguments, self.keywords = name, arguments, keywords or {}
+        self.state: Any = None
+        self.entries: list[tuple[Any, Any]] = []
+        self.members: list[Any] = []
 
     def __repr__(self) -> str:
         return f"<{self.name}, not run>"
 
 
-def record_type(name: str) -> type[Record]:
-    """A new record type: one for every mention, so that nothing is shared between pickles."""
-    return type("Record", (Record,), {"name": name, "__slots__": ()})
-
-
 def is_record_of(value: Any, *names: str) -> bool:
-    """Whether `value` is an instance's or call's record, of one of these names."""
-    return isinstance(value, Record) and value.name in names
+    """Whether `value` is the record of an instance or a call, of one of these names."""
+    return isinstance(value, Record) and value.arguments is not None and value.name in names
+
+
+def check_key(key: Any) -> Any:
+    """Returns a dictionary's key that is cheap to hash.
+
+    Raises:
+      CheckpointError: If it is not a text, a number of at most 60 bits, or a record.
+    """
+    moderate = isinstance(key, int) and abs(key) < 2**60
+    if moderate or key is None or isinstance(key, str | bytes | float | Record):
+        return key
+    raise CheckpointError(
+        f"its pickle has a dictionary or set with a key (of type {type(key).__name__}) that is "
+        "neither a text nor a number of at most 60 bits. Refused, since such keys can take forever "
+        "to compare."
+    )
 
 
 class Unpickled(NamedTuple):
-    """What a pickle held.
+    """The content of a pickle.
 
     Attributes:
       value: plain values and containers, with records in the place of all else.
-      unknown: names not known as harmless, sorted; none of them was imported or called.
+      unknown: names that checkpoints do not carry, sorted; none was imported or called.
     """
 
     value: Any
     unknown: tuple[str, ...]
-
-
-class _InertUnpickler(pickle.Unpickler):
-    """Looks nothing up: the names that it is asked for become record types."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(io.BytesIO(data))
-        self.names: set[str] = set()
-
-    def find_class(self, module: str, name: str) -> type[Record]:
-        """A record type for the name."""
-        full = f"{_PYTHON_2.get(module, module)}.{name}"
-        self.names.add(full)
-        return record_type(full)
-
-    def persistent_load(self, pid: Any) -> Record:
-        """A record of a reference to something outside the pickle (a tensor's storage)."""
-        return record_type("persistent")(pid)
 
 
 def unpickle(data: bytes, source: str) -> Unpickled:
@@ -152,43 +96,195 @@ def unpickle(data: bytes, source: str) -> Unpickled:
       source: file name, for the messages.
 
     Raises:
-      CheckpointError: damaged, or it asks for something of Python's standard library that no
-        checkpoint needs (`os.system`, `builtins.eval`): nothing of it was run.
+      CheckpointError: If the pickle is damaged or too large, or names something of Python's
+        standard library that no checkpoint needs (`os.system`, `builtins.eval`).
     """
+    if len(data) > LARGEST_PICKLE:
+        raise CheckpointError(
+            f"{source}: its pickle has {len(data)} bytes, where that of a Lag-Llama has less than "
+            f"{LARGEST_PICKLE}. Give a checkpoint as the reference's training writes it."
+        )
+    machine = _Machine()
     try:
-        _check_opcodes(data)
-        unpickler = _InertUnpickler(data)
-        value = unpickler.load()
+        value = machine.run(data)
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}") from error
-    except Exception as error:  # a damaged pickle makes the machine fail in any way whatever
+    except Exception as error:  # a damaged pickle can make the machine fail in any way
         raise CheckpointError(
             f"{source}: its pickle is damaged ({error}). Download the file again."
         ) from error
-    unknown = tuple(sorted(filter(_is_unknown, unpickler.names)))
-    hostile = [name for name in unknown if _is_standard_library(name)]
+    unknown = tuple(sorted(filter(is_unknown, machine.names)))
+    hostile = [name for name in unknown if is_hostile(name)]
     if hostile:
         raise CheckpointError(
-            f"{source}: its pickle asks for {', '.join(hostile)}, which no checkpoint of a model "
+            f"{source}: its pickle asks for {listed(hostile)}, which no checkpoint of a model "
             "needs. Nothing was run. Do not load this file with other tools; get the checkpoint "
             "from a source you trust."
         )
     return Unpickled(value, unknown)
 
 
-def _check_opcodes(data: bytes) -> None:
-    """Refuses the two kinds of opcode that act before any name is asked for."""
-    for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name.startswith("EXT"):
-            raise CheckpointError("its pickle uses the process' extension registry. Refused.")
-        if opcode.name in ("LONG_BINPUT", "PUT") and int(argument or 0) > len(data):
-            raise CheckpointError("its pickle claims more objects than it has bytes. Refused.")
+class _Machine:
+    """The stack machine of the pickle protocols 0 to 5."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+        self.names: set[str] = set()
+
+    def run(self, data: bytes) -> Any:
+        """The value that the pickle leaves on the stack."""
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name in _LITERALS:
+                self.stack.append(argument)
+            elif opcode.name in _FRESH:
+                self.stack.append(_FRESH[opcode.name]())
+            elif opcode.name in _ACTIONS:
+                _ACTIONS[opcode.name](self, argument)
+            elif opcode.name not in _WITHOUT_EFFECT:
+                raise CheckpointError(
+                    f"its pickle uses the instruction {opcode.name}, which no checkpoint needs. "
+                    "Nothing was run."
+                )
+        return self.stack.pop()
+
+    def pop(self, count: int) -> list[Any]:
+        """Takes values off the top of the stack, the lowest first."""
+        if count > len(self.stack):
+            raise IndexError("it takes more values than there are")
+        values = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return values
+
+    def drop(self) -> None:
+        """Takes away the top, which may be a mark."""
+        if self.marks and self.marks[-1] == len(self.stack):
+            self.marks.pop()
+        else:
+            self.pop(1)
+
+    def pop_mark(self) -> list[Any]:
+        """Takes the values above the last mark off the stack."""
+        return self.pop(max(len(self.stack) - self.marks.pop(), 0))
+
+    def mention(self, module: str, name: str) -> None:
+        """Pushes the record of a class or function."""
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise TypeError("it names a class by what is no text")
+        if len(module) + len(name) > LONGEST_NAME:
+            raise CheckpointError("its pickle has a name that is too long for a class. Refused.")
+        # torch.save writes protocol 2, and in that the names of Python 2.
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+        full = f"{module}.{name}"
+        self.names.add(full)
+        self.stack.append(Record(full))
+
+    def call(self, function: Any, arguments: Any, keywords: Any = None) -> None:
+        """Pushes the record of a call or an instantiation."""
+        if not isinstance(function, Record) or not isinstance(arguments, tuple):
+            raise TypeError("it calls what is neither a class nor a function")
+        if not isinstance(keywords, dict | None):
+            raise TypeError("it calls with keywords that are no dictionary")
+        name = function.name if function.arguments is None else "result of a call"
+        self.stack.append(Record(name, arguments, keywords))
+
+    def make(self, function: Any, *arguments: Any) -> None:
+        """The same, of a class that lies below its arguments."""
+        self.call(function, arguments)
+
+    def instantiate(self, module: str, name: str) -> None:
+        """The same, of a class that is named by the instruction itself."""
+        self.mention(module, name)
+        self.call(self.stack.pop(), tuple(self.pop_mark()))
+
+    def store(self, items: list[Any]) -> None:
+        """Puts keys and values, in turn, into the container on the top."""
+        target = self.stack[-1]
+        pairs = zip(items[::2], items[1::2], strict=True)
+        if isinstance(target, Record):
+            target.entries.extend(pairs)
+        elif isinstance(target, dict):
+            target.update((check_key(key), value) for key, value in pairs)
+        else:
+            raise TypeError(f"it stores by key in a {type(target).__name__}")
+
+    def append(self, items: Iterable[Any]) -> None:
+        """Puts values into the container on the top."""
+        target = self.stack[-1]
+        if isinstance(target, set):
+            target.update(map(check_key, items))
+        elif isinstance(target, Record | list):
+            (target.members if isinstance(target, Record) else target).extend(items)
+        else:
+            raise TypeError(f"it appends to a {type(target).__name__}")
+
+    def build(self) -> None:
+        """Notes the state of the instance below the top."""
+        (state,) = self.pop(1)
+        target = self.stack[-1]
+        if not isinstance(target, Record) or target.arguments is None:
+            raise TypeError("it sets the state of what is no instance")
+        target.state = state
+
+    def dictionary(self) -> None:
+        """Makes a dictionary of the values above the last mark."""
+        items = self.pop_mark()
+        self.stack.append({})
+        self.store(items)
+
+    def remember(self, place: int) -> None:
+        """Keeps the top in the memo."""
+        self.memo[place] = self.stack[-1]
 
 
-def _is_unknown(name: str) -> bool:
-    storage = name.startswith("torch.") and name.endswith("Storage") and name.count(".") == 1
-    return not (storage or name in HARMLESS or name.startswith(HARMLESS_PACKAGES))
-
-
-def _is_standard_library(name: str) -> bool:
-    return name.partition(".")[0] in sys.stdlib_module_names
+_LITERALS = {
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BYTEARRAY8"),
+}
+_WITHOUT_EFFECT = ("PROTO", "FRAME", "STOP")
+_FRESH: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_DICT": dict,
+    "EMPTY_SET": set,
+}
+_ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
+    "MARK": lambda self, _: self.marks.append(len(self.stack)),
+    "POP": lambda self, _: self.drop(),
+    "POP_MARK": lambda self, _: self.pop_mark(),
+    "DUP": lambda self, _: self.stack.append(self.stack[-1]),
+    "PUT": lambda self, place: self.remember(place),
+    "BINPUT": lambda self, place: self.remember(place),
+    "LONG_BINPUT": lambda self, place: self.remember(place),
+    "MEMOIZE": lambda self, _: self.remember(len(self.memo)),
+    "GET": lambda self, place: self.stack.append(self.memo[place]),
+    "BINGET": lambda self, place: self.stack.append(self.memo[place]),
+    "LONG_BINGET": lambda self, place: self.stack.append(self.memo[place]),
+    "LIST": lambda self, _: self.stack.append(self.pop_mark()),
+    "TUPLE": lambda self, _: self.stack.append(tuple(self.pop_mark())),
+    "TUPLE1": lambda self, _: self.stack.append(tuple(self.pop(1))),
+    "TUPLE2": lambda self, _: self.stack.append(tuple(self.pop(2))),
+    "TUPLE3": lambda self, _: self.stack.append(tuple(self.pop(3))),
+    "DICT": lambda self, _: self.dictionary(),
+    "FROZENSET": lambda self, _: self.stack.append(frozenset(map(check_key, self.pop_mark()))),
+    "APPEND": lambda self, _: self.append(self.pop(1)),
+    "APPENDS": lambda self, _: self.append(self.pop_mark()),
+    "ADDITEMS": lambda self, _: self.append(self.pop_mark()),
+    "SETITEM": lambda self, _: self.store(self.pop(2)),
+    "SETITEMS": lambda self, _: self.store(self.pop_mark()),
+    "GLOBAL": lambda self, pair: self.mention(*pair.split(" ", 1)),
+    "STACK_GLOBAL": lambda self, _: self.mention(*self.pop(2)),
+    "INST": lambda self, pair: self.instantiate(*pair.split(" ", 1)),
+    "OBJ": lambda self, _: self.make(*self.pop_mark()),
+    "REDUCE": lambda self, _: self.call(*self.pop(2)),
+    "NEWOBJ": lambda self, _: self.call(*self.pop(2)),
+    "NEWOBJ_EX": lambda self, _: self.call(*self.pop(3)),
+    "BUILD": lambda self, _: self.build(),
+    "PERSID": lambda self, name: self.stack.append(Record("persistent", (name,))),
+    "BINPERSID": lambda self, _: self.stack.append(Record("persistent", tuple(self.pop(1)))),
+}

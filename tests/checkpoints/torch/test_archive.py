@@ -1,6 +1,7 @@
 """PyTorch's archives: what is in them comes out, what is wrong with them is said."""
 
 import pathlib
+import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lagllama_jax.checkpoints.torch.archive import STORAGES, read_archive, write_archive
+from lagllama_jax.checkpoints.folder import load_folder
+from lagllama_jax.checkpoints.torch.archive import STORAGES, read_archive
+from lagllama_jax.checkpoints.torch.writer import write_archive
 from lagllama_jax.errors import CheckpointError, DataError
 from tests.checkpoints.conftest import GOLDENS, global_name, plain, tensor_opcodes
 
@@ -107,18 +110,38 @@ def test_big_endian_numbers_are_turned(archive: Write):
     np.testing.assert_array_equal(read_archive(path).value["x"], [1.5, -2.25])
 
 
-def test_parameters_and_collections_come_out_as_what_they_hold(archive: Write):
+@pytest.mark.parametrize("kind", ["ComplexFloat", "BFloat16", "Short", "Bool"])
+def test_numbers_of_other_types_are_turned_too(kind: str, archive: Write):
+    dtype = STORAGES[f"torch.{kind}Storage"]
+    values = np.array([1, 0, 3]).astype(dtype) * np.array(1 - 2j if kind[0] == "C" else 1, dtype)
+    part = 4 if kind == "ComplexFloat" else dtype.itemsize
+    turned = values.view(np.uint8).reshape(-1, part)[:, ::-1].tobytes()
+    opcodes = in_dictionary(x=tensor_opcodes(f"torch.{kind}Storage", "0", 3, 0, (3,), (1,)))
+    found = read_archive(archive(opcodes, {"0": turned}, byteorder=b"big")).value["x"]
+    assert found.dtype == dtype
+    assert found.tobytes() == values.tobytes()
+
+
+def test_parameters_come_out_as_what_they_hold(archive: Write):
     tensor = tensor_opcodes("torch.LongStorage", "0", 2, 0, (2,), (1,))
     rebuilt = global_name("torch._utils._rebuild_parameter") + b"(" + tensor + b"\x88Nt" + b"R"
-    opcodes = in_dictionary(
-        parameter=rebuilt,
-        size=global_name("torch.Size") + plain([2, 3]) + b"\x85R",
-        names=global_name("__builtin__.set") + plain(["a", "b"]) + b"\x85R",
-    )
-    found = read_archive(archive(opcodes, {"0": np.array([4, 5])})).value
-    np.testing.assert_array_equal(found["parameter"], [4, 5])
-    assert found["size"] == (2, 3)
-    assert found["names"] == {"a", "b"}
+    found = read_archive(archive(in_dictionary(x=rebuilt), {"0": np.array([4, 5])})).value
+    np.testing.assert_array_equal(found["x"], [4, 5])
+
+
+def test_an_ordered_dictionary_at_the_top_is_a_dictionary(archive: Write):
+    tensor = tensor_opcodes("torch.LongStorage", "0", 2, 0, (2,), (1,))
+    opcodes = b"\x80\x02" + global_name("collections.OrderedDict") + b")R" + plain("x") + tensor
+    found = read_archive(archive(opcodes + b"s}b.", {"0": np.array([4, 5])})).value
+    np.testing.assert_array_equal(found["x"], [4, 5])
+
+
+def test_a_storage_has_one_type(archive: Write):
+    first = tensor_opcodes("torch.FloatStorage", "0", 4, 0, (4,), (1,))
+    for second in (("torch.IntStorage", "0", 4), ("torch.FloatStorage", "0", 3)):
+        opcodes = in_dictionary(x=first, y=tensor_opcodes(*second, 0, (1,), (1,)))
+        with pytest.raises(CheckpointError, match=r"made\.ckpt: the storage 0 is used with two"):
+            read_archive(archive(opcodes, {"0": np.zeros(4, np.float32)}))
 
 
 def test_what_is_not_asked_for_is_not_read(archive: Write):
@@ -140,7 +163,10 @@ FAULTS = {
     "its strides reach outside": (("torch.FloatStorage", "0", 4, 0, (2,), (4,)), "outside"),
     "it starts before its storage": (("torch.FloatStorage", "0", 4, -1, (2,), (1,)), "whole"),
     "it walks backwards": (("torch.FloatStorage", "0", 4, 3, (2,), (-1,)), "whole numbers"),
-    "its axes do not match": (("torch.FloatStorage", "0", 4, 0, (2, 2), (1,)), "whole numbers"),
+    "its axes do not match": (
+        ("torch.FloatStorage", "0", 4, 0, (2, 2), (1,)),
+        "too many axes, or others",
+    ),
     "its type is unknown": (("torch.QInt8Storage", "0", 16, 0, (2,), (1,)), "not known here"),
 }
 
@@ -173,11 +199,35 @@ def test_a_changed_number_is_noticed(tmp_path: pathlib.Path):
         read_archive(tmp_path / "flipped.ckpt")
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", b"\x80\x02}."])
+@pytest.mark.parametrize("content", [b"no zip", b"\x80\x02}."])
 def test_what_is_no_zip_is_refused(tmp_path: pathlib.Path, content: bytes):
     (tmp_path / "odd.ckpt").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"odd\.ckpt: not a whole zip"):
         read_archive(tmp_path / "odd.ckpt")
+
+
+FOREIGN = {
+    "empty": (b"", "is an empty file. Download it again"),
+    "pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 29490000\n",
+        "is a Git LFS pointer.*git lfs pull",
+    ),
+    "legacy": (
+        pickle.dumps(0x1950A86A20F9469CFC6C, 2) + b"\x80\x02M\xe9\x03.",
+        "has the legacy format.*torch.save",
+    ),
+    "page": (b"<!DOCTYPE html>\n<html><head>", "is a web page.*Download the file itself"),
+    "page, indented": (b"\n  <html lang='en'>", "is a web page"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_another_kind_of_file_is_told_by_name_with_the_remedy(kind: str, tmp_path: pathlib.Path):
+    content, message = FOREIGN[kind]
+    for name, load in (("odd.ckpt", read_archive), ("model.safetensors", load_folder)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CheckpointError, match=rf"{name}: {message}"):
+            load(tmp_path / name if load is read_archive else tmp_path)
 
 
 def test_a_zip_of_something_else_is_refused(tmp_path: pathlib.Path):

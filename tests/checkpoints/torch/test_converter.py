@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import pickletools
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lagllama_jax import LagLlama
 from lagllama_jax.checkpoints.layout import flatten, rows, unflatten
-from lagllama_jax.checkpoints.torch.archive import read_archive, write_archive
+from lagllama_jax.checkpoints.torch.archive import read_archive
 from lagllama_jax.checkpoints.torch.converter import from_torch, parameters_from_torch, to_torch
+from lagllama_jax.checkpoints.torch.writer import write_archive
 from lagllama_jax.config import LAGS, ModelConfig
 from lagllama_jax.errors import CheckpointError, ConfigError
 from lagllama_jax.model.network import init_parameters
@@ -257,6 +260,92 @@ def test_options_that_say_the_same_in_other_words_are_exported(tmp_path: pathlib
     config = ModelConfig.tiny(num_kv_heads=2, attention_window=32)
     to_torch(tmp_path / "model.ckpt", config, random_parameters(config))
     assert from_torch(tmp_path / "model.ckpt")[0] == ModelConfig.tiny()
+
+
+@settings(max_examples=20)
+@given(context=st.integers(1, 96), future=st.integers(1, 200), name=st.sampled_from(CHECKPOINTS))
+def test_a_fine_tuned_checkpoint_of_the_authors_is_exported_again(
+    tmp_path_factory: pytest.TempPathFactory, context: int, future: int, name: str
+):
+    """Fine-tuning sets the window to the context and the future; the reference has no window."""
+    path = tmp_path_factory.mktemp("tuned") / "tuned.ckpt"
+    config, parameters = from_torch(GOLDENS / f"{name}.ckpt")
+    tuned = config.replace(context_length=context, attention_window=context + future - 1)
+    to_torch(path, tuned, parameters)
+    again, back = from_torch(path)
+    assert again == config.replace(context_length=context)
+    assert_bit_equal(flatten(back), flatten(parameters))
+
+
+@given(context=st.integers(2, 96), data=st.data())
+def test_a_window_that_is_shorter_than_the_context_is_not_exported(
+    tmp_path_factory: pytest.TempPathFactory, context: int, data: st.DataObject
+):
+    window = data.draw(st.integers(1, context - 1))
+    config = ModelConfig.tiny(num_layers=1, context_length=context, attention_window=window)
+    path = tmp_path_factory.mktemp("window") / "model.ckpt"
+    with pytest.raises(ConfigError, match=f"attention_window={window} .*context_length={context}"):
+        to_torch(path, config, random_parameters(config))
+
+
+def test_the_first_step_of_an_export_is_that_of_the_model(tmp_path: pathlib.Path):
+    """Later ones see as many tokens as the window has, which the reference cannot store."""
+    config, parameters = from_torch(GOLDENS / "robust.ckpt")
+    config = config.replace(context_length=48, attention_window=71)
+    to_torch(tmp_path / "tuned.ckpt", config, parameters)
+    exported = LagLlama.from_pretrained(tmp_path / "tuned.ckpt")
+    series = np.sin(np.arange(1300) / 4) + np.arange(1300) / 400
+    ours, theirs, same = (
+        model.predict(series, 6, num_samples=20, **options).samples
+        for model, options in (
+            (LagLlama(parameters, config), {}),
+            (exported, {}),
+            (exported, {"attention_window": 71}),
+        )
+    )
+    np.testing.assert_allclose(ours[..., 0], theirs[..., 0], rtol=1e-5)
+    np.testing.assert_allclose(ours, same, rtol=1e-5)
+    assert not np.allclose(ours[..., 1:], theirs[..., 1:], rtol=1e-3)
+
+
+WRAPPED = {
+    "data parallel": lambda name: f"module.{name}",
+    "compiled": lambda name: f"_orig_mod.{name}",
+    "both": lambda name: f"_orig_mod.module.{name}",
+    "compiled within": lambda name: name.replace("model.", "model._orig_mod."),
+    "parallel within": lambda name: name.replace("model.transformer", "model.transformer.module"),
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPED)
+@pytest.mark.parametrize("name", ["robust", "neg_bin", "iqn"])
+def test_prefixes_of_wrappers_are_removed(name: str, wrapper: str, tmp_path: pathlib.Path):
+    config, parameters = from_torch(GOLDENS / f"{name}.ckpt")
+    to_torch(tmp_path / "plain.ckpt", config, parameters)
+    contents = read_archive(tmp_path / "plain.ckpt").value
+    contents["state_dict"] = {WRAPPED[wrapper](k): v for k, v in contents["state_dict"].items()}
+    write_archive(tmp_path / "wrapped.ckpt", contents)
+    again, back = from_torch(tmp_path / "wrapped.ckpt")
+    assert again == config
+    assert_bit_equal(flatten(back), flatten(parameters))
+    direct = parameters_from_torch(contents["state_dict"], config)
+    assert_bit_equal(flatten(direct), flatten(parameters))
+
+
+def test_a_tensor_with_and_without_a_prefix_is_refused(tmp_path: pathlib.Path):
+    contents = read_archive(GOLDENS / "robust.ckpt", only=["state_dict"]).value
+    state = contents["state_dict"]
+    state[f"module.{EMBEDDING}"] = state[EMBEDDING]
+    write_archive(tmp_path / "twice.ckpt", contents | {"hyper_parameters": {"model_kwargs": {}}})
+    with pytest.raises(CheckpointError, match=rf"twice\.ckpt: has the tensor {EMBEDDING} twice"):
+        from_torch(tmp_path / "twice.ckpt")
+
+
+@pytest.mark.parametrize("kind", [OrderedDict, dict])
+def test_a_bare_state_dict_is_told_by_name_with_the_remedy(kind: Any, tmp_path: pathlib.Path):
+    write_archive(tmp_path / "bare.ckpt", kind(state_dict(GOLDENS / "robust.ckpt")))
+    with pytest.raises(CheckpointError, match=r"bare\.ckpt: is a bare state_dict.*model_kwargs"):
+        from_torch(tmp_path / "bare.ckpt")
 
 
 def test_parameters_that_do_not_fit_are_not_exported(tmp_path: pathlib.Path):

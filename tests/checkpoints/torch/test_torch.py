@@ -61,7 +61,7 @@ def test_odd_tensors_of_pytorch_are_read(tmp_path: pathlib.Path):
     torch.save({"state": OrderedDict(tensors), "size": torch.Size([1, 2])}, tmp_path / "odd.pt")
     contents, unknown = read_archive(tmp_path / "odd.pt")
     assert unknown == ()
-    assert contents["size"] == (1, 2)
+    assert contents["size"].arguments == ((1, 2),)
     assert list(contents["state"]) == list(tensors)
     for name, tensor in tensors.items():
         found = contents["state"][name]
@@ -83,5 +83,23 @@ def test_a_whole_module_stays_inert(tmp_path: pathlib.Path):
 def test_the_old_format_is_refused_with_the_remedy(tmp_path: pathlib.Path):
     path = tmp_path / "old.pt"
     torch.save({"a": torch.ones(2)}, path, _use_new_zipfile_serialization=False)
-    with pytest.raises(ValueError, match=r"old\.pt: not a whole zip.*load and save it there"):
+    with pytest.raises(ValueError, match=r"old\.pt: has the legacy format.*torch\.save"):
         read_archive(path)
+
+
+def test_a_bare_state_dict_is_told_by_name(tmp_path: pathlib.Path):
+    path = tmp_path / "bare.pt"
+    torch.save(torch.nn.Linear(2, 2).state_dict(), path)
+    with pytest.raises(ValueError, match=r"bare\.pt: is a bare state_dict.*model_kwargs"):
+        from_torch(path)
+
+
+def test_wrapped_modules_of_pytorch_are_read(tmp_path: pathlib.Path):
+    source, path = GOLDENS / "robust.ckpt", tmp_path / "wrapped.ckpt"
+    to_torch(path, *from_torch(source))
+    contents = torch.load(path, weights_only=True)
+    contents["state_dict"] = OrderedDict(
+        (f"module._orig_mod.{name}", tensor) for name, tensor in contents["state_dict"].items()
+    )
+    torch.save(contents, path)
+    assert from_torch(path)[0] == from_torch(source)[0]

@@ -1,14 +1,26 @@
 """A stranger's pickle is read and never obeyed."""
 
 import builtins
+import collections
 import copyreg
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import inspect
+import operator
 import os
 import pathlib
 import pickle
 import subprocess
 import sys
+import types
+import typing
+import uuid
 import warnings
 import zipfile
+import zoneinfo
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -160,9 +172,134 @@ def test_records_of_one_pickle_do_not_reach_another():
     assert unpickle(global_name("torch.Size") + b")R.", "x").value.name == "torch.Size"
 
 
-def test_a_pickle_cannot_ask_for_more_memory_than_it_has_bytes():
-    with pytest.raises(CheckpointError, match="more objects"):
-        unpickle(b"\x80\x02Nr\xff\xff\xff\x7f.", "x")
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+KEYS = st.text() | st.integers(-(2**59), 2**59) | st.booleans() | st.none()
+BYTES = st.binary() | st.binary().map(bytearray) | st.sets(KEYS) | st.frozensets(KEYS)
+
+
+def grow(inner: st.SearchStrategy) -> st.SearchStrategy:
+    """Containers, also such as hold the same thing several times."""
+    several = st.lists(inner, max_size=5)
+    shared = inner.map(lambda value: [value, {"again": value}, (value,)])
+    return several | several.map(tuple) | st.dictionaries(KEYS, inner, max_size=5) | shared
+
+
+TREES = st.recursive(PLAIN | BYTES, grow)
+
+
+@given(value=TREES)
+def test_plain_values_are_read_as_by_python(value: object):
+    data = pickle.dumps(value, 5)
+    assert unpickle(data, "x") == (pickle.loads(data), ())
+
+
+@given(value=st.recursive(PLAIN, grow), protocol=st.integers(0, 4))
+def test_plain_values_of_older_protocols_are_read_as_by_python(value: object, protocol: int):
+    data = pickle.dumps(value, protocol)
+    assert unpickle(data, "x") == (pickle.loads(data), ())
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_what_refers_to_itself_is_read_as_such(protocol: int):
+    for made in ([], {}):
+        inside = (made,)
+        made.append(inside) if isinstance(made, list) else made.update(x=inside)
+        for value in (made, inside):
+            found = unpickle(pickle.dumps(value, protocol), "x").value
+            outer = found if value is made else found[0]
+            assert (outer[0] if isinstance(outer, list) else outer["x"])[0] is outer
+
+
+ORDINARY = [
+    int,
+    type(None),
+    range(3),
+    Ellipsis,
+    complex(1, 2),
+    pathlib.PurePosixPath("a/b"),
+    pathlib.PureWindowsPath("a"),
+    types.SimpleNamespace(a=1),
+    typing.Any,
+    list[int],
+    int | None,
+    operator.add,
+    functools.partial(operator.add, 1),
+    collections.abc.Mapping,
+    collections.Counter("aab"),
+    datetime.timedelta(days=1),
+    decimal.Decimal("1.5"),
+    fractions.Fraction(1, 3),
+    uuid.UUID(int=1),
+    enum.Enum,
+    inspect.Signature.empty,
+    zoneinfo.ZoneInfo("UTC"),
+]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("value", ORDINARY, ids=str)
+def test_ordinary_values_of_the_standard_library_are_inert_and_not_remarked_on(
+    value: object, protocol: int
+):
+    found, unknown = unpickle(pickle.dumps({"value": value}, protocol), "x")
+    assert isinstance(found["value"], Record)
+    assert unknown == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pathlib._local.PosixPath",
+        "pathlib._local.Path",
+        "pathlib._local.WindowsPath",
+        "pathlib.WindowsPath",
+        "typing.Any",
+        "builtins.type",
+        "_operator.add",
+        "__builtin__.int",
+    ],
+)
+def test_harmless_names_of_other_versions_of_python_are_not_remarked_on(name: str):
+    value, unknown = unpickle(global_name(name) + b")R.", "x")
+    assert (value.name, unknown) == (name.replace("__builtin__", "builtins"), ())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "posix.system",
+        "nt.system",
+        "builtins.eval",
+        "builtins.exec",
+        "builtins.open",
+        "builtins.__import__",
+        "__builtin__.eval",
+        "subprocess.Popen",
+        "subprocess.check_output",
+        "runpy.run_path",
+        "importlib.import_module",
+        "shutil.rmtree",
+        "socket.socket",
+        "ctypes.CDLL",
+        "pickle.loads",
+        "types.FunctionType",
+        "types.CodeType",
+        "operator.attrgetter",
+        "operator.methodcaller",
+        "typing.get_type_hints",
+        "functools.cached_property",
+        "pathlib.Path.unlink",
+        "pathlib._local.Path.write_text",
+    ],
+)
+def test_what_no_checkpoint_needs_is_refused(name: str):
+    module, attribute = name.split(".", 1)
+    if name.startswith("pathlib._local"):
+        module, attribute = "pathlib._local", attribute.removeprefix("_local.")
+    asking = b"\x80\x04" + plain(module) + plain(attribute) + b"\x93."
+    with pytest.raises(CheckpointError, match="x: its pickle asks for .*Nothing was run"):
+        unpickle(asking, "x")
 
 
 @settings(max_examples=200, deadline=None)
