@@ -117,8 +117,8 @@ class LagLlama:
 
         Args:
           series: a 1-D array, a list of arrays of any lengths, or a 2-D array with one series a
-            row; NaN where a value is missing. Also a `SeriesDataset`, or a data frame as `predict_df`
-            takes it, whose names and dates are then used.
+            row; NaN where a value is missing. Also a `SeriesDataset`, or a data frame as
+            `predict_df` takes it, whose names and dates are then used.
           prediction_length: points to forecast.
           start: time stamp of the first value, one for all or one a series.
           freq: pandas alias of the step, one for all or one a series. Without `start` and `freq`
@@ -286,4 +286,4 @@ def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | Non
 
     if isinstance(data, Corpus):
         return data
-    return Corpus.from_dataset(read_series(data, start, freq, item_ids), "series")
+    return Corpus.pack(read_series(data, start, freq, item_ids))

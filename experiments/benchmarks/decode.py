@@ -1,9 +1,9 @@
-"""Time and memory of decoding at the published size, beside a matrix product of the same run.
+"""Measures time and memory of decoding at the published size, and a matrix product beside it.
 
 python experiments/benchmarks/decode.py
 
-Every case runs in a process of its own, with random weights, without a compilation cache. Rates
-count 4.9 MFLOP a sample and step, as the model's products need.
+Every case runs in a process of its own, with random weights and without a compilation cache. Rates
+count 4.9 MFLOP per sample and step, which the matrix products of the model need.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ CASES = {
 
 
 def product_rate() -> float:
-    """FLOP/s of the float32 product, the best of a few."""
+    """FLOP/s of the float32 product, the best of 100 runs."""
     import jax
 
     rows, inner, columns = PRODUCT
@@ -60,7 +60,7 @@ def product_rate() -> float:
 
 
 def measure(case: Case) -> dict[str, float]:
-    """Compiles, then times the case and the product in turn."""
+    """Compiles, then times the case and the product alternately."""
     import jax
 
     from lagllama_jax import LagLlama, ModelConfig
@@ -95,24 +95,22 @@ def measure(case: Case) -> dict[str, float]:
 
 
 def main(case: str | None = None, output: Path = RESULTS) -> None:
-    """Runs all cases, or prints one as JSON.
+    """Runs all cases, or one of them, whose result is printed as JSON.
 
     Args:
-      case: name of one case.
-      output: CSV to write.
+      case: Name of one case.
+      output: CSV file to write.
     """
     if case is not None:
         print(json.dumps(measure(CASES[case])))
         return
-    import pandas as pd
-
     rows = []
     for name, what in CASES.items():
         command = [sys.executable, __file__, "--case", name]
         run = subprocess.run(command, check=True, capture_output=True, text=True)
         rows.append({"case": name, **dataclasses.asdict(what), **json.loads(run.stdout)})
         print(rows[-1], flush=True)
-        save(pd.DataFrame(rows).round(3), output)
+        save(rows, output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Seconds until the package is of use: the import, and the whole `lagllama forecast`.
+"""Measures the start-up time of the import and of a whole `lagllama forecast`.
 
 python experiments/benchmarks/startup.py
 """
@@ -19,14 +19,14 @@ REPETITIONS = 5
 
 
 def seconds(command: list[str], environment: dict[str, str]) -> float:
-    """Wall time of a process."""
+    """Wall-clock time of a process."""
     begun = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=environment)
     return time.perf_counter() - begun
 
 
 def main() -> None:
-    """Times each in turn, and writes the medians."""
+    """Times the commands alternately, and writes the medians."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "data.csv"
         dates = pd.date_range("2026-01-01", periods=500, freq="h")
@@ -46,11 +46,13 @@ def main() -> None:
         for _ in range(REPETITIONS):
             for name, command in commands.items():
                 times[name].append(seconds(command, environment))
-    rows = [("lagllama forecast, first run", first, first)]
-    rows += [(name, float(np.median(taken)), min(taken)) for name, taken in times.items()]
-    result = pd.DataFrame(rows, columns=["what", "median_seconds", "least_seconds"]).round(2)
-    save(result, RESULTS)
-    print(result.to_string(index=False))
+    times = {"lagllama forecast, first run": [first], **times}
+    rows = [
+        {"what": name, "median_seconds": float(np.median(taken)), "least_seconds": min(taken)}
+        for name, taken in times.items()
+    ]
+    save(rows, RESULTS, digits=2)
+    print(pd.DataFrame(rows).round(2).to_string(index=False))
 
 
 if __name__ == "__main__":

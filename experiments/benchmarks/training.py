@@ -1,11 +1,12 @@
-"""Time and memory of training, beside a matrix product of the same run.
+"""Measures time and memory of training, and a matrix product beside it.
 
 python experiments/benchmarks/training.py
 
 Every case runs in a process of its own, without a compilation cache, on random walks that the
-script writes. Rates count 6 operations a parameter and token.
+script writes. Rates count 6 operations per parameter and token.
 """
 
+import dataclasses
 import functools
 import json
 import os
@@ -28,19 +29,18 @@ REPETITIONS = 5
 
 
 def write_corpus(folder: Path, points: int) -> None:
-    """Saves a corpus of random walks, an hour a point."""
+    """Saves a corpus of hourly random walks."""
     from lagllama_jax.corpus.store import Corpus
+    from lagllama_jax.series.arrays import read_arrays
 
     rng = np.random.default_rng(0)
     count = points // SERIES_LENGTH
     values = rng.standard_normal((count, SERIES_LENGTH), np.float32).cumsum(axis=1)
-    grid = ["2020-01-01"] * count, ["h"] * count
-    ids = [str(i) for i in range(count)]
-    Corpus.from_arrays("walks", values.ravel(), [SERIES_LENGTH] * count, *grid, ids).save(folder)
+    Corpus.pack(read_arrays(values, "2020-01-01", "h"), "walks").save(folder)
 
 
 def best_seconds(call: Callable[[], object]) -> float:
-    """The shortest of a few calls, after one that compiles."""
+    """Time of the shortest of a few calls, after one that compiles."""
     call()
     taken = []
     for _ in range(REPETITIONS):
@@ -51,7 +51,7 @@ def best_seconds(call: Callable[[], object]) -> float:
 
 
 def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, float]:
-    """Steps on the device path, `together` in a dispatch, in turn with the product."""
+    """Steps that draw their windows on the device, `together` per dispatch, beside the product."""
     import jax
 
     from lagllama_jax.corpus.store import Corpus
@@ -59,28 +59,30 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
     from lagllama_jax.training.presets import PRESETS
     from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
     from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
-    from lagllama_jax.training.sources.device import DevicePath
+    from lagllama_jax.training.sources.device import DeviceSource, sample_batch
     from lagllama_jax.training.state import init_state
-    from lagllama_jax.training.step import sample_windows
+    from lagllama_jax.training.step import make_steps
     from lagllama_jax.training.throughput import (
         measured_peak,
         operations_per_token,
         tokens_per_step,
     )
 
-    recipe = PRESETS[preset]
-    model, data, train = recipe.model, recipe.data, recipe.train.replace(batch_size=batch)
+    given = PRESETS[preset]
+    recipe = dataclasses.replace(given, train=given.train.replace(batch_size=batch))
+    model, data, train = recipe.model, recipe.data, recipe.train
     mesh, key = make_mesh(), jax.random.key(0)
     arrays = corpus_arrays(Corpus.load(corpus), model, data)
-    path = DevicePath(arrays, ("walks",), model, data, train, mesh, Rules())
+    source = DeviceSource(arrays, ("walks",), recipe, mesh, Rules())
     parameters = init_parameters(model, key, train.residual_gain)
     state = shard_state(mesh, Rules(), init_state(parameters, train))
-    sample = jax.jit(lambda corpus, key: sample_windows(corpus, key, batch, model, data, 1))
+    advance = jax.jit(make_steps(source.batch, model, train, together), donate_argnums=0)
+    sample = jax.jit(lambda corpus, key: sample_batch(corpus, key, batch, model, data))
     rates = []
 
     def dispatch() -> None:
         nonlocal state
-        state, _ = path.advance(state, key, together)
+        state, _ = jax.block_until_ready(advance(state, source.next(0, together), key))
 
     dispatch()
     seconds = []
@@ -90,7 +92,7 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
         seconds.append((time.perf_counter() - begun) / together)
         rates.append(measured_peak(train.dtype))
     least = min(seconds)
-    drawing = best_seconds(lambda: jax.block_until_ready(sample(path.corpus, key)))
+    drawing = best_seconds(lambda: jax.block_until_ready(sample(source.corpus, key)))
     work = operations_per_token(parameters) * tokens_per_step(model, data, train) / least
     return {
         "windows": batch,
@@ -107,16 +109,15 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
 
 def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> dict[str, float]:
     """Windows of the published model, gathered by grain from a memory map; no model runs."""
-    from lagllama_jax.training.sources.grain_source import WindowSource, batches
-
-    from lagllama_jax.config import DataConfig, ModelConfig
+    from lagllama_jax.config import TrainConfig
     from lagllama_jax.corpus.store import Corpus
+    from lagllama_jax.training.recipe import Recipe
     from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
+    from lagllama_jax.training.sources.grain import WindowSource, batches
 
-    model, data = ModelConfig.released(), DataConfig()
-    arrays = corpus_arrays(Corpus.load(corpus), model, data, on_device=False)
-    source = WindowSource(arrays, model, data, batch, (REPETITIONS + 1) * count, 0)
-    iterator = batches(source, workers=workers)
+    recipe = Recipe(train=TrainConfig(batch_size=batch, steps=(REPETITIONS + 1) * count))
+    arrays = corpus_arrays(Corpus.load(corpus), recipe.model, recipe.data, on_device=False)
+    iterator = batches(WindowSource(arrays, recipe), workers=workers)
 
     def read() -> None:
         for _ in range(count):
@@ -129,9 +130,11 @@ def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> d
 
 def run(corpus: Path, on_device: bool) -> dict[str, float]:
     """Three steps of the published pre-training, with validation and checkpoint."""
+    from lagllama_jax.config import LoopConfig
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.presets import PRESETS
-    from lagllama_jax.training.pretrain import Recipe, pretrain
+    from lagllama_jax.training.pretrain import pretrain
+    from lagllama_jax.training.recipe import Recipe
     from lagllama_jax.training.sources.corpus_arrays import held_back, shortest_series
 
     preset = PRESETS["published"]
@@ -146,7 +149,7 @@ def run(corpus: Path, on_device: bool) -> dict[str, float]:
 
 
 def peak_gib() -> float:
-    """Most memory that this process has held, in GiB."""
+    """Largest memory of this process so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -158,19 +161,19 @@ CASES: dict[str, tuple[int, Callable[[Path], dict[str, float]]]] = {
     "50 million points, device path": (50 * MILLION, functools.partial(run, on_device=True)),
     "50 million points, host path": (50 * MILLION, functools.partial(run, on_device=False)),
 }
-"""Points of the corpus, and what is measured on it."""
+"""Number of points in the corpus, and what is measured on it."""
 
 
 def main(
     case: str | None = None, corpus: Path | None = None, points: int = 0, output: Path = RESULTS
 ) -> None:
-    """Runs all cases, or prints one as JSON.
+    """Runs all cases, or one of them, whose result is printed as JSON.
 
     Args:
-      case: name of one case.
-      corpus: folder of its corpus; without it, one is written first.
-      points: only write a corpus of so many points to `corpus`.
-      output: CSV to write.
+      case: Name of one case.
+      corpus: Folder of its corpus. `None`: one is written first.
+      points: Only write a corpus of this many points to `corpus`.
+      output: CSV file to write.
     """
     if points:
         assert corpus is not None, "--points needs --corpus"
@@ -180,13 +183,11 @@ def main(
     elif case is not None:
         print(json.dumps(measure(case)))
     else:
-        import pandas as pd
-
         rows: list[dict[str, object]] = []
         for name in CASES:
             rows.append({"case": name, **measure(name)})
             print(rows[-1], flush=True)
-            save(pd.DataFrame(rows).round(4), output)
+            save(rows, output, digits=4)
 
 
 def measure(case: str) -> dict[str, float]:

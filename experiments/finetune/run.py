@@ -1,9 +1,9 @@
-"""Scores of fine-tuned weights beside the same weights zero-shot, on windows never trained on.
+"""Compares fine-tuned weights with the same weights zero-shot, on windows never trained on.
 
 python experiments/finetune/run.py                              # two series of statsmodels
 python experiments/finetune/run.py --data ETTh1.csv mine.parquet
 python experiments/finetune/run.py --data FOLDER                # every ETT*.csv of a folder
-python experiments/finetune/run.py --smoke                      # made-up series, half a minute
+python experiments/finetune/run.py --smoke                      # synthetic series, half a minute
 
 Every data set is fine-tuned with several seeds on several shares of its history.
 """
@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,28 +25,26 @@ import tyro
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from lagllama_jax.evaluation.backtest import CRPS, MASE, Row, evaluate_task  # noqa: E402
-from lagllama_jax.evaluation.forecasters import (  # noqa: E402
-    BaselineForecaster,
-    ModelForecaster,
-)
 from ledger import Ledger, provenance, stop_if  # noqa: E402
 
-from lagllama_jax.checkpoints.hub import from_pretrained  # noqa: E402
+from lagllama_jax import LagLlama  # noqa: E402
 from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
 from lagllama_jax.config import FitConfig, ForecastConfig, ModelConfig  # noqa: E402
 from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.errors import DataError  # noqa: E402
+from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
 from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
-from lagllama_jax.evaluation.suites import own_task  # noqa: E402
-from lagllama_jax.evaluation.windows import Panel, Task  # noqa: E402
+from lagllama_jax.evaluation.run import evaluate_task  # noqa: E402
+from lagllama_jax.evaluation.scores import CRPS, MASE, Row  # noqa: E402
+from lagllama_jax.evaluation.tasks import Task, own_task, task_of  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
 from lagllama_jax.model.network import init_parameters  # noqa: E402
+from lagllama_jax.series.arrays import read_arrays  # noqa: E402
+from lagllama_jax.series.dataset import SeriesDataset  # noqa: E402
 from lagllama_jax.training.finetune import Fitted, fit  # noqa: E402
 
 UNTRAINED = "untrained"
-Weights: TypeAlias = tuple[ModelConfig, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,24 +52,25 @@ class Settings:
     """What is fine-tuned, how, and what it is scored on.
 
     Attributes:
-      data: CSV or Parquet tables, and folders of which every ETT*.csv is taken; without any, two
+      data: CSV or Parquet tables, and folders of which every ETT*.csv is read. Without any, two
         series that come with statsmodels.
-      model: `box`, a folder, an authors' .ckpt file, a hub id, or `untrained` (a tiny one).
-      prediction_length: points of a forecast.
-      windows: forecasts at the end of each series that score; neither training nor the guard
-        sees them.
-      validation: forecasts' lengths before those by which the guard decides.
-      shares: percentages of the training part that are used, from its end.
-      seeds: one fine-tuning each.
-      learning_rate: of Adam.
-      epochs: at most so many.
-      steps_per_epoch: optimizer steps of one.
-      patience: epochs without improvement after which training stops.
-      batch_size: windows in one step.
-      num_samples: sample paths a forecast.
-      output: folder for finetune.csv, finetune.md and finetune.png.
-      hardware: what it runs on, in words; found out if not given.
-      smoke: made-up series, an untrained tiny model and few steps, to see that everything runs.
+      model: `box` for the bundled weights, a folder, an authors' .ckpt file, a hub id, or
+        `untrained` (a tiny model).
+      prediction_length: Number of points per forecast.
+      windows: Number of forecasts at the end of each series that are scored. Neither training nor
+        the guard sees them.
+      validation: Number of forecast lengths before them by which the guard decides.
+      shares: Percentages of the training part that are used, from its end.
+      seeds: Random seeds, with one fine-tuning each.
+      learning_rate: Learning rate of Adam.
+      epochs: Largest number of epochs.
+      steps_per_epoch: Number of optimizer steps per epoch.
+      patience: Number of epochs without improvement after which training stops.
+      batch_size: Number of windows per step.
+      num_samples: Number of sample paths per forecast.
+      output: Folder of finetune.csv, finetune.md and finetune.png.
+      hardware: The hardware, in words. `None`: it is found out.
+      smoke: Synthetic series, an untrained tiny model and few steps, as a test of the script.
     """
 
     data: tuple[Path, ...] = ()
@@ -122,83 +121,73 @@ KEY = ("dataset", "share", "seed", "weights", *ASKED)
 
 def tasks(settings: Settings) -> Iterator[Task]:
     """The data sets, each with its last windows as the test."""
+    asked = settings.prediction_length, settings.windows
     if settings.smoke:
-        yield _task("made_up", made_up(), settings)
+        yield task_of("made_up", made_up(), *asked)
     elif not settings.data:
-        for name, panel in statsmodels_series().items():
-            yield _task(name, panel, settings)
+        for name, series in statsmodels_series().items():
+            yield task_of(name, series, *asked)
     for path in settings.data:
         files = sorted(path.glob("ETT*.csv*")) if path.is_dir() else [path]
         if not files:
             raise DataError(f"{path} holds no ETT*.csv: name the files, or another folder.")
         for file in files:
-            yield own_task(file, settings.prediction_length, settings.windows)
+            yield own_task(file, *asked)
 
 
-def _task(name: str, panel: Panel, settings: Settings) -> Task:
-    from lagllama_jax.series.frequency import Frequency
-
-    alias = panel.frequency
-    return Task(
-        name, alias, "own", settings.prediction_length, Frequency.parse(alias).season,
-        settings.windows, "own", len(panel.values), lambda: panel,
-    )  # fmt: skip
-
-
-def statsmodels_series() -> dict[str, Panel]:
+def statsmodels_series() -> dict[str, SeriesDataset]:
     """Monthly sea temperatures (1950 to 2010) and weekly CO2 (1958 to 2001, with gaps)."""
     from statsmodels.datasets import co2, elnino
 
     sea = elnino.load_pandas().data.drop(columns="YEAR").to_numpy(float).ravel()
     air = co2.load_pandas().data["co2"].asfreq("W-SAT")
     return {
-        "elnino": Panel(("elnino",), (sea,), ("1950-01-01",), "MS"),
-        "co2": Panel(("co2",), (air.to_numpy(float),), (air.index[0].isoformat(),), "W-SAT"),
+        "elnino": read_arrays(sea, "1950-01-01", "MS", ["elnino"]),
+        "co2": read_arrays(air.to_numpy(float), air.index[0], "W-SAT", ["co2"]),
     }
 
 
-def made_up() -> Panel:
+def made_up() -> SeriesDataset:
     """Three series with a daily cycle."""
     draw = np.random.default_rng(0)
     hours = np.arange(240)
-    series = tuple(
+    series = [
         10 + height * np.sin(2 * np.pi * hours / 24) + draw.normal(size=240) for height in (2, 4, 8)
-    )
-    return Panel(("low", "middle", "high"), series, ("2026-01-01",) * 3, "h")
+    ]
+    return read_arrays(series, "2026-01-01", "h", ["low", "middle", "high"])
 
 
 def training_part(task: Task) -> Corpus:
     """The series without the windows that score."""
-    panel, held = task.panel(), task.prediction_length * (task.windows or 1)
-    series = [values[: len(values) - held] for values in panel.values]
-    return Corpus.from_series(series, panel.starts, panel.frequency, panel.item_ids, task.dataset)
+    series, held = task.read(), task.prediction_length * (task.num_windows or 1)
+    before = [target[:, :-held] for target in series.targets]
+    return Corpus.pack(dataclasses.replace(series, targets=before), task.dataset)
 
 
 def fingerprint(parameters: Any) -> str:
-    """Eight hexadecimal digits that tell weights apart: those of one name may change."""
+    """Eight hexadecimal digits that identify weights, since those of one name may change."""
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(parameters):
         digest.update(np.ascontiguousarray(leaf))
     return digest.hexdigest()[:8]
 
 
-def load(model: str) -> Weights:
-    """Architecture and weights."""
+def load(model: str) -> LagLlama:
+    """The model to begin with."""
     if model == UNTRAINED:
         config = ModelConfig.tiny(attention_window=40)
-        return config, init_parameters(config, jax.random.key(0))
-    return from_pretrained(None if model == "box" else model)
+        return LagLlama(init_parameters(config, jax.random.key(0)), config)
+    return LagLlama.from_pretrained(model)
 
 
-def score(task: Task, settings: Settings, weights: Weights) -> Row:
-    """Scores of weights on a task's windows."""
-    config, parameters = weights
+def score(task: Task, settings: Settings, model: LagLlama) -> Row:
+    """Scores of a model on a task's windows."""
     drawn = ForecastConfig(num_samples=settings.num_samples)
-    return evaluate_task(ModelForecaster(parameters, config, drawn), task)
+    return evaluate_task(model.predictor(), task, config=drawn)
 
 
 def fine_tune(
-    weights: Weights, corpus: Corpus, settings: Settings, share: float, seed: int
+    model: LagLlama, corpus: Corpus, settings: Settings, share: float, seed: int
 ) -> Fitted:
     """One fine-tuning."""
     options = FitConfig(
@@ -211,31 +200,31 @@ def fine_tune(
         last_k_percentage=share,
         seed=seed,
     )
-    config, parameters = weights
-    fitted = fit(parameters, config, corpus, settings.prediction_length, options, progress=False)
+    given = model.parameters, model.config, corpus, settings.prediction_length, options
+    fitted = fit(*given, progress=False)
     stop_if(fitted.report.interrupted)
     return fitted
 
 
 def measure(
-    task: Task, settings: Settings, weights: Weights, asked: dict[str, Any], before: dict[str, Row]
+    task: Task, settings: Settings, model: LagLlama, asked: dict[str, Any], before: dict[str, Row]
 ) -> Row:
     """One row: a data set, a share and a seed.
 
     Args:
-      task: the data set.
-      settings: of the run.
-      weights: to begin with.
-      asked: the row's key.
-      before: scores of seasonal naive and of the weights zero-shot.
+      task: The data set.
+      settings: The settings of the run.
+      model: The model to begin with.
+      asked: The key of the row.
+      before: Scores of seasonal naive and of the zero-shot model.
     """
     begun = time.perf_counter()
-    fitted = fine_tune(weights, training_part(task), settings, asked["share"], asked["seed"])
+    fitted = fine_tune(model, training_part(task), settings, asked["share"], asked["seed"])
     seconds = time.perf_counter() - begun
     naive, zero_shot, report = before["naive"], before["zero_shot"], fitted.report
     after = zero_shot
     if report.improved:  # else these are the very weights that were scored
-        after = score(task, settings, (fitted.config, fitted.parameters))
+        after = score(task, settings, LagLlama(fitted.parameters, fitted.config))
     return asked | {
         "naive_crps": naive[CRPS],
         "naive_mase": naive[MASE],
@@ -253,31 +242,31 @@ def measure(
     }
 
 
-def _before(task: Task, settings: Settings, weights: Weights) -> dict[str, Row]:
-    naive = evaluate_task(BaselineForecaster("seasonal_naive"), task)
-    return {"naive": naive, "zero_shot": score(task, settings, weights)}
+def _before(task: Task, settings: Settings, model: LagLlama) -> dict[str, Row]:
+    naive = evaluate_task(baseline("seasonal_naive"), task)
+    return {"naive": naive, "zero_shot": score(task, settings, model)}
 
 
 def run(settings: Settings, on_row: Callable[[Row], None]) -> pd.DataFrame:
-    """Computes the rows that the file does not hold yet; all rows with these settings."""
+    """Computes the rows that the file does not hold yet; returns all rows with these settings."""
     ledger = Ledger(settings.output / "finetune.csv", KEY)
-    weights = load(settings.model)
+    model = load(settings.model)
     chosen = {name: getattr(settings, name) for name in ASKED}
-    chosen["weights"] = fingerprint(weights[1])
+    chosen["weights"] = fingerprint(model.parameters)
     for task in tasks(settings):
-        before = functools.cache(lambda task=task: _before(task, settings, weights))
+        before = functools.cache(lambda task=task: _before(task, settings, model))
         for share in settings.shares:
             for seed in settings.seeds:
                 asked = {"dataset": task.dataset, "share": float(share), "seed": seed, **chosen}
                 if ledger.select(asked).empty:
-                    row = measure(task, settings, weights, asked, before())
+                    row = measure(task, settings, model, asked, before())
                     ledger.add(row)
                     on_row(row)
     return ledger.select(chosen).astype({"share": float, "seed": int})
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """A Markdown table of means over seeds, one line a data set and share."""
+    """A Markdown table of means over seeds, one line per data set and share."""
     header = (
         "data set",
         "share of history",
@@ -312,7 +301,7 @@ def summary(rows: pd.DataFrame) -> str:
 
 
 def picture(rows: pd.DataFrame) -> Any:
-    """CRPS over the share of history, one panel a data set: seeds as dots, their mean as a line."""
+    """CRPS by share of history, one panel per data set: seeds as dots, their mean as a line."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(rows["dataset"]))

@@ -1,11 +1,11 @@
-"""What each part of the recipe of the weights in the box is worth: one change at a time, small.
+"""Measures each part of the recipe of the bundled weights, by one change at a time.
 
 python experiments/pretrain/study.py CORPUS PARQUET          # -> results/study.csv, study.md
 
 Every variant changes one thing of the preset `box` (with a quarter of the windows stretched, as it
-was before this study), at a fourth of its blocks' work and a short budget, and is scored on the
-short tasks of the validation suite, whose points no variant has seen; every point is a step of
-the model, so that fine grids tell. Rows that are there already are not computed again.
+was before this study). It has a quarter of the preset's computation per token and a short budget.
+It is scored on the short tasks of the validation suite, whose points no variant has seen, without
+aggregation of fine grids. Rows that the table already holds are not computed again.
 """
 
 import dataclasses
@@ -24,11 +24,13 @@ sys.path.insert(0, str(HERE.parent))
 
 from ledger import Ledger, provenance, stop_if  # noqa: E402
 
+from lagllama_jax import LagLlama  # noqa: E402
 from lagllama_jax.config import LAGS, ForecastConfig  # noqa: E402
 from lagllama_jax.corpus.store import Corpus  # noqa: E402
-from lagllama_jax.evaluation.backtest import CRPS, evaluate_tasks, relative_score  # noqa: E402
-from lagllama_jax.evaluation.forecasters import BaselineForecaster, ModelForecaster  # noqa: E402
+from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
+from lagllama_jax.evaluation.run import evaluate_tasks  # noqa: E402
+from lagllama_jax.evaluation.scores import relative_score  # noqa: E402
 from lagllama_jax.evaluation.validation import seen_lengths, validation_tasks  # noqa: E402
 from lagllama_jax.training.presets import PRESETS  # noqa: E402
 from lagllama_jax.training.pretrain import Recipe, pretrain  # noqa: E402
@@ -67,13 +69,13 @@ class Study:
     """The budget of every variant.
 
     Attributes:
-      corpus: folder that `lagllama data corpus` wrote.
-      parquet: the corpus' folder of Parquet files, for the validation suite.
-      steps: optimizer steps, the last fifth of them with a falling rate.
-      seeds: of weights and windows.
-      num_samples: sample paths in scoring.
-      variants: names; all if not given.
-      output: study.csv and study.md go there.
+      corpus: Folder that `lagllama data corpus` wrote.
+      parquet: Folder of the corpus' Parquet files, for the validation suite.
+      steps: Number of optimizer steps; the learning rate falls over the last fifth of them.
+      seeds: Random seeds of weights and windows.
+      num_samples: Number of sample paths in scoring.
+      variants: Names of the variants.
+      output: Folder of study.csv and study.md.
     """
 
     corpus: tyro.conf.Positional[Path]
@@ -86,7 +88,7 @@ class Study:
 
 
 def recipe_of(changes: Mapping[str, Mapping[str, Any]], steps: int, seed: int) -> Recipe:
-    """The box's recipe with four blocks of four heads, a short budget, and some changes."""
+    """The recipe with four blocks of four heads, a short budget, and some changes."""
     box = PRESETS["box"]
     short = {"steps": steps, "decay_steps": steps // 5, "warmup_steps": steps // 15, "seed": seed}
     small = Recipe(
@@ -110,12 +112,12 @@ def measure(study: Study, name: str, seed: int) -> dict[str, float]:
     trained_in = time.perf_counter() - begun
     tasks = [task for task in validation_tasks(study.parquet) if task.term == "short"]
     config = ForecastConfig(num_samples=study.num_samples, coarsen=1)
-    model = ModelForecaster(trained.state.weights, recipe.model, config, name)
-    rows = evaluate_tasks(model, tasks)
-    naive = evaluate_tasks(BaselineForecaster("seasonal_naive"), tasks)
+    model = LagLlama(trained.state.weights, recipe.model)
+    rows = evaluate_tasks(model.predictor(), tasks, name, config)
+    naive = evaluate_tasks(baseline("seasonal_naive"), tasks)
     coverage = sum(row["coverage_80"] for row in rows) / len(rows)
     return {
-        "crps_over_naive": relative_score(rows, naive, CRPS),
+        "crps_over_naive": relative_score(rows, naive),
         "coverage_80": coverage,
         "training_seconds": trained_in,
         "scoring_seconds": sum(row["seconds"] for row in rows),
@@ -123,9 +125,9 @@ def measure(study: Study, name: str, seed: int) -> dict[str, float]:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The variants, best first: means over seeds, and the change against the box's of each seed.
+    """The variants, best first: means over seeds, and the change of each seed from the base.
 
-    Seconds are the fewest of the seeds', which other work has held up least.
+    The seconds are the smallest over the seeds, which other work on the machine delayed least.
     """
     scores = table.pivot(index="variant", columns="seed", values="crps_over_naive")
     base = scores.loc[BASE] if BASE in scores.index else float("nan")

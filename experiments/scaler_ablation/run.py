@@ -54,6 +54,7 @@ from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
 from lagllama_jax.evaluation.windows import Panel, Windows, cut  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
+from lagllama_jax.series.dataset import SeriesDataset  # noqa: E402
 from lagllama_jax.series.frequency import Frequency  # noqa: E402
 from lagllama_jax.training.pretrain import Recipe, pretrain  # noqa: E402
 from lagllama_jax.training.sharding import to_host  # noqa: E402
@@ -199,7 +200,7 @@ def tests_of(corpus: Corpus, settings: Settings) -> dict[str, Test]:
 def _ends(corpus: Corpus, index: np.ndarray, points: int) -> Windows:
     alias = corpus.frequency_names[corpus.frequency[index[0]]]
     names = tuple(corpus.describe(i) for i in index)
-    values = tuple(np.asarray(corpus.series(i), np.float64) for i in index)
+    values = tuple(corpus.series(i) for i in index)
     season = Frequency.parse(alias).season if alias else 1
     return cut(Panel(names, values, (None,) * len(index), alias), points, season, 1)
 
@@ -281,8 +282,9 @@ def made_up() -> Corpus:
     draw, hours = np.random.default_rng(0), np.arange(200)
     cycle = np.sin(2 * np.pi * (hours + draw.integers(0, 24, (16, 1))) / 24)
     series = 2 + cycle + 0.2 * draw.normal(size=(16, 200))
+    ids, hourly = [str(number) for number in range(16)], [Frequency.parse("h")] * 16
     return Corpus.concatenate(
-        Corpus.from_series(list(factor * series), None, "h", name=name)
+        Corpus.pack(SeriesDataset(ids, list(factor * series[:, None]), frequencies=hourly), name)
         for name, factor in (("small", 1.0), ("large", 1e4))
     )
 

@@ -172,12 +172,13 @@ def corpus(
 def _read(source: Path, format: str | None, start: str | None, freq: str | None) -> "Corpus":
     from lagllama_jax.corpus.formats import guess_format, read
     from lagllama_jax.corpus.store import Corpus
+    from lagllama_jax.series.dataset import SeriesDataset
 
     format = format or guess_format(source)
     if format == "parquet":
         return Corpus.from_parquet(source)
     name = source.resolve().name.split(".")[0]
-    return Corpus.from_records(read(source, format, start, freq), name)
+    return Corpus.pack(SeriesDataset.of(read(source, format, start, freq)), name)
 
 
 COMMANDS = {"list": list_data_sets, "build": build, "corpus": corpus}

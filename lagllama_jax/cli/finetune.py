@@ -88,4 +88,4 @@ def _read_file(path: Path, columns: dict[str, str | None]) -> "Corpus":
         timestamp_column=columns["time"],
         target_column=columns["target"],
     )
-    return Corpus.from_dataset(series, path.stem)
+    return Corpus.pack(series, path.stem)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.model.calendar_features import Calendar
+from lagllama_jax.model.calendar_features import Calendar, Zones
 
 if TYPE_CHECKING:
     from lagllama_jax.corpus.store import Corpus
 
-ARRAYS = ("values", "observed", "offsets", "dataset", "frequency")
-VERSION = 1
+ARRAYS = ("values", "observed", "offsets", "center", "unit", "dataset", "frequency")
+GRIDS: dict[str, Any] = {"calendar": Calendar, "zones": Zones}
+VERSION = 2
 
 
 def save_corpus(corpus: "Corpus", folder: Path) -> None:
@@ -31,8 +32,9 @@ def save_corpus(corpus: "Corpus", folder: Path) -> None:
     with _replacing(folder) as fresh:
         for name in ARRAYS:
             np.save(fresh / f"{name}.npy", getattr(corpus, name))
-        for field, array in zip(Calendar._fields, corpus.calendar, strict=True):
-            np.save(fresh / f"calendar_{field}.npy", array)
+        for grid in GRIDS:
+            for field, array in getattr(corpus, grid)._asdict().items():
+                np.save(fresh / f"{grid}_{field}.npy", array)
         names = {
             "version": VERSION,
             "series": len(corpus),
@@ -62,14 +64,18 @@ def load_arrays(folder: Path, mmap: bool) -> dict[str, Any]:
     """
     names = _read_names(folder)
     arrays = {name: _read_array(folder, name, mmap) for name in ARRAYS}
-    calendar = Calendar(*(_read_array(folder, f"calendar_{f}", False) for f in Calendar._fields))
-    lengths = [len(arrays["offsets"]) - 1, len(arrays["dataset"]), len(arrays["frequency"])]
-    lengths += [len(field) for field in calendar] + [len(names["item_ids"])]
+    grids: dict[str, Any] = {
+        grid: kind(*(_read_array(folder, f"{grid}_{field}", False) for field in kind._fields))
+        for grid, kind in GRIDS.items()
+    }
+    per_series = [arrays[name] for name in ("center", "unit", "dataset", "frequency")]
+    lengths = [len(arrays["offsets"]) - 1, len(names["item_ids"])]
+    lengths += [len(array) for array in (*per_series, *grids["calendar"])]
     points = {len(arrays["values"]), len(arrays["observed"]), int(arrays["offsets"][-1])}
     if set(lengths) != {names["series"]} or points != {names["points"]}:
         raise DataError(f"The parts of the corpus in {folder} do not fit together; build it anew.")
     labels = ("dataset_names", "frequency_names", "item_ids")
-    return arrays | {"calendar": calendar} | {label: tuple(names[label]) for label in labels}
+    return arrays | grids | {label: tuple(names[label]) for label in labels}
 
 
 def _read_names(folder: Path) -> dict[str, Any]:

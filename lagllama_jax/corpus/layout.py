@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.typing import Int
+from lagllama_jax.typing import Float, Int
 
 if TYPE_CHECKING:
     from lagllama_jax.corpus.store import Corpus
@@ -34,21 +34,16 @@ def translate(parts: list[Labels]) -> Labels:
     return np.concatenate(joined), names
 
 
-def check_corpus(corpus: "Corpus") -> None:
-    """Raises `DataError` for an empty series, an infinite value or a name that occurs twice."""
-    empty = np.flatnonzero(corpus.lengths <= 0)
-    if empty.size:
-        raise DataError(f"Series {corpus.describe(empty[0])} has no values; leave it out.")
-    if corpus.points != len(corpus.values):
-        raise DataError(f"The series have {corpus.points} points, {len(corpus.values)} were given.")
-    infinite = np.flatnonzero(np.isinf(corpus.values))
-    if infinite.size:
-        index = int(np.searchsorted(corpus.offsets, infinite[0], side="right")) - 1
+def check_row(row: Float[np.ndarray, "T"], name: str) -> None:
+    """Raises `DataError` for an empty series or an infinite value."""
+    if len(row) == 0:
+        raise DataError(f"Series {name} has no values; leave it out.")
+    infinite = np.isinf(row)
+    if infinite.any():
         raise DataError(
-            f"Series {corpus.describe(index)} is infinite, or beyond float32, at point "
-            f"{infinite[0] - corpus.offsets[index]}; make it finite, or NaN for missing."
+            f"Series {name} is infinite at point {int(infinite.argmax())}; make it finite, or NaN "
+            "where it is missing."
         )
-    check_unique(corpus)
 
 
 def check_unique(corpus: "Corpus") -> None:

@@ -13,15 +13,14 @@ from lagllama_jax.corpus.layout import offsets_of
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.calendar_features import (
-    NEUTRAL_DAY,
     SECOND,
     SECONDS_A_DAY,
+    UNKNOWN,
     WEEK,
     Calendar,
     wall_clock,
 )
 from lagllama_jax.series.blocks import SHORTEST, block_means, block_size, last_blocks
-from lagllama_jax.series.calendar import calendars
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float, Int
 
@@ -37,32 +36,35 @@ def coarse(
 ) -> tuple[Float[np.ndarray, "t"], tuple[int, ...]] | None:
     """The front of one series on a grid of `seconds`, from an hour, midnight or Monday on.
 
-    Returns the values and the fields of their calendar, or `None` where the grid is not a finer
-    one that divides, or where too little is left.
+    Returns the standardised values and the fields of their calendar, or `None` where the grid is
+    not a finer one that divides, where too little is left, or where clock changes make days of 23
+    and 25 hours.
     """
-    unit, step, day, second, _ = (int(np.asarray(field)[index]) for field in corpus.calendar)
-    if unit != SECOND or step >= seconds or seconds % step:
+    calendar = Calendar(*(np.asarray(field)[index] for field in corpus.calendar))
+    unit, step, zone = int(calendar.unit), int(calendar.step), int(calendar.zone)
+    if unit != SECOND or step >= seconds or seconds % step or (zone and seconds >= SECONDS_A_DAY):
         return None
+    day, second = (int(part) for part in wall_clock(calendar, np.int32(0), corpus.zones))
     elapsed = (day + 3) % 7 * SECONDS_A_DAY + second  # since Monday, 1970-01-01 being a Thursday
     skip = -elapsed % seconds
     if skip % step:
         return None
-    means = block_means(
-        corpus.series(index)[skip // step : length], seconds // step, OBSERVED_SHARE
-    ).astype(np.float32)
+    first = corpus.offsets[index]
+    fine = corpus.values[first + skip // step : first + length]
+    means = block_means(fine, seconds // step, OBSERVED_SHARE).astype(np.float32)
     if len(means) < SHORTEST or np.isnan(means).mean() > 1 - OBSERVED_SHARE:
         return None
-    begin = day * SECONDS_A_DAY + second + skip
+    begin = int(calendar.day) * SECONDS_A_DAY + int(calendar.second) + skip
     grid = (WEEK, 1) if seconds == WEEK_SECONDS else (SECOND, seconds)
-    return means, (*grid, begin // SECONDS_A_DAY, begin % SECONDS_A_DAY, 6)
+    return means, (*grid, begin // SECONDS_A_DAY, begin % SECONDS_A_DAY, 6, zone)
 
 
 def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iterator[Corpus]:
     """For each grid of `TARGETS`, the series that can be brought to it, as data set `name/grid`.
 
     Args:
-      corpus: the fine series.
-      lengths: points of each series, from its front, that may be used; `None`: all.
+      corpus: The fine series.
+      lengths: Points of each series, from its front, that may be used; `None`: all.
     """
     lengths = corpus.lengths if lengths is None else lengths
     for alias, seconds in TARGETS.items():
@@ -125,23 +127,33 @@ def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:
     """The same series, each of means of blocks of its own size; the last block ends the series."""
     if (sizes == 1).all():
         return corpus
-    means = [last_blocks(corpus.series(i), size) for i, size in enumerate(sizes.tolist())]
+    bounds = zip(corpus.offsets[:-1], corpus.offsets[1:], sizes.tolist(), strict=True)
+    means = [last_blocks(corpus.values[begin:end], size) for begin, end, size in bounds]
     values = np.concatenate(means).astype(np.float32)
     names = [corpus.frequency_names[i] for i in corpus.frequency]
     aliases = [_coarser_alias(name, size) for name, size in zip(names, sizes, strict=True)]
     frequency_names, frequency = np.unique(aliases, return_inverse=True)
-    day, second = wall_clock(corpus.calendar, (corpus.lengths % sizes).astype(np.int32))
-    stamps = (day.astype(np.int64) * SECONDS_A_DAY + second).astype("datetime64[s]")
-    starts = [None if d == NEUTRAL_DAY else stamp for d, stamp in zip(day, stamps, strict=True)]
     return replace(
         corpus,
         values=values,
         observed=~np.isnan(values),
         offsets=offsets_of(np.array([len(one) for one in means])),
-        calendar=calendars("corpus", starts, aliases, corpus.item_ids),
+        calendar=_block_calendar(corpus, sizes, np.array(aliases)),
         frequency=frequency.astype(np.int32),
         frequency_names=tuple(frequency_names.tolist()),
     )
+
+
+def _block_calendar(corpus: Corpus, sizes: Int[np.ndarray, "n"], aliases: np.ndarray) -> Calendar:
+    skipped = (corpus.lengths % sizes).astype(np.int32)
+    clocks = [wall_clock(corpus.calendar, skipped, zones) for zones in (corpus.zones, None)]
+    local, grid = (day.astype(np.int64) * SECONDS_A_DAY + second for day, second in clocks)
+    fields = np.array(corpus.calendar)
+    for alias in np.unique(aliases[fields[0] != UNKNOWN]):
+        rows = np.flatnonzero((aliases == alias) & (fields[0] != UNKNOWN))
+        starts, ahead = local[rows].astype("datetime64[s]"), (local - grid)[rows]
+        fields[:-1, rows] = Frequency.parse(str(alias)).calendar(starts, ahead)[:-1]
+    return Calendar(*fields)
 
 
 def _coarser_alias(alias: str, size: int) -> str:

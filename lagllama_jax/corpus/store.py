@@ -1,52 +1,51 @@
 """The corpus: every series of every data set end to end in one array, with offsets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
-from lagllama_jax.corpus.layout import (
-    check_corpus,
-    check_unique,
-    offsets_of,
-    renumber,
-    translate,
-)
+from lagllama_jax.corpus.layout import check_row, check_unique, offsets_of, renumber, translate
 from lagllama_jax.errors import DataError
-from lagllama_jax.model.calendar_features import Calendar, wall_clock
-from lagllama_jax.series.calendar import calendars
+from lagllama_jax.model.calendar_features import Calendar, Zones, wall_clock
+from lagllama_jax.series.calendar import calendar_of, join_zones
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.standardise import standard_of
 from lagllama_jax.typing import Bool, Float, Int
-
-if TYPE_CHECKING:
-    from lagllama_jax.corpus.formats.record import Record
-    from lagllama_jax.series.dataset import SeriesDataset
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Many series of many data sets, laid end to end.
+    """Many series of many data sets, laid end to end and standardised one by one.
 
     The arrays may lie in host memory, be memory maps of a saved folder, or (as a pytree made from
-    them) on a device. Series `i` is `values[offsets[i]:offsets[i + 1]]`.
+    them) on a device. The standardised values of series `i` are
+    `values[offsets[i]:offsets[i + 1]]`; `series(i)` gives them in the units of their data set.
 
     Attributes:
-      values: all points, in the units of their data set; NaN where missing, never infinite.
+      values: All points, each series as `(raw - center) / unit`; NaN where missing, never infinite.
       observed: False where `values` is NaN.
-      offsets: where each series begins; one more entry than series, the last is the end.
-      calendar: the time grid of each series, its fields int32 arrays with one entry a series.
-      dataset: the data set of each series, an index into `dataset_names`.
-      dataset_names: names of the data sets, each with at least one series.
-      frequency: the frequency of each series, an index into `frequency_names`.
+      offsets: Where each series begins; one more entry than series, the last is the end.
+      center: The center of each series, in the units of its data set.
+      unit: The unit of each series, a power of two, in the units of its data set.
+      calendar: The time grid of each series, its fields int32 arrays with one entry per series.
+      zones: The clock changes of the time zones that `calendar.zone` refers to.
+      dataset: The data set of each series, an index into `dataset_names`.
+      dataset_names: Names of the data sets, each with at least one series.
+      frequency: The frequency of each series, an index into `frequency_names`.
       frequency_names: pandas aliases; "" stands for unknown.
-      item_ids: name of each series, unique inside its data set.
+      item_ids: Name of each series, unique inside its data set.
     """
 
     values: Float[np.ndarray, "points"]
     observed: Bool[np.ndarray, "points"]
     offsets: Int[np.ndarray, "n_plus_1"]
+    center: Float[np.ndarray, "n"]
+    unit: Float[np.ndarray, "n"]
     calendar: Calendar
+    zones: Zones
     dataset: Int[np.ndarray, "n"]
     dataset_names: tuple[str, ...]
     frequency: Int[np.ndarray, "n"]
@@ -68,8 +67,9 @@ class Corpus:
         return np.diff(self.offsets)
 
     def series(self, index: int) -> Float[np.ndarray, "T"]:
-        """The values of one series, a view."""
-        return self.values[self.offsets[index] : self.offsets[index + 1]]
+        """The values of one series in the units of its data set, float64."""
+        standardised = self.values[self.offsets[index] : self.offsets[index + 1]]
+        return standardised.astype(np.float64) * self.unit[index] + self.center[index]
 
     def describe(self, index: int) -> str:
         """Data set and item of one series, for messages."""
@@ -105,6 +105,8 @@ class Corpus:
             values=self.values[kept],
             observed=self.observed[kept],
             offsets=offsets_of(self.lengths[mask]),
+            center=self.center[mask],
+            unit=self.unit[mask],
             calendar=Calendar(*(np.asarray(field)[mask] for field in self.calendar)),
             dataset=dataset,
             dataset_names=dataset_names,
@@ -125,12 +127,16 @@ class Corpus:
             raise DataError("There are no series to make a corpus of.")
         dataset, dataset_names = translate([(p.dataset, p.dataset_names) for p in parts])
         frequency, frequency_names = translate([(p.frequency, p.frequency_names) for p in parts])
-        grids = zip(*(part.calendar for part in parts), strict=True)
+        zones, zone = join_zones([(part.zones, part.calendar.zone) for part in parts])
+        grids = [p.calendar._replace(zone=own) for p, own in zip(parts, zone, strict=True)]
         whole = cls(
             values=np.concatenate([part.values for part in parts]),
             observed=np.concatenate([part.observed for part in parts]),
             offsets=offsets_of(np.concatenate([part.lengths for part in parts])),
-            calendar=Calendar(*(np.concatenate(fields) for fields in grids)),
+            center=np.concatenate([part.center for part in parts]),
+            unit=np.concatenate([part.unit for part in parts]),
+            calendar=Calendar(*(np.concatenate(fields) for fields in zip(*grids, strict=True))),
+            zones=zones,
             dataset=dataset,
             dataset_names=dataset_names,
             frequency=frequency,
@@ -142,105 +148,55 @@ class Corpus:
         return whole
 
     @classmethod
-    def from_arrays(
-        cls,
-        name: str,
-        values: Float[np.ndarray, "points"],
-        lengths: Sequence[int] | Int[np.ndarray, "n"],
-        starts: Sequence[object],
-        frequencies: Sequence[str | None],
-        item_ids: Sequence[str],
-    ) -> Self:
-        """One data set whose points already lie end to end.
+    def pack(cls, dataset: SeriesDataset, name: str = "series") -> Self:
+        """One data set of the items of a dataset; every variate becomes a series of its own.
 
         Args:
-          name: of the data set.
-          values: all points, NaN where missing.
-          lengths: points of each series.
-          starts: time of each series' first point: an ISO string, a datetime or a pandas
-            Timestamp, or None where it is unknown.
-          frequencies: pandas alias of each series, or None where it is unknown.
-          item_ids: unique name of each series.
+          dataset: The items; covariates are left out.
+          name: Name of the data set.
 
         Raises:
-          DataError: an empty series, an infinite value, a start or a frequency that cannot be
-            read, or a name that occurs twice; names the series.
+          DataError: If there is no series, one is empty or has an infinite value, or a name occurs
+            twice; names the series.
+
+        >>> from lagllama_jax.series.arrays import read_arrays
+        >>> series = read_arrays([1e9, 1e9 + 20, 1e9 + 10], "2024-01-01", "h")
+        >>> corpus = Corpus.pack(series, "meter")
+        >>> corpus.describe(0), corpus.series(0).tolist()
+        ('meter/0', [1000000000.0, 1000000020.0, 1000000010.0])
         """
-        with np.errstate(over="ignore"):
-            values = np.asarray(values, np.float32)
-        aliases = [frequency or "" for frequency in frequencies]
+        dataset = dataset.variates()
+        if len(dataset) == 0:
+            raise DataError("There are no series to make a corpus of.")
+        calendar, zones = calendar_of(dataset)
+        aliases = ["" if step is None else step.alias for step in dataset.frequencies]
         frequency_names = tuple(dict.fromkeys(aliases))
         numbers = {alias: number for number, alias in enumerate(frequency_names)}
+        offsets = offsets_of(dataset.lengths)
+        values = np.empty(offsets[-1], np.float32)
+        scales = np.empty((2, len(dataset)))
+        for index, target in enumerate(dataset.targets):
+            row = np.asarray(target[0], np.float64)
+            check_row(row, f"{name}/{dataset.item_ids[index]}")
+            standard = standard_of(row)
+            scales[:, index] = standard.center, standard.unit
+            values[offsets[index] : offsets[index + 1]] = standard.apply(row)
         corpus = cls(
             values=values,
             observed=~np.isnan(values),
-            offsets=offsets_of(np.asarray(lengths, np.int64)),
-            calendar=calendars(name, starts, aliases, item_ids),
+            offsets=offsets,
+            center=scales[0],
+            unit=scales[1],
+            calendar=calendar,
+            zones=zones,
             dataset=np.zeros(len(aliases), np.int32),
             dataset_names=(name,),
             frequency=np.array([numbers[alias] for alias in aliases], np.int32),
             frequency_names=frequency_names,
-            item_ids=tuple(item_ids),
+            item_ids=tuple(dataset.item_ids),
         )
-        check_corpus(corpus)
+        check_unique(corpus)
         return corpus
-
-    @classmethod
-    def from_series(
-        cls,
-        series: Sequence[Float[np.ndarray, "T"]],
-        starts: Sequence[object] | None = None,
-        frequency: str | Sequence[str | None] | None = None,
-        item_ids: Sequence[str] | None = None,
-        name: str = "series",
-    ) -> Self:
-        """One data set from arrays of any lengths.
-
-        Args:
-          series: one 1-D array each, NaN where missing.
-          starts: time of each first point; without them, the corpus has no calendar features.
-          frequency: pandas alias of all, or one alias each.
-          item_ids: names; by default "0", "1", ...
-          name: of the data set.
-
-        Raises:
-          DataError: no series, arrays that are not 1-D, or what `from_arrays` refuses.
-        """
-        arrays = [np.asarray(one) for one in series]
-        for index, array in enumerate(arrays):
-            if array.ndim != 1 or array.dtype.kind not in "biuf":
-                found = f"shape {array.shape} of {array.dtype}"
-                raise DataError(f"Series {index} has {found}; expected one dimension of numbers.")
-        if not arrays:
-            raise DataError("There are no series to make a corpus of.")
-        one_alias = frequency is None or isinstance(frequency, str)
-        return cls.from_arrays(
-            name,
-            np.concatenate(arrays),
-            [len(array) for array in arrays],
-            [None] * len(arrays) if starts is None else starts,
-            [frequency] * len(arrays) if one_alias else frequency,  # type: ignore[list-item, arg-type]
-            [str(i) for i in range(len(arrays))] if item_ids is None else item_ids,
-        )
-
-    @classmethod
-    def from_records(cls, records: Iterable["Record"], name: str) -> Self:
-        """One data set from what a reader yields."""
-        read = list(records)
-        return cls.from_series(
-            [record.target for record in read],
-            [record.start for record in read],
-            [record.frequency for record in read],
-            [record.item_id for record in read],
-            name,
-        )
-
-    @classmethod
-    def from_dataset(cls, series: "SeriesDataset", name: str = "frame") -> Self:
-        """One data set from a data frame, by way of `lagllama_jax.series.dataframe`."""
-        aliases = [None if step is None else step.alias for step in series.frequencies]
-        values = [target[0] for target in series.targets]
-        return cls.from_series(values, series.starts, aliases, series.item_ids, name)
 
     @classmethod
     def from_parquet(cls, source: str | Path, exclude: Iterable[str] = ()) -> Self:
@@ -254,14 +210,14 @@ class Corpus:
           DataError: no such file, a file that is not as described in
             `lagllama_jax.corpus.formats.parquet`, or a name in `exclude` that is not there.
         """
-        from lagllama_jax.corpus.formats.parquet import find_parquet, read_columns
+        from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
 
         files = {path.stem: path for path in find_parquet(source)}
         unknown = set(exclude) - files.keys()
         if unknown:
             raise DataError(f"{source} has no data set {', '.join(sorted(unknown))} to exclude.")
         kept = [path for name, path in files.items() if name not in set(exclude)]
-        return cls.concatenate(cls.from_arrays(path.stem, *read_columns(path)) for path in kept)
+        return cls.concatenate(cls.pack(read_parquet(path), path.stem) for path in kept)
 
     @classmethod
     def from_tfds(cls, name: str, data_dir: str | Path | None = None, split: str = "train") -> Self:
@@ -278,7 +234,8 @@ class Corpus:
         """
         from lagllama_jax.corpus.tfds.store import DATA_DIR, read_built
 
-        return cls.from_records(read_built(name, split, data_dir or DATA_DIR), name)
+        items = read_built(name, split, data_dir or DATA_DIR)
+        return cls.pack(SeriesDataset.of(items), name)
 
     def save(self, folder: str | Path) -> None:
         """Writes the corpus to a folder, replacing a corpus that lies there; see `load`."""
@@ -317,7 +274,7 @@ def mask_period(corpus: Corpus, dataset: str, first: str, last: str) -> Corpus:
     for index in np.flatnonzero(corpus.dataset == number):
         begin, end = corpus.offsets[index], corpus.offsets[index + 1]
         calendar = Calendar(*(np.asarray(field)[index] for field in corpus.calendar))
-        day, _ = wall_clock(calendar, np.arange(end - begin))
+        day, _ = wall_clock(calendar, np.arange(end - begin), corpus.zones)
         hidden = (day >= first_day) & (day <= last_day)
         values[begin:end][hidden], observed[begin:end][hidden] = np.nan, False
         count += int(hidden.sum())

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lagllama_jax.corpus.formats.parquet import read_columns
+from lagllama_jax.corpus.formats.parquet import read_parquet
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
@@ -56,20 +56,19 @@ def parquet_series(
       DataError: If the file does not exist, has other columns, holds none of these series, or
         holds series of several frequencies.
     """
-    values, lengths, starts, aliases, names = read_columns(_existing(path))
-    series = np.split(np.asarray(values, np.float64), np.cumsum(lengths)[:-1])
+    dataset = read_parquet(_existing(path))
+    wanted = None if frequency is None else Frequency.parse(frequency)
     kept = [
-        (name, target, start, alias)
-        for name, target, start, alias in zip(names, series, starts, aliases, strict=True)
-        if frequency in (None, alias) and (items is None or name in items)
+        row
+        for row, (name, step) in enumerate(zip(dataset.item_ids, dataset.frequencies, strict=True))
+        if wanted in (None, step) and (items is None or name in items)
     ]
-    found = sorted({alias for *_, alias in kept})
+    found = sorted({str(dataset.frequencies[row]) for row in kept})
     if not found:
         raise DataError(f"{path} holds no series of frequency {frequency!r}: give another file.")
     if len(found) > 1:
         raise DataError(f"{path} holds series of {', '.join(found)}: name one frequency.")
-    ids, targets, begins, _ = zip(*kept, strict=True)
-    return _dataset(ids, targets, begins, found[0])
+    return dataset.take(kept)
 
 
 def _dataset(

@@ -1,10 +1,10 @@
 """Scores of probabilistic forecasts: vectorised, over any axis, with missing targets left out.
 
-Targets are `[B, P]`, quantile forecasts `[B, Q, P]`. A missing target is NaN and counts nowhere. A
-forecast that is not finite is an error, because leaving it out would improve the score. `axis` is
-an axis of the target (0 series, 1 time, `None` both). A point whose divisor is zero (a zero label
-in MAPE, a constant past in MASE) is left out. The formulas and these rules are those of
-`gluonts.ev`, which GIFT-Eval uses.
+Targets are `[B, P]`, quantile forecasts `[B, Q, P]`, sample paths `[B, S, P]`. A missing target is
+NaN and counts nowhere. A forecast that is not finite is an error, because leaving it out would
+improve the score. `axis` is an axis of the target (0 series, 1 time, `None` both). A point whose
+divisor is zero (a zero label in MAPE, a constant past in MASE) is left out. The formulas and these
+rules are those of `gluonts.ev`, which GIFT-Eval uses.
 """
 
 from collections.abc import Sequence
@@ -58,6 +58,19 @@ def mean_weighted_quantile_loss(
     loss = np.moveaxis(quantile_loss(target, quantiles, levels), 1, 0)
     axes = tuple(range(1, loss.ndim)) if axis is None else tuple(np.atleast_1d(axis) + 1)
     return _divide(np.nansum(loss, axes), np.nansum(np.abs(target), axis)).mean(0)
+
+
+def sample_crps(target: Target, samples: Float[np.ndarray, "B S P"], axis: Axis = None) -> Score:
+    """Continuous ranked probability score of the samples' distribution, in the target's units.
+
+    It is `E|X - y| - E|X - X'| / 2`, computed by sorting. With `axis=()` there is one score per
+    point, NaN where the target is missing.
+    """
+    ordered = np.sort(np.asarray(samples, np.float64), axis=1)
+    count = ordered.shape[1]
+    distance = np.abs(_error(target[:, None], ordered)).mean(1)
+    weights = 2.0 * np.arange(1, count + 1) - count - 1
+    return _mean(distance - np.einsum("s,bsp->bp", weights, ordered) / count**2, axis)
 
 
 def mse(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:

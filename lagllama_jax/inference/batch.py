@@ -10,12 +10,12 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.model.batch import TARGET, Batch
 from lagllama_jax.model.calendar_features import NEUTRAL_DAY, calendar_features
 from lagllama_jax.series.dataset import SeriesDataset
-from lagllama_jax.series.standardise import Standard, standard_of
+from lagllama_jax.series.standardise import FURTHEST, Standard, standard_of
 from lagllama_jax.typing import Float, Int
 
 LARGEST_VALUE = 1e18
 """Largest value for models that read raw values: the square of a larger one overflows float32."""
-UNITS = 1e-30, 1e30
+UNITS = 1e-20, 1e20
 """Range of the units that models see, so that they are numbers of float32."""
 
 
@@ -69,7 +69,7 @@ def prepare(
         time_features(dataset, rows, model.context_length, coming),
         np.full((groups, variates), TARGET, np.int32),
         np.full(groups, model.past_length, np.int32),
-        (standard.center / standard.unit).astype(np.float32),
+        np.clip(standard.center / standard.unit, -FURTHEST, FURTHEST).astype(np.float32),
         np.clip(standard.unit, *UNITS).astype(np.float32),
         np.array([identity(dataset.item_ids[row]) for row in rows.tolist()], np.uint32),
     )

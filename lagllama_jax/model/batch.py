@@ -65,13 +65,15 @@ def rows_of(batch: Batch) -> Rows:
     """The variates of a batch as rows."""
     groups, variates, length = batch.values.shape
     count = groups * variates
-    per_group = (batch.time_features, batch.start)
+    time_features, start = batch.time_features, batch.start
     if variates > 1:
-        per_group = tuple(jnp.repeat(array, variates, axis=0) for array in per_group)
+        time_features = jnp.repeat(time_features, variates, axis=0)
+        start = jnp.repeat(start, variates)
     return Rows(
         batch.values.reshape(count, length),
         batch.observed.reshape(count, length),
-        *per_group,
+        time_features,
+        start,
         batch.level.reshape(count, 1),
         batch.unit.reshape(count, 1),
     )

@@ -1,7 +1,8 @@
-"""Calendar features of a time grid, in integer arithmetic that runs on NumPy and under `jit`.
+"""Calendar features of time grids, in integer arithmetic that runs on NumPy and under `jit`.
 
-A series' grid is a `Calendar`; `wall_clock` gives the day and second of its points, and
-`calendar_features` the six numbers a token carries.
+A `Calendar` is the time grid of a series. `wall_clock` gives the day and the second of its points
+on the local clock, and `calendar_features` the six numbers that a token carries. Training and
+forecasting both call these two functions.
 """
 
 from typing import Any, NamedTuple
@@ -18,18 +19,40 @@ NEUTRAL_DAY = -(2**31)
 """The day that stands for an unknown date; its features are all 0."""
 
 
-class Calendar(NamedTuple):
-    """A regular time grid: one integer, or one int32 array over series, a field.
+class Zones(NamedTuple):
+    """When the clocks of time zones change, one row per zone; row 0 stands for no zone.
 
     Attributes:
-      unit: `SECOND` (minutes, hours and days are multiples), `BUSINESS_DAY`, `WEEK`, `MONTH`
-        (quarters and years are multiples), `SUBSECOND`, or `UNKNOWN` (neutral features).
-      step: units between two points; for `SUBSECOND`, points a second.
-      day: days since 1970-01-01 of the first point.
-      second: second of that day of the first point.
-      anchor: `WEEK`: weekday (Monday 0) on which a week ends. `MONTH`: month (January 0), modulo
-        `step`, in which a period ends, such as 11 for years and 2 for quarters that end in
-        December.
+      day: Day (since 1970-01-01, UTC) of each change, ascending. The first change lies before all
+        time, and unused columns at the end lie after it. The number of columns is a power of two.
+      second: Second of that day.
+      ahead: Seconds by which the local clock is ahead of UTC from that change on.
+    """
+
+    day: Int[Any, "Z K"]
+    second: Int[Any, "Z K"]
+    ahead: Int[Any, "Z K"]
+
+    @classmethod
+    def none(cls) -> "Zones":
+        """The table for series without a time zone."""
+        return cls(*np.array([[[NEUTRAL_DAY]], [[0]], [[0]]], np.int32))
+
+
+class Calendar(NamedTuple):
+    """A regular time grid; each field is an integer, or an int32 array with one entry per series.
+
+    Attributes:
+      unit: `SECOND` (also minutes, hours and days), `BUSINESS_DAY`, `WEEK`, `MONTH` (also quarters
+        and years), `SUBSECOND`, or `UNKNOWN` (neutral features).
+      step: Units between two points. `SUBSECOND`: the seconds that pass in `anchor` points.
+      day: Days since 1970-01-01 of the first point.
+      second: Second of that day of the first point.
+      anchor: `WEEK`: the weekday (Monday is 0) on which a week ends. `MONTH`: the month (January is
+        0), modulo `step`, in which a period ends, such as 11 for years and 2 for quarters that end
+        in December. `SUBSECOND`: see `step`.
+      zone: Row of `Zones` by which the local clock is found from the grid, which is then in UTC; 0
+        for grids on the local clock.
     """
 
     unit: Any
@@ -37,11 +60,16 @@ class Calendar(NamedTuple):
     day: Any
     second: Any
     anchor: Any
+    zone: Any = 0
 
     @classmethod
     def unknown(cls) -> "Calendar":
         """A series without dates: its calendar features are 0, the middle of their range."""
         return cls(UNKNOWN, 1, 0, 0, 0)
+
+    def column(self) -> "Calendar":
+        """The calendars of many series, to be combined with a row of points per series."""
+        return Calendar(*(field[:, None] for field in self))
 
 
 def _module(*arrays: Any) -> Any:
@@ -75,15 +103,23 @@ def month_of_day(day: Int[Any, "*n"]) -> Int[Any, "*n"]:
     return year * 12 + month + 2
 
 
-def wall_clock(calendar: Calendar, index: Int[Any, "*n"]) -> tuple[Any, Any]:
-    """Day number and second of the day of the points `index` of a grid.
+def wall_clock(
+    calendar: Calendar, index: Int[Any, "*n"], zones: Zones | None = None
+) -> tuple[Any, Any]:
+    """Day number and second of the day of the points `index` of a grid, on the local clock.
 
-    For weeks, months, quarters and years: the period's last day at second 0, the reference's
-    convention. Unknown grids give `NEUTRAL_DAY`.
+    For weeks, months, quarters and years this is the period's last day at second 0, the
+    reference's convention. Unknown grids give `NEUTRAL_DAY`.
+
+    Args:
+      calendar: The grid, or one per element of `index`.
+      index: Numbers of the points; negative ones lie before the first.
+      zones: The table that `calendar.zone` refers to. `None`: the clock of the grid itself, which
+        is UTC where there is a zone.
     """
     xp = _module(index, *calendar)
-    unit, step, day, second, anchor = (xp.asarray(field) for field in calendar)
-    fixed_day, fixed_second = _fixed_step(xp, unit, step, day, second, index)
+    unit, step, day, second, anchor, zone = (xp.asarray(field) for field in calendar)
+    fixed_day, fixed_second = _fixed_step(xp, unit, step, day, second, anchor, index)
     last_day = xp.where(
         unit == MONTH,
         _month_end(day, step, anchor, index),
@@ -96,15 +132,32 @@ def wall_clock(calendar: Calendar, index: Int[Any, "*n"]) -> tuple[Any, Any]:
     fixed = (unit == SECOND) | (unit == SUBSECOND)
     result_day = xp.where(fixed, fixed_day, last_day)
     result_second = xp.where(fixed | (unit == BUSINESS_DAY), fixed_second, 0)
+    if zones is not None and zones.day.shape[1] > 1:
+        result_day, result_second = _local(xp, zones, zone, result_day, result_second)
     return xp.where(unit == UNKNOWN, NEUTRAL_DAY, result_day), result_second
 
 
+def _local(xp: Any, zones: Zones, zone: Any, day: Any, second: Any) -> tuple[Any, Any]:
+    """From UTC to the local clock: bisects for the last change that is not later."""
+    changes_day, changes_second, ahead = (xp.asarray(field) for field in zones)
+    last, stride = xp.zeros_like(day), changes_day.shape[1] // 2
+    while stride:
+        later = changes_day[zone, last + stride], changes_second[zone, last + stride]
+        reached = (day > later[0]) | ((day == later[0]) & (second >= later[1]))
+        last = xp.where(reached, last + stride, last)
+        stride //= 2
+    local = second + ahead[zone, last]
+    return day + local // SECONDS_A_DAY, local % SECONDS_A_DAY
+
+
 def _fixed_step(
-    xp: Any, unit: Any, step: Any, day: Any, second: Any, index: Any
+    xp: Any, unit: Any, step: Any, day: Any, second: Any, anchor: Any, index: Any
 ) -> tuple[Any, Any]:
     """Whole days are split off before multiplying: int32 would overflow after 68 years."""
     per_step = xp.where(unit == SECOND, step, 1)
-    steps = xp.where(unit == SECOND, index, xp.where(unit == SUBSECOND, index // step, 0))
+    points = xp.maximum(anchor, 1)
+    below = index // points * step + index % points * step // points
+    steps = xp.where(unit == SECOND, index, xp.where(unit == SUBSECOND, below, 0))
     turns = SECONDS_A_DAY // xp.gcd(per_step, xp.asarray(SECONDS_A_DAY, per_step.dtype))
     whole, rest = steps // turns, steps % turns
     whole_days, step_days = turns * (per_step // SECONDS_A_DAY), per_step % SECONDS_A_DAY
@@ -133,7 +186,7 @@ def _business_day(day: Any, steps: Any) -> Any:
 def calendar_features(day: Int[Any, "*n"], second: Int[Any, "*n"]) -> Float[Any, "*n 6"]:
     """Second of minute, minute, hour, weekday, day of month, day of year, each in [-0.5, 0.5].
 
-    As in the reference the same six for series of any step. Unknown dates (`NEUTRAL_DAY`) give
+    As in the reference, series of any step have the same six. Unknown dates (`NEUTRAL_DAY`) give
     zeros.
     """
     xp = _module(day, second)

@@ -1,6 +1,7 @@
 """Pandas' frequency aliases, old and new spellings, taken apart and put together."""
 
 import re
+from math import gcd
 from typing import NamedTuple
 
 from lagllama_jax.errors import DataError
@@ -88,12 +89,15 @@ def _read_period(text: str, step: int, name: str, anchor: str | None) -> Step:
 
 
 def _checked(text: str, step: Step) -> Step:
-    """Steps below a second must divide it; those of whole seconds are written as seconds."""
+    """Writes whole seconds as seconds, and refuses steps whose calendar would exceed 32 bits."""
     total, second = step.step * NANOSECONDS[step.unit], NANOSECONDS["s"]
     if NANOSECONDS[step.unit] >= second or total % second == 0:
         return step if NANOSECONDS[step.unit] >= second else Step("s", total // second)
-    if second % total:
-        raise DataError(f"Frequency {text!r}: a step below a second must divide a second.")
+    if total * second // gcd(total, second) ** 2 >= 2**31:
+        raise DataError(
+            f"Frequency {text!r}: a step with a fraction of a second must be a multiple of 1 ms of "
+            "at most 2 s, or divide a second."
+        )
     return step
 
 

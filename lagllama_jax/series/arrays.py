@@ -122,21 +122,36 @@ def _first_text(array: Any) -> str:
     return "" if position is None else f", position {position} ({cells[position]!r}),"
 
 
-def _starts(start: Any, names: list[str]) -> "list[pd.Timestamp]":
+def as_timestamp(value: Any) -> "pd.Timestamp":
+    """A start as a time stamp, whatever it is given as: text, a date, a period, ...
+
+    Raises:
+      DataError: If it is none, or missing.
+    """
     import pandas as pd
 
+    try:
+        stamp = value.start_time if isinstance(value, pd.Period) else pd.Timestamp(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"the start {value!r} is no time stamp. Write times as 2024-01-31 or 2024-01-31 "
+            "13:00:00 (years 1678 to 2261)."
+        ) from error
+    if pd.isna(stamp):
+        raise DataError("the start is missing.")
+    return stamp
+
+
+def _starts(start: Any, names: list[str]) -> "list[pd.Timestamp]":
     one = np.ndim(start) == 0
     given = [start] * len(names) if one else list(start)
     _check_count("start", given, len(names))
     stamps = []
     for name, value in zip(names, given, strict=True):
         try:
-            stamp = value.start_time if isinstance(value, pd.Period) else pd.Timestamp(value)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"Series {name!r}: the start {value!r} is no time stamp.") from error
-        if pd.isna(stamp):
-            raise DataError(f"Series {name!r}: the start is missing.")
-        stamps.append(stamp)
+            stamps.append(as_timestamp(value))
+        except DataError as error:
+            raise DataError(f"Series {name!r}: {error}") from error
     return stamps
 
 

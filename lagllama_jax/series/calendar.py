@@ -1,50 +1,150 @@
-"""The time grids of many series, from their starts and frequencies."""
+"""The time grids of many series, and their calendar features."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lagllama_jax.errors import DataError
-from lagllama_jax.model.calendar_features import Calendar
-from lagllama_jax.series.frequency import Frequency
+from lagllama_jax.model.calendar_features import (
+    NEUTRAL_DAY,
+    SECONDS_A_DAY,
+    Calendar,
+    Zones,
+    calendar_features,
+    wall_clock,
+)
+from lagllama_jax.series.frequency import Frequency, local_clock
+from lagllama_jax.typing import Float, Int
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lagllama_jax.series.dataset import SeriesDataset
+
+FIRST_DAY, LAST_DAY = "1678-01-01", "2262-01-01"
+"""Clock changes are known between these days."""
+NEVER = 2**31 - 1
+"""A day after all time."""
 
 
-def calendars(
-    name: str, starts: Sequence[object], frequencies: Sequence[str], item_ids: Sequence[str]
-) -> Calendar:
-    """One `Calendar` with an int32 array a field; series without start or frequency are unknown.
+def calendar_of(dataset: "SeriesDataset") -> tuple[Calendar, Zones]:
+    """The time grids of a dataset, one entry per item, and the clock changes of its time zones.
+
+    Steps within a day are counted in absolute time, so that the local clock follows the changes to
+    and from summer time; longer steps follow the local calendar. Items without dates are unknown.
+    """
+    if not any(start is not None for start in dataset.starts):
+        rows: Any = [Calendar.unknown()] * len(dataset)
+        return _stack(rows), Zones.none()
+    numbers: dict[_Zone, int] = {}
+    grids = []
+    for start, frequency in zip(dataset.starts, dataset.frequencies, strict=True):
+        if start is None or frequency is None:
+            grids.append(Calendar.unknown())
+            continue
+        zone = NO_ZONE if start.tz is None else _Zone(str(start.tz), start.tz)
+        grid = _grid(start, zone, frequency)
+        if grid.zone:
+            grid = grid._replace(zone=numbers.setdefault(zone, len(numbers) + 1))
+        grids.append(grid)
+    tables = [Zones(*(part[None] for part in _changes(zone))) for zone in numbers]
+    return _stack(grids), stack_zones([Zones.none(), *tables])
+
+
+def clock_features(
+    calendar: Calendar, zones: Zones, first: Int[np.ndarray, "n"], count: int
+) -> Float[np.ndarray, "n count 6"]:
+    """The calendar features of `count` consecutive points of each item.
 
     Args:
-      name: of the data set, for messages.
-      starts: time of each first point, or None.
-      frequencies: pandas alias of each series, or "".
-      item_ids: names of the series, for messages.
-
-    Raises:
-      DataError: a start or a frequency that cannot be read; names the series.
+      calendar: One entry per item, as `calendar_of` gives it.
+      zones: As `calendar_of` gives it.
+      first: Number of the first of these points, counted from the item's start; may be negative.
+      count: Points per item.
     """
-    grids = []
-    for start, frequency, item_id in zip(starts, frequencies, item_ids, strict=True):
-        try:
-            grids.append(_calendar(start, frequency))
-        except ValueError as error:
-            raise DataError(f"Series {name}/{item_id}: {error}") from error
-    return Calendar(*(np.array(field, np.int32) for field in zip(*grids, strict=True)))
+    index = np.asarray(first, np.int32)[:, None] + np.arange(count, dtype=np.int32)
+    return calendar_features(*wall_clock(calendar.column(), index, zones))
+
+
+def stack_zones(tables: Sequence[Zones]) -> Zones:
+    """One table of the rows of several, in order."""
+    widest = max(table.day.shape[1] for table in tables)
+
+    def padded(name: str, filling: int) -> Int[np.ndarray, "Z K"]:
+        rows = [getattr(table, name) for table in tables]
+        wide = [((0, 0), (0, widest - part.shape[1])) for part in rows]
+        parts = [np.pad(r, w, constant_values=filling) for r, w in zip(rows, wide, strict=True)]
+        return np.concatenate(parts).astype(np.int32)
+
+    return Zones(padded("day", NEVER), padded("second", 0), padded("ahead", 0))
+
+
+def join_zones(parts: Sequence[tuple[Zones, Int[np.ndarray, "n"]]]) -> tuple[Zones, list[Any]]:
+    """One table for several corpora, without repeated rows, and the zones of their series in it."""
+    stacked = stack_zones([zones for zones, _ in parts])
+    rows = np.stack(stacked, axis=1).reshape(len(stacked.day), -1)
+    place = {row.tobytes(): number for number, row in reversed(list(enumerate(rows)))}
+    kept = sorted(place.values())
+    new = np.array([kept.index(place[row.tobytes()]) for row in rows], np.int32)
+    begins = np.cumsum([0, *(len(zones.day) for zones, _ in parts)])
+    joined = [new[begin + zone] for begin, (_, zone) in zip(begins, parts, strict=False)]
+    return Zones(*(table[kept] for table in stacked)), joined
+
+
+@dataclass(frozen=True)
+class _Zone:
+    """A time zone by its name, since not every kind of zone object can be hashed."""
+
+    name: str
+    tz: Any = field(compare=False)
+
+
+NO_ZONE = _Zone("", None)
 
 
 @lru_cache(maxsize=65_536)
-def _calendar(start: object, frequency: str) -> Calendar:
+def _grid(start: "pd.Timestamp", zone: _Zone, frequency: Frequency) -> Calendar:
+    """The grid of one item; `zone` is 1 if it is in UTC.
+
+    The zone is an argument of its own because time stamps of one moment in two zones are equal.
+    """
+    changing = zone is not NO_ZONE and frequency.within_day and len(_changes(zone)[0]) > 1
+    ahead = 0
+    if changing:
+        ahead = round((start.tz_localize(None) - start.tz_convert(None)).total_seconds())
+    grid = frequency.calendar(start, ahead)._replace(zone=int(changing))
+    return Calendar(*(int(part) for part in grid))
+
+
+def _stack(grids: Sequence[Calendar]) -> Calendar:
+    return Calendar(*np.array(grids, np.int32).reshape(len(grids), -1).T.copy())
+
+
+@lru_cache(maxsize=1024)
+def _changes(zone: _Zone) -> tuple[Any, Any, Any]:
+    """Day, second and offset of each clock change of a zone, as in one row of `Zones`."""
     import pandas as pd
 
-    if start is None or not frequency:
-        return Calendar.unknown()
-    try:
-        stamp = pd.Timestamp(start)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise DataError(f"the start {start!r} is no time between 1678 and 2261.") from error
-    if pd.isna(stamp):
-        raise DataError("the start is missing (NaT).")
-    if stamp.tzinfo is not None:
-        stamp = stamp.tz_localize(None)
-    return Frequency.parse(frequency).calendar(stamp)
+    def ahead(seconds: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+        utc = pd.DatetimeIndex(seconds.astype("datetime64[s]"), tz="UTC")
+        local = local_clock(utc.tz_convert(zone.tz)).astype("datetime64[s]")
+        return local.astype(np.int64) - seconds
+
+    days = np.arange(FIRST_DAY, LAST_DAY, dtype="datetime64[D]").astype("datetime64[s]")
+    probes = days.astype(np.int64)
+    offsets = ahead(probes)
+    before = np.flatnonzero(np.diff(offsets))
+    low, high, after = probes[before], probes[before + 1], offsets[before + 1]
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        passed = ahead(middle) == after
+        low, high = np.where(passed, low, middle), np.where(passed, middle, high)
+    day, second = np.divmod(high, SECONDS_A_DAY)
+    unused = (1 << len(high).bit_length()) - 1 - len(high)
+    return (
+        np.r_[NEUTRAL_DAY, day, np.full(unused, NEVER)].astype(np.int32),
+        np.r_[0, second, np.zeros(unused)].astype(np.int32),
+        np.r_[offsets[0], after, np.zeros(unused)].astype(np.int32),
+    )

@@ -86,16 +86,14 @@ def _read_wide(table: Table, columns: Columns, frequency: Frequency | None) -> S
     if not labels:
         raise DataError(f"No column of values beside the time stamps in {table.name}.")
     names = [str(label) for label in labels]
+    cells = [numbers(table, label, name) for label, name in zip(labels, names, strict=True)]
     stamps = timestamps(table, columns.timestamp)
     order = _sorted_order(stamps, np.zeros(len(stamps), np.int64))
     stamps = stamps[order]
     rows = _Rows(table, order, np.full(len(stamps), "the table", dtype=object), stamps)
     position, _, frequency = _place(rows, np.zeros(len(stamps), np.int64), frequency)
     first = np.zeros(1, np.int64)
-    split = [
-        _scatter(numbers(table, label, name)[order], position, first)[0]
-        for label, name in zip(labels, names, strict=True)
-    ]
+    split = [_scatter(values[order], position, first)[0] for values in cells]
     _check_observed(names, split)
     return SeriesDataset(
         names,

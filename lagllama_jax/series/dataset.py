@@ -1,4 +1,4 @@
-"""`SeriesDataset`: the one container of series on the host, made by every door."""
+"""`SeriesDataset`: the one container of series on the host, made by every reader."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from lagllama_jax.errors import DataError
+from lagllama_jax.model.calendar_features import wall_clock
 from lagllama_jax.series.blocks import last_blocks
+from lagllama_jax.series.calendar import calendar_of
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Clock, Float, Int
 
@@ -39,7 +41,9 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class SeriesDataset:
-    """Items on regular time grids; a column per field, so that a million items are cheap.
+    """Items on regular time grids; one column per field, so that a million items are cheap.
+
+    `lagllama_jax.series.arrays.read_series` makes one from arrays and data frames.
 
     Attributes:
       item_ids: Names of the items, which also decide their random numbers.
@@ -54,6 +58,16 @@ class SeriesDataset:
       id_column: Name of the column of item names in tables made of a result.
       timestamp_column: Name of the column of time stamps in these tables.
       labels: The item names as the user's table has them, such as whole numbers.
+
+    Raises:
+      DataError: If a column has another length than `targets`, or a target is not two-dimensional.
+
+    >>> import numpy as np
+    >>> data = SeriesDataset(["a", "b"], [np.ones((1, 5)), np.array([[1.0, 2.0, np.nan]])])
+    >>> data.lengths.tolist(), data.observed_end(1), data.dated
+    ([5, 3], 2, False)
+    >>> data.take([1])[0].item_id
+    'b'
     """
 
     item_ids: Sequence[str]
@@ -75,22 +89,39 @@ class SeriesDataset:
         for name, default in fill.items():
             if len(getattr(self, name)) == 0:
                 object.__setattr__(self, name, default)
+        for name, column in self._columns().items():
+            if len(column) != count:
+                raise DataError(f"{len(column)} {name} were given for {count} items.")
+        variates = len(self.target_names)
+        for name, target in zip(self.item_ids, self.targets, strict=True):
+            if target.ndim != 2 or len(target) != variates:
+                raise DataError(
+                    f"Series {name!r} has shape {target.shape}; expected {variates} variates by "
+                    "time steps. Write target[None] for a single one, and name several with "
+                    "target_names."
+                )
 
     @classmethod
     def of(cls, items: Iterable[Item], **columns: Any) -> Self:
-        """A dataset of items that have the same variates."""
+        """A dataset of items that have the same variates; `columns` are further fields of it."""
         rows = list(items)
-        fields = dict(zip(Item._fields, zip(*rows, strict=True), strict=True)) if rows else {}
-        past, known = fields.get("past_covariates", ()), fields.get("known_covariates", ())
         return cls(
-            list(fields.get("item_id", ())),
-            list(fields.get("target", ())),
-            list(fields.get("start", ())),
-            list(fields.get("frequency", ())),
-            None if any(part is None for part in past) else list(past),
-            None if any(part is None for part in known) else list(known),
+            [item.item_id for item in rows],
+            [item.target for item in rows],
+            [item.start for item in rows],
+            [item.frequency for item in rows],
+            [i.past_covariates for i in rows if i.past_covariates is not None] or None,
+            [i.known_covariates for i in rows if i.known_covariates is not None] or None,
             **columns,
         )
+
+    def _columns(self) -> dict[str, Any]:
+        """The columns that there are: one entry per item each."""
+        names = ("item_ids", "targets", "starts", "frequencies", "labels")
+        columns = {name: getattr(self, name) for name in names}
+        covariates = {"past_covariates": self.past_covariates}
+        covariates["known_covariates"] = self.known_covariates
+        return columns | {name: part for name, part in covariates.items() if part is not None}
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -110,13 +141,25 @@ class SeriesDataset:
         return (self[index] for index in range(len(self)))
 
     @property
+    def lengths(self) -> Int[np.ndarray, "n"]:
+        """Time steps of each item's target, missing ones included."""
+        return np.array([target.shape[1] for target in self.targets], np.int64)
+
+    def observed_end(self, index: int) -> int:
+        """Number of time steps up to the last one at which any target of an item is observed."""
+        target = self.targets[index]
+        if target.shape[1] and not np.isnan(target[:, -1]).all():
+            return target.shape[1]
+        return int(np.flatnonzero(~np.isnan(target).all(axis=0)).max(initial=-1)) + 1
+
+    @property
     def dated(self) -> bool:
         """Whether every item has a start and a frequency."""
         return len(self) > 0 and not any(start is None for start in self.starts)
 
     @property
     def frequency(self) -> Frequency | None:
-        """The one step of all items.
+        """The one step of all items; `None` without dates.
 
         Raises:
           DataError: If they have several.
@@ -125,30 +168,48 @@ class SeriesDataset:
             return None
         if len(set(self.frequencies)) > 1:
             names = ", ".join(sorted({str(frequency) for frequency in self.frequencies}))
-            raise DataError(f"The series have several frequencies ({names}): split them by it.")
+            raise DataError(
+                f"The series have several frequencies ({names}): pass those of each frequency in "
+                "a call of their own."
+            )
         return self.frequencies[0]
-
-    @property
-    def lengths(self) -> Int[np.ndarray, "n"]:
-        """Number of points of each item's target."""
-        return np.array([target.shape[1] for target in self.targets], int)
-
-    def truncate(self, ends: Int[np.ndarray, "n"]) -> Self:
-        """The first points of each item, as views; known covariates are kept whole."""
-        targets = [target[:, :end] for target, end in zip(self.targets, ends, strict=True)]
-        past = self.past_covariates
-        if past is not None:
-            past = [rows[:, :end] for rows, end in zip(past, ends, strict=True)]
-        return replace(self, targets=targets, past_covariates=past)
 
     def take(self, rows: Sequence[int]) -> Self:
         """Some of the items, in the order of `rows`."""
-        changes: dict[str, Any] = {}
-        names = ("item_ids", "targets", "starts", "frequencies", "labels")
-        for name in (*names, "past_covariates", "known_covariates"):
-            column = getattr(self, name)
-            changes[name] = None if column is None else [column[row] for row in rows]
-        return replace(self, **changes)
+        columns: dict[str, Any] = {
+            name: [column[row] for row in rows] for name, column in self._columns().items()
+        }
+        return replace(self, **columns)
+
+    def truncate(self, ends: Int[np.ndarray, "n"]) -> Self:
+        """The same items up to their `ends`, as views; known covariates are kept whole.
+
+        Args:
+          ends: Number of time steps to keep of each item.
+
+        Raises:
+          DataError: If an end is not between 1 and the length of its item.
+        """
+        wrong = np.flatnonzero((np.asarray(ends) < 1) | (ends > self.lengths))
+        if wrong.size:
+            name, length = self.item_ids[wrong[0]], self.lengths[wrong[0]]
+            raise DataError(
+                f"Series {name!r} has {length} time steps and cannot be cut at {ends[wrong[0]]}."
+            )
+        cut = lambda part: [row[:, :end] for row, end in zip(part, ends, strict=True)]  # noqa: E731
+        past = None if self.past_covariates is None else cut(self.past_covariates)
+        return replace(self, targets=cut(self.targets), past_covariates=past)
+
+    def variates(self) -> Self:
+        """Each variate as an item of its own, named `item/variate`, without covariates."""
+        plain = replace(self, past_covariates=None, known_covariates=None)
+        if len(self.target_names) == 1:
+            return plain
+        rows = np.repeat(np.arange(len(self)), len(self.target_names)).tolist()
+        ids = [f"{item}/{name}" for item in self.item_ids for name in self.target_names]
+        apart = [row[None] for target in self.targets for row in target]
+        repeated = plain.take(rows)
+        return replace(repeated, item_ids=ids, targets=apart, labels=ids, target_names=("target",))
 
     def coarsen(self, size: int) -> Self:
         """Means of blocks of `size` points, the last of which ends with the last value."""
@@ -185,5 +246,7 @@ class SeriesDataset:
         """
         if not self.dated:
             return None
-        grids = zip(self.frequencies, self.starts, self.targets, strict=True)
-        return [f.clock(start, v.shape[1] - past, past + coming) for f, start, v in grids]  # type: ignore[union-attr]
+        calendar, zones = calendar_of(self)
+        index = self.lengths[:, None] + np.arange(-past, coming)
+        day, second = wall_clock(calendar.column(), index, zones)
+        return list(zip(day, second, strict=True))

@@ -1,13 +1,15 @@
 """Frequencies: the step of a series' regular time grid, its calendar and its time stamps."""
 
 from dataclasses import dataclass, replace
+from math import gcd
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from lagllama_jax.model import calendar_features as time_features
-from lagllama_jax.model.calendar_features import Calendar
+from lagllama_jax.model.calendar_features import SUBSECOND, Calendar
 from lagllama_jax.series.aliases import MONTHS_PER, NANOSECONDS, Step, read_alias, write_alias
+from lagllama_jax.typing import Int
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,20 +83,22 @@ class Frequency:
         season, rest = divmod(_SEASONS.get(self.unit, 1), self.step)
         return season if rest == 0 else 1
 
-    def calendar(self, start: Any) -> Calendar:
+    def calendar(self, start: Any, ahead: int | Int[np.ndarray, "n"] = 0) -> Calendar:
         """The grid from `start` on, from which the six calendar features are made.
 
-        Args:
-          start: a time stamp (pandas, NumPy, or ISO 8601 text) or an array of them. Of a time zone
-            the local clock counts, without its later changes (those `clock` follows).
-
         As in the reference, a time stamp finer than the unit is rounded down to it: a daily value
-        stands for its day, whatever the hour at which it is stamped.
+        stands for its day, whatever the hour of its time stamp.
+
+        Args:
+          start: A time stamp (pandas, NumPy, or ISO 8601 text) or an array of them. With a time
+            zone, the local clock at `start` counts.
+          ahead: Seconds by which this clock is ahead of that of the grid (UTC, where the zone's
+            clock changes are followed).
         """
-        seconds = self._rounded(local_clock(start))
+        seconds = self._rounded(local_clock(start)) - ahead
         day, second = np.divmod(seconds, time_features.SECONDS_A_DAY)
         unit, step, anchor = self._calendar_unit(day)
-        fields = np.broadcast_arrays(unit, step, day, second, anchor)
+        fields = np.broadcast_arrays(unit, step, day, second, anchor, 0)
         return Calendar(*(field.astype(np.int32) for field in fields))
 
     def _rounded(self, stamps: np.ndarray) -> np.ndarray:
@@ -106,25 +110,14 @@ class Frequency:
         if self.unit == "W":
             return time_features.WEEK, self.step, self.anchor
         if self.nanoseconds is not None:
-            if self.nanoseconds < _SECOND:
-                return time_features.SUBSECOND, _SECOND // self.nanoseconds, 0
-            return time_features.SECOND, self.nanoseconds // _SECOND, 0
+            common = gcd(self.nanoseconds, _SECOND)
+            step, points = self.nanoseconds // common, _SECOND // common
+            return (time_features.SECOND, step, 0) if points == 1 else (SUBSECOND, step, points)
         if self.months is None:
             return time_features.BUSINESS_DAY, self.step, 0
         first: Any = time_features.month_of_day(day)
         last = first + (self.anchor - first) % MONTHS_PER[self.unit]
         return time_features.MONTH, self.months, last % self.months
-
-    def clock(self, start: "pd.Timestamp", first: int, count: int) -> tuple[Any, Any]:
-        """Local day number and second of points `first` to `first + count - 1` from `start`.
-
-        `first` may be negative. With a time zone, the local clock's changes are followed.
-        """
-        if self.within_day and getattr(start, "tz", None) is not None:
-            stamps = local_clock(self.timestamps(start, first, count))
-            return np.divmod(self._rounded(stamps), time_features.SECONDS_A_DAY)
-        index: Any = np.arange(first, first + count)
-        return time_features.wall_clock(self.calendar(start), index)
 
     def timestamps(self, start: "pd.Timestamp", first: int, count: int) -> "pd.DatetimeIndex":
         """The time stamps of points `first` to `first + count - 1` of a series from `start`.

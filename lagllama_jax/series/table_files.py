@@ -1,8 +1,9 @@
 """Tables in CSV and Parquet files."""
 
 import os
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,10 +35,10 @@ def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Ta
     try:
         if _is_parquet(path):
             return Table(checked(_read_parquet(path), path.name), path.name)
-        return _read_csv(path, id_column)
+        return read_csv(path, path.name, id_column)
     except OSError as error:
         raise DataError(f"Cannot open {path}: {error.strerror or error}.") from error
-    except (EOFError, UnicodeDecodeError, _parser_error()) as error:
+    except (EOFError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {path}: {str(error).strip()}") from error
 
 
@@ -49,12 +50,6 @@ def check_suffix(path: Path) -> None:
 
 def _is_parquet(path: Path) -> bool:
     return path.name.lower().endswith(PARQUET_SUFFIXES)
-
-
-def _parser_error() -> type[Exception]:
-    import pandas as pd
-
-    return pd.errors.ParserError
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":
@@ -69,37 +64,64 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
         raise DataError(f"Cannot read {path} as Parquet: {error}") from error
 
 
-def _read_csv(path: Path, id_column: str | None) -> Table:
+def read_csv(source: Any, name: str, id_column: str | None = None, **options: Any) -> Table:
+    """A CSV file whose separator is a comma, a semicolon or a tab, as a table.
+
+    Args:
+      source: Path, or the content as `io.BytesIO`.
+      name: What to call it in messages.
+      id_column: As in `read_table`.
+      **options: Further arguments of `pandas.read_csv`.
+
+    Raises:
+      DataError: If the file is empty, a column occurs twice, or a row is too long.
+    """
     import pandas as pd
 
+    settings: dict[str, Any] = {"sep": _separator(source), "skip_blank_lines": False}
+    settings |= {"low_memory": False, "index_col": False, **options}
     try:
-        separator = _separator(path)
-        header = pd.read_csv(path, nrows=0, sep=separator)
-        names = {name for name in header.columns if name in (*ITEM_NAMES, id_column)}
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=dict.fromkeys(names, str),
-            skip_blank_lines=False,
-            low_memory=False,
-        )
+        header = pd.read_csv(_again(source), sep=settings["sep"], header=None, nrows=1, dtype=str)
+        named = header.iloc[0].dropna()
+        twice = named[named.duplicated()]
+        if settings.get("header", 0) is not None and len(twice):
+            raise DataError(f"Column {twice.iloc[0]!r} occurs twice in {name}: rename or drop one.")
+        texts = {column: str for column in named if column in (*ITEM_NAMES, id_column)}
+        settings["dtype"] = texts | settings.get("dtype", {})
+        with warnings.catch_warnings():
+            # A row longer than the line of names, of which pandas would drop the end.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(_again(source), **settings)
     except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path} is empty: it should have a line of column names.") from error
+        raise DataError(f"{name} is empty: it should have a line of column names.") from error
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise DataError(f"Cannot read {name}: {str(error).strip()}") from error
     first = frame.columns[0]
     counted = np.array_equal(frame[first].to_numpy(dtype=object), np.arange(len(frame)))
     if str(first).startswith("Unnamed:") and counted:
         frame = frame.drop(columns=first)  # pandas' numbers of the rows, written with the table
+    if settings["skip_blank_lines"]:
+        return Table(checked(frame, name), name)
     # Row 0 is on line 2, below the names; blank lines are dropped after they were counted.
     filled = frame.notna().any(axis=1).to_numpy()
     lines = np.flatnonzero(filled) + 2
-    return Table(checked(frame[filled].reset_index(drop=True), path.name), path.name, lines)
+    return Table(checked(frame[filled].reset_index(drop=True), name), name, lines)
 
 
-def _separator(path: Path) -> str:
-    """The candidate that the line of column names holds most of."""
+def _again(source: Any) -> Any:
+    if hasattr(source, "seek"):
+        source.seek(0)
+    return source
+
+
+def _separator(source: Any) -> str:
+    """The candidate that the first line holds most of."""
     import pandas as pd
 
-    whole_line = pd.read_csv(path, sep="\x00", nrows=0).columns
+    try:
+        whole_line = pd.read_csv(_again(source), sep="\x00", nrows=0).columns
+    except pd.errors.EmptyDataError:
+        return ","
     return max(",;\t", key="".join(map(str, whole_line)).count)
 
 

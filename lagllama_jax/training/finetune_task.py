@@ -33,7 +33,7 @@ MOST_WINDOWS = 1024
 
 
 @dataclass(frozen=True)
-class Task:
+class FineTuning:
     """A fine-tuning, put together.
 
     Attributes:
@@ -107,7 +107,7 @@ def make_task(
     prediction_length: int,
     options: FitConfig,
     validation: Corpus | None,
-) -> Task:
+) -> FineTuning:
     """Puts a fine-tuning together.
 
     Raises:
@@ -130,7 +130,7 @@ def make_task(
         future_length=prediction_length, min_past=min(max(past, 1), context), augmentation=0.0
     )
     recipe = Recipe(model, data, _train_config(options), _loop_config(options))
-    task = Task(recipe, corpus, lengths, whole, first)
+    task = FineTuning(recipe, corpus, lengths, whole, first)
     if (validation is not None or options.validation > 0) and not task.validated:
         held = prediction_length * (options.validation if validation is None else 1)
         needed = held + (prediction_length + 1 if validation is None else 1)

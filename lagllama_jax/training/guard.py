@@ -88,8 +88,5 @@ def forecast_crps(
         level, scale = batch.level[:, :, None], batch.unit[:, :, None]
         values = drawn / scale - level if model.reads_raw_values else drawn
         truth = np.where(batch.observed[:, 0], batch.values[:, 0], np.nan)[:, -future:]
-        points = np.stack(
-            [sample_crps(truth[:, t : t + 1], values[..., t : t + 1], 1) for t in range(future)], 1
-        )
-        scores.append(points * batch.unit / unit[index])
+        scores.append(sample_crps(truth, values, axis=()) * batch.unit / unit[index])
     return np.concatenate(scores)[: len(chosen)]

@@ -68,7 +68,7 @@ def point_losses(
         weight &= jnp.abs(scale.standardise(target)) <= train.max_scaled
     head = bind_head(model, parameters)
     target = jnp.where(weight, target, scale.loc)
-    losses = head.loss(hidden.astype(jnp.float32), target, *scale, head_key)
+    losses = head.loss(hidden.astype(jnp.float32), target, scale.loc, scale.scale, head_key)
     return PointLosses(head.rescale_loss(losses, rows.unit), weight, scale.scale * rows.unit)
 
 

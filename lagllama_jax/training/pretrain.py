@@ -30,6 +30,32 @@ from lagllama_jax.typing import Int, Parameters
 CHECKPOINTS = "checkpoints"
 
 
+class Start(NamedTuple):
+    """What a run begins with if its folder holds no checkpoint.
+
+    Attributes:
+      continue_from: Folder of another run of the same architecture: weights, optimizer and step.
+      initial: Weights of the same architecture; `None`: fresh ones.
+    """
+
+    continue_from: Path | None = None
+    initial: Parameters | None = None
+
+
+class Placement(NamedTuple):
+    """Where a run computes, and where its windows are drawn.
+
+    Attributes:
+      mesh: The devices; `None`: all of them along `data`.
+      on_device: Whether windows are drawn inside the compiled steps; else on the host, by grain.
+      workers: Number of processes that do so; 0: a thread.
+    """
+
+    mesh: Mesh | None = None
+    on_device: bool = True
+    workers: int = 0
+
+
 def pretrain(
     corpus: Corpus,
     folder: Path,
@@ -37,31 +63,25 @@ def pretrain(
     *,
     lengths: Int[np.ndarray, "n"] | None = None,
     mixture: Mapping[str, float] | None = None,
-    continue_from: Path | None = None,
-    initial: Parameters | None = None,
-    mesh: Mesh | None = None,
-    on_device: bool = True,
-    workers: int = 0,
+    start: Start = Start(),  # noqa: B008
+    placement: Placement = Placement(),  # noqa: B008
     progress: bool | None = None,
 ) -> Trained:
-    """Trains in `folder`, going on where a run that was stopped there left off.
+    """Trains in `folder`, continuing a run that was stopped there.
 
-    The start, in order of precedence: the last checkpoint in `folder`; the last one of the run
-    `continue_from` (weights, optimizer and step); the weights `initial`; fresh weights.
+    The run begins, in order of precedence, from the last checkpoint in `folder`; the last one of
+    the run `start.continue_from`; the weights `start.initial`; fresh weights.
 
     Args:
-      corpus: the series.
-      folder: for checkpoints, metrics and what watches them.
-      recipe: model, data, optimizer, intervals.
-      lengths: points of each series to train on; the ones after them validate. `None`: all, and
-        nothing validates.
-      mixture: weights of data sets by name, instead of the recipe's rule.
-      continue_from: folder of another run of the same architecture.
-      initial: weights of the same architecture.
-      mesh: devices; all of them along `data` if `None`.
-      on_device: draw windows inside the compiled steps; else on the host, by grain.
-      workers: processes that do so; 0: a thread.
-      progress: a bar or none; `None`: a bar in a terminal.
+      corpus: The series.
+      folder: For checkpoints, metrics and what watches them.
+      recipe: Model, data, optimizer and intervals.
+      lengths: Number of points of each series to train on; the ones after them validate. `None`:
+        all, and nothing validates.
+      mixture: Weights of data sets by name, instead of the recipe's rule.
+      start: What the run begins with.
+      placement: Where it computes.
+      progress: Whether to show a bar; `None`: a bar in a terminal.
 
     Raises:
       DataError: a corpus or folder that cannot be used.
@@ -69,7 +89,8 @@ def pretrain(
       ConfigError: sizes that do not divide over the devices.
       TrainingError: the training diverges.
     """
-    mesh = make_mesh() if mesh is None else mesh
+    mesh = make_mesh() if placement.mesh is None else placement.mesh
+    on_device = placement.on_device
     arrays = corpus_arrays(
         corpus, recipe.model, recipe.data, lengths=lengths, mixture=mixture, on_device=on_device
     )
@@ -78,15 +99,15 @@ def pretrain(
     if on_device:
         source = DeviceSource(arrays, names, recipe, mesh, rules)
     else:
-        source = GrainSource(arrays, names, recipe, mesh, rules, workers)
+        source = GrainSource(arrays, names, recipe, mesh, rules, placement.workers)
     evaluate = None if lengths is None else _evaluate(corpus, lengths, recipe, mesh)
     make_folder(folder)
     with Checkpoints(folder / CHECKPOINTS, recipe.loop.keep) as checkpoints:
-        start = _begin(checkpoints, recipe, mesh, continue_from, initial)
-        watch = _watch(folder, recipe, start.state)
-        run = Run(recipe, source, watch, evaluate, checkpoints, start.key)
+        first = _begin(checkpoints, recipe, mesh, start)
+        watch = _watch(folder, recipe, first.state)
+        run = Run(recipe, source, watch, evaluate, checkpoints, first.key)
         try:
-            return train(run, start.state, _best(checkpoints, start), progress)
+            return train(run, first.state, _best(checkpoints, first), progress)
         finally:
             watch.close()
             source.close()
@@ -96,10 +117,10 @@ def _begin(
     checkpoints: Checkpoints,
     recipe: Recipe,
     mesh: Mesh,
-    continue_from: Path | None,
-    initial: Parameters | None,
+    start: Start,
 ) -> Restored:
     """The state to start from; its record is empty unless this very run is resumed."""
+    continue_from, initial = start
     key = jax.random.key(recipe.train.seed)
     if initial is None or checkpoints.latest is not None or continue_from is not None:
         initial = init_parameters(

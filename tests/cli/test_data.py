@@ -14,8 +14,8 @@ def files(tmp_path):
 
 
 def test_the_list_names_every_data_set_and_marks_what_is_built_and_verified(tmp_path, capsys):
-    (tmp_path / "lagllama_series/weather/1.0.0").mkdir(parents=True)
-    (tmp_path / "lagllama_series/weather/1.0.0/dataset_info.json").touch()
+    (tmp_path / "lagllama_series/weather/2.0.0").mkdir(parents=True)
+    (tmp_path / "lagllama_series/weather/2.0.0/dataset_info.json").touch()
     assert main(["data", "list", "--data-dir", str(tmp_path)]) == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert rows["weather"].split()[-1] == "yes" and rows["traffic"].split()[-1] == "no"
@@ -54,7 +54,7 @@ def test_what_is_wrong_is_one_line_and_an_earlier_corpus_stays(files, capsys):
     (files / "taxi.csv").write_text("timestamp,value\n2020-01-01,one\n")
     assert main(["data", "corpus", str(files / "taxi.csv"), "-o", str(files / "c")]) == 2
     message = capsys.readouterr().err
-    assert message.count("\n") == 1 and "taxi.csv, line 2: value 1, 'one'" in message
+    assert message.count("\n") == 1 and "taxi.csv: 'one' is not a number" in message
     assert Corpus.load(files / "c").points == 3
     assert main(["data", "corpus", "-o", str(files / "c")]) == 2
 

@@ -5,6 +5,7 @@ import pytest
 
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.forecaster import LagLlama
+from lagllama_jax.series.arrays import read_arrays
 
 SHORT = ["--preset", "tiny", "--train.steps", "1", "--train.batch-size", "2"]
 SHORT += ["--validation", "none"]
@@ -14,7 +15,7 @@ SHORT += ["--validation", "none"]
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "corpus"
     wave = np.sin(np.arange(1400) / 3)
-    Corpus.from_series([wave], ["2020-01-01"], "h", name="waves").save(folder)
+    Corpus.pack(read_arrays(wave, "2020-01-01", "h"), "waves").save(folder)
     return folder
 
 

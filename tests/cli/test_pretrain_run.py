@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lagllama_jax.corpus.store import Corpus
+from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.training.metrics import read_metrics
 
 OPTIONS = """--preset tiny --train.steps 200 --train.batch-size 4 --loop.checkpoint-every 10
@@ -23,7 +24,7 @@ def corpus(tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("data") / "corpus"
     generator = np.random.default_rng(0)
     waves = [np.sin(np.arange(n) / 3) + 0.1 * generator.normal(size=n) for n in (90, 200, 150)]
-    Corpus.from_series(waves, ["2020-01-01"] * 3, "h", name="waves").save(folder)
+    Corpus.pack(read_arrays(waves, "2020-01-01", "h"), "waves").save(folder)
     return folder
 
 

@@ -17,7 +17,7 @@ def fine(points=48 * 7 * 70, freq="30min", gaps=0.0):
     rng = np.random.default_rng(0)
     values = rng.normal(size=points).astype(np.float32)
     values[rng.random(points) < gaps] = np.nan
-    return values, Corpus.from_series([values], [START], freq, name="fine")
+    return values, Corpus.pack(read_arrays(values, START, freq), "fine")
 
 
 @pytest.mark.parametrize(("alias", "rule"), [("h", "h"), ("D", "D"), ("W", "W-SUN")])
@@ -28,7 +28,7 @@ def test_means_over_whole_periods_are_those_of_pandas(alias, rule):
     whole = periods.count() == periods.count().max()
     expected = periods.mean()[whole].to_numpy()
     made = {part.dataset_names[0]: part for part in coarser(corpus)}[f"fine/{alias}"]
-    assert np.allclose(made.values, expected, atol=1e-6)
+    assert np.allclose(made.series(0), expected, atol=1e-6)
     calendar = Calendar(*(int(field[0]) for field in made.calendar))
     day, second = wall_clock(calendar, np.arange(2))
     first = periods.mean()[whole].index[0]
@@ -48,9 +48,9 @@ def test_what_lies_after_the_given_lengths_is_not_used():
     changed = values.copy()
     changed[5000:] += 100
     lengths = np.array([5000])
-    other = Corpus.from_series([changed], [START], "30min", name="fine")
+    other = Corpus.pack(read_arrays(changed, START, "30min"), "fine")
     for one, two in zip(coarser(corpus, lengths), coarser(other, lengths), strict=True):
-        assert np.array_equal(one.values, two.values, equal_nan=True)
+        assert np.allclose(one.series(0), two.series(0), atol=1e-5, equal_nan=True)
 
 
 def test_grids_that_do_not_divide_and_short_series_are_left_out():
@@ -64,12 +64,12 @@ def test_a_corpus_by_blocks_is_that_of_the_coarse_series(freq, horizon):
     values = [rng.normal(size=points) for points in (1003, 700, 30)]
     values[0][rng.random(1003) < 0.3] = np.nan
     series = read_arrays(values, [START, "2024-02-28 23:45", "2020-01-01"], freq)
-    corpus = Corpus.from_dataset(series, "fine")
+    corpus = Corpus.pack(series, "fine")
     sizes = block_sizes(corpus, horizon, "auto")
     made = by_blocks(corpus, sizes)
     for index, size in enumerate(sizes.tolist()):
         alone = series.take([index]).coarsen(size)
-        expected = Corpus.from_dataset(alone, "fine")
+        expected = Corpus.pack(alone, "fine")
         assert np.allclose(made.series(index), expected.series(0), equal_nan=True)
         calendar = [int(field[index]) for field in made.calendar]
         assert calendar == [int(field[0]) for field in expected.calendar]
@@ -82,11 +82,12 @@ def test_blocks_that_are_asked_for_are_made_of_every_grid(freq):
     values = [np.arange(200.0), np.arange(31.0)]
     starts = None if freq is None else ["2020-01-31", "1999-11-30"]
     series = read_arrays(values, starts, freq)
-    corpus = Corpus.from_dataset(series, "any")
+    corpus = Corpus.pack(series, "any")
     assert block_sizes(corpus, 24, "auto").tolist() == [1, 1]
     made = by_blocks(corpus, block_sizes(corpus, 24, 5))
-    expected = Corpus.from_dataset(series.coarsen(5), "any")
-    assert np.array_equal(made.values, expected.values)
+    expected = Corpus.pack(series.coarsen(5), "any")
+    for index in range(2):
+        assert np.allclose(made.series(index), expected.series(index), atol=1e-5)
     assert made.frequency_names == expected.frequency_names
     clocks = [wall_clock(one.calendar, np.full(2, 9)) for one in (made, expected)]
     assert np.array_equal(*clocks)

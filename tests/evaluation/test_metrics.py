@@ -36,6 +36,27 @@ def all_scores(target, quantiles, error, axis=None):
 
 
 @given(SEEDS)
+def test_sample_crps_is_the_mean_distance_less_half_the_mean_spread(seed):
+    target, paths, *_ = draw(seed, 3, 4, 6)
+    distance = np.abs(paths - target[:, None]).mean(1)
+    spread = np.abs(paths[:, :, None] - paths[:, None]).mean((1, 2))
+    np.testing.assert_allclose(
+        metrics.sample_crps(target, paths), (distance - spread / 2).mean(), rtol=1e-10
+    )
+    points = metrics.sample_crps(target, paths, axis=())
+    np.testing.assert_allclose(points, distance - spread / 2, rtol=1e-10)
+
+
+def test_quantile_loss_over_many_levels_approaches_the_sample_crps():
+    rng = np.random.default_rng(1)
+    target, paths = rng.normal(size=(4, 3)), rng.normal(size=(4, 500, 3))
+    levels = (np.arange(999) + 0.5) / 999
+    quantiles = np.moveaxis(np.quantile(paths, levels, axis=1, method="inverted_cdf"), 0, 1)
+    loss = metrics.quantile_loss(target, quantiles, levels).mean()
+    assert loss == pytest.approx(metrics.sample_crps(target, paths), rel=1e-3)
+
+
+@given(SEEDS)
 def test_no_constant_forecast_has_a_lower_quantile_loss_than_the_quantile_itself(seed):
     rng = np.random.default_rng(seed)
     target = rng.normal(size=(1, 101))

@@ -1,3 +1,5 @@
+import dataclasses
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -5,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lagllama_jax.config import check_levels
 from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.inference.forecast import Forecast, check_levels
+from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.series.arrays import read_arrays
+from lagllama_jax.series.dataset import SeriesDataset
 
 levels = st.floats(0.001, 0.999)
 
@@ -21,12 +25,16 @@ def samples():
 def dated(samples):
     past = [np.arange(5.0), np.arange(9.0), np.arange(2.0)]
     series = read_arrays(past, "2024-01-31", ["ME", "D", "h"], ["a", "b", "c"])
-    return Forecast(samples, series.item_ids, series.timestamps, series.values)
+    return Forecast(series, samples)
+
+
+def undated_series(names, past=(0.0,)):
+    return SeriesDataset(names, [np.array([past])] * len(names))
 
 
 @pytest.fixture
 def undated(samples):
-    return Forecast(samples[:1], ["0"], past=[np.arange(7.0)])
+    return Forecast(undated_series(["0"], np.arange(7.0)), samples[:1])
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +46,7 @@ def no_figures_left():
 @given(st.lists(levels, min_size=1, max_size=5))
 def test_quantiles_are_those_of_the_samples_and_rise_with_the_level(wanted):
     samples = np.random.default_rng(1).normal(size=(2, 30, 3)).astype(np.float32)
-    quantiles = Forecast(samples, ["a", "b"]).quantiles(wanted)
+    quantiles = Forecast(undated_series(["a", "b"]), samples).quantiles(wanted)
     assert quantiles.shape == (2, len(wanted), 3)
     for number, level in enumerate(wanted):
         one = np.quantile(samples[1, :, 2].astype(float), level)
@@ -48,7 +56,7 @@ def test_quantiles_are_those_of_the_samples_and_rise_with_the_level(wanted):
 
 def test_mean_and_median_lose_nothing_of_large_samples():
     samples = np.full((1, 100, 2), 1e12, np.float32)
-    forecast = Forecast(samples, ["a"])
+    forecast = Forecast(undated_series(["a"]), samples)
     assert (forecast.mean == samples[0, 0]).all()
     assert (forecast.median == samples[0, 0]).all()
 
@@ -88,9 +96,8 @@ def test_the_frame_has_a_row_a_point_with_the_dates_to_come(dated):
 
 def test_the_frame_keeps_the_names_and_labels_of_the_input(samples):
     series = read_arrays([np.arange(3.0)] * 3, "2024", "h", [7, 8, 9])
-    forecast = Forecast(
-        samples, series.item_ids, series.timestamps, None, (0.5,), "unique_id", "ds", series.labels
-    )
+    series = dataclasses.replace(series, id_column="unique_id", timestamp_column="ds")
+    forecast = Forecast(series, samples, (0.5,))
     frame = forecast.to_frame()
     assert list(frame.columns) == ["unique_id", "ds", "predictions", "0.5"]
     assert frame.unique_id.unique().tolist() == [7, 8, 9]
@@ -128,7 +135,7 @@ def test_a_picture_shows_past_median_and_intervals_of_each_series(dated):
 
 def test_values_alone_between_gaps_are_drawn_as_dots(samples):
     past = np.array([1.0, np.nan, 2.0, np.nan, 3.0, 4.0])
-    [line, dots, _] = Forecast(samples[:1], ["a"], past=[past]).plot().axes[0].lines
+    [line, dots, _] = Forecast(undated_series(["a"], past), samples[:1]).plot().axes[0].lines
     np.testing.assert_array_equal(line.get_ydata(), past)
     assert dots.get_ydata().tolist() == [1.0, 2.0]
 
@@ -148,9 +155,10 @@ def test_a_picture_may_show_chosen_series_and_a_shorter_past(dated):
     assert len(dated.plot("a").axes) == 1
 
 
-def test_pictures_of_one_point_and_of_no_known_past_can_be_drawn(samples, tmp_path):
+def test_pictures_of_one_point_and_of_one_known_point_can_be_drawn(samples, tmp_path):
+    series = undated_series(list("abc"))
     for number, forecast in enumerate(
-        [Forecast(samples[:, :, :1], list("abc")), Forecast(samples, list("abc"))]
+        [Forecast(series, samples[:, :, :1]), Forecast(series, samples)]
     ):
         file = tmp_path / f"{number}.png"
         forecast.plot().savefig(file)
@@ -158,7 +166,8 @@ def test_pictures_of_one_point_and_of_no_known_past_can_be_drawn(samples, tmp_pa
 
 
 def test_a_thousand_series_are_not_all_drawn(samples):
-    many = Forecast(np.tile(samples, (40, 1, 1)), [str(i) for i in range(120)])
+    series = undated_series([str(i) for i in range(120)])
+    many = Forecast(series, np.tile(samples, (40, 1, 1)))
     assert len(many.plot().axes) == 8
 
 
@@ -169,3 +178,29 @@ def test_a_picture_of_unknown_series_or_wrong_truth_is_refused(dated):
         dated.plot(levels=[95.0])
     with pytest.raises(DataError, match="Truth of 1 series for a forecast of 3"):
         dated.plot(truth=[1.0, 2.0])
+
+
+@pytest.fixture
+def quantiles_alone():
+    values = np.arange(12.0).reshape(2, 2, 3)
+    return Forecast(undated_series(["a", "b"]), None, (0.5, 0.9), values, values[:, 0])
+
+
+def test_a_forecast_without_samples_has_the_levels_that_were_asked_for(quantiles_alone):
+    assert quantiles_alone.quantile(0.9).tolist() == [[3, 4, 5], [9, 10, 11]]
+    assert quantiles_alone.mean.tolist() == quantiles_alone.median.tolist()
+    assert list(quantiles_alone.to_frame().columns)[2:] == ["predictions", "0.5", "0.9"]
+    with pytest.raises(ConfigError, match="level 0.1 is not among them"):
+        quantiles_alone.quantile(0.1)
+    with pytest.raises(ConfigError, match="samples, or quantiles"):
+        Forecast(undated_series(["a"]))
+
+
+def test_several_targets_have_a_row_each(samples):
+    series = SeriesDataset(["a", "b"], [np.zeros((2, 5))] * 2, target_names=("load", "price"))
+    forecast = Forecast(series, np.concatenate([samples, samples[:1]]), (0.5,))
+    frame = forecast.to_frame()
+    assert forecast.item_ids == ["a/load", "a/price", "b/load", "b/price"]
+    assert frame.item_id.tolist() == ["a"] * 8 + ["b"] * 8
+    assert frame.target_name.tolist() == (["load"] * 4 + ["price"] * 4) * 2
+    np.testing.assert_allclose(frame.predictions, forecast.median.ravel())

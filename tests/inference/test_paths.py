@@ -1,6 +1,6 @@
 """The decoder: cached against uncached, its memory, its draws."""
 
-from functools import partial
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.inference.batch import Past
-from lagllama_jax.inference.paths import Drawing, advance, decode, draw, feed, prefill
+from lagllama_jax.inference.paths import Sampling, sample_paths
+from lagllama_jax.model.batch import Batch, rows_of
 from lagllama_jax.model.calendar_features import calendar_features
-from lagllama_jax.model.network import bind_head, init_parameters
-from lagllama_jax.model.scalers import Scale
-from lagllama_jax.model.tokens import tokens
-from lagllama_jax.model.transformer import Transformer
+from lagllama_jax.model.network import LagLlamaNetwork, bind_head, init_parameters
+from lagllama_jax.model.tokens import model_inputs, series_scale, tokens
 
 BATCH, SAMPLES, STEPS = 3, 4, 12
 SEED = jnp.uint32(0)
@@ -45,56 +43,72 @@ CONFIGS = {
 }
 
 
-def some_past(config: ModelConfig, batch: int = BATCH, steps: int = STEPS) -> Past:
-    """Random walks with gaps, a day a point."""
+def some_batch(config: ModelConfig, groups: int = BATCH, steps: int = STEPS) -> Batch:
+    """Random walks with gaps, a day per point."""
     random = np.random.default_rng(0)
-    observed = random.uniform(size=(batch, config.past_length)) < 0.9
-    values = np.where(observed, random.normal(size=observed.shape).cumsum(1), 0)
-    day = np.tile(np.arange(config.context_length + steps, dtype=np.int32), (batch, 1))
+    observed = random.uniform(size=(groups, 1, config.past_length)) < 0.9
+    values = np.where(observed, random.normal(size=observed.shape).cumsum(-1), 0)
+    day = np.tile(np.arange(config.context_length + steps, dtype=np.int32), (groups, 1))
     features = calendar_features(day, np.zeros_like(day))
-    parts = (values.astype(np.float32), observed, features, np.arange(batch, dtype=np.uint32))
-    return Past(*map(jnp.asarray, parts))
+    start = np.full(groups, config.past_length)
+    zero, seed = np.zeros((groups, 1), np.float32), np.arange(groups, dtype=np.uint32)
+    parts = values.astype(np.float32), observed, features, zero.astype(int), start
+    return Batch(*map(jnp.asarray, (*parts, zero, zero + 1, seed)))
+
+
+def network(config, parameters, *arguments, method):
+    return LagLlamaNetwork(config).apply({"params": parameters}, *arguments, method=method)
+
+
+def extended(batch: Batch, drawn: jax.Array) -> Batch:
+    """The batch with the points of one path per group after its own."""
+    steps = drawn.shape[-1]
+    return batch._replace(
+        values=jnp.concatenate([batch.values, drawn[:, None]], axis=-1),
+        observed=jnp.pad(batch.observed, ((0, 0), (0, 0), (0, steps)), constant_values=True),
+    )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def uncached(config, parameters, batch, drawn):
+    """Hidden states of the whole sequence, of one path per group."""
+    model, rows = LagLlamaNetwork(config), rows_of(extended(batch, drawn))
+    features = tokens(config, rows, series_scale(config, rows))
+    if config.rope != "dynamic":
+        apply = functools.partial(model.apply, window=config.window, method="transform")
+        return apply({"params": parameters}, features)
+    # `transform` takes the base of the rotation from the sequence's length, forecasts from that of
+    # the window.
+    bound = model.bind({"params": parameters})
+    x = bound.embedding(features)
+    for block in bound.blocks:
+        x, _ = block.prefill(x, config.window)
+    return bound.final_norm(x)
 
 
 @pytest.mark.parametrize("changes", CONFIGS.values(), ids=CONFIGS)
 def test_cached_hidden_states_equal_those_of_the_whole_sequence(changes):
     config = ModelConfig.tiny(**changes)
-    parameters, past = init_parameters(config, jax.random.key(0)), some_past(config)
+    parameters, batch = init_parameters(config, jax.random.key(0)), some_batch(config)
     random = np.random.default_rng(1)
-    paths_fed = jnp.asarray(random.normal(size=(STEPS, BATCH, SAMPLES)).cumsum(0), jnp.float32)
+    fed = jnp.asarray(random.normal(size=(STEPS, BATCH, SAMPLES)).cumsum(0), jnp.float32)
 
     @jax.jit
-    def cached(parameters, past):
-        series, paths = prefill(parameters, config, past, Drawing(SAMPLES, STEPS), SEED)
+    def cached(parameters, batch):
+        context, turn, paths = network(config, parameters, batch, SAMPLES, STEPS, method="prefill")
 
         def step_on(paths, step):
-            fed = feed(config, series, paths, paths_fed[step], step)
-            return advance(parameters, config, series, fed, step), paths.hidden
+            known = jnp.ones(fed[step].shape, bool)
+            inputs = model_inputs(config, fed[step], known, context.scale, context.level)
+            paths = paths._replace(drawn=paths.drawn.at[step].set(inputs))
+            extend = (context, turn, paths, step)
+            return network(config, parameters, *extend, method="extend"), paths.hidden
 
-        hidden = jax.lax.scan(step_on, paths, jnp.arange(STEPS))[1]
-        return jnp.moveaxis(hidden, 0, 2), series.scale
+        return jnp.moveaxis(jax.lax.scan(step_on, paths, jnp.arange(STEPS))[1], 0, 2)
 
-    @jax.jit
-    def uncached(parameters, past, scale):
-        def copies(array):
-            return jnp.repeat(array, SAMPLES, axis=0)
-
-        own = paths_fed.transpose(1, 2, 0).reshape(-1, STEPS)
-        values = jnp.concatenate([copies(past.values), own], axis=1)
-        observed = jnp.concatenate([copies(past.observed), jnp.ones_like(own, bool)], axis=1)
-        scale = Scale(*map(copies, scale))
-        features = tokens(config, values, observed, scale, copies(past.time_features))
-        model = Transformer(config)
-        if config.rope == "dynamic":  # `__call__` takes the base from the sequence's own length
-            apply = partial(model.apply, window=config.window, method="prefill")
-        else:
-            apply = partial(model.apply, window=config.window)
-        hidden, _ = apply({"params": parameters}, features)
-        kept = hidden[:, config.context_length - 1 : -1]
-        return kept.reshape(BATCH, SAMPLES, STEPS, -1)
-
-    hidden, scale = cached(parameters, past)
-    expected = uncached(parameters, past, scale)
+    hidden = cached(parameters, batch)
+    each = [uncached(config, parameters, batch, fed[:, :, s].T) for s in range(SAMPLES)]
+    expected = jnp.stack(each, axis=1)[:, :, config.context_length - 1 : -1]
     assert float(jnp.abs(expected).max()) > 0.1
     np.testing.assert_allclose(hidden, expected, atol=1e-5 * float(jnp.abs(expected).max()))
 
@@ -102,37 +116,54 @@ def test_cached_hidden_states_equal_those_of_the_whole_sequence(changes):
 def test_first_draws_cover_the_distribution_that_the_whole_model_gives(
     tiny_config, tiny_parameters
 ):
-    past, samples = some_past(tiny_config), 2000
+    batch, samples = some_batch(tiny_config, steps=1), 2000
 
     @jax.jit
-    def first(parameters, past):
-        drawing = Drawing(samples, 1)
-        series, paths = prefill(parameters, tiny_config, past, drawing, SEED)
-        drawn = draw(parameters, tiny_config, drawing, series, paths, jnp.int32(0)).samples[0]
-        context = past.time_features[:, : tiny_config.context_length]
-        features = tokens(tiny_config, past.values, past.observed, series.scale, context)
-        hidden = Transformer(tiny_config).apply({"params": parameters}, features)[0][:, -1]
-        loc, scale = (part[:, 0] for part in series.scale)
-        return drawn, bind_head(tiny_config, parameters)(hidden, loc, scale).cdf(drawn.T)
+    def first(parameters, batch):
+        sampling = Sampling(samples, 1)
+        drawn = sample_paths(parameters, tiny_config, batch, jnp.int32(1), SEED, sampling)
+        hidden, scale, _ = network(tiny_config, parameters, batch, method="encode")
+        law = bind_head(tiny_config, parameters)(hidden[:, -1], scale.loc[:, 0], scale.scale[:, 0])
+        return drawn[:, 0, :, 0], law.cdf(drawn[:, 0, :, 0].T)
 
-    drawn, level = first(tiny_parameters, past)
+    drawn, level = first(tiny_parameters, batch)
     assert drawn.shape == (BATCH, samples)
     even = (np.arange(samples) + 0.5) / samples
     assert np.abs(np.sort(level, axis=0) - even[:, None]).max() < 0.05
 
 
-def test_draws_are_clipped_before_they_are_fed_back(tiny_config, tiny_parameters):
-    drawing = Drawing(SAMPLES, 2, nonnegative=True)
+def test_draws_are_clipped_at_a_raw_zero_and_fed_back_so(tiny_config, tiny_parameters):
+    batch = some_batch(tiny_config)
+    batch = batch._replace(level=batch.level + 0.5)  # a raw 0 lies at -0.5
 
-    @jax.jit
-    def drawn(parameters, past):
-        series, paths = prefill(parameters, tiny_config, past, drawing, SEED)
-        paths = draw(parameters, tiny_config, drawing, series, paths, jnp.int32(0))
-        return paths, series.scale
+    def draw(nonnegative, steps):
+        sampling = Sampling(SAMPLES, STEPS, nonnegative=nonnegative)
+        run = jax.jit(sample_paths, static_argnums=(1, 5))
+        given = tiny_parameters, tiny_config, batch, jnp.int32(steps), SEED, sampling
+        return run(*given)[..., :steps]
 
-    paths, scale = drawn(tiny_parameters, some_past(tiny_config))
-    assert (paths.samples[0] == 0).any() and (paths.samples[0] >= 0).all()
-    np.testing.assert_allclose(paths.inputs[0], scale.standardise(paths.samples[0]), rtol=1e-6)
+    free, clipped = draw(False, 3), draw(True, 3)
+    assert (clipped >= -0.5).all() and (clipped == -0.5).any()
+    np.testing.assert_allclose(clipped[..., 0], np.maximum(free[..., 0], -0.5), rtol=1e-6)
+    below = np.asarray(free[..., 0] < -0.5)
+    assert not np.allclose(clipped[..., 1][below], np.maximum(free[..., 1][below], -0.5))
+
+
+def test_the_variates_of_a_group_are_drawn_apart_and_the_first_as_if_alone(
+    tiny_config, tiny_parameters
+):
+    alone = some_batch(tiny_config)
+    twice = alone._replace(
+        **{name: jnp.repeat(getattr(alone, name), 2, axis=1)
+           for name in ("values", "observed", "role", "level", "unit")}
+    )  # fmt: skip
+    run = jax.jit(sample_paths, static_argnums=(1, 5))
+    one, two = (
+        run(tiny_parameters, tiny_config, batch, jnp.int32(4), SEED, Sampling(SAMPLES, STEPS))
+        for batch in (alone, twice)
+    )
+    np.testing.assert_allclose(two[:, 0], one[:, 0], rtol=1e-5, atol=1e-5)
+    assert not np.allclose(two[:, 1, :, :4], two[:, 0, :, :4])
 
 
 def test_paths_that_run_away_stay_finite(tiny_config, tiny_parameters):
@@ -143,19 +174,20 @@ def test_paths_that_run_away_stay_finite(tiny_config, tiny_parameters):
         "loc": head["loc"],
         "scale": constant(head["scale"]["kernel"], 1e30),
     }
-    drawing = Drawing(SAMPLES, 64)
-    run = jax.jit(decode, static_argnums=(1, 5))
-    past = some_past(tiny_config, steps=64)
-    paths = run({**tiny_parameters, "head": wild}, tiny_config, past, jnp.int32(64), SEED, drawing)
+    sampling = Sampling(SAMPLES, 64)
+    run = jax.jit(sample_paths, static_argnums=(1, 5))
+    batch = some_batch(tiny_config, steps=64)
+    given = {**tiny_parameters, "head": wild}, tiny_config, batch, jnp.int32(64), SEED, sampling
+    paths = run(*given)
     assert np.isfinite(paths).all() and np.abs(paths).max() > 1e5
 
 
 def compiled_bytes(config: ModelConfig, samples: int, capacity: int) -> int:
     parameters = jax.eval_shape(lambda: init_parameters(config, jax.random.key(0)))
-    past = some_past(config, batch=2, steps=capacity)
-    program = jax.jit(decode, static_argnums=(1, 5))
+    batch = some_batch(config, groups=2, steps=capacity)
+    program = jax.jit(sample_paths, static_argnums=(1, 5))
     lowered = program.lower(
-        parameters, config, past, jnp.int32(8), SEED, Drawing(samples, capacity)
+        parameters, config, batch, jnp.int32(8), SEED, Sampling(samples, capacity)
     )
     return lowered.compile().memory_analysis().temp_size_in_bytes
 
@@ -173,14 +205,14 @@ def test_memory_grows_neither_with_the_horizon_nor_with_context_copies():
 
 
 def test_the_decoder_lowers_for_accelerators(tiny_config, tiny_parameters):
-    program = jax.jit(decode, static_argnums=(1, 5))
+    program = jax.jit(sample_paths, static_argnums=(1, 5))
     arguments = (
         tiny_parameters,
         tiny_config,
-        some_past(tiny_config),
+        some_batch(tiny_config),
         jnp.int32(8),
         SEED,
-        Drawing(2, STEPS),
+        Sampling(2, STEPS),
     )
     exported = jax.export.export(program, platforms=("cuda", "tpu"))(*arguments)
     assert exported.platforms == ("cuda", "tpu")

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.inference.predictor import forecast_model, forecast_samples
+from lagllama_jax.inference.gaps import LONGEST_GAP, AcrossGaps
+from lagllama_jax.inference.predictor import ModelPredictor, forecast_model
 from lagllama_jax.model.network import init_parameters
+from lagllama_jax.series.arrays import read_arrays
+from lagllama_jax.series.dataset import SeriesDataset
 
 CONFIG = ForecastConfig(num_samples=8, batch_size=2)
 NAMES = list("abcde")
@@ -28,69 +31,65 @@ def some_series() -> list[np.ndarray]:
     return walks
 
 
-def clocks(
-    context: int, steps: int, count: int = len(NAMES)
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    hours = np.arange(context + steps)
-    return [((hours + number) // 24, (hours + number) % 24 * 3600) for number in range(count)]
+def dataset(series, names=NAMES, dated=True, shift=0) -> SeriesDataset:
+    """Series that end at the same hour, where they have dates."""
+    end = np.datetime64("2024-05-05T00") + np.timedelta64(shift, "h")
+    starts = [str(end - np.timedelta64(len(one), "h")) for one in series]
+    dates = (starts, "h") if dated else (None, None)
+    return read_arrays(list(series), *dates, item_ids=names)
 
 
 @pytest.fixture(scope="module")
 def forecast(tiny_config, tiny_parameters):
     """Forecasts with one program: any series, in batches of two."""
 
-    def run(series, names, steps=STEPS, dates=None, config=CONFIG, progress=None):
-        return forecast_samples(
-            tiny_parameters, tiny_config, series, dates, names, steps, config, progress
-        )
+    def run(series, names=NAMES, steps=STEPS, config=CONFIG, finished=None, **dates):
+        predictor = ModelPredictor(tiny_parameters, tiny_config, finished)
+        given = series if isinstance(series, SeriesDataset) else dataset(series, names, **dates)
+        return predictor.predict(given, steps, config).samples
 
     return run
 
 
 @pytest.fixture(scope="module")
-def usual(forecast, tiny_config):
+def usual(forecast):
     """The forecast that the others are compared with."""
-    return forecast(some_series(), NAMES, dates=clocks(tiny_config.context_length, STEPS))
+    return forecast(some_series())
 
 
 @settings(max_examples=15)
 @given(order=st.permutations(range(len(NAMES))), count=st.integers(1, len(NAMES)))
-def test_a_series_is_forecast_the_same_in_any_company(forecast, usual, tiny_config, order, count):
-    chosen = order[:count]
-    series, dates = some_series(), clocks(tiny_config.context_length, STEPS)
-    some = forecast(
-        [series[i] for i in chosen], [NAMES[i] for i in chosen], dates=[dates[i] for i in chosen]
-    )
+def test_a_series_is_forecast_the_same_in_any_company(forecast, usual, order, count):
+    chosen, series = order[:count], some_series()
+    some = forecast([series[i] for i in chosen], [NAMES[i] for i in chosen])
     np.testing.assert_allclose(some, usual[chosen], rtol=1e-4, atol=1e-4)
 
 
-def test_another_batch_size_gives_the_same_and_a_repetition_every_bit(forecast, usual, tiny_config):
-    dates = clocks(tiny_config.context_length, STEPS)
-    again = forecast(some_series(), NAMES, dates=dates)
-    np.testing.assert_array_equal(again, usual)
-    wider = forecast(some_series(), NAMES, dates=dates, config=CONFIG.replace(batch_size=None))
+def test_another_batch_size_gives_the_same_and_a_repetition_every_bit(forecast, usual):
+    np.testing.assert_array_equal(forecast(some_series()), usual)
+    wider = forecast(some_series(), config=CONFIG.replace(batch_size=None))
     np.testing.assert_allclose(wider, usual, rtol=1e-4, atol=1e-4)
 
 
-def test_name_seed_and_date_decide_the_paths(forecast, usual, tiny_config):
-    dates = clocks(tiny_config.context_length, STEPS)
+def test_name_seed_and_date_decide_the_paths(forecast, usual):
     for changed in (
-        forecast(some_series(), list("vwxyz"), dates=dates),
-        forecast(some_series(), NAMES, dates=dates, config=CONFIG.replace(seed=1)),
-        forecast(some_series(), NAMES, dates=[(day + 3, second) for day, second in dates]),
+        forecast(some_series(), list("vwxyz")),
+        forecast(some_series(), config=CONFIG.replace(seed=1)),
+        forecast(some_series(), shift=75),
     ):
-        assert (np.abs(changed - usual).max(axis=(1, 2)) > 1e-3).all()
+        distance = np.abs(changed - usual).max(axis=(1, 2))
+        assert (distance[1:] > 1e-3).all()  # the first has one point, and so no spread but its own
 
 
 def test_a_longer_horizon_begins_with_the_same_paths(forecast):
     series = some_series()
-    short, long = (forecast(series, NAMES, steps=steps) for steps in (5, 50))
+    short, long = (forecast(series, steps=steps) for steps in (5, 50))
     np.testing.assert_array_equal(long[..., :5], short)
     assert np.abs(np.diff(long, axis=-1)).min(axis=(1, 2)).max() > 0
 
 
 def test_a_thousand_lengths_and_a_longer_horizon_compile_nothing_new(forecast):
-    forecast(some_series(), NAMES, steps=24)
+    forecast(some_series(), steps=24, dated=False)
     compiled: list[str] = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, *_, **__: compiled.append(event)
@@ -100,16 +99,17 @@ def test_a_thousand_lengths_and_a_longer_horizon_compile_nothing_new(forecast):
         series = [random.normal(size=length) for length in range(1, 1001)]
         names = [str(number) for number in range(1000)]
         finished = []
-        samples = forecast(series[::10], names[::10], 25, progress=lambda *n: finished.append(n))
+        samples = forecast(series[::10], names[::10], 25, finished=finished.append, dated=False)
     finally:
         jax.monitoring.clear_event_listeners()
     assert samples.shape == (100, 8, 25) and np.isfinite(samples).all()
-    assert finished[0] == (2, 100) and finished[-1] == (100, 100) and len(finished) == 50
+    assert finished == [2] * 50
     assert not [event for event in compiled if "compile" in event or "trace" in event]
 
 
 numbers = st.one_of(
-    st.floats(-1e18, 1e18), st.sampled_from([0.0, np.nan, 1e-8, 1e12, 1e-38, 5e-324, 7.0])
+    st.floats(-1e300, 1e300),
+    st.sampled_from([0.0, np.nan, 1e-8, 1e12, 1e-38, 5e-324, 7.0, -99999.0]),
 )
 
 
@@ -125,38 +125,74 @@ numbers = st.one_of(
     )
 )
 def test_every_forecast_is_finite(forecast, series):
-    samples = forecast([np.array(one) for one in series], NAMES[: len(series)])
+    given = SeriesDataset(NAMES[: len(series)], [np.array([one], float) for one in series])
+    samples = forecast(given)
     assert np.isfinite(samples).all()
 
 
 @pytest.mark.parametrize("head", ["negative_binomial", "implicit_quantile"])
 def test_other_heads_forecast_too(head):
     config = ModelConfig.tiny(head=head, num_layers=1, scaling="mean")
-    parameters = init_parameters(config, jax.random.key(0))
+    predictor = ModelPredictor(init_parameters(config, jax.random.key(0)), config)
     counts = [np.random.default_rng(0).poisson(5, 200), np.zeros(40)]
-    samples = forecast_samples(parameters, config, counts, None, ["a", "b"], 3, CONFIG)
+    samples = predictor.predict(dataset(counts, ["a", "b"]), 3, CONFIG).samples
     assert samples.shape == (2, 8, 3) and np.isfinite(samples).all() and samples[0].std() > 0
     if head == "negative_binomial":
         np.testing.assert_array_equal(samples, np.round(samples))
 
 
+@pytest.fixture(scope="module")
+def level_free():
+    """A predictor whose features depend neither on the unit nor on the level of a series."""
+    features = {"scale_features": "none", "imputation": "loc", "squash": "arcsinh"}
+    config = ModelConfig.tiny(num_layers=1, lags=(0, 1, 2, 7), context_length=16, **features)
+    return ModelPredictor(init_parameters(config, jax.random.key(0)), config)
+
+
+@settings(max_examples=30)
+@given(
+    factor=st.floats(-9, 9).map(lambda exponent: 10.0**exponent),
+    swings=st.one_of(st.floats(-1e10, 1e10), st.sampled_from([0.0, 1e8, 1e10, -1e10])),
+)
+def test_a_forecast_follows_the_unit_and_the_level_of_the_series(level_free, factor, swings):
+    random = np.random.default_rng(3)
+    series = 3 * np.sin(np.arange(60) / 4) + random.normal(size=60)
+    swing = series.max() - series.min()
+    level = factor * swings * swing
+    names = ["a"]
+    plain = level_free.predict(dataset([series], names), STEPS, CONFIG).samples
+    moved = level_free.predict(dataset([factor * series + level], names), STEPS, CONFIG).samples
+    np.testing.assert_allclose((moved - level) / factor, plain, atol=1e-4 * swing)
+
+
 def test_with_relative_features_a_forecast_is_free_of_units():
     config = ModelConfig.tiny(scale_features="relative", num_layers=1)
-    parameters = init_parameters(config, jax.random.key(0))
-    series = some_series()[1:]
+    predictor = ModelPredictor(init_parameters(config, jax.random.key(0)), config)
     small, large = (
-        forecast_samples(
-            parameters, config, [a * one for one in series], None, NAMES[1:], 9, CONFIG
-        )
+        predictor.predict(dataset([a * one for one in some_series()]), 9, CONFIG).samples
         for a in (1, 4096)
     )
     np.testing.assert_allclose(large, 4096 * small, rtol=1e-6)
 
 
+@pytest.mark.parametrize("value", [0.0, 1e6, -3.5, 1e-12])
+def test_a_constant_series_is_forecast_as_its_value(forecast, value):
+    samples = forecast([np.full(300, value), np.full(5, value)], ["a", "b"])
+    np.testing.assert_array_equal(samples, value)
+
+
+def test_one_small_step_keeps_an_interval_of_its_order(forecast):
+    series = np.full(300, 1e6)
+    series[200:] += 10
+    samples = forecast([series], ["a"])
+    width = np.subtract(*np.quantile(samples, [0.9, 0.1], axis=1))
+    assert ((width > 0.1) & (width < 300)).all()
+
+
 def test_nonnegative_forecasts_have_no_negative_value(forecast):
     config = CONFIG.replace(nonnegative=True)
-    assert (forecast(some_series(), NAMES) < 0).any()
-    assert (forecast(some_series(), NAMES, config=config) >= 0).all()
+    assert (forecast(some_series()) < 0).any()
+    assert (forecast(some_series(), config=config) >= 0).all()
 
 
 def test_a_longer_context_widens_the_window_and_a_stretch_makes_rope_linear():
@@ -170,7 +206,7 @@ def test_a_longer_context_widens_the_window_and_a_stretch_makes_rope_linear():
     assert (narrow.context_length, narrow.window) == (64, 16)
 
 
-@pytest.mark.parametrize("steps", [0, -1, True])
+@pytest.mark.parametrize("steps", [0, -1, True, 2.5])
 def test_an_impossible_horizon_is_refused(forecast, steps):
     with pytest.raises(ConfigError, match="prediction_length"):
         forecast([np.ones(3)], ["a"], steps)
@@ -179,7 +215,33 @@ def test_an_impossible_horizon_is_refused(forecast, steps):
 def test_unsound_weights_are_named_instead_of_returning_nan(tiny_config, tiny_parameters):
     broken = jax.tree.map(lambda leaf: leaf * np.nan, tiny_parameters)
     with pytest.raises(DataError, match="'a' is not finite: the model's weights"):
-        forecast_samples(broken, tiny_config, [np.ones(3)], None, ["a"], STEPS, CONFIG)
+        ModelPredictor(broken, tiny_config).predict(dataset([np.arange(3)], ["a"]), STEPS, CONFIG)
+
+
+def test_a_gap_at_the_end_is_a_longer_horizon(tiny_config, tiny_parameters):
+    predictor = AcrossGaps(ModelPredictor(tiny_parameters, tiny_config))
+    series = some_series()[1:3]
+    whole = predictor.predict(dataset(series, ["a", "b"]), STEPS + 3, CONFIG).samples
+    gap = [np.r_[series[0], [np.nan] * 3], series[1]]
+    end = dataset(series, ["a", "b"]).starts
+    given = read_arrays(gap, list(end), "h", ["a", "b"])
+    found = predictor.predict(given, STEPS, CONFIG).samples
+    np.testing.assert_allclose(found[0], whole[0, :, 3:], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found[1], whole[1, :, :STEPS], rtol=1e-5, atol=1e-5)
+
+
+def test_a_window_without_values_is_forecast_across_or_refused(tiny_config, tiny_parameters):
+    predictor = AcrossGaps(ModelPredictor(tiny_parameters, tiny_config))
+    level = 5000 + np.random.default_rng(0).normal(size=300)
+    long = dataset([np.r_[level, np.full(1200, np.nan)]], ["a"])
+    samples = predictor.predict(long, STEPS, CONFIG.replace(num_samples=50)).samples
+    assert np.isfinite(samples).all() and abs(np.median(samples) - 5000) < 2500
+    too_long = dataset([np.r_[level, np.full(LONGEST_GAP + 1, np.nan)]], ["a"])
+    with pytest.raises(DataError, match=f"'a' ends with {LONGEST_GAP + 1} missing values"):
+        predictor.predict(too_long, STEPS, CONFIG)
+    nothing = SeriesDataset(["b"], [np.full((1, 9), np.nan)])
+    with pytest.raises(DataError, match="'b' has no value at all"):
+        predictor.predict(nothing, STEPS, CONFIG)
 
 
 ON_SEVERAL_DEVICES = """
@@ -189,10 +251,9 @@ sys.path.insert(0, sys.argv[1])
 from test_predictor import *
 assert jax.local_device_count() == 3
 config = ModelConfig.tiny()
-samples = forecast_samples(
-    init_parameters(config, jax.random.key(0)), config, some_series(),
-    clocks(config.context_length, STEPS), NAMES, STEPS, CONFIG.replace(batch_size=None),
-)
+predictor = ModelPredictor(init_parameters(config, jax.random.key(0)), config)
+every = CONFIG.replace(batch_size=None)
+samples = predictor.predict(dataset(some_series()), STEPS, every).samples
 np.save(sys.argv[2], samples)
 """
 

@@ -85,9 +85,14 @@ def test_periods_end_where_those_of_pandas_do(alias, unit, step, anchor, day):
 
 
 def test_steps_below_a_second_count_up_seconds():
-    day, second = wall_clock(Calendar(SUBSECOND, 10, 0, 86_399, 0), np.arange(20))
+    day, second = wall_clock(Calendar(SUBSECOND, 1, 0, 86_399, 10), np.arange(20))
     assert np.array_equal(day, np.repeat([0, 1], 10))
     assert np.array_equal(second, np.repeat([86_399, 0], 10))
+
+
+def test_steps_that_do_not_divide_a_second_count_up_seconds():
+    _, second = wall_clock(Calendar(SUBSECOND, 3, 0, 0, 10), np.arange(-4, 12))
+    assert second.tolist() == [(300 * i // 1000) % 86_400 for i in range(-4, 12)]
 
 
 def test_a_million_hours_do_not_overflow_on_the_device():

@@ -29,12 +29,12 @@ NAN = float("nan")
 def test_any_kind_of_numbers_is_one_series(series):
     read = read_arrays(series)
     assert read.item_ids == ["0"]
-    np.testing.assert_array_equal(read.values[0], [1, NAN, 3.5])
+    np.testing.assert_array_equal(read.targets[0][0], [1, NAN, 3.5])
 
 
 def test_lists_hold_series_of_any_lengths():
     read = read_arrays([np.arange(5), [1.0], pd.Series([1, 2])], item_ids=["a", "b", "c"])
-    assert [len(values) for values in read.values] == [5, 1, 2]
+    assert read.lengths.tolist() == [5, 1, 2]
     assert read.item_ids == ["a", "b", "c"]
 
 

@@ -34,17 +34,17 @@ def test_any_order_of_rows_gives_the_same_series_with_nan_for_missing_rows(seed,
     shuffled = kept.sample(frac=1, random_state=seed)
     series = read_frame(shuffled, freq="h")
     assert sorted(series.item_ids) == sorted(frame.item_id.unique())
-    for name, values in zip(series.item_ids, series.values, strict=True):
+    for name, values in zip(series.item_ids, series.targets, strict=True):
         rows = kept[kept.item_id == name].target.to_numpy()
         wanted = np.full(int(rows.max()) + 1, np.nan)
         wanted[rows.astype(int)] = rows
-        np.testing.assert_array_equal(values, wanted)
+        np.testing.assert_array_equal(values[0], wanted)
 
 
 def test_series_come_in_the_order_in_which_they_first_appear():
     series = read_frame(long_frame(b=5, a=3, c=4))
     assert series.item_ids == ["b", "a", "c"]
-    assert [len(values) for values in series.values] == [5, 3, 4]
+    assert series.lengths.tolist() == [5, 3, 4]
     assert series.frequency.alias == "h"
 
 
@@ -54,7 +54,7 @@ def test_nixtla_names_are_recognised_and_kept():
     )
     series = read_frame(frame.assign(extra="text"))
     assert (series.id_column, series.timestamp_column) == ("unique_id", "ds")
-    assert series.values[0].tolist() == [0, 1, 2, 3]
+    assert series.targets[0][0].tolist() == [0, 1, 2, 3]
 
 
 def test_columns_of_other_names_can_be_told():
@@ -95,8 +95,8 @@ def test_a_wide_frame_has_one_series_a_column():
         series = read_frame(frame)
         assert series.item_ids == ["a", "b"]
         assert series.frequency.alias == "D"
-        assert len(series.values[0]) == 6
-    np.testing.assert_array_equal(read_frame(by_index).values[1], values[:, 1])
+        assert series.lengths[0] == 6
+    np.testing.assert_array_equal(read_frame(by_index).targets[1][0], values[:, 1])
 
 
 def test_a_dated_pandas_series_is_one_series():
@@ -123,7 +123,7 @@ def test_polars_and_arrow_frames_are_read_like_pandas(convert):
     other = pl.from_pandas(frame).to_arrow() if convert == "arrow" else convert(frame)
     wanted, series = read_frame(frame), read_frame(other)
     assert series.item_ids == wanted.item_ids
-    np.testing.assert_array_equal(np.concatenate(series.values), np.concatenate(wanted.values))
+    np.testing.assert_array_equal(np.hstack(series.targets), np.hstack(wanted.targets))
 
 
 def test_time_zones_are_kept_and_the_local_clock_counts():
@@ -158,14 +158,14 @@ def test_years_and_days_may_be_written_as_numbers():
 
 def test_a_series_of_one_point_is_read_where_the_frequency_is_known():
     series = read_frame(long_frame(a=4, b=1))
-    assert [len(values) for values in series.values] == [4, 1]
+    assert series.lengths.tolist() == [4, 1]
     assert len(read_frame(long_frame(b=1), freq="h")) == 1
 
 
 def test_a_thousand_series_of_many_lengths_are_read_in_one_call():
     frame = long_frame(**{f"s{i}": 20 + i % 100 for i in range(1000)})
     series = read_frame(frame.sample(frac=1, random_state=0), freq="h")
-    lengths = dict(zip(series.item_ids, map(len, series.values), strict=True))
+    lengths = dict(zip(series.item_ids, series.lengths, strict=True))
     assert lengths == {f"s{i}": 20 + i % 100 for i in range(1000)}
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.model.calendar_features import Calendar, calendar_features, wall_clock
+from lagllama_jax.model.calendar_features import calendar_features, wall_clock
 from lagllama_jax.series.aliases import MONTHS, WEEKDAYS
 from lagllama_jax.series.frequency import Frequency
 
@@ -95,7 +95,7 @@ def test_old_spellings_mean_what_new_ones_mean(old, new):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "m", "0h", "-1h", "h-MON", "W-JAN", "QE-MON", "bh", "SME", "300ms", "D2", "h D"],
+    ["", "x", "m", "0h", "-1h", "h-MON", "W-JAN", "QE-MON", "bh", "SME", "1234567us", "D2", "h D"],
 )
 def test_what_is_no_regular_frequency_is_refused_by_name(text):
     with pytest.raises(DataError, match=text or "frequency"):
@@ -126,30 +126,26 @@ def test_a_daily_value_stands_for_its_day_whatever_the_hour_of_its_stamp():
     assert frequency.calendar("2024-03-10 17:30") == frequency.calendar("2024-03-10")
 
 
-def test_the_local_clock_is_followed_over_a_change_to_summer_time():
+def test_days_keep_their_local_hour_over_a_change_to_summer_time():
     start = pd.Timestamp("2024-03-30 22:00", tz="Europe/Berlin")
-    _, second = Frequency.parse("h").clock(start, 0, 8)
-    assert (second // 3600).tolist() == [22, 23, 0, 1, 3, 4, 5, 6]
     stamps = Frequency.parse("D").timestamps(start, 0, 3)
     assert {stamp.hour for stamp in stamps} == {22}
     skipped = Frequency.parse("D").timestamps(pd.Timestamp("2024-03-30 02:30", tz=start.tz), 0, 2)
     assert skipped[1] == pd.Timestamp("2024-03-31 03:00", tz=start.tz)
 
 
-def test_a_clock_without_changes_is_the_calendar():
-    frequency = Frequency.parse("6h")
-    start = pd.Timestamp("2024-03-30 12:00")
-    wanted = wall_clock(frequency.calendar(start), np.arange(-5, 20))
-    assert np.array_equal(frequency.clock(start, -5, 25), wanted)
-
-
-def test_steps_below_a_second_have_a_calendar():
+@pytest.mark.parametrize("alias", ["500ms", "300ms", "1500ms", "33ms", "us"])
+def test_steps_with_a_fraction_of_a_second_have_a_calendar(alias):
     start = pd.Timestamp("2024-01-01 00:00:58")
-    calendar = Frequency.parse("500ms").calendar(start)
-    assert isinstance(calendar, Calendar)
-    _, second = wall_clock(calendar, np.arange(6))
-    assert second.tolist() == [58, 58, 59, 59, 60, 60]
-    stamps = Frequency.parse("ns").timestamps(start, 0, 3)
+    frequency, index = Frequency.parse(alias), np.array([-7, 0, 1, 5, 6, 10**6])
+    day, second = wall_clock(frequency.calendar(start), index)
+    since = [start.value + int(i) * frequency.nanoseconds for i in index]
+    stamps = pd.DatetimeIndex(since).floor("s")
+    assert (pd.to_datetime(day, unit="D") + pd.to_timedelta(second, unit="s") == stamps).all()
+
+
+def test_nanoseconds_have_time_stamps():
+    stamps = Frequency.parse("ns").timestamps(pd.Timestamp("2024-01-01 00:00:58"), 0, 3)
     assert (np.diff(stamps.as_unit("ns").asi8) == 1).all()
 
 

@@ -43,13 +43,13 @@ def test_an_index_of_dates_that_pandas_wrote_is_found(tmp_path):
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_commas_semicolons_and_tabs_separate_cells(write, separator):
     path = write(*(line.replace(",", separator) for line in ROWS))
-    assert read_frame(read_table(path)).values[0].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert read_frame(read_table(path)).targets[0][0].tolist() == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_packed_csv_is_read(tmp_path):
     path = tmp_path / "data.csv.gz"
     path.write_bytes(gzip.compress("\n".join(ROWS).encode()))
-    assert len(read_frame(read_table(path)).values[0]) == 7
+    assert read_frame(read_table(path)).lengths[0] == 7
 
 
 @pytest.mark.parametrize("name", ["table.csv", "table.csv.gz", "table.parquet"])
@@ -64,7 +64,7 @@ def test_a_written_table_is_read_back(tmp_path, name):
 
 def test_empty_cells_are_missing_values(write):
     series = read_frame(read_table(write(*ROWS[:3], "007,2024-01-03,", *ROWS[4:])))
-    assert np.isnan(series.values[0][2])
+    assert np.isnan(series.targets[0][0, 2])
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,4 @@ def test_published_wide_files_are_read_whole(shared, tmp_path):
         pytest.skip(f"no file at {packed}")
     series = read_frame(read_table(packed))
     assert series.item_ids == ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
-    assert (len(series.values[0]), series.frequency.alias) == (17420, "h")
+    assert (series.lengths[0], series.frequency.alias) == (17420, "h")

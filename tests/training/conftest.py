@@ -1,10 +1,13 @@
 """A small corpus, and a small recipe for it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.training.pretrain import Recipe
 
 RECIPE = Recipe(
@@ -15,11 +18,21 @@ RECIPE = Recipe(
 )
 
 
+def packed(series, starts=None, freq="h", name="series"):
+    """A corpus of arrays, which may have no observed value; one frequency, or one per series."""
+    ids = [str(i) for i in range(len(series))]
+    steps = [freq] * len(series) if isinstance(freq, str) else freq
+    dates = [] if starts is None else [pd.Timestamp(start) for start in starts]
+    grids = [] if starts is None else [Frequency.parse(step) for step in steps]
+    targets = [np.asarray(one, np.float64)[None] for one in series]
+    return Corpus.pack(SeriesDataset(ids, targets, dates, grids), name)
+
+
 def waves(lengths, seed=0, name="waves", period=3.0):
     generator = np.random.default_rng(seed)
     noise = [0.1 * generator.normal(size=n) for n in lengths]
     series = [10 * np.sin(np.arange(len(x)) / period) + x for x in noise]
-    return Corpus.from_series(series, ["2020-01-01"] * len(series), "h", name=name)
+    return packed(series, ["2020-01-01"] * len(series), name=name)
 
 
 def two_waves():

@@ -12,13 +12,13 @@ import pytest
 
 from lagllama_jax import LagLlama, ModelConfig
 from lagllama_jax.config import FitConfig
-from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.blocks import last_blocks
 from lagllama_jax.training.finetune import fit, sweep, sweep_table
 from lagllama_jax.training.finetune_task import make_task
 from lagllama_jax.training.signals import StopRequest
+from tests.training.conftest import packed
 
 CONFIG = ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8)
 HORIZON = 4
@@ -83,7 +83,7 @@ def test_ctrl_c_ends_a_whole_sweep_with_what_there_is(model):
         os.kill(os.getpid(), signal.SIGINT)
 
     many = FitConfig.of(**GOOD | {"epochs": 10_000})
-    corpus = Corpus.from_series(sines(), ["2020"] * 8, "h", name="sines")
+    corpus = packed(sines(), ["2020"] * 8, "h", name="sines")
     finger = threading.Thread(target=press)
     finger.start()
     fitted, tried = sweep(model.parameters, CONFIG, corpus, HORIZON, many)
@@ -93,7 +93,7 @@ def test_ctrl_c_ends_a_whole_sweep_with_what_there_is(model):
 
 
 def test_a_sweep_keeps_the_best_of_what_it_tries(model, tuned):
-    corpus = Corpus.from_series(sines())
+    corpus = packed(sines())
     options = FitConfig.of(**BAD | {"epochs": 3, "patience": 3})
     best, tried = sweep(
         model.parameters, CONFIG, corpus, HORIZON, options, learning_rates=(0.5, 1e-2)
@@ -110,7 +110,7 @@ def test_a_sweep_keeps_the_best_of_what_it_tries(model, tuned):
 
 def test_frozen_parts_stay_and_nothing_guards_without_validation(model):
     options = FitConfig.of(**GOOD | {"epochs": 1}, freeze=("embedding", "head"), validation=0)
-    fitted = fit(model.parameters, CONFIG, Corpus.from_series(sines()), HORIZON, options)
+    fitted = fit(model.parameters, CONFIG, packed(sines()), HORIZON, options)
     changed = unlike(fitted.parameters, model.parameters)
     still = changed.pop("embedding"), changed.pop("head")
     assert not any(jax.tree.leaves(still)) and all(jax.tree.leaves(changed))
@@ -118,31 +118,36 @@ def test_frozen_parts_stay_and_nothing_guards_without_validation(model):
 
 
 def test_the_last_share_of_each_training_part_is_used_before_the_same_validation():
-    corpus = Corpus.from_series([np.arange(104.0), np.arange(54.0)])
+    corpus = packed([np.arange(104.0), np.arange(54.0)])
     for share, used in ((100.0, [100, 50]), (50.0, [50, 25]), (10.0, [10, 5])):
         task = make_task(CONFIG, corpus, HORIZON, FitConfig(last_k_percentage=share), None)
         assert task.lengths.tolist() == task.first.tolist() == used
         for i, (last, count) in enumerate(zip((104, 54), used, strict=True)):
             expected = np.arange(last - HORIZON - count, last)
             np.testing.assert_array_equal(task.corpus.series(i), expected)
-    separate = make_task(CONFIG, corpus, HORIZON, FitConfig(), Corpus.from_series(sines(2)))
+    separate = make_task(CONFIG, corpus, HORIZON, FitConfig(), packed(sines(2)))
     assert separate.lengths.tolist() == [104, 54] and separate.first.tolist() == [56, 56]
+
+
+def same_series(one, other):
+    for index in range(len(one)):
+        np.testing.assert_allclose(one.series(index), other.series(index), atol=1e-6)
 
 
 def test_fine_series_are_trained_on_as_they_are_forecast():
     rng = np.random.default_rng(0)
     values = [rng.normal(size=points) for points in (1001, 900)]
-    make = lambda values, freq: Corpus.from_series(values, ["2024-01-01"] * 2, freq)  # noqa: E731
+    make = lambda values, freq: packed(values, ["2024-01-01"] * 2, freq)  # noqa: E731
     fine, hourly = make(values, "15min"), make([last_blocks(one, 4) for one in values], "h")
     one = make_task(CONFIG, fine, 48, FitConfig(), None)
     other = make_task(CONFIG, hourly, 12, FitConfig(), None)
     assert one.data == other.data and one.model == other.model
-    np.testing.assert_allclose(one.corpus.values, other.corpus.values, atol=1e-6)
+    same_series(one.corpus, other.corpus)
     apart = make_task(CONFIG, fine, 48, FitConfig(), fine)
-    np.testing.assert_allclose(apart.validation.values, hourly.values, atol=1e-6)
+    same_series(apart.validation, hourly)
     assert apart.first.tolist() == [250 - 12, 225 - 12]
     np.testing.assert_array_equal(one.lengths, other.lengths)
-    mixed = Corpus.from_series([*values, values[0][:100]], ["2024-01-01"] * 3, "15min")
+    mixed = packed([*values, values[0][:100]], ["2024-01-01"] * 3, "15min")
     assert make_task(CONFIG, mixed, 48, FitConfig(), None).data.future_length == 48
     with pytest.raises(ConfigError, match="2 is shorter than coarsen=101"):
         make_task(CONFIG, mixed, 48, FitConfig(coarsen=101), None)
@@ -151,7 +156,7 @@ def test_fine_series_are_trained_on_as_they_are_forecast():
 
 
 def test_a_longer_context_widens_the_attention_window():
-    corpus = Corpus.from_series(sines())
+    corpus = packed(sines())
     task = make_task(CONFIG, corpus, HORIZON, FitConfig(context_length=16), None)
     assert task.model.context_length == 16 and task.model.window == 16 + HORIZON - 1
 

@@ -17,7 +17,7 @@ from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, held_back
 from lagllama_jax.training.sources.device import DevicePath
 from lagllama_jax.training.state import init_state
 from lagllama_jax.training.watch import Watch
-from tests.training.conftest import RECIPE, waves
+from tests.training.conftest import RECIPE, packed, waves
 
 SHORT = Recipe(RECIPE.model, RECIPE.data, RECIPE.train.replace(steps=20), RECIPE.loop)
 
@@ -140,7 +140,7 @@ def test_a_run_stops_after_its_patience_with_the_best_weights(corpus):
 def test_points_that_nobody_observed_cannot_validate(tmp_path):
     series = np.sin(np.arange(90.0))
     series[-4:] = np.nan
-    blind = Corpus.from_series([series])
+    blind = packed([series])
     with pytest.raises(DataError, match="None of the points that validate was observed"):
         pretrain(blind, tmp_path, SHORT, lengths=held_back(blind, 4, 20))
 

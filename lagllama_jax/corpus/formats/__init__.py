@@ -2,60 +2,47 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from lagllama_jax.corpus.formats.delimited import (
+from lagllama_jax.corpus.formats.jsonl import read_jsonl
+from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
+from lagllama_jax.corpus.formats.tables import (
     read_air_quality,
+    read_csv_frame,
     read_lstnet,
     read_nab,
     read_prsa,
-    read_wide,
 )
-from lagllama_jax.corpus.formats.frame import read_csv_frame
-from lagllama_jax.corpus.formats.jsonl import read_jsonl
-from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
-from lagllama_jax.corpus.formats.record import Record
 from lagllama_jax.corpus.formats.text import TextFile, text_files
 from lagllama_jax.corpus.formats.tsf import read_tsf
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.arrays import as_timestamp
+from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Format(NamedTuple):
     """One file format.
 
     Attributes:
-      description: for people.
-      suffixes: of its files, in folders and zips, before any `.gz`.
-      read_text: makes records of one text file; None where `read_path` does all.
-      read_path: makes records of a path, where the format needs more than lines of text.
+      description: What a person would call it.
+      suffixes: Of its files, in folders and zips, before any `.gz`.
+      read_text: Makes items of one text file; `None` for Parquet, which is not text.
     """
 
     description: str
     suffixes: tuple[str, ...]
-    read_text: Callable[[TextFile], Iterator[Record]] | None
-    read_path: Callable[[str | Path], Iterator[Record]] | None = None
-
-
-def _read_parquet_files(path: str | Path) -> Iterator[Record]:
-    for file in find_parquet(path):
-        yield from read_parquet(file)
+    read_text: Callable[[TextFile], Iterator[Item]] | None
 
 
 FORMATS: dict[str, Format] = {
-    "parquet": Format(
-        "Parquet, a row a series: item_id, start, freq, target",
-        (".parquet",),
-        None,
-        _read_parquet_files,
-    ),
+    "parquet": Format("Parquet with item_id, start, freq, target", (".parquet",), None),
     "tsf": Format("Monash .tsf", (".tsf",), read_tsf),
-    "wide": Format("CSV, first column times, then a column a series (ETT)", (".csv",), read_wide),
-    "frame": Format(
-        "CSV as data frames: item_id, timestamp, target, or wide", (".csv",), None, read_csv_frame
-    ),
+    "wide": Format("CSV, times and a column per series (ETT)", (".csv",), read_csv_frame),
+    "frame": Format("CSV with item_id, timestamp, target", (".csv",), read_csv_frame),
     "lstnet": Format("numbers without header or times (LSTNet)", (".txt",), read_lstnet),
     "jsonl": Format("GluonTS JSON, lines or one document", (".json", ".jsonl"), read_jsonl),
     "air_quality": Format("UCI AirQualityUCI.csv", (".csv",), read_air_quality),
@@ -65,43 +52,40 @@ FORMATS: dict[str, Format] = {
 
 
 def read(
-    path: str | Path, format: str, start: str | None = None, frequency: str | None = None
-) -> Iterator[Record]:
+    path: str | Path,
+    format: str,
+    start: "str | pd.Timestamp | None" = None,
+    frequency: str | Frequency | None = None,
+) -> Iterator[Item]:
     """The series of a file, or of all files of that format in a folder or zip, in turn.
 
     Args:
-      path: file or folder; text may be gzipped or zipped.
-      format: a key of `FORMATS`.
-      start: time of the first value, where the file has none.
+      path: File or folder; text may be gzipped or zipped.
+      format: A key of `FORMATS`.
+      start: Time of the first value, where the file has none.
       frequency: pandas alias, where the file has none.
 
     Raises:
-      DataError: an unknown format, a frequency that cannot be read, a name that occurs twice,
-        an infinite value, or a file that is not what the format promises; names file and line.
+      DataError: If the format is unknown, the start or the frequency cannot be read, a name occurs
+        twice, a value is infinite, or a file is not what the format promises; names file and line.
     """
     if format not in FORMATS:
         raise DataError(f"Unknown format {format!r}; known are {', '.join(FORMATS)}.")
-    if frequency is not None:
-        Frequency.parse(frequency)
+    step = None if frequency is None else Frequency.parse(frequency)
+    first = None if start is None else as_timestamp(start)
     seen: set[str] = set()
-    for name, record in _records(path, FORMATS[format]):
-        if record.item_id in seen:
-            raise DataError(f"{name}: the name {record.item_id!r} occurs twice.")
-        seen.add(record.item_id)
-        if np.isinf(record.target).any():
-            point = int(np.isinf(record.target).argmax())
-            raise DataError(
-                f"{name}: series {record.item_id!r} is infinite, or beyond float32, at point "
-                f"{point}; make it finite, or NaN for missing."
-            )
-        yield record._replace(start=record.start or start, frequency=record.frequency or frequency)
+    for name, item in _items(path, FORMATS[format]):
+        if item.item_id in seen:
+            raise DataError(f"{name}: the name {item.item_id!r} occurs twice.")
+        seen.add(item.item_id)
+        yield item._replace(start=item.start or first, frequency=item.frequency or step)
 
 
 def guess_format(path: str | Path) -> str:
     """The format of a file, by its suffix and, of a CSV file, its first line.
 
     Raises:
-      DataError: nothing there, or a suffix that no format has.
+      DataError: If nothing is there, or no format has the suffix.
     """
     suffixes = [suffix for format in FORMATS.values() for suffix in format.suffixes]
     if Path(path).suffix.lower() == ".parquet" or (
@@ -130,12 +114,13 @@ def _guess_csv(header: str) -> str:
     return "frame" if columns & {"item_id", "unique_id"} else "wide"
 
 
-def _records(path: str | Path, format: Format) -> Iterator[tuple[str, Record]]:
-    if format.read_path is not None:
-        yield from ((str(path), record) for record in format.read_path(path))
-    elif format.read_text is not None:
-        for text in text_files(path, format.suffixes):
-            yield from ((text.name, record) for record in format.read_text(text))
+def _items(path: str | Path, format: Format) -> Iterator[tuple[str, Item]]:
+    if format.read_text is None:
+        for file in find_parquet(path):
+            yield from ((str(file), item) for item in read_parquet(file))
+        return
+    for text in text_files(path, format.suffixes):
+        yield from ((text.name, item) for item in format.read_text(text))
 
 
-__all__ = ["FORMATS", "Format", "Record", "TextFile", "guess_format", "read", "text_files"]
+__all__ = ["FORMATS", "Format", "TextFile", "guess_format", "read", "text_files"]

@@ -5,18 +5,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from lagllama_jax.corpus.formats.numbers import parse_numbers
-from lagllama_jax.corpus.formats.record import Record
 from lagllama_jax.corpus.formats.text import Line, TextFile
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.arrays import as_timestamp
+from lagllama_jax.series.dataset import Item
+from lagllama_jax.series.frequency import Frequency
 
 LISTS = ("data", "test", "train")
 """Keys under which a document may have its series; `test` holds whole series, `train` cut ones."""
 
 
-def read_jsonl(file: TextFile) -> Iterator[Record]:
+def read_jsonl(file: TextFile) -> Iterator[Item]:
     """The series of one file, in turn; items without `item_id` are named by their position.
 
     The reference's air quality and cloud files are such documents, its ETT files such lines.
@@ -38,7 +38,7 @@ def read_jsonl(file: TextFile) -> Iterator[Record]:
         entries = ((f"{file.name}, series {i}", entry) for i, entry in enumerate(series))
         frequency = document.get("metadata", {}).get("freq")
     for position, (place, entry) in enumerate(entries):
-        yield _record(entry, position, frequency, place)
+        yield _item(entry, position, frequency, place)
 
 
 def _document(file: TextFile, first: Line) -> dict[str, Any] | None:
@@ -64,18 +64,19 @@ def _loads(file: TextFile, line: Line) -> Any:
         raise DataError(f"{file.name}, line {line.number}: not JSON: {error}.") from error
 
 
-def _record(entry: Any, position: int, frequency: str | None, place: str) -> Record:
+def _item(entry: Any, position: int, frequency: str | None, place: str) -> Item:
     if not isinstance(entry, dict) or not isinstance(entry.get("target"), list):
         raise DataError(f"{place}: expected an object with a list 'target'.")
     if any(isinstance(value, list) for value in entry["target"]):
-        raise DataError(f"{place}: 'target' is not one-dimensional; write one line a variate.")
-    return Record(
-        item_id=str(entry.get("item_id", position)),
-        start=None if entry.get("start") is None else str(entry["start"]),
-        frequency=entry.get("freq", frequency),
-        target=_target(entry["target"], place),
-    )
-
-
-def _target(values: list[Any], place: str) -> np.ndarray:
-    return parse_numbers(["nan" if v is None else str(v) for v in values], place)
+        raise DataError(f"{place}: 'target' is not one-dimensional; write one line per variate.")
+    texts = ["nan" if value is None else str(value) for value in entry["target"]]
+    start, alias = entry.get("start"), entry.get("freq", frequency)
+    try:
+        return Item(
+            str(entry.get("item_id", position)),
+            parse_numbers(texts, place)[None],
+            None if start is None else as_timestamp(str(start)),
+            None if alias is None else Frequency.parse(alias),
+        )
+    except DataError as error:
+        raise DataError(str(error) if place in str(error) else f"{place}: {error}") from error

@@ -24,16 +24,36 @@ class Line(NamedTuple):
     text: str
 
 
-class TextFile(NamedTuple):
-    """One text file; iterate over `lines` once, before the next file is asked for.
+class TextFile:
+    """One text file; use `lines` or `content`, once, before the next file is asked for.
 
     Attributes:
-      name: its path, with `/member` for a file in a zip.
-      lines: without line ends; blank ones are left out but counted.
+      name: Its path, with `/member` for a file in a zip.
+      lines: Its lines without line ends; blank ones are left out but counted.
     """
 
-    name: str
-    lines: Iterator[Line]
+    def __init__(self, name: str, raw: Bytes):
+        self.name = name
+        self.lines = _lines(name, raw)
+        self._raw = raw
+
+    def content(self) -> io.BytesIO:
+        """The whole file, unpacked.
+
+        Raises:
+          DataError: If it is empty, damaged, truncated or not text.
+        """
+        try:
+            content = self._raw.read()
+        except BROKEN as error:
+            raise DataError(
+                f"{self.name} is damaged or truncated: {error}. Fetch it again."
+            ) from error
+        if b"\0" in content:
+            raise DataError(f"{self.name} is not text. Is this another format?")
+        if not content.strip():
+            raise DataError(f"{self.name} is empty.")
+        return io.BytesIO(content)
 
 
 def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[TextFile]:
@@ -46,7 +66,7 @@ def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[Tex
         empty, damaged, truncated or not text.
     """
     for name, content in _contents(Path(path), suffixes):
-        yield TextFile(name, _lines(name, content))
+        yield TextFile(name, content)
 
 
 def unpacked_sha256(path: str | Path, suffixes: Collection[str] = ()) -> str:

@@ -3,12 +3,16 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from lagllama_jax.corpus.formats.numbers import parse_numbers
-from lagllama_jax.corpus.formats.record import Record
 from lagllama_jax.corpus.formats.text import TextFile
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.dataset import Item
+from lagllama_jax.series.frequency import Frequency
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FREQUENCIES = {
     "yearly": "YE",
@@ -27,10 +31,10 @@ UNITS = {"second": "s", "minute": "min", "hour": "h", "day": "D", "week": "W", "
 @dataclass
 class _Header:
     attributes: list[str] = field(default_factory=list)
-    frequency: str | None = None
+    frequency: Frequency | None = None
 
 
-def read_tsf(file: TextFile) -> Iterator[Record]:
+def read_tsf(file: TextFile) -> Iterator[Item]:
     """The series of one file, in turn.
 
     An item is named by its attribute `series_name`, or T1, T2, ... without one.
@@ -49,11 +53,11 @@ def read_tsf(file: TextFile) -> Iterator[Record]:
                 f"({', '.join(header.attributes) or 'none'})."
             )
         named = dict(zip(header.attributes, attributes, strict=True))
-        yield Record(
+        yield Item(
             item_id=named.get("series_name", f"T{position}"),
+            target=parse_numbers(values.split(","), place)[None],
             start=_parse_start(named.get("start_timestamp"), place),
             frequency=header.frequency,
-            target=parse_numbers(values.split(","), place),
         )
 
 
@@ -77,22 +81,24 @@ def _read_header(file: TextFile) -> _Header:
     raise DataError(f"{file.name} ends without @data. Is this a .tsf file, and a whole one?")
 
 
-def _parse_frequency(text: str, place: str) -> str:
+def _parse_frequency(text: str, place: str) -> Frequency:
     name = text.strip().lower().replace(" ", "_")
     if name in FREQUENCIES:
-        return FREQUENCIES[name]
+        return Frequency.parse(FREQUENCIES[name])
     match = re.fullmatch(r"(\d+)_([a-z]+?)s?", name)
     if match and match[2] in UNITS:
-        return f"{match[1]}{UNITS[match[2]]}"
+        return Frequency.parse(f"{match[1]}{UNITS[match[2]]}")
     raise DataError(f"{place}: unknown frequency {text!r}.")
 
 
-def _parse_start(text: str | None, place: str) -> str | None:
+def _parse_start(text: str | None, place: str) -> "pd.Timestamp | None":
+    import pandas as pd
+
     if text is None:
         return None
     for layout in ("%Y-%m-%d %H-%M-%S", "%Y-%m-%d"):
         try:
-            return datetime.strptime(text.strip(), layout).isoformat()
+            return pd.to_datetime(text.strip(), format=layout)
         except ValueError:
             continue
     raise DataError(f"{place}: start {text!r} is not written as 2000-12-31 23-59-59.")

@@ -11,11 +11,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from lagllama_jax.corpus.catalogue import CATALOGUE, DataSet
-from lagllama_jax.corpus.formats import FORMATS, Record, read
+from lagllama_jax.corpus.formats import FORMATS, read
 from lagllama_jax.corpus.formats.text import unpacked_sha256
 from lagllama_jax.corpus.tfds import NAME, VERSION
 from lagllama_jax.corpus.tfds.splits import SPLITS, VALIDATION_WINDOWS, cut
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
 
 
@@ -61,7 +62,7 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
                     "item_id": tfds.features.Text(),
                     "start": tfds.features.Text(),
                     "frequency": tfds.features.Text(),
-                    "target": tfds.features.Tensor(shape=(None,), dtype=np.float32),
+                    "target": tfds.features.Tensor(shape=(None,), dtype=np.float64),
                 }
             ),
             homepage=data_set.homepage or data_set.url,
@@ -90,11 +91,13 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
         self, sources: list[Path], split: str
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         data_set, count = self.builder_config.data_set, 0
-        for record in _records(data_set, sources):
-            target = cut(record.target, split, data_set.horizon)
+        for item in _items(data_set, sources):
+            target = cut(item.target[0], split, data_set.horizon)
             if target is None:
                 continue
-            yield count, record._replace(start=record.start or "", target=target)._asdict()
+            start = "" if item.start is None else item.start.isoformat()
+            texts = {"item_id": item.item_id, "start": start, "frequency": str(item.frequency)}
+            yield count, texts | {"target": target}
             count += 1
         if count == 0:
             raise DataError(
@@ -103,19 +106,19 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
             )
 
 
-def _records(data_set: DataSet, sources: list[Path]) -> Iterator[Record]:
+def _items(data_set: DataSet, sources: list[Path]) -> Iterator[Item]:
     expected, seen = Frequency.parse(data_set.frequency), set()
     for source in sources:
-        for record in read(source, data_set.format, data_set.start, data_set.frequency):
-            if Frequency.parse(record.frequency or "") != expected:
+        for item in read(source, data_set.format, data_set.start, expected):
+            if item.frequency != expected:
                 raise DataError(
-                    f"{source}: series {record.item_id!r} has frequency {record.frequency}, but "
-                    f"{data_set.name!r} has {expected.alias}. Is this its file?"
+                    f"{source}: series {item.item_id!r} has frequency {item.frequency}, but "
+                    f"{data_set.name!r} has {expected}. Is this its file?"
                 )
-            if record.item_id in seen:
-                raise DataError(f"{source}: series {record.item_id!r} is in an earlier file too.")
-            seen.add(record.item_id)
-            yield record
+            if item.item_id in seen:
+                raise DataError(f"{source}: series {item.item_id!r} is in an earlier file too.")
+            seen.add(item.item_id)
+            yield item
 
 
 def _verify(data_set: DataSet, sources: list[Path]) -> None:

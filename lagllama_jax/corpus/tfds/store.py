@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lagllama_jax.corpus.catalogue import CATALOGUE, DataSet, find_data_set
-from lagllama_jax.corpus.formats.record import Record
 from lagllama_jax.corpus.tfds import NAME, VERSION
 from lagllama_jax.corpus.tfds.splits import SPLITS
 from lagllama_jax.errors import DataError, require
+from lagllama_jax.series.arrays import as_timestamp
+from lagllama_jax.series.dataset import Item
+from lagllama_jax.series.frequency import Frequency
 
 if TYPE_CHECKING:
     from lagllama_jax.corpus.tfds.builder import LagllamaSeries
@@ -67,7 +69,7 @@ def split_sizes(data_set: str | DataSet, data_dir: str | Path = DATA_DIR) -> dic
 
 def read_built(
     data_set: str | DataSet, split: str = "train", data_dir: str | Path = DATA_DIR
-) -> Iterator[Record]:
+) -> Iterator[Item]:
     """The series of one split of a data set that was built.
 
     Raises:
@@ -84,12 +86,13 @@ def read_built(
         )
     source = builder.as_data_source(split=split)
     for index in range(len(source)):
-        yield _record(source[index])
+        yield _item(source[index])
 
 
-def _record(example: dict[str, Any]) -> Record:
-    item_id, start, frequency = (example[k].decode() for k in ("item_id", "start", "frequency"))
-    return Record(item_id, start or None, frequency, example["target"])
+def _item(example: dict[str, Any]) -> Item:
+    item_id, start, alias = (example[k].decode() for k in ("item_id", "start", "frequency"))
+    stamp = as_timestamp(start) if start else None
+    return Item(item_id, example["target"][None], stamp, Frequency.parse(alias))
 
 
 def _builder(data_set: str | DataSet, data_dir: str | Path) -> "LagllamaSeries":

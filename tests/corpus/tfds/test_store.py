@@ -33,14 +33,14 @@ def folder(tmp_path):
 
 def test_a_built_data_set_comes_back_in_order_as_it_was_read(folder):
     where = build(OURS, folder, folder / "tfds")
-    assert where == folder / "tfds/lagllama_series/ours/1.0.0"
+    assert where == folder / "tfds/lagllama_series/ours/2.0.0"
     assert is_built("ours", folder / "tfds")
     assert split_sizes(OURS, folder / "tfds") == {"train": 3, "validation": 3, "test": 4}
     whole = list(read(folder / "ours.tsf", "tsf"))
     for one, other in zip(read_built(OURS, "test", folder / "tfds"), whole, strict=True):
-        assert one[:3] == other[:3]
+        assert one._replace(target=0) == other._replace(target=0)
         np.testing.assert_array_equal(one.target, other.target)
-    lengths = [len(record.target) for record in read_built(OURS, "train", folder / "tfds")]
+    lengths = [item.target.shape[1] for item in read_built(OURS, "train", folder / "tfds")]
     assert lengths == [60 - 3 - 14] * 3
 
 
@@ -79,7 +79,7 @@ def test_published_files_build_into_the_paper_s_splits(shared, tmp_path):
     assert train.lengths.tolist() == [17420 - 24 - 14] * 7
     assert (test.dataset_names, test.frequency_names) == (("ett_h1",), ("h",))
     (original,) = [r for r in read(folder / "ETTh1.csv.gz", "wide") if r.item_id == "OT"]
-    np.testing.assert_array_equal(test.series(test.item_ids.index("OT")), original.target)
+    np.testing.assert_allclose(test.series(test.item_ids.index("OT")), original.target[0], 1e-6)
 
 
 def test_several_files_of_one_data_set_are_joined(shared, tmp_path):

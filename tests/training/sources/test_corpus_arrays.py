@@ -20,7 +20,7 @@ from lagllama_jax.training.sources.corpus_arrays import (
     usable_series,
 )
 from lagllama_jax.training.sources.windows import draw_on_host, gather
-from tests.training.conftest import waves
+from tests.training.conftest import packed, waves
 
 MODEL = ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8)
 FULL = DataConfig(future_length=4)
@@ -28,7 +28,7 @@ SHORT = DataConfig(future_length=4, min_past=8)
 
 
 def single(series, name="series"):
-    return Corpus.from_series(series, name=name)
+    return packed(series, name=name)
 
 
 def drawn(corpus, data, **more):
@@ -118,7 +118,7 @@ def test_a_corpus_beyond_int32_goes_to_the_host(monkeypatch):
 )
 def test_the_last_points_keep_their_values_and_dates(lengths, frequency):
     series = [np.arange(n, dtype=np.float32) for n, _ in lengths]
-    corpus = Corpus.from_series(series, ["2020-02-28 22:00"] * len(series), frequency)
+    corpus = packed(series, ["2020-02-28 22:00"] * len(series), frequency)
     kept = keep_last(corpus, np.array([last for _, last in lengths]))
     for i, (length, last) in enumerate(lengths):
         count = min(max(last, 1), length)

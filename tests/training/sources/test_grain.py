@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lagllama_jax.training.sources.grain_source import WindowSource, batches
 
 from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
-from lagllama_jax.training.sources.grain_source import WindowSource, batches
+from tests.training.conftest import packed
 
 MODEL = ModelConfig.tiny(lags=(0, 1, 5), context_length=8)
 DATA = DataConfig(future_length=4, min_past=2, short_history=0.3, stretch=0.3)
@@ -23,7 +24,7 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("grain") / "corpus"
     generator = np.random.default_rng(0)
     walks = [generator.normal(size=n).cumsum() for n in (40, 300, 90)]
-    Corpus.from_series(walks, ["2020-01-01"] * 3, "h").save(folder)
+    packed(walks, ["2020-01-01"] * 3, "h").save(folder)
     return Corpus.load(folder)
 
 

@@ -6,10 +6,10 @@ import pytest
 from scipy.stats import chisquare, ks_2samp
 
 from lagllama_jax.config import DataConfig, ModelConfig
-from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.model.calendar_features import calendar_features, wall_clock
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
 from lagllama_jax.training.sources.windows import Draws, draw, draw_on_host, gather
+from tests.training.conftest import packed
 
 MODEL = ModelConfig.tiny(lags=(0, 1, 5), context_length=8)
 EVERYTHING = DataConfig(
@@ -29,11 +29,15 @@ def corpus():
     series = [generator.normal(size=n).astype(np.float32) for n in (40, 25, 300, 18, 90)]
     series[2][50:60] = np.nan
     starts = ["2020-02-27 13:00", "2019-12-30", "2021-01-31", "1999-06-30", "2020-01-01"]
-    return Corpus.from_series(series, starts, ["h", "D", "15min", "ME", "W-WED"])
+    return packed(series, starts, ["h", "D", "15min", "ME", "W-WED"])
 
 
 def pair(corpus, data):
     return corpus_arrays(corpus, MODEL, data), corpus_arrays(corpus, MODEL, data, on_device=False)
+
+
+def standardised(corpus, index):
+    return corpus.values[corpus.offsets[index] : corpus.offsets[index + 1]]
 
 
 def drawn(device, data, count=20_000):
@@ -92,7 +96,7 @@ def test_a_window_shows_the_series_and_hides_what_lies_outside_it(corpus):
     window = gather(host, one(0, 10), MODEL, data)
     length = MODEL.past_length + 4
     expected = np.full(length, np.nan)
-    expected[3:] = corpus.series(0)[:14]
+    expected[3:] = standardised(corpus, 0)[:14]
     np.testing.assert_array_equal(window.observed[0], ~np.isnan(expected))
     np.testing.assert_array_equal(window.values[0], np.nan_to_num(expected))
     late = gather(host, one(0, 38), MODEL, data)
@@ -107,7 +111,7 @@ def test_a_short_context_moves_the_forecast_forward_and_a_short_history_hides_wh
     window = gather(host, one(0, 30, context=3, history=6), MODEL, data)
     assert window.past[0] == MODEL.max_lag + 3
     shown = np.flatnonzero(window.observed[0])
-    np.testing.assert_array_equal(window.values[0, shown], corpus.series(0)[24:39])
+    np.testing.assert_array_equal(window.values[0, shown], standardised(corpus, 0)[24:39])
     assert shown[0] == MODEL.max_lag + 3 - 6
 
 
@@ -129,7 +133,9 @@ def test_a_stretched_window_passes_through_the_points_with_the_calendar_of_the_f
     window = gather(host, one(2, 200, stretch=3), MODEL, data)
     at_points = window.values[0, int(window.past[0]) % 3 :: 3]
     first = 200 - int(window.past[0]) // 3
-    np.testing.assert_array_equal(at_points, corpus.series(2)[first : first + len(at_points)])
+    np.testing.assert_array_equal(
+        at_points, standardised(corpus, 2)[first : first + len(at_points)]
+    )
     minutes = window.time_features[0, :, 1]
     steps = np.round(np.diff(minutes) * 59).astype(int) % 60
     assert set(steps) == {5}  # a third of 15 minutes

@@ -1,16 +1,16 @@
-"""The transformer as a whole."""
+"""The network as a whole."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lagllama_jax.model.transformer import Transformer
 
 from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.batch import TARGET, Batch
 from lagllama_jax.model.layers import RMSNorm
-from lagllama_jax.model.network import add_lags, init_parameters
-from lagllama_jax.model.scalers import fit_scale
-from lagllama_jax.model.tokens import tokens
+from lagllama_jax.model.network import LagLlamaNetwork, add_lags, init_parameters
+from lagllama_jax.model.tokens import series_scale, tokens
+from tests.model.test_tokens import rows
 
 CONFIG = ModelConfig.tiny()
 
@@ -21,7 +21,8 @@ def parameters():
 
 
 def run(parameters, features, config=CONFIG, **settings):
-    return Transformer(config, **settings).apply({"params": parameters}, features)[0]
+    network = LagLlamaNetwork(config, **settings)
+    return network.apply({"params": parameters}, features, method="transform")
 
 
 def features(length=40):
@@ -57,11 +58,12 @@ def test_recomputing_activations_changes_no_gradient(parameters):
 
 def test_dropout_is_active_in_training_only(parameters):
     config, x = CONFIG.replace(dropout=0.5), features()
-    network = Transformer(config)
+    network = LagLlamaNetwork(config)
 
     def train(seed):
         rngs = {"dropout": jax.random.key(seed)}
-        return network.apply({"params": parameters}, x, deterministic=False, rngs=rngs)[0]
+        settings = {"deterministic": False, "rngs": rngs, "method": "transform"}
+        return network.apply({"params": parameters}, x, **settings)
 
     assert np.array_equal(run(parameters, x, config), run(parameters, x))
     assert not np.allclose(train(0), run(parameters, x))
@@ -97,10 +99,52 @@ def test_lags_that_are_added_change_no_forecast_until_they_are_trained(flags):
     assert more.lags == (0, 1, 2, 6, 9)
     values = jax.random.normal(jax.random.key(1), (2, 9 + 20))
     observed = jax.random.bernoulli(jax.random.key(2), 0.8, values.shape)
-    scale = fit_scale(values, observed, "robust", True)
-    past = values, observed, scale, jax.random.normal(jax.random.key(3), (2, 20, 6))
-    one = run(parameters, tokens(config, *past), config)
-    two = run(grown, tokens(more, *past), more)
+    past = rows(values, observed, jax.random.normal(jax.random.key(3), (2, 20, 6)))
+    scale = series_scale(config, past)
+    one = run(parameters, tokens(config, past, scale), config)
+    two = run(grown, tokens(more, past, scale), more)
     assert np.allclose(one, two, atol=1e-5)
     expected = init_parameters(more, jax.random.key(0))
     assert jax.tree.map(jnp.shape, grown) == jax.tree.map(jnp.shape, expected)
+
+
+def test_hidden_states_depend_on_nothing_after_their_own_point():
+    config = CONFIG.replace(lags=(0, 1, 5), context_length=8)
+    parameters, batch = init_parameters(config, jax.random.key(0)), some_batch(config)
+    encode = lambda batch: LagLlamaNetwork(config).apply(  # noqa: E731
+        {"params": parameters}, batch, method="encode"
+    )
+    later = jnp.arange(batch.values.shape[-1]) >= config.max_lag + 6
+    # The first six tokens are before the forecast's start, which decides loc and scale.
+    batch = batch._replace(start=batch.start * 0 + config.max_lag + 6)
+    one, two = (
+        encode(b).hidden for b in (batch, batch._replace(values=batch.values + 9.0 * later))
+    )
+    assert np.array_equal(one[:, :6], two[:, :6])
+    assert not np.allclose(one[:, 6:], two[:, 6:])
+
+
+def test_a_variate_is_encoded_as_it_is_alone():
+    config = CONFIG.replace(lags=(0, 1, 5), context_length=8)
+    parameters, batch = init_parameters(config, jax.random.key(0)), some_batch(config, variates=3)
+    apply = lambda batch: LagLlamaNetwork(config).apply(  # noqa: E731
+        {"params": parameters}, batch, method="encode"
+    )
+    together = apply(batch).hidden.reshape(2, 3, 8, -1)
+    for variate in range(3):
+        each = {name: getattr(batch, name)[:, variate, None] for name in ("values", "observed")}
+        each |= {name: getattr(batch, name)[:, variate, None] for name in ("role", "level", "unit")}
+        alone = apply(batch._replace(**each)).hidden
+        assert np.allclose(alone, together[:, variate], atol=1e-6)
+
+
+def some_batch(config, groups=2, variates=1):
+    length = config.past_length
+    values = jax.random.normal(jax.random.key(4), (groups, variates, length)).cumsum(-1)
+    observed = jax.random.bernoulli(jax.random.key(5), 0.9, values.shape)
+    clock = jax.random.uniform(jax.random.key(6), (groups, config.context_length, 6)) - 0.5
+    zeros = jnp.zeros((groups, variates))
+    role, start = jnp.full(zeros.shape, TARGET), jnp.full(groups, length)
+    seed = jnp.arange(groups, dtype=jnp.uint32)
+    values = jnp.where(observed, values, 0)
+    return Batch(values, observed, clock, role, start, zeros, zeros + 1, seed)
