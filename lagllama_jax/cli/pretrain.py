@@ -95,7 +95,7 @@ def main(
 
     check_outputs(folders=[output], inputs=[corpus, initialise_from])
     from lagllama_jax.training.presets import PRESETS
-    from lagllama_jax.training.pretrain import pretrain
+    from lagllama_jax.training.pretrain import Placement, Start, pretrain
     from lagllama_jax.training.recipe import Recipe
     from lagllama_jax.training.sharding import initialize_hosts, make_mesh
 
@@ -113,11 +113,8 @@ def main(
             recipe,
             lengths=_lengths(read, recipe, validation, tail),
             mixture=mixture,
-            continue_from=continue_from,
-            initial=initial,
-            mesh=make_mesh(fsdp=fsdp),
-            on_device=path == "device",
-            workers=workers,
+            start=Start(continue_from, initial),
+            placement=Placement(make_mesh(fsdp=fsdp), path == "device", workers),
             progress=progress,
         )
         return _finish(trained, recipe, output)
