@@ -101,17 +101,18 @@ def check_outputs(
     Raises:
       DataError: If an output cannot be written, is also an input, or is given twice.
     """
-    used = {_identity(path): ("input", path) for path in inputs if path is not None}
+    used = {_identity(path): f"input {path}" for path in inputs if path is not None}
     wanted = [(path, _check_file) for path in files] + [(path, _check_folder) for path in folders]
     for path, check in wanted:
         if path is None:
             continue
-        role, other = used.setdefault(_identity(path), ("output", path))
-        if other is not path or role == "input":
+        other = used.get(_identity(path))
+        if other is not None:
             raise DataError(
-                f"The output {path} is the same as the {role} {other}, which it would replace. "
+                f"The output {path} is the same as the {other}, which it would replace. "
                 "Give another path."
             )
+        used[_identity(path)] = f"output {path}"
         try:
             check(path)
         except OSError as error:

@@ -76,9 +76,10 @@ def main(
     from lagllama_jax.files import check_outputs, locked
 
     config = ForecastConfig.of(**forecast)
+    place = output_dir or Path("results")
+    check_outputs(folders=[place], inputs=[data, data_dir, published, model])
     tasks = _tasks(suite, data_dir, terms, data, prediction_length, windows)
-    folder = output_dir or Path("results", suite if data is None else tasks[0].dataset)
-    check_outputs(folders=[folder], inputs=[data, data_dir, published, model])
+    folder = output_dir or place / (suite if data is None else tasks[0].dataset)
     predictor, name = _predictor(model or BOX, name, config.seed)
     with locked(folder):
         rows = evaluate_into(

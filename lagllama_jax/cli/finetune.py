@@ -48,14 +48,15 @@ def main(
       progress: Whether to show a progress bar. None: in a terminal.
       fit: How the model is trained.
     """
-    from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
-    from lagllama_jax.cli.pretrain import read_corpus
     from lagllama_jax.files import check_outputs
-    from lagllama_jax.training.finetune import sweep, sweep_table
 
     rates = fit["learning_rate"] or DEFAULTS["learning_rate"]
     options = FitConfig.of(**fit | {"learning_rate": rates[0], "context_length": None})
     check_outputs(folders=[output], inputs=[data, model])
+    from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
+    from lagllama_jax.cli.pretrain import read_corpus
+    from lagllama_jax.training.finetune import sweep, sweep_table
+
     columns = {"freq": freq, "id": id_column, "time": timestamp_column, "target": target_column}
     corpus = read_corpus(data) if data.is_dir() else _read_file(data, columns)
     config, parameters = from_pretrained(model)

@@ -92,12 +92,13 @@ def main(
       loop: Changes to the intervals of the preset.
     """
     from lagllama_jax.files import check_outputs
+
+    check_outputs(folders=[output], inputs=[corpus, initialise_from])
     from lagllama_jax.training.presets import PRESETS
     from lagllama_jax.training.pretrain import Placement, Start, pretrain
     from lagllama_jax.training.recipe import Recipe
     from lagllama_jax.training.sharding import initialize_hosts, make_mesh
 
-    check_outputs(folders=[output], inputs=[corpus, initialise_from])
     if hosts or coordinator is not None:
         initialize_hosts(coordinator, processes, process)
     base = PRESETS[preset]

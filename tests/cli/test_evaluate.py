@@ -6,6 +6,7 @@ import pytest
 
 from lagllama_jax.cli.evaluate import main as evaluate
 from lagllama_jax.errors import ConfigError, DataError
+from lagllama_jax.files import locked
 
 
 def write(path, values) -> dict:
@@ -60,6 +61,13 @@ def test_a_run_is_recorded_only_where_a_row_was_computed(options, tmp_path):
     assert record.read_bytes() == first
     evaluate(**options, plots=False, forecast={"num_samples": 7}, overwrite=True)
     assert json.loads(record.read_text())["naive"]["forecast"]["num_samples"] == 7
+
+
+def test_a_folder_that_another_evaluation_writes_to_is_refused(options, tmp_path):
+    with locked(tmp_path / "out"), pytest.raises(DataError, match="Another process is writing"):
+        evaluate(**options, plots=False, output_dir=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    evaluate(**options, plots=False, output_dir=tmp_path / "out")
 
 
 def test_what_is_evaluated_decides_the_folder(options, shared, tmp_path):

@@ -95,6 +95,10 @@ BAD = [
     (("--sampling", "stratified", "--rope-factor", 0.5), "rope_factor=0.5 must be"),
     (("--output", "out.xlsx"), "out.xlsx: the name should end in .csv or .parquet"),
     (("--plot", "out.doc"), "out.doc: a picture's name ends in .png"),
+    (("--output", "data.csv"), "The output data.csv is the same as the input data.csv"),
+    (("--output", "./data.csv"), "The output data.csv is the same as the input data.csv"),
+    (("--output", "link.csv"), "The output link.csv is the same as the input data.csv"),
+    (("--output", "a.svg.csv", "--plot", "link.svg"), "The output link.svg is the same as"),
     (("--output", "absent/out.csv"), "Cannot write absent/out.csv"),
     (("--plot", "absent/out.png"), "Cannot write absent/out.png"),
 ]
@@ -105,12 +109,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     lagllama, table, model_folder, monkeypatch, words, message
 ):
     monkeypatch.chdir(table)
+    history = (table / "data.csv").read_bytes()
+    (table / "link.csv").symlink_to("data.csv")
+    (table / "link.svg").symlink_to("a.svg.csv")
     usual = ("--model", model_folder, "--output", "out.csv", *OPTIONS)
     code, shown, complaint = lagllama("forecast", "data.csv", *usual, *words)
     assert (code, shown) == (2, "")
     assert complaint.startswith("lagllama: ") and message in complaint
     assert complaint.count("\n") == 1
-    assert {file.name for file in table.iterdir()} == {"data.csv", "data.parquet"}
+    names = {"data.csv", "data.parquet", "link.csv", "link.svg"}
+    assert {file.name for file in table.iterdir()} == names
+    assert (table / "data.csv").read_bytes() == history
 
 
 def test_an_existing_result_stays_when_a_forecast_fails(lagllama, table, model_folder):

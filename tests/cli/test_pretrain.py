@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lagllama_jax.corpus.store import Corpus
+from lagllama_jax.files import locked
 from lagllama_jax.forecaster import LagLlama
 from lagllama_jax.series.arrays import read_arrays
 
@@ -31,6 +32,15 @@ def test_a_model_can_be_trained_further_with_another_context_and_more_lags(
     after = LagLlama.from_pretrained(tmp_path / "run").config
     lags = (*before.lags, before.max_lag + 2)
     assert after == before.replace(context_length=11, lags=lags)
+
+
+def test_a_folder_in_which_another_run_goes_on_is_refused(lagllama, corpus, tmp_path):
+    run = tmp_path / "run"
+    with locked(run):
+        code, _, complaint = lagllama("pretrain", corpus, "-o", run, *SHORT)
+    assert code == 2
+    assert f"Another process is writing to {run}" in complaint
+    assert not run.exists()
 
 
 def test_what_its_weights_depend_on_cannot_be_changed(lagllama, corpus, model_folder, tmp_path):
