@@ -116,8 +116,8 @@ def host_arrays(corpus: Corpus) -> CorpusArrays:
 
 def _arrays(corpus: Corpus, lengths: Int[np.ndarray, "n"], table: AliasTable) -> CorpusArrays:
     level, unit = (corpus.center / corpus.unit).astype(np.float32), corpus.unit.astype(np.float32)
-    first, dataset = corpus.offsets[:-1], corpus.dataset
-    fields: Any = corpus.values, first, lengths, corpus.calendar, dataset, level, unit, table
+    grids, dataset = (corpus.calendar, corpus.zones), corpus.dataset
+    fields: Any = corpus.values, corpus.offsets[:-1], lengths, *grids, dataset, level, unit, table
     return CorpusArrays(*fields)
 
 

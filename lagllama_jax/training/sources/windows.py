@@ -16,6 +16,7 @@ from lagllama_jax.model.calendar_features import (
     NEUTRAL_DAY,
     SECOND,
     Calendar,
+    Zones,
     calendar_features,
     wall_clock,
 )
@@ -34,6 +35,7 @@ class CorpusArrays(NamedTuple):
       offsets: index of each series' first value.
       lengths: points of each series.
       calendar: each series' time grid.
+      zones: the clock changes of the grids' time zones.
       dataset: index of each series' dataset.
       level: raw value of a 0 in `values`, in multiples of `unit`, of each series.
       unit: raw units per unit of `values`, of each series.
@@ -44,6 +46,7 @@ class CorpusArrays(NamedTuple):
     offsets: Int[Array, "n"]
     lengths: Int[Array, "n"]
     calendar: Calendar
+    zones: Zones
     dataset: Int[Array, "n"]
     level: Float[Array, "n"]
     unit: Float[Array, "n"]
@@ -202,5 +205,5 @@ def clock_features(
     divides = (calendar.unit == SECOND) & (calendar.step % draws.stretch == 0)
     known = draws.dated & ((draws.stretch == 1) | divides)
     index = draws.start * draws.stretch
-    day, second = wall_clock(Calendar(*(field[:, None] for field in fine)), index[:, None] + offset)
+    day, second = wall_clock(fine.column(), index[:, None] + offset, corpus.zones)
     return calendar_features(xp.where(known[:, None], day, NEUTRAL_DAY), second)
