@@ -2,7 +2,7 @@
 
 import re
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lagllama_jax.errors import DataError
 
@@ -34,6 +34,7 @@ _PERIODS = {
     "BYE": ("Y", "business end"), "BAS": ("Y", "business start"), "BYS": ("Y", "business start"),
 }
 # fmt: on
+_FINE = {"milliseconds", "microseconds", "nanoseconds"}
 _PART = re.compile(r"(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?")
 
 
@@ -106,6 +107,41 @@ def fixed_step(nanoseconds: int) -> Step:
     unit = next(u for u in reversed(NANOSECONDS) if nanoseconds % NANOSECONDS[u] == 0)
     step = Step(unit, nanoseconds // NANOSECONDS[unit])
     return _checked(f"{step.step}{unit}", step)
+
+
+def read_length(length: Any) -> Step:
+    """The step of a length of time: a `Timedelta`, `timedelta` or `timedelta64`.
+
+    Raises:
+      DataError: If it is not positive, or too fine a fraction of a second.
+    """
+    import pandas as pd
+
+    exact = pd.Timedelta(length)
+    if not exact > pd.Timedelta(0):
+        raise DataError(f"Frequency {length!r} must be longer than 0.")
+    return fixed_step(exact.as_unit("ns").value)
+
+
+def read_offset(offset: Any) -> Step:
+    """The step of a `pandas.DateOffset` of months and years, or of fixed lengths.
+
+    Raises:
+      DataError: If it mixes the two, or sets a calendar field such as `day`.
+    """
+    import pandas as pd
+
+    lengths = {name: offset.n * count for name, count in offset.kwds.items()}
+    months = lengths.pop("months", 0) + 12 * lengths.pop("years", 0)
+    fixed = lengths.keys() <= {"weeks", "days", "hours", "minutes", "seconds"} | _FINE
+    if fixed and months > 0 and not lengths:
+        return Step("M", months)
+    if fixed and months == 0 and lengths:
+        return read_length(pd.Timedelta(**lengths))
+    raise DataError(
+        f"{offset} is not a frequency with a regular grid. Give months and years, or weeks, days, "
+        "hours and shorter, such as pd.DateOffset(months=3)."
+    )
 
 
 def write_alias(step: Step) -> str:

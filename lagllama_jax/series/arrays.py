@@ -37,7 +37,7 @@ def read_series(
 def read_arrays(
     series: Any,
     start: Any = None,
-    freq: str | Frequency | Sequence[str | Frequency] | None = None,
+    freq: Any = None,
     item_ids: Sequence[Any] | None = None,
 ) -> SeriesDataset:
     """Series of one 1-D array, a list of them of any lengths, or a 2-D array with one series a row.
@@ -64,10 +64,10 @@ def read_arrays(
         raise DataError(f"{given} needs {other} too: only both tell the dates. Give both or none.")
     if start is None or freq is None:
         return SeriesDataset(names, targets, labels=labels)
-    one = isinstance(freq, str | Frequency) or hasattr(freq, "freqstr")
-    aliases = [freq] * len(arrays) if one else list(freq)  # type: ignore[arg-type]
+    one = isinstance(freq, str) or not hasattr(freq, "__len__")
+    aliases = [freq] * len(arrays) if one else list(freq)
     _check_count("freq", aliases, len(arrays))
-    frequencies = [Frequency.parse(alias) for alias in aliases]  # type: ignore[arg-type]
+    frequencies = [Frequency.parse(alias) for alias in aliases]
     return SeriesDataset(names, targets, _starts(start, names), frequencies, labels=labels)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def read_frame(
     data: Any,
     *,
-    freq: str | Frequency | None = None,
+    freq: Any = None,
     id_column: str | None = None,
     timestamp_column: str | None = None,
     target_column: str | None = None,

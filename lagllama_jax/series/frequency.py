@@ -1,6 +1,7 @@
 """Frequencies: the step of a series' regular time grid, its calendar and its time stamps."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from math import gcd
 from typing import TYPE_CHECKING, Any, Self
 
@@ -8,7 +9,15 @@ import numpy as np
 
 from lagllama_jax.model import calendar_features as time_features
 from lagllama_jax.model.calendar_features import SUBSECOND, Calendar
-from lagllama_jax.series.aliases import MONTHS_PER, NANOSECONDS, Step, read_alias, write_alias
+from lagllama_jax.series.aliases import (
+    MONTHS_PER,
+    NANOSECONDS,
+    Step,
+    read_alias,
+    read_length,
+    read_offset,
+    write_alias,
+)
 from lagllama_jax.typing import Int
 
 if TYPE_CHECKING:
@@ -37,15 +46,30 @@ class Frequency:
     stamp: str = "end"
 
     @classmethod
-    def parse(cls, alias: "str | Frequency | pd.tseries.offsets.BaseOffset") -> "Frequency":
-        """Reads a pandas alias of any age, such as `h`, `15T`, `W-SUN`, `M`, `QE-DEC` or `2YS`.
+    def parse(cls, given: Any) -> "Frequency":
+        """Reads a frequency.
+
+        Args:
+          given: A pandas alias of any age, such as `h`, `15T`, `W-SUN`, `M`, `QE-DEC` or `2YS`; a
+            pandas offset; or a length of time (`pandas.Timedelta`, `datetime.timedelta`,
+            `numpy.timedelta64`).
 
         Raises:
-          DataError: not a frequency, or one without a regular grid.
+          DataError: If it is not a frequency, or one without a regular grid.
+
+        >>> import pandas as pd
+        >>> str(Frequency.parse("15T")), str(Frequency.parse(pd.Timedelta(minutes=15)))
+        ('15min', '15min')
+        >>> str(Frequency.parse(pd.DateOffset(months=1)))
+        'ME'
         """
-        if isinstance(alias, Frequency):
-            return alias
-        return cls(*read_alias(str(getattr(alias, "freqstr", alias)).strip()))
+        if isinstance(given, Frequency):
+            return given
+        if isinstance(given, timedelta | np.timedelta64):
+            return cls(*read_length(given))
+        if type(given).__name__ == "DateOffset":
+            return cls(*read_offset(given))
+        return cls(*read_alias(str(getattr(given, "freqstr", given)).strip()))
 
     @property
     def alias(self) -> str:

@@ -1,3 +1,5 @@
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from lagllama_jax.errors import DataError
 from lagllama_jax.model.calendar_features import calendar_features, wall_clock
 from lagllama_jax.series.aliases import MONTHS, WEEKDAYS
+from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.frequency import Frequency
 
 RECORDED = ["S", "T", "10T", "30T", "H", "D", "W", "M", "Q", "A", "B"]
@@ -91,6 +94,41 @@ def test_points_before_the_start_lie_on_the_same_grid(alias, moment):
 def test_old_spellings_mean_what_new_ones_mean(old, new):
     assert Frequency.parse(old) == Frequency.parse(new)
     assert Frequency.parse(old).alias == new
+
+
+@pytest.mark.parametrize(
+    ("given", "alias"),
+    [
+        *[(pd.Timedelta(minutes=15), "15min"), (dt.timedelta(minutes=15), "15min")],
+        *[(np.timedelta64(15, "m"), "15min"), (pd.Timedelta("90min"), "90min")],
+        *[(pd.Timedelta(days=1), "D"), (pd.Timedelta("300ms"), "300ms"), (np.str_("h"), "h")],
+        *[(pd.offsets.Hour(3), "3h"), (pd.offsets.QuarterEnd(), "QE-MAR"), (pd.offsets.Day(), "D")],
+        *[(pd.DateOffset(months=1), "ME"), (pd.DateOffset(hours=3), "3h")],
+        *[(pd.DateOffset(n=2, months=3), "6ME"), (pd.DateOffset(years=1), "12ME")],
+        *[(pd.DateOffset(days=1, hours=12), "36h"), (pd.DateOffset(weeks=2), "14D")],
+    ],
+)
+def test_lengths_of_time_and_offsets_are_frequencies(given, alias):
+    frequency = Frequency.parse(given)
+    assert frequency == Frequency.parse(alias)
+    start = pd.Timestamp("2024-01-31")
+    read = read_arrays([np.arange(3.0), np.arange(4.0)], start, given)
+    assert read.frequencies == [frequency] * 2
+    if isinstance(given, pd.DateOffset):
+        stamps = [start + k * given for k in range(5)]
+        assert list(read.timestamps(0, -3, 5)) == stamps or "Q" in alias
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *[pd.Timedelta(0), dt.timedelta(hours=-1), pd.NaT, pd.DateOffset(months=1, days=1)],
+        *[pd.DateOffset(day=1), pd.DateOffset(months=-1), 5, None, np.timedelta64("NaT")],
+    ],
+)
+def test_what_is_no_positive_length_is_refused(given):
+    with pytest.raises(DataError, match="requency"):
+        Frequency.parse(given)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import chisquare, ks_2samp
 
@@ -125,6 +126,19 @@ def test_the_calendar_is_that_of_each_token(corpus):
         np.testing.assert_array_equal(window.time_features[0], expected)
     undated = gather(host, one(0, 12, dated=False), MODEL, data)
     assert not undated.time_features.any()
+
+
+def test_windows_have_the_clock_of_their_time_zone():
+    """Over two changes of the clock, by NumPy and by JAX."""
+    stamps = pd.date_range("2024-03-20", periods=6000, freq="h", tz="Europe/Berlin")
+    corpus = packed([np.sin(np.arange(6000.0))], [stamps[0]])
+    start = np.arange(50, 5990, 30)
+    flat, ones = np.zeros_like(start), np.ones_like(start)
+    draws = Draws(flat, start, 8 * ones, 100 * ones, ones, ones > 0)
+    for arrays in pair(corpus, DataConfig(future_length=4)):
+        window = gather(arrays, draws, MODEL, DataConfig(future_length=4))
+        shown = stamps.hour.to_numpy()[start[:, None] + np.arange(-8, 4)]
+        np.testing.assert_allclose(window.time_features[..., 2], shown / 23 - 0.5, atol=1e-6)
 
 
 def test_a_stretched_window_passes_through_the_points_with_the_calendar_of_the_finer_grid(corpus):
