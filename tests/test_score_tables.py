@@ -1,79 +1,71 @@
-"""The score tables of the README and of the weights' card say what the recorded results say."""
+"""The figures in the documents are those of the recorded results, however they are worded."""
 
+import importlib.util
 import re
 
-import numpy as np
-import pandas as pd
 import pytest
 
-DOCUMENTS = ("README.md", "lagllama_jax/checkpoints/bundled/README.md")
-ROW = r"^\| (ett\S+|m4_\S+|geometric mean, [^|]+) \| (.*) \|$"
-CRPS, MASE = "eval_metrics/mean_weighted_sum_quantile_loss", "eval_metrics/MASE[0.5]"
+DOCUMENTS = (
+    "README.md",
+    "lagllama_jax/checkpoints/bundled/README.md",
+    "experiments/zero_shot/README.md",
+)
 
 
-@pytest.fixture(scope="module", params=DOCUMENTS)
+@pytest.fixture(scope="module")
+def figures(repository):
+    path = repository / "experiments/zero_shot/figures.py"
+    spec = importlib.util.spec_from_file_location("figures", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=DOCUMENTS)
 def text(request, repository):
     return (repository / request.param).read_text()
 
 
-@pytest.fixture(scope="module")
-def results(repository):
-    """By task: recorded CRPS, and CRPS and MASE over seasonal naive's, coverage in per cent."""
-    folder = repository / "experiments/zero_shot"
-    scores = pd.read_csv(folder / "results/gift_eval/all_results.csv")
-    calibration = pd.read_csv(folder / "results/gift_eval/calibration.csv")
-    published = pd.read_csv(folder / "published.csv", comment="#")
-    crps, mase = (scores.pivot(index="dataset", columns="model", values=v) for v in (CRPS, MASE))
-    theirs = published.pivot(index="dataset", columns="model", values="crps")
-    covered = calibration.pivot(index="dataset", columns="model", values="coverage_80")
-    return pd.DataFrame(
-        {
-            "crps": crps["lagllama_jax"],
-            "here": crps["lagllama_jax"] / crps["seasonal_naive"],
-            "released": theirs["Lag-Llama"] / theirs["seasonal_naive"],
-            "toto": theirs["Toto-2.0-4m"] / theirs["seasonal_naive"],
-            "covered": 100 * covered["lagllama_jax"],
-            "mase": mase["lagllama_jax"] / mase["seasonal_naive"],
-        }
-    )
+def numbers(figures, text: str) -> list[re.Match]:
+    """The numbers that are bound to a figure: in sentences, and in rows of tables."""
+    bound = list(figures.MARKED.finditer(text))
+    for table in figures.TABLE.finditer(text):
+        rows = re.compile(r"^\| \S+/\S+ \|.*$", re.MULTILINE)
+        for row in rows.finditer(text, *table.span("rows")):
+            bound += re.compile(r"(?<=\| )(\d+(?:\.\d+)?)").finditer(text, *row.span())
+    return bound
 
 
-def table(text: str) -> dict[str, list[str]]:
-    """Cells of the rows of tasks and means, by their first one."""
-    rows = re.findall(ROW, text, re.MULTILINE)
-    return {name: [cell.strip(" *") for cell in cells.split("|")] for name, cells in rows}
+def test_the_figures_are_those_of_the_results(figures, text):
+    assert figures.refreshed(text).splitlines() == text.splitlines()
 
 
-def printed(value: float, like: str) -> str:
-    """`value` with as many decimals as the number in `like`, and what follows that."""
-    number, rest = re.fullmatch(r"([\d.]+)(.*)", like).groups()
-    return f"{value:.{len(number.partition('.')[2])}f}{rest}"
+def test_any_wrong_number_is_found(figures, text):
+    bound = numbers(figures, text)
+    assert len(bound) > 5
+    for number in bound:
+        digit = str((int(number[1][-1]) + 1) % 10)
+        wrong = text[: number.end(1) - 1] + digit + text[number.end(1) :]
+        assert figures.refreshed(wrong) == text, number[0]
 
 
-def geometric_mean(ratios: pd.DataFrame) -> pd.Series:
-    return np.exp(np.log(ratios).mean())
+def test_other_words_around_the_figures_change_nothing(figures, text):
+    reworded = re.sub(r"\b(of|the|is|that)\b(?![^<]*-->)", "ipsum", text)
+    assert reworded != text
+    assert figures.refreshed(reworded) == reworded
 
 
-def test_each_task_is_as_measured(text, results):
-    columns = ["crps", "here", "released", "toto", "covered"]
-    shown = {name: cells for name, cells in table(text).items() if name in results.index}
-    assert len(shown) == len(results) == 17
-    for name, cells in shown.items():
-        values = results.loc[name, columns]
-        assert cells == [printed(*pair) for pair in zip(values, cells, strict=True)], name
+def test_every_score_of_the_readme_is_bound_to_a_figure(figures, repository):
+    readme = (repository / "README.md").read_text()
+    section = readme.split("\n## How good")[1].split("\n## ")[0]
+    assert len(numbers(figures, section)) == 17 * 5 + 2 * 4 + 4
+    prose = re.sub(r"```.*?```", "", section, flags=re.DOTALL)
+    prose = figures.MARKED.sub("", figures.TABLE.sub("", prose))
+    assert re.findall(r"(?<![\w.-])(?:\d+\.\d+(?![\w.-])|\d+ %(?! interval))", prose) == []
 
 
-@pytest.mark.parametrize("name", ["16 ETT tasks", "all 17"])
-def test_means_are_those_of_the_tasks(text, results, name):
-    some = results[results.index.str.startswith("ett")] if "ETT" in name else results
-    values = [*geometric_mean(some[["here", "released", "toto"]]), some["covered"].mean()]
-    cells = table(text)[f"geometric mean, {name}"][1:]
-    assert cells == [printed(*pair) for pair in zip(values, cells, strict=True)]
-
-
-def test_mase_is_as_measured(text, results):
-    mean = geometric_mean(results[["mase"]])["mase"]
-    (stated,) = re.findall(r"MASE is (\d\.\d+) of seasonal naive's", text)
-    assert stated == printed(mean, stated)
-    for count in re.findall(r"above it on (\d+) of them", text):
-        assert int(count) == (results["mase"] > 1).sum()
+def test_all_tasks_of_the_benchmark_are_in_the_table(figures, repository):
+    readme = (repository / "README.md").read_text()
+    tasks = figures.recorded("gift_eval").index.get_level_values("dataset").unique()
+    assert len(tasks) == 17
+    assert all(f"\n| {task} |" in readme for task in tasks)
