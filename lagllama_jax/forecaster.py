@@ -1,5 +1,6 @@
-"""`LagLlama`: the object a user holds, with one short method for each thing to do."""
+"""`LagLlama`: the object that users hold, with one short method per task."""
 
+import numbers
 import os
 import warnings
 from collections.abc import Sequence
@@ -27,10 +28,20 @@ class LagLlama:
     """A forecaster: weights and their configuration.
 
     Attributes:
-      parameters: the weights, a pytree of float32 arrays.
-      config: the architecture.
-      source: where they came from, in words.
-      report: how `fit` went, of a model that it returned.
+      parameters: The weights, a pytree of float32 arrays.
+      config: The architecture.
+      source: Where the weights come from, in words.
+      report: For a model that `fit` returned, how the fine-tuning went.
+
+    Example:
+      >>> import numpy as np
+      >>> from lagllama_jax import LagLlama
+      >>> model = LagLlama.from_pretrained()
+      >>> model
+      LagLlama(8 layers, width 144, student_t head, from the bundled weights)
+      >>> forecast = model.predict(np.sin(np.arange(200) / 4), prediction_length=12)
+      >>> forecast.quantile(0.9).shape
+      (1, 12)
     """
 
     def __init__(self, parameters: Parameters, config: ModelConfig, source: str = "memory"):
@@ -56,17 +67,16 @@ class LagLlama:
         """Loads a model.
 
         Args:
-          source: `None` or `box` for the weights in the box; a folder written by
-            `save_pretrained`; an authors' `.ckpt` file; or a repository on the Hugging Face hub
-            (extra `hub`).
-          revision: branch, tag or commit on the hub.
-          cache_dir: where the hub's files are kept.
-          local_files_only: make no connection to the hub.
-          token: for private repositories.
+          source: `None` or `box` for the bundled weights; a folder written by `save_pretrained`; an
+            authors' `.ckpt` file; or a repository on the Hugging Face hub (extra `hub`).
+          revision: Branch, tag or commit on the hub.
+          cache_dir: Folder in which the hub's files are kept.
+          local_files_only: Whether to make no connection to the hub.
+          token: Token for private repositories.
 
         Raises:
-          CheckpointError: nothing is there, or it cannot be read.
-          MissingExtraError: a hub id without the extra `hub`.
+          CheckpointError: If nothing is there, or it cannot be read.
+          MissingExtraError: If a hub id is given without the extra `hub`.
         """
         from lagllama_jax.checkpoints.hub import BOX, from_pretrained
 
@@ -78,7 +88,7 @@ class LagLlama:
             token=token,
         )
         given = os.fspath(source or BOX)
-        return cls(parameters, config, "the box" if given == BOX else given)
+        return cls(parameters, config, "the bundled weights" if given == BOX else given)
 
     def save_pretrained(
         self,
@@ -87,9 +97,13 @@ class LagLlama:
     ) -> None:
         """Writes `config.json` and `model.safetensors`, from which `from_pretrained` loads.
 
+        Args:
+          folder: The folder, which is created if it does not exist.
+          dtype: Type in which the weights are stored; `float16` halves the file.
+
         Raises:
-          CheckpointError: a weight is too large for float16.
-          DataError: the folder cannot be written.
+          CheckpointError: If a weight is too large for float16.
+          DataError: If the folder cannot be written.
         """
         from lagllama_jax.checkpoints.hub import save_pretrained
 
@@ -110,32 +124,42 @@ class LagLlama:
         progress: bool | Progress | None = None,
         **options: Any,
     ) -> Forecast:
-        """Draws the points that follow each series.
+        """Forecasts the time steps that follow each series.
 
-        A series' forecast depends on its values, dates and name, and on the seed; not on the other
-        series of the call. Series without a name go by their position.
+        The forecast of a series depends on its values, dates and name and on the seed, but not on
+        the other series of the call. A series without a name is named by its position. Missing
+        values at the end of a series are forecast across.
 
         Args:
-          series: a 1-D array, a list of arrays of any lengths, or a 2-D array with one series a
-            row; NaN where a value is missing. Also a `SeriesDataset`, or a data frame as
-            `predict_df` takes it, whose names and dates are then used.
-          prediction_length: points to forecast.
-          start: time stamp of the first value, one for all or one a series.
-          freq: pandas alias of the step, one for all or one a series. Without `start` and `freq`
-            the calendar features are neutral.
-          item_ids: names of the series.
-          num_samples: sample paths a series.
-          seed: decides the draws.
-          context_length: points of the past that attention sees; `None`: as in training. The
-            lags reach further back in any case.
-          quantile_levels: columns of the forecast's `to_frame`.
-          progress: `True` or `False` for a bar or none, or a function of series done and in all;
-            `None`: a bar on long work in a terminal.
+          series: A 1-D array, a list of arrays of any lengths, or a 2-D array with one series per
+            row; NaN where a value is missing. Also a `SeriesDataset`, or a data frame as in
+            `predict_df`, whose names and dates are then used.
+          prediction_length: Number of time steps to forecast.
+          start: Time stamp of the first value; one for all series or one per series.
+          freq: Frequency as a pandas alias; one for all series or one per series. Without `start`
+            and `freq` the calendar features are neutral.
+          item_ids: Names of the series.
+          num_samples: Number of sample paths per series.
+          seed: Seed of the random numbers.
+          context_length: Number of past steps that the model attends to; `None`: as in training.
+            The lags reach further back in any case.
+          quantile_levels: Quantile columns of the forecast's `to_frame`.
+          progress: Whether to show a progress bar; `None`: for long work in a terminal. Or a
+            function of the numbers of series that are done and of all series.
           **options: Further fields of `ForecastConfig`, such as `coarsen` or `nonnegative`.
 
+        Returns:
+          Sample paths in the units of the series, with their means and quantiles.
+
         Raises:
-          DataError: series, dates or names that cannot be used; names series and position.
-          ConfigError: a length, a level or an option that cannot be, or too little memory.
+          DataError: If series, dates or names are invalid; names the series and the position.
+          ConfigError: If a length, a level or an option is invalid, or there is too little memory.
+
+        Example:
+          >>> model = LagLlama.from_pretrained()
+          >>> sales = [[5, 6, 7, 5, 6, 7, 5, 6, 7], [1, 2, None, 4, 5, 6]]
+          >>> model.predict(sales, 2, start="2026-01-01", freq="D", item_ids=["a", "b"])
+          Forecast(2 series, 100 samples, 2 points)
         """
         config = ForecastConfig.of(
             num_samples=num_samples,
@@ -165,31 +189,40 @@ class LagLlama:
         progress: bool | Progress | None = None,
         **options: Any,
     ) -> Any:
-        """Forecasts the series of a data frame; the result is one too, of the same kind.
+        """Forecasts the series of a data frame, and returns a data frame of the same kind.
 
         Args:
-          df: long, with columns `item_id, timestamp, target` or `unique_id, ds, y` (the first may
-            be absent for a single series), or wide, with time stamps and one column a series;
-            pandas or polars. Rows in any order; steps without a row are missing values.
-          prediction_length: points to forecast after each series' last row.
-          freq: pandas alias of the step; `None`: told from the time stamps.
-          quantile_levels: a column each.
-          id_column: name of the column of series names, if it is another.
-          timestamp_column: name of the column of time stamps, if it is another.
-          target_column: name of the column of values, if it is another.
-          num_samples: sample paths a series.
-          seed: decides the draws.
-          context_length: points of the past that attention sees, as in `predict`.
-          progress: as in `predict`.
-          **options: as in `predict`.
+          df: A pandas or polars data frame. Long, with the columns `item_id, timestamp, target` or
+            `unique_id, ds, y`, of which a single series does not need the first. Or wide, with time
+            stamps and one column per series. Rows may be in any order, and time steps without a row
+            are missing values.
+          prediction_length: Number of time steps to forecast after the last row of each series.
+          freq: Frequency as a pandas alias; `None`: inferred from the time stamps.
+          quantile_levels: Quantile levels; one column each.
+          id_column: Column of the names of the series, if it has another name.
+          timestamp_column: Column of the time stamps, if it has another name.
+          target_column: Column of the values, if it has another name.
+          num_samples: Number of sample paths per series.
+          seed: Seed of the random numbers.
+          context_length: Number of past steps that the model attends to, as in `predict`.
+          progress: As in `predict`.
+          **options: As in `predict`.
 
         Returns:
-          One row a series and point: names and time stamps under the names of the input's columns,
-          `predictions` (the median) and a column a quantile level, such as `"0.1"`.
+          One row per series and time step: names and time stamps under the names of the input's
+          columns, `predictions` (the median) and one column per quantile level, such as `"0.1"`.
 
         Raises:
-          DataError: data that cannot be used; names series, column, row and the remedy.
-          ConfigError: as in `predict`.
+          DataError: If the data are invalid; names series, column, row and the remedy.
+          ConfigError: As in `predict`.
+
+        Example:
+          >>> import pandas as pd
+          >>> days = pd.date_range("2026-01-01", periods=60)
+          >>> df = pd.DataFrame({"unique_id": "shop", "ds": days, "y": range(60)})
+          >>> table = LagLlama.from_pretrained().predict_df(df, 7, quantile_levels=[0.1, 0.9])
+          >>> list(table.columns)
+          ['unique_id', 'ds', 'predictions', '0.1', '0.9']
         """
         from lagllama_jax.series.dataframe import read_frame
         from lagllama_jax.series.tables import like
@@ -225,41 +258,49 @@ class LagLlama:
         progress: bool | None = None,
         **options: Any,
     ) -> Self:
-        """Fine-tunes on one's own series; returns a new model, and leaves this one as it is.
+        """Fine-tunes the model on series; returns a new model and leaves this one unchanged.
 
-        The ends of the series validate. If validation does not improve, the new model has this
-        one's weights, and a warning says so: the result is not worse on the validation part; on
-        other data it may be. `report` of the new model tells how it went.
+        The ends of the series are held back for validation. If forecasts of them do not improve,
+        the new model has the weights of this one, and a warning says so. So the result is not worse
+        on the held-back part; on other data it may be. The attribute `report` of the new model
+        tells how the fine-tuning went.
 
         Args:
-          data: series as `predict` takes them (with `start`, `freq`, `item_ids`), a data frame as
-            `predict_df` does, or a `Corpus`.
-          prediction_length: points of the forecasts that are wanted.
-          validation: forecasts' lengths at the end of each series that validate; 0: none, and
-            nothing guards. Or whole series, like `data`, whose last `prediction_length` points do.
-          freq: step of the time stamps.
-          start: time stamp of the first value of bare arrays.
-          item_ids: names of bare arrays.
-          progress: a bar or none; `None`: a bar in a terminal.
+          data: Series as in `predict` (with `start`, `freq` and `item_ids`), a data frame as in
+            `predict_df`, or a `Corpus`.
+          prediction_length: Number of time steps of the forecasts that are wanted.
+          validation: Number of prediction lengths at the end of each series that are held back. 0:
+            none, and nothing is compared. Or whole series, in the form of `data`, of which the last
+            `prediction_length` steps are held back.
+          freq: Frequency of arrays without dates.
+          start: Time stamp of the first value of arrays without dates.
+          item_ids: Names of arrays.
+          progress: Whether to show a progress bar; `None`: in a terminal.
           **options: Fields of `FitConfig`, such as `learning_rate` or `epochs`.
 
         Raises:
-          DataError: series that cannot be used, or are too short to train or validate on.
-          ConfigError: options that cannot be.
-          TrainingError: the training diverged; names step and data.
+          DataError: If series are invalid, or too short to train or to validate on.
+          ConfigError: If an option is invalid.
+          TrainingError: If the training diverges; names step and data.
+
+        Example:
+          >>> waves = [np.sin(np.arange(200) / 4 + phase) for phase in range(3)]
+          >>> model = LagLlama.from_pretrained()
+          >>> tuned = model.fit(waves, 8, epochs=1, steps_per_epoch=2, validation=0, progress=False)
+          >>> tuned.report.steps
+          2
         """
         from lagllama_jax.training.finetune import fit
 
-        held = validation if isinstance(validation, int) else 0
+        counted_back = isinstance(validation, numbers.Integral)
+        held = validation if counted_back else 0
         fitted = fit(
             self.parameters,
             self.config,
             _read_corpus(data, start, freq, item_ids),
             prediction_length,
             FitConfig.of(validation=held, **options),
-            validation=None
-            if isinstance(validation, int)
-            else _read_corpus(validation, start, freq, item_ids),
+            validation=None if counted_back else _read_corpus(validation, start, freq, item_ids),
             progress=progress,
         )
         model = type(self)(fitted.parameters, fitted.config, f"{self.source}, {fitted.report}")
@@ -269,10 +310,10 @@ class LagLlama:
         return model
 
     def predictor(self, finished: Finished | None = None) -> Predictor:
-        """The model as a `Predictor`: across missing ends, and aggregated where that is asked for.
+        """The model as a `Predictor`: across missing ends, and with aggregation of fine series.
 
         Args:
-          finished: Called with how many more items are done.
+          finished: A function of how many more items are done.
         """
         from lagllama_jax.inference.aggregation import Aggregated
         from lagllama_jax.inference.gaps import AcrossGaps

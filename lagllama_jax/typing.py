@@ -9,7 +9,6 @@ Q quantile levels                  V variates
 
 from typing import Any, TypeAlias
 
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt
 
 Parameters: TypeAlias = Any
@@ -18,7 +17,4 @@ Parameters: TypeAlias = Any
 Key: TypeAlias = PRNGKeyArray | UInt[Array, "2"]
 """A JAX random key, new style or raw."""
 
-Clock: TypeAlias = tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"]]
-"""Day number and second of the day of consecutive points, on the wall clock."""
-
-__all__ = ["Array", "Bool", "Clock", "Float", "Int", "Key", "PRNGKeyArray", "Parameters", "UInt"]
+__all__ = ["Array", "Bool", "Float", "Int", "Key", "PRNGKeyArray", "Parameters", "UInt"]

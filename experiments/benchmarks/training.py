@@ -133,7 +133,7 @@ def run(corpus: Path, on_device: bool) -> dict[str, float]:
     from lagllama_jax.config import LoopConfig
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.presets import PRESETS
-    from lagllama_jax.training.pretrain import pretrain
+    from lagllama_jax.training.pretrain import Placement, pretrain
     from lagllama_jax.training.recipe import Recipe
     from lagllama_jax.training.sources.corpus_arrays import held_back, shortest_series
 
@@ -144,7 +144,9 @@ def run(corpus: Path, on_device: bool) -> dict[str, float]:
     walks = Corpus.load(corpus)
     lengths = held_back(walks, 14, shortest_series(recipe.model, recipe.data))
     with tempfile.TemporaryDirectory() as folder:
-        pretrain(walks, Path(folder), recipe, lengths=lengths, on_device=on_device, progress=False)
+        where = Placement(on_device=on_device)
+        options = {"lengths": lengths, "placement": where, "progress": False}
+        pretrain(walks, Path(folder), recipe, **options)
     return {"windows": train.batch_size, "peak_gib": peak_gib()}
 
 

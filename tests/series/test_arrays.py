@@ -49,8 +49,9 @@ def test_starts_and_frequencies_are_one_for_all_or_one_a_series():
         _ = each.frequency
 
 
-def test_series_without_dates_have_no_clocks():
-    assert read_arrays(np.arange(3.0)).clocks(2, 2) is None
+def test_series_without_dates_have_no_time_stamps():
+    with pytest.raises(DataError, match="no dates: give start and freq"):
+        read_arrays(np.arange(3.0)).timestamps(0, 0, 2)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,14 @@ def test_equal_moments_in_two_zones_have_two_clocks():
     assert (second // 3600).tolist() == [12, 10, 6]
 
 
+def test_starts_may_be_an_index_of_pandas():
+    stamps = pd.date_range("2024-06-01", periods=50, freq="h")
+    frequencies = [Frequency.parse("h")] * 50
+    dataset = SeriesDataset(list(map(str, range(50))), [np.zeros((1, 3))] * 50, stamps, frequencies)
+    calendar, _ = calendar_of(dataset)
+    assert (calendar.second // 3600 == stamps.hour).all()
+
+
 def test_items_without_dates_have_neutral_features():
     dated = pd.Timestamp("2024-06-01 12:00")
     frequencies = [None, Frequency.parse("h")]

@@ -131,15 +131,12 @@ def test_time_zones_are_kept_and_the_local_clock_counts():
     series = read_frame(pd.DataFrame({"ds": dates, "y": range(10)}))
     assert series.timestamps(0, 0, 1)[0] == dates[-1] + pd.Timedelta(hours=1)
     assert str(series.starts[0].tz) == "Europe/Berlin"
-    [(_, second)] = series.clocks(10, 2)
-    assert (second // 3600).tolist() == [20, 21, 22, 23, 0, 1, 3, 4, 5, 6, 7, 8]
+    assert series.timestamps(0, -10, 12).hour.tolist() == [20, 21, 22, 23, 0, 1, 3, 4, 5, 6, 7, 8]
 
 
-def test_clocks_reach_back_beyond_a_short_series():
-    series = read_frame(long_frame(a=3))
-    [(day, second)] = series.clocks(30, 2)
-    assert len(day) == len(second) == 32
-    assert second[-1] == 4 * 3600
+def test_time_stamps_reach_back_beyond_a_short_series():
+    stamps = read_frame(long_frame(a=3)).timestamps(0, -30, 32)
+    assert len(stamps) == 32 and stamps[-1] == pd.Timestamp("2024-01-01 04:00")
 
 
 def test_text_with_several_offsets_becomes_universal_time():
