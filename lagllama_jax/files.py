@@ -1,10 +1,9 @@
-"""Files that are whole or not there, outputs that are checked before the work, and locks."""
+"""Files that are whole or not there, and outputs that are checked before the work."""
 
 import contextlib
 import csv
 import errno
 import os
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +37,7 @@ def atomic_path(path: AnyPath) -> Iterator[Path]:
         full = error.filename is None and error.errno in _DEVICE_ERRORS
         if not full and error.filename not in (str(temporary), os.fspath(path)):
             raise  # it concerns something else that the block does
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -116,7 +115,7 @@ def check_outputs(
         try:
             check(path)
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
 
 
 def _identity(path: AnyPath) -> object:
@@ -158,68 +157,6 @@ def _check_folder(path: AnyPath) -> None:
         pass
 
 
-def _cannot_write(path: AnyPath, error: OSError) -> DataError:
+def cannot_write(path: AnyPath, error: OSError) -> DataError:
+    """The error of the package for one of the system."""
     return DataError(f"Cannot write {path}: {error.strerror or error}. Give another path.")
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder during the block, and makes it if it does not exist.
-
-    The operating system drops the lock when the process ends, however it ends. A folder that was
-    made and is still empty at the end is removed.
-
-    Raises:
-      DataError: If another process holds the lock, or the folder cannot be written.
-    """
-    made = not folder.exists()
-    make_folder(folder)
-    path = folder / ".lock"
-    descriptor = _acquire(path, folder)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows does not remove an open file
-            path.unlink()
-        os.close(descriptor)
-        if made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-
-def _acquire(path: Path, folder: Path) -> int:
-    """The descriptor of the locked file."""
-    while True:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise _cannot_write(path, error) from error
-        if not _try_lock(descriptor):
-            os.close(descriptor)
-            raise DataError(
-                f"Another process is writing to {folder}. Wait until it has ended, or give "
-                "another folder."
-            )
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor
-        os.close(descriptor)  # its last holder has removed the file
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Whether no other process holds the lock. A file system without locks counts as free."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EACCES)
-    return True

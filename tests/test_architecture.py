@@ -21,7 +21,7 @@ LAYERS = (
     ("series",),
     ("model",),
     ("config",),
-    ("typing", "errors", "files", "progress"),
+    ("typing", "errors", "files", "lock", "progress"),
 )
 """Each may import from itself and from those below."""
 HEIGHT = {name: -number for number, names in enumerate(LAYERS) for name in names}

@@ -1,4 +1,4 @@
-"""Compiled programs kept between runs of the command line."""
+"""The cache of compiled programs between runs of the command line."""
 
 import os
 import warnings
@@ -9,7 +9,7 @@ VARIABLE = "LAGLLAMA_CACHE"
 
 
 def cache_folder() -> Path | None:
-    """Where compiled programs are kept; `None`: nowhere, as `LAGLLAMA_CACHE=off` asks."""
+    """The folder for compiled programs. `None`: they are not kept (`LAGLLAMA_CACHE=off`)."""
     asked = os.environ.get(VARIABLE, "")
     if asked.lower() in ("off", "0", "no", "false"):
         return None
@@ -20,7 +20,7 @@ def cache_folder() -> Path | None:
 
 
 def keep_programs() -> None:
-    """Turns on JAX's persistent cache, unless one is set up or the folder cannot be made."""
+    """Turns on the persistent cache of JAX, unless it is on or the folder cannot be made."""
     folder = cache_folder()
     if folder is None or os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         return
@@ -37,9 +37,9 @@ def keep_programs() -> None:
 
 
 def _drop_damaged(folder: Path) -> None:
-    """Empties the folder when an entry cannot be read, instead of warning in every run.
+    """Empties the folder when an entry cannot be read, instead of a warning in every run.
 
-    JAX writes entries in place and never again: one that a killed run left half-written would stay.
+    JAX does not write an entry again, so that one which a killed run left half-written would stay.
     """
     show = warnings.showwarning
 

@@ -73,7 +73,8 @@ def main(
       forecast: How the forecasts are drawn. The seed also decides the training of deepar.
     """
     from lagllama_jax.evaluation.run import evaluate_into
-    from lagllama_jax.files import check_outputs, locked
+    from lagllama_jax.files import check_outputs
+    from lagllama_jax.lock import locked
 
     config = ForecastConfig.of(**forecast)
     place = output_dir or Path("results")

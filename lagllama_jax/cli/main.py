@@ -23,8 +23,8 @@ COMMANDS = {
     "convert": "turn an authors' checkpoint into a model folder, or back",
     "finetune": "train the model further on your own series",
     "pretrain": "train a model from scratch on a corpus",
-    "evaluate": "score a model on data sets, beside published results",
-    "data": "list and build data sets",
+    "evaluate": "score a model on datasets, beside published results",
+    "data": "list and build datasets",
 }
 """Each is a module of `lagllama_jax.cli` with a function `main`, or with several in a dictionary
 `COMMANDS`. Their annotated arguments and docstrings are the options and the help. A function may

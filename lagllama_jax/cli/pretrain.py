@@ -124,7 +124,7 @@ def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Keeps other runs out of the folder; the processes of one run share it."""
     import jax
 
-    from lagllama_jax.files import locked
+    from lagllama_jax.lock import locked
 
     return locked(folder) if jax.process_index() == 0 else contextlib.nullcontext()
 

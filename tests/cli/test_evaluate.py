@@ -6,7 +6,7 @@ import pytest
 
 from lagllama_jax.cli.evaluate import main as evaluate
 from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.files import locked
+from lagllama_jax.lock import locked
 
 
 def write(path, values) -> dict:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lagllama_jax.corpus.store import Corpus
-from lagllama_jax.files import locked
 from lagllama_jax.forecaster import LagLlama
+from lagllama_jax.lock import locked
 from lagllama_jax.series.arrays import read_arrays
 
 SHORT = ["--preset", "tiny", "--train.steps", "1", "--train.batch-size", "2"]
