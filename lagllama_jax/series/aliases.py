@@ -1,4 +1,4 @@
-"""Pandas' frequency aliases, old and new spellings, taken apart and put together."""
+"""Reads and writes the frequency aliases of pandas, in old and new spellings."""
 
 import re
 from math import gcd
@@ -39,7 +39,7 @@ _PART = re.compile(r"(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?")
 
 
 class Step(NamedTuple):
-    """What an alias says; the fields are those of `lagllama_jax.series.frequency.Frequency`."""
+    """The meaning of an alias, with the fields of `lagllama_jax.series.frequency.Frequency`."""
 
     unit: str
     step: int
@@ -48,10 +48,10 @@ class Step(NamedTuple):
 
 
 def read_alias(text: str) -> Step:
-    """Takes an alias apart.
+    """The meaning of an alias.
 
     Raises:
-      DataError: not an alias, or one whose grid is not regular, such as business hours.
+      DataError: If it is not an alias, or its grid is not regular, as that of business hours.
     """
     parts = list(_PART.finditer(text))
     if not parts or "".join(part.group() for part in parts) != text:
@@ -103,7 +103,7 @@ def _checked(text: str, step: Step) -> Step:
 
 
 def fixed_step(nanoseconds: int) -> Step:
-    """The fixed step of so many nanoseconds, in the largest unit that divides it."""
+    """The step of a number of nanoseconds, in the largest unit that divides it."""
     unit = next(u for u in reversed(NANOSECONDS) if nanoseconds % NANOSECONDS[u] == 0)
     step = Step(unit, nanoseconds // NANOSECONDS[unit])
     return _checked(f"{step.step}{unit}", step)
@@ -145,7 +145,7 @@ def read_offset(offset: Any) -> Step:
 
 
 def write_alias(step: Step) -> str:
-    """The alias in today's spelling; `read_alias` gives the step back."""
+    """The alias in the current spelling; `read_alias` gives the step back."""
     name, starts = step.unit, "start" in step.stamp
     if step.unit == "W":
         name = f"W-{WEEKDAYS[step.anchor]}"
