@@ -81,13 +81,10 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
     settings: dict[str, Any] = {"skip_blank_lines": False, "low_memory": False, "index_col": False}
     try:
         settings |= {"sep": _separator(source), **options}
-        header = pd.read_csv(_again(source), sep=settings["sep"], header=None, nrows=1, dtype=str)
-        named = header.iloc[0].dropna()
-        twice = named[named.duplicated()]
-        if settings.get("header", 0) is not None and len(twice):
-            raise DataError(f"Column {twice.iloc[0]!r} occurs twice in {name}: rename or drop one.")
-        texts = {column: str for column in named if column in (*ITEM_NAMES, id_column)}
-        settings["dtype"] = texts | settings.get("dtype", {})
+        if settings.get("header", 0) is not None:
+            names = _column_names(source, name, settings["sep"])
+            texts = {column: str for column in names if column in (*ITEM_NAMES, id_column)}
+            settings["dtype"] = texts | settings.get("dtype", {})
         with warnings.catch_warnings():
             # A row longer than the line of names, of which pandas would drop the end.
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -96,15 +93,30 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
         raise DataError(f"{name} is empty: it should have a line of column names.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {name}: {str(error).strip()}") from error
+    if settings["skip_blank_lines"]:
+        return Table(checked(frame, name), name)
+    return _without_blank_lines(frame, name)
+
+
+def _column_names(source: Any, name: str, separator: str) -> list[str]:
+    """The column names; pandas would rename the second of two equal ones."""
+    import pandas as pd
+
+    line = pd.read_csv(_again(source), sep=separator, header=None, nrows=1, dtype=str)
+    names = line.iloc[0].dropna()
+    if names.duplicated().any():
+        twice = names[names.duplicated()].iloc[0]
+        raise DataError(f"Column {twice!r} occurs twice in {name}: rename or drop one.")
+    return names.tolist()
+
+
+def _without_blank_lines(frame: "pd.DataFrame", name: str) -> Table:
     first = frame.columns[0]
     counted = np.array_equal(frame[first].to_numpy(dtype=object), np.arange(len(frame)))
     if str(first).startswith("Unnamed:") and counted:
         frame = frame.drop(columns=first)  # row numbers that pandas wrote with the table
-    if settings["skip_blank_lines"]:
-        return Table(checked(frame, name), name)
-    # Row 0 is on line 2, below the names; blank lines are dropped after they were counted.
     filled = frame.notna().any(axis=1).to_numpy()
-    lines = np.flatnonzero(filled) + 2
+    lines = np.flatnonzero(filled) + 2  # row 0 is on line 2, below the names
     return Table(checked(frame[filled].reset_index(drop=True), name), name, lines)
 
 
