@@ -17,7 +17,7 @@ from lagllama_jax.model.calendar_features import Calendar, Zones
 if TYPE_CHECKING:
     from lagllama_jax.corpus.store import Corpus
 
-ARRAYS = ("values", "observed", "offsets", "center", "unit", "dataset", "frequency")
+ARRAYS = ("values", "offsets", "center", "unit", "dataset", "frequency")
 GRIDS: dict[str, Any] = {"calendar": Calendar, "zones": Zones}
 VERSION = 2
 
@@ -73,7 +73,7 @@ def load_arrays(folder: Path, mmap: bool) -> dict[str, Any]:
     per_series = [arrays[name] for name in ("center", "unit", "dataset", "frequency")]
     lengths = [len(arrays["offsets"]) - 1, len(names["item_ids"])]
     lengths += [len(array) for array in (*per_series, *grids["calendar"])]
-    points = {len(arrays["values"]), len(arrays["observed"]), int(arrays["offsets"][-1])}
+    points = {len(arrays["values"]), int(arrays["offsets"][-1])}
     if set(lengths) != {names["series"]} or points != {names["points"]}:
         raise DataError(f"The parts of the corpus in {folder} do not fit together; build it anew.")
     labels = ("dataset_names", "frequency_names", "item_ids")

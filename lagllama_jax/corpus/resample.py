@@ -79,7 +79,6 @@ def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iter
         yield replace(
             kept,
             values=values,
-            observed=~np.isnan(values),
             offsets=offsets_of(np.array([len(means) for means, _ in made.values()])),
             calendar=Calendar(*(np.array(field, np.int32) for field in fields)),
             dataset_names=tuple(f"{name}/{alias}" for name in kept.dataset_names),
@@ -137,7 +136,6 @@ def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:
     return replace(
         corpus,
         values=values,
-        observed=~np.isnan(values),
         offsets=offsets_of(np.array([len(one) for one in means])),
         calendar=_block_calendar(corpus, sizes, np.array(aliases)),
         frequency=frequency.astype(np.int32),

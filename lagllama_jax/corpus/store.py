@@ -26,7 +26,6 @@ class Corpus:
 
     Attributes:
       values: All points, each series as `(raw - center) / unit`; NaN where missing, never infinite.
-      observed: False where `values` is NaN.
       offsets: Where each series begins; one more entry than series, the last is the end.
       center: The center of each series, in the units of its data set.
       unit: The unit of each series, a power of two, in the units of its data set.
@@ -40,7 +39,6 @@ class Corpus:
     """
 
     values: Float[np.ndarray, "points"]
-    observed: Bool[np.ndarray, "points"]
     offsets: Int[np.ndarray, "n_plus_1"]
     center: Float[np.ndarray, "n"]
     unit: Float[np.ndarray, "n"]
@@ -60,6 +58,11 @@ class Corpus:
     def points(self) -> int:
         """Number of points of all series together, with missing ones."""
         return int(self.offsets[-1])
+
+    @property
+    def observed(self) -> Bool[np.ndarray, "points"]:
+        """Whether each point is observed."""
+        return ~np.isnan(self.values)
 
     @property
     def lengths(self) -> Int[np.ndarray, "n"]:
@@ -103,7 +106,6 @@ class Corpus:
         return replace(
             self,
             values=self.values[kept],
-            observed=self.observed[kept],
             offsets=offsets_of(self.lengths[mask]),
             center=self.center[mask],
             unit=self.unit[mask],
@@ -131,7 +133,6 @@ class Corpus:
         grids = [p.calendar._replace(zone=own) for p, own in zip(parts, zone, strict=True)]
         whole = cls(
             values=np.concatenate([part.values for part in parts]),
-            observed=np.concatenate([part.observed for part in parts]),
             offsets=offsets_of(np.concatenate([part.lengths for part in parts])),
             center=np.concatenate([part.center for part in parts]),
             unit=np.concatenate([part.unit for part in parts]),
@@ -183,7 +184,6 @@ class Corpus:
             values[offsets[index] : offsets[index + 1]] = standard.apply(row)
         corpus = cls(
             values=values,
-            observed=~np.isnan(values),
             offsets=offsets,
             center=scales[0],
             unit=scales[1],
@@ -273,15 +273,15 @@ def mask_period(corpus: Corpus, dataset: str, first: str, last: str) -> Corpus:
         last_day = (np.datetime64(last) + 1).astype("datetime64[D]").astype(int) - 1
     except ValueError as error:
         raise DataError(f"{first!r} to {last!r} is no period: {error}.") from error
-    values, observed = np.array(corpus.values), np.array(corpus.observed)
+    values = np.array(corpus.values)
     count = 0
     for index in np.flatnonzero(corpus.dataset == number):
         begin, end = corpus.offsets[index], corpus.offsets[index + 1]
         calendar = Calendar(*(np.asarray(field)[index] for field in corpus.calendar))
         day, _ = wall_clock(calendar, np.arange(end - begin), corpus.zones)
         hidden = (day >= first_day) & (day <= last_day)
-        values[begin:end][hidden], observed[begin:end][hidden] = np.nan, False
+        values[begin:end][hidden] = np.nan
         count += int(hidden.sum())
     if count == 0:
         raise DataError(f"Data set {dataset!r} has no point from {first} to {last}.")
-    return replace(corpus, values=values, observed=observed)
+    return replace(corpus, values=values)

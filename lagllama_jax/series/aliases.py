@@ -19,21 +19,9 @@ NANOSECONDS = {
 }
 """Units of a fixed length."""
 MONTHS_PER = {"M": 1, "Q": 3, "Y": 12}
-# fmt: off
-_FIXED = {
-    "N": "ns", "NS": "ns", "U": "us", "US": "us", "L": "ms", "S": "s", "T": "min", "MIN": "min",
-    "H": "h", "D": "D",
-}
-_PERIODS = {
-    "M": ("M", "end"), "ME": ("M", "end"), "MS": ("M", "start"),
-    "BM": ("M", "business end"), "BME": ("M", "business end"), "BMS": ("M", "business start"),
-    "Q": ("Q", "end"), "QE": ("Q", "end"), "QS": ("Q", "start"),
-    "BQ": ("Q", "business end"), "BQE": ("Q", "business end"), "BQS": ("Q", "business start"),
-    "A": ("Y", "end"), "Y": ("Y", "end"), "YE": ("Y", "end"), "AS": ("Y", "start"),
-    "YS": ("Y", "start"), "BA": ("Y", "business end"), "BY": ("Y", "business end"),
-    "BYE": ("Y", "business end"), "BAS": ("Y", "business start"), "BYS": ("Y", "business start"),
-}
-# fmt: on
+_FIXED = {"N": "ns", "U": "us", "L": "ms", "T": "min"}
+"""Old names of units."""
+_PERIOD = re.compile(r"(B?)([MQAY])([ES]?)")
 _FINE = {"milliseconds", "microseconds", "nanoseconds"}
 _PART = re.compile(r"(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?")
 
@@ -74,17 +62,20 @@ def _read_part(text: str, count: str, name: str, anchor: str | None) -> Step:
         return Step("W", step, WEEKDAYS.index(anchor or "SUN"))
     if anchor is None and upper == "B":
         return Step("B", step)
-    unit = "ms" if name == "ms" else _FIXED.get(upper)
+    known = {unit.upper(): unit for unit in NANOSECONDS if unit != "ms"} | _FIXED
+    unit = "ms" if name == "ms" else known.get(upper)
     if anchor is None and unit is not None:
         return _checked(text, Step(unit, step))
     return _read_period(text, step, upper, anchor)
 
 
 def _read_period(text: str, step: int, name: str, anchor: str | None) -> Step:
-    unit, stamp = _PERIODS.get(name, ("", ""))
-    if not unit or (anchor is not None and (unit == "M" or anchor not in MONTHS)):
+    match = _PERIOD.fullmatch(name)
+    if match is None or (anchor is not None and (match[2] == "M" or anchor not in MONTHS)):
         raise _unknown(text)
-    starts, length = "start" in stamp, MONTHS_PER[unit]
+    unit, starts = match[2].replace("A", "Y"), match[3] == "S"
+    stamp = f"{'business ' if match[1] else ''}{'start' if starts else 'end'}"
+    length = MONTHS_PER[unit]
     month = MONTHS.index(anchor or ("JAN" if starts else "DEC")) + (length - 1) * starts
     return Step(unit, step, month % length, stamp)
 
