@@ -86,12 +86,14 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
             texts = {column: str for column in names if column in (*ITEM_NAMES, id_column)}
             settings["dtype"] = texts | settings.get("dtype", {})
         with warnings.catch_warnings():
-            # A row longer than the line of names, of which pandas would drop the end.
+            # Of rows longer than the line of names, pandas would drop the end.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(_again(source), **settings)
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{name} is empty: it should have a line of column names.") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
+    except pd.errors.ParserWarning as error:
+        raise DataError(f"{name}: the rows have more fields than the line of names.") from error
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {name}: {str(error).strip()}") from error
     if settings["skip_blank_lines"]:
         return Table(checked(frame, name), name)
