@@ -1,4 +1,4 @@
-"""The one table of data sets: those of the paper's pre-training and of its tests."""
+"""The data sets of the paper, for pre-training and for its tests."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,18 @@ class DataSet:
     """One data set.
 
     Attributes:
-      name: as in the reference's scripts.
-      format: a key of `lagllama_jax.corpus.formats.FORMATS`.
-      frequency: pandas alias; a file of another frequency is refused.
-      horizon: prediction length of its test: the paper's for its seven test sets, else the one
-        that GluonTS, from which the reference took most of these, has for the frequency.
-      licence: as known.
-      files: how its files' names begin, as patterns; the first with a match counts.
-      url: where the file can be fetched as it is; None where no such place is known.
-      homepage: where to ask, where there is no `url`.
-      start: time of the first value, where the files have none (a convention).
-      sha256: of the one file, unpacked; None where nobody has compared it with an original.
-      held_out: left out of pre-training for the paper's zero-shot tests.
+      name: Name, as in the scripts of the reference.
+      format: A key of `lagllama_jax.corpus.formats.FORMATS`.
+      frequency: pandas alias. A file of another frequency is refused.
+      horizon: Prediction length of its test: that of the paper for its seven test sets, else the
+        default of GluonTS, the source of most of these data sets, for the frequency.
+      licence: The licence, as far as known.
+      files: Patterns of how the names of its files begin. The first pattern with a match counts.
+      url: Address of the file. `None`: not known.
+      homepage: Where to ask for the file if there is no `url`.
+      start: Time of the first value, by convention, if the files have none.
+      sha256: Checksum of the one file, unpacked. `None`: not compared with an original.
+      held_out: Whether it is left out of pre-training, for the zero-shot tests of the paper.
     """
 
     name: str
@@ -48,7 +48,7 @@ class DataSet:
         """Its files in a folder.
 
         Raises:
-          DataError: none there; says which were looked for and where to fetch them.
+          DataError: If there are none; says which names are expected and where to fetch the files.
         """
         for pattern in self.files:
             found = sorted(path for path in folder.glob(f"{pattern}*") if path.is_file())
@@ -74,7 +74,7 @@ def _ett(name: str, file: str, frequency: str, sha256: str, held_out: bool = Fal
 
 
 def _cloud(metric: str, held_out: bool = False) -> DataSet:
-    """Huawei's private cloud; the reference reads a JSON document a metric that is not public."""
+    """A metric of Huawei's private cloud, of which the reference reads an unpublished document."""
     name, homepage = f"{metric}_minute", "https://github.com/sir-lab/data-release"
     return DataSet(
         name, "jsonl", "min", 60, NONE_STATED, (name,), homepage=homepage, held_out=held_out
@@ -206,14 +206,14 @@ _DATA_SETS = (
 )
 
 CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in _DATA_SETS}
-"""By name, in the order of the reference's script."""
+"""All data sets by name, in the order of the script of the reference."""
 
 
 def find_data_set(name: str) -> DataSet:
-    """A data set by its name.
+    """The data set of a name.
 
     Raises:
-      DataError: no such name; lists those there are.
+      DataError: If there is none; lists the known names.
     """
     if name not in CATALOGUE:
         raise DataError(f"There is no data set {name!r}. Known are {', '.join(CATALOGUE)}.")

@@ -1,4 +1,4 @@
-"""A corpus on disk: a folder of .npy files that can be memory-mapped, and `corpus.json`."""
+"""Saves and loads a corpus: a folder of .npy files that can be memory-mapped, and `corpus.json`."""
 
 import json
 import os
@@ -17,16 +17,18 @@ from lagllama_jax.model.calendar_features import Calendar, Zones
 if TYPE_CHECKING:
     from lagllama_jax.corpus.store import Corpus
 
-ARRAYS = ("values", "observed", "offsets", "center", "unit", "dataset", "frequency")
+ARRAYS = ("values", "offsets", "center", "unit", "dataset", "frequency")
 GRIDS: dict[str, Any] = {"calendar": Calendar, "zones": Zones}
 VERSION = 2
 
 
 def save_corpus(corpus: "Corpus", folder: Path) -> None:
-    """Writes a folder beside its place and renames it; an earlier corpus stays until then.
+    """Writes a corpus to a folder beside `folder`, and then renames it.
+
+    Until then, an earlier corpus stays in its place.
 
     Raises:
-      DataError: something that is no corpus lies there, or the disk refuses.
+      DataError: If something else than a corpus is there, or the folder cannot be written.
     """
     check_replaceable(folder)
     with _replacing(folder) as fresh:
@@ -60,7 +62,7 @@ def load_arrays(folder: Path, mmap: bool) -> dict[str, Any]:
     """The fields of the corpus in a folder.
 
     Raises:
-      DataError: the folder holds no corpus, one of another version, or one with parts missing.
+      DataError: If the folder holds no corpus, one of another version, or one with missing parts.
     """
     names = _read_names(folder)
     arrays = {name: _read_array(folder, name, mmap) for name in ARRAYS}
@@ -71,7 +73,7 @@ def load_arrays(folder: Path, mmap: bool) -> dict[str, Any]:
     per_series = [arrays[name] for name in ("center", "unit", "dataset", "frequency")]
     lengths = [len(arrays["offsets"]) - 1, len(names["item_ids"])]
     lengths += [len(array) for array in (*per_series, *grids["calendar"])]
-    points = {len(arrays["values"]), len(arrays["observed"]), int(arrays["offsets"][-1])}
+    points = {len(arrays["values"]), int(arrays["offsets"][-1])}
     if set(lengths) != {names["series"]} or points != {names["points"]}:
         raise DataError(f"The parts of the corpus in {folder} do not fit together; build it anew.")
     labels = ("dataset_names", "frequency_names", "item_ids")
@@ -102,7 +104,7 @@ def _read_array(folder: Path, name: str, mmap: bool) -> np.ndarray:
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder that takes the place of `folder` when all went well."""
+    """Yields an empty folder that replaces `folder` if no error occurs."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))

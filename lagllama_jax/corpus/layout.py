@@ -1,4 +1,4 @@
-"""How a corpus is laid out: offsets, tables of names, and what must hold of them."""
+"""The layout of a corpus: offsets, tables of names, and checks."""
 
 from typing import TYPE_CHECKING
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from lagllama_jax.corpus.store import Corpus
 
 Labels = tuple[Int[np.ndarray, "n"], tuple[str, ...]]
-"""One index a series, and the names that the indices stand for."""
+"""One index per series, and the names that the indices stand for."""
 
 
 def offsets_of(lengths: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n_plus_1"]:
-    """Where each series begins, and the end of the last."""
+    """The begin of each series, and the end of the last."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def renumber(numbers: Int[np.ndarray, "n"], names: tuple[str, ...]) -> Labels:
-    """The same labels without the names that none of them stands for."""
+    """The same labels without unused names."""
     used, renumbered = np.unique(numbers, return_inverse=True)
     return renumbered.astype(np.int32), tuple(names[i] for i in used)
 
 
 def translate(parts: list[Labels]) -> Labels:
-    """The labels of several corpora joined under one table of names."""
+    """The labels of several corpora with one table of names."""
     names = tuple(dict.fromkeys(name for _, own in parts for name in own))
     place = {name: index for index, name in enumerate(names)}
     tables = [np.array([place[name] for name in own], np.int32) for _, own in parts]

@@ -1,6 +1,7 @@
-"""Coarser series from fine ones: means over whole hours, days or weeks, as further data sets.
+"""Coarser series from fine ones.
 
-Also the series of a corpus by blocks that end with them, which is how they are forecast.
+`coarser` makes further data sets of means over whole hours, days or weeks. `by_blocks` aggregates a
+corpus to blocks that end with each series, as forecasts of it do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ WEEK_SECONDS = 7 * SECONDS_A_DAY
 TARGETS = {"15min": 900, "30min": 1800, "h": 3600, "D": SECONDS_A_DAY, "W": WEEK_SECONDS}
 
 OBSERVED_SHARE = 0.5
-"""A coarse point is observed if at least this share of its fine points are."""
+"""A coarse point is observed if at least this share of its fine points is."""
 
 
 def coarse(
@@ -60,7 +61,7 @@ def coarse(
 
 
 def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iterator[Corpus]:
-    """For each grid of `TARGETS`, the series that can be brought to it, as data set `name/grid`.
+    """For each grid of `TARGETS`, the series with a finer grid, in data sets named `name/grid`.
 
     Args:
       corpus: The fine series.
@@ -78,7 +79,6 @@ def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iter
         yield replace(
             kept,
             values=values,
-            observed=~np.isnan(values),
             offsets=offsets_of(np.array([len(means) for means, _ in made.values()])),
             calendar=Calendar(*(np.array(field, np.int32) for field in fields)),
             dataset_names=tuple(f"{name}/{alias}" for name in kept.dataset_names),
@@ -90,12 +90,12 @@ def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iter
 def block_sizes(
     corpus: Corpus, prediction_length: int, coarsen: int | Literal["auto"]
 ) -> Int[np.ndarray, "n"]:
-    """Points of each series that are one step of the model, as forecasts of them have it.
+    """The number of points of each series that forecasts of it aggregate to one.
 
     Args:
-      corpus: the series.
-      prediction_length: points of a forecast.
-      coarsen: as in `ForecastConfig`.
+      corpus: The series.
+      prediction_length: Number of points of a forecast.
+      coarsen: As in `ForecastConfig`.
     """
     if coarsen != "auto":
         return np.full(len(corpus), coarsen)
@@ -108,10 +108,10 @@ def block_sizes(
 def common_block(
     corpora: Sequence[Corpus], prediction_length: int, coarsen: int | Literal["auto"]
 ) -> int:
-    """The one block size of all series; 1 where they have several.
+    """The block size of all series; 1 if they have several.
 
     Raises:
-      ConfigError: a series is shorter than the block that is asked for.
+      ConfigError: If a series is shorter than a block.
     """
     sizes = [block_sizes(corpus, prediction_length, coarsen) for corpus in corpora]
     several = np.unique(np.concatenate(sizes))
@@ -124,7 +124,7 @@ def common_block(
 
 
 def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:
-    """The same series, each of means of blocks of its own size; the last block ends the series."""
+    """The means of blocks of each series, with its own block size; the last block ends a series."""
     if (sizes == 1).all():
         return corpus
     bounds = zip(corpus.offsets[:-1], corpus.offsets[1:], sizes.tolist(), strict=True)
@@ -136,7 +136,6 @@ def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:
     return replace(
         corpus,
         values=values,
-        observed=~np.isnan(values),
         offsets=offsets_of(np.array([len(one) for one in means])),
         calendar=_block_calendar(corpus, sizes, np.array(aliases)),
         frequency=frequency.astype(np.int32),

@@ -1,4 +1,4 @@
-"""The corpus: every series of every data set end to end in one array, with offsets."""
+"""`Corpus`: all series of all data sets end to end in one array, with offsets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,15 +18,14 @@ from lagllama_jax.typing import Bool, Float, Int
 
 @dataclass(frozen=True)
 class Corpus:
-    """Many series of many data sets, laid end to end and standardised one by one.
+    """Many series of many data sets, end to end, each standardised on its own.
 
-    The arrays may lie in host memory, be memory maps of a saved folder, or (as a pytree made from
-    them) on a device. The standardised values of series `i` are
-    `values[offsets[i]:offsets[i + 1]]`; `series(i)` gives them in the units of their data set.
+    The arrays are in host memory, or memory maps of a saved folder. The standardised values of
+    series `i` are `values[offsets[i]:offsets[i + 1]]`; `series(i)` gives them in the units of their
+    data set.
 
     Attributes:
       values: All points, each series as `(raw - center) / unit`; NaN where missing, never infinite.
-      observed: False where `values` is NaN.
       offsets: Where each series begins; one more entry than series, the last is the end.
       center: The center of each series, in the units of its data set.
       unit: The unit of each series, a power of two, in the units of its data set.
@@ -40,7 +39,6 @@ class Corpus:
     """
 
     values: Float[np.ndarray, "points"]
-    observed: Bool[np.ndarray, "points"]
     offsets: Int[np.ndarray, "n_plus_1"]
     center: Float[np.ndarray, "n"]
     unit: Float[np.ndarray, "n"]
@@ -58,8 +56,13 @@ class Corpus:
 
     @property
     def points(self) -> int:
-        """Number of points of all series together, missing ones included."""
+        """Number of points of all series together, with missing ones."""
         return int(self.offsets[-1])
+
+    @property
+    def observed(self) -> Bool[np.ndarray, "points"]:
+        """Whether each point is observed."""
+        return ~np.isnan(self.values)
 
     @property
     def lengths(self) -> Int[np.ndarray, "n"]:
@@ -72,14 +75,14 @@ class Corpus:
         return standardised.astype(np.float64) * self.unit[index] + self.center[index]
 
     def describe(self, index: int) -> str:
-        """Data set and item of one series, for messages."""
+        """The data set and the item of a series, for messages."""
         return f"{self.dataset_names[self.dataset[index]]}/{self.item_ids[index]}"
 
     def dataset_index(self, name: str) -> int:
         """The index of a data set.
 
         Raises:
-          DataError: no data set of that name.
+          DataError: If there is no data set of that name.
         """
         if name not in self.dataset_names:
             known = ", ".join(self.dataset_names)
@@ -87,10 +90,10 @@ class Corpus:
         return self.dataset_names.index(name)
 
     def select(self, mask: Bool[np.ndarray, "n"]) -> Self:
-        """A copy with only the series where `mask` is True, and only the data sets these are of.
+        """A copy with the series where `mask` is True, and without empty data sets.
 
         Raises:
-          DataError: the mask has another length, or selects nothing.
+          DataError: If the mask has another length, or selects nothing.
         """
         mask = np.asarray(mask, bool)
         if mask.shape != (len(self),):
@@ -103,7 +106,6 @@ class Corpus:
         return replace(
             self,
             values=self.values[kept],
-            observed=self.observed[kept],
             offsets=offsets_of(self.lengths[mask]),
             center=self.center[mask],
             unit=self.unit[mask],
@@ -120,7 +122,7 @@ class Corpus:
         """One corpus of several; data sets of the same name are merged.
 
         Raises:
-          DataError: there is nothing to join, or merged data sets share an item.
+          DataError: If there is nothing to join, or merged data sets share an item.
         """
         parts = list(corpora)
         if not parts:
@@ -131,7 +133,6 @@ class Corpus:
         grids = [p.calendar._replace(zone=own) for p, own in zip(parts, zone, strict=True)]
         whole = cls(
             values=np.concatenate([part.values for part in parts]),
-            observed=np.concatenate([part.observed for part in parts]),
             offsets=offsets_of(np.concatenate([part.lengths for part in parts])),
             center=np.concatenate([part.center for part in parts]),
             unit=np.concatenate([part.unit for part in parts]),
@@ -183,7 +184,6 @@ class Corpus:
             values[offsets[index] : offsets[index + 1]] = standard.apply(row)
         corpus = cls(
             values=values,
-            observed=~np.isnan(values),
             offsets=offsets,
             center=scales[0],
             unit=scales[1],
@@ -200,15 +200,15 @@ class Corpus:
 
     @classmethod
     def from_parquet(cls, source: str | Path, exclude: Iterable[str] = ()) -> Self:
-        """The data sets of a folder of Parquet files (or of one file), each named as its file.
+        """The data sets of a folder of Parquet files, or of one file, each named as its file.
 
         Args:
-          source: folder or file.
-          exclude: data sets to leave out.
+          source: Folder or file.
+          exclude: Data sets to leave out.
 
         Raises:
-          DataError: no such file, a file that is not as described in
-            `lagllama_jax.corpus.formats.parquet`, or a name in `exclude` that is not there.
+          DataError: If there is no such file, one is not as `lagllama_jax.corpus.formats.parquet`
+            describes, or a name in `exclude` does not exist.
         """
         from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
 
@@ -224,13 +224,13 @@ class Corpus:
         """A data set of `lagllama_jax.corpus.catalogue` that was built with `lagllama data build`.
 
         Args:
-          name: of the data set.
-          data_dir: TFDS' folder; by default its own, `~/tensorflow_datasets`.
+          name: Name of the data set.
+          data_dir: Folder of TFDS. `None`: its default, `~/tensorflow_datasets`.
           split: `train`, `validation` or `test` (`lagllama_jax.corpus.tfds.splits`).
 
         Raises:
-          DataError: it was not built there, or there is no such data set or split.
-          MissingExtraError: TFDS is not installed.
+          DataError: If it was not built there, or there is no such data set or split.
+          MissingExtraError: If TFDS is not installed.
         """
         from lagllama_jax.corpus.tfds.store import DATA_DIR, read_built
 
@@ -238,30 +238,34 @@ class Corpus:
         return cls.pack(SeriesDataset.of(items), name)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the corpus to a folder, replacing a corpus that lies there; see `load`."""
+        """Writes the corpus to a folder, and replaces a corpus that is there; see `load`."""
         from lagllama_jax.corpus.folder import save_corpus
 
         save_corpus(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path, mmap: bool = True) -> Self:
-        """Reads what `save` wrote, by default as memory maps that take no memory until used."""
+        """Reads what `save` wrote, by default as memory maps, which use memory only when read.
+
+        Raises:
+          DataError: If the folder holds no corpus, one of another version, or a damaged one.
+        """
         from lagllama_jax.corpus.folder import load_arrays
 
         return cls(**load_arrays(Path(folder), mmap))
 
 
 def mask_period(corpus: Corpus, dataset: str, first: str, last: str) -> Corpus:
-    """A copy in which a data set's points from `first` to `last`, both included, are missing.
+    """A copy in which the points of a data set from `first` to `last`, with both, are missing.
 
     Args:
-      corpus: left as it is.
-      dataset: name of the data set.
-      first: a day, month or year, as "2013-03-01", "2013-03" or "2013".
-      last: likewise; a month or year counts to its end.
+      corpus: The corpus; it is not changed.
+      dataset: Name of the data set.
+      first: A day, a month or a year, such as "2013-03-01", "2013-03" or "2013".
+      last: Likewise; a month or a year counts to its end.
 
     Raises:
-      DataError: no such data set, a date that cannot be read, or no point in that period.
+      DataError: If there is no such data set, a date cannot be read, or no point is in that period.
     """
     number = corpus.dataset_index(dataset)
     try:
@@ -269,15 +273,15 @@ def mask_period(corpus: Corpus, dataset: str, first: str, last: str) -> Corpus:
         last_day = (np.datetime64(last) + 1).astype("datetime64[D]").astype(int) - 1
     except ValueError as error:
         raise DataError(f"{first!r} to {last!r} is no period: {error}.") from error
-    values, observed = np.array(corpus.values), np.array(corpus.observed)
+    values = np.array(corpus.values)
     count = 0
     for index in np.flatnonzero(corpus.dataset == number):
         begin, end = corpus.offsets[index], corpus.offsets[index + 1]
         calendar = Calendar(*(np.asarray(field)[index] for field in corpus.calendar))
         day, _ = wall_clock(calendar, np.arange(end - begin), corpus.zones)
         hidden = (day >= first_day) & (day <= last_day)
-        values[begin:end][hidden], observed[begin:end][hidden] = np.nan, False
+        values[begin:end][hidden] = np.nan
         count += int(hidden.sum())
     if count == 0:
         raise DataError(f"Data set {dataset!r} has no point from {first} to {last}.")
-    return replace(corpus, values=values, observed=observed)
+    return replace(corpus, values=values)

@@ -151,7 +151,7 @@ def _local(xp: Any, zones: Zones, zone: Any, day: Any, second: Any) -> tuple[Any
 def _fixed_step(
     xp: Any, unit: Any, step: Any, day: Any, second: Any, anchor: Any, index: Any
 ) -> tuple[Any, Any]:
-    """Whole days are split off before multiplying: int32 would overflow after 68 years."""
+    """Splits off whole days before it multiplies, since int32 would overflow after 68 years."""
     per_step = xp.where(unit == SECOND, step, 1)
     points = xp.maximum(anchor, 1)
     below = index // points * step + index % points * step // points

@@ -1,4 +1,4 @@
-"""Pandas' frequency aliases, old and new spellings, taken apart and put together."""
+"""Reads and writes the frequency aliases of pandas, in old and new spellings."""
 
 import re
 from math import gcd
@@ -19,27 +19,15 @@ NANOSECONDS = {
 }
 """Units of a fixed length."""
 MONTHS_PER = {"M": 1, "Q": 3, "Y": 12}
-# fmt: off
-_FIXED = {
-    "N": "ns", "NS": "ns", "U": "us", "US": "us", "L": "ms", "S": "s", "T": "min", "MIN": "min",
-    "H": "h", "D": "D",
-}
-_PERIODS = {
-    "M": ("M", "end"), "ME": ("M", "end"), "MS": ("M", "start"),
-    "BM": ("M", "business end"), "BME": ("M", "business end"), "BMS": ("M", "business start"),
-    "Q": ("Q", "end"), "QE": ("Q", "end"), "QS": ("Q", "start"),
-    "BQ": ("Q", "business end"), "BQE": ("Q", "business end"), "BQS": ("Q", "business start"),
-    "A": ("Y", "end"), "Y": ("Y", "end"), "YE": ("Y", "end"), "AS": ("Y", "start"),
-    "YS": ("Y", "start"), "BA": ("Y", "business end"), "BY": ("Y", "business end"),
-    "BYE": ("Y", "business end"), "BAS": ("Y", "business start"), "BYS": ("Y", "business start"),
-}
-# fmt: on
+_FIXED = {"N": "ns", "U": "us", "L": "ms", "T": "min"}
+"""Old names of units."""
+_PERIOD = re.compile(r"(B?)([MQAY])([ES]?)")
 _FINE = {"milliseconds", "microseconds", "nanoseconds"}
 _PART = re.compile(r"(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?")
 
 
 class Step(NamedTuple):
-    """What an alias says; the fields are those of `lagllama_jax.series.frequency.Frequency`."""
+    """The meaning of an alias, with the fields of `lagllama_jax.series.frequency.Frequency`."""
 
     unit: str
     step: int
@@ -48,10 +36,10 @@ class Step(NamedTuple):
 
 
 def read_alias(text: str) -> Step:
-    """Takes an alias apart.
+    """The meaning of an alias.
 
     Raises:
-      DataError: not an alias, or one whose grid is not regular, such as business hours.
+      DataError: If it is not an alias, or its grid is not regular, as that of business hours.
     """
     parts = list(_PART.finditer(text))
     if not parts or "".join(part.group() for part in parts) != text:
@@ -74,17 +62,20 @@ def _read_part(text: str, count: str, name: str, anchor: str | None) -> Step:
         return Step("W", step, WEEKDAYS.index(anchor or "SUN"))
     if anchor is None and upper == "B":
         return Step("B", step)
-    unit = "ms" if name == "ms" else _FIXED.get(upper)
+    known = {unit.upper(): unit for unit in NANOSECONDS if unit != "ms"} | _FIXED
+    unit = "ms" if name == "ms" else known.get(upper)
     if anchor is None and unit is not None:
         return _checked(text, Step(unit, step))
     return _read_period(text, step, upper, anchor)
 
 
 def _read_period(text: str, step: int, name: str, anchor: str | None) -> Step:
-    unit, stamp = _PERIODS.get(name, ("", ""))
-    if not unit or (anchor is not None and (unit == "M" or anchor not in MONTHS)):
+    match = _PERIOD.fullmatch(name)
+    if match is None or (anchor is not None and (match[2] == "M" or anchor not in MONTHS)):
         raise _unknown(text)
-    starts, length = "start" in stamp, MONTHS_PER[unit]
+    unit, starts = match[2].replace("A", "Y"), match[3] == "S"
+    stamp = f"{'business ' if match[1] else ''}{'start' if starts else 'end'}"
+    length = MONTHS_PER[unit]
     month = MONTHS.index(anchor or ("JAN" if starts else "DEC")) + (length - 1) * starts
     return Step(unit, step, month % length, stamp)
 
@@ -103,7 +94,7 @@ def _checked(text: str, step: Step) -> Step:
 
 
 def fixed_step(nanoseconds: int) -> Step:
-    """The fixed step of so many nanoseconds, in the largest unit that divides it."""
+    """The step of a number of nanoseconds, in the largest unit that divides it."""
     unit = next(u for u in reversed(NANOSECONDS) if nanoseconds % NANOSECONDS[u] == 0)
     step = Step(unit, nanoseconds // NANOSECONDS[unit])
     return _checked(f"{step.step}{unit}", step)
@@ -145,7 +136,7 @@ def read_offset(offset: Any) -> Step:
 
 
 def write_alias(step: Step) -> str:
-    """The alias in today's spelling; `read_alias` gives the step back."""
+    """The alias in the current spelling; `read_alias` gives the step back."""
     name, starts = step.unit, "start" in step.stamp
     if step.unit == "W":
         name = f"W-{WEEKDAYS[step.anchor]}"

@@ -1,4 +1,4 @@
-"""Bare arrays, or whatever holds series, to series."""
+"""Reads series from arrays, or from anything else that holds series."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 def read_series(
     data: Any, start: Any = None, freq: Any = None, item_ids: Sequence[Any] | None = None
 ) -> SeriesDataset:
-    """Series of whatever holds some.
+    """A dataset from arrays, a data frame, or a dataset.
 
-    Bare arrays are read by `read_arrays`; a data frame, or a pandas Series with an index of dates,
-    by `read_frame`; a `SeriesDataset` is what it is.
+    `read_frame` reads data frames and pandas Series with an index of dates, `read_arrays` anything
+    else. A `SeriesDataset` is returned as it is.
 
     Raises:
-      DataError: as these two.
+      DataError: As these two functions.
+
+    >>> read_series([[1.0, 2.0], [3.0, None, 5.0]], "2024-01-31", "ME").timestamps(1, 0, 1)[0]
+    Timestamp('2024-04-30 00:00:00')
     """
     if isinstance(data, SeriesDataset):
         return data
@@ -40,17 +43,18 @@ def read_arrays(
     freq: Any = None,
     item_ids: Sequence[Any] | None = None,
 ) -> SeriesDataset:
-    """Series of one 1-D array, a list of them of any lengths, or a 2-D array with one series a row.
+    """A dataset from a 1-D array, a list of 1-D arrays, or a 2-D array with one series per row.
 
     Args:
-      series: the values; NaN, None and masked entries are missing.
-      start: time stamp of the first value, one for all or one a series; needs `freq`.
-      freq: pandas alias of the step, one for all or one a series; needs `start`.
-      item_ids: names; `None`: positions, from "0".
+      series: The values. NaN, None and masked entries are missing.
+      start: Time stamp of the first value, one for all series or one each; needs `freq`.
+      freq: Step, one for all series or one each, as `Frequency.parse` reads it; needs `start`.
+      item_ids: Names of the series. `None`: their positions, from "0".
 
     Raises:
-      DataError: no series, one that is empty, all missing, infinite, not of numbers or not 1-D;
-        starts, frequencies or names of another number; names the series and the position.
+      DataError: If there is no series; if a series is empty, has no value, has an infinite one, is
+        not of numbers or not 1-D; or if there are too few or too many starts, frequencies or names.
+        Names the series and the position.
     """
     arrays = _split(series)
     if not arrays:
@@ -123,10 +127,10 @@ def _first_text(array: Any) -> str:
 
 
 def as_timestamp(value: Any) -> "pd.Timestamp":
-    """A start as a time stamp, whatever it is given as: text, a date, a period, ...
+    """A time stamp from text, a date, a period, or anything else that pandas reads as one.
 
     Raises:
-      DataError: If it is none, or missing.
+      DataError: If it is not a time stamp, or missing.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Which column of a table is what, and its cells as time stamps or numbers."""
+"""Finds the roles of a table's columns, and reads their cells as time stamps or numbers."""
 
 import warnings
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ ITEM_NAMES = ("item_id", "unique_id")
 TIMESTAMP_NAMES = ("timestamp", "ds")
 TARGET_NAMES = ("target", "y")
 DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time", "month", "year", "index")
-"""Names, in any case, that mark the time stamps of a table with one column a series."""
+"""Names, in any case, of the column of time stamps in a table with one column per series."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Column names of a long table (`target` given) or a wide one (one column a series).
+    """Column names of a long table (with `target`) or a wide one (with one column per series).
 
     Attributes:
-      item_id: names the series of a row; `None`: a single series, or a wide table.
-      timestamp: time stamps.
-      target: values; `None`: a wide table.
+      item_id: Column of item names. `None`: a single series, or a wide table.
+      timestamp: Column of time stamps.
+      target: Column of values. `None`: a wide table.
     """
 
     item_id: Any
@@ -38,10 +38,10 @@ class Columns:
 def find_columns(
     table: Table, item_id: str | None, timestamp: str | None, target: str | None
 ) -> Columns:
-    """The roles of a table's columns, given or recognised by name.
+    """The roles of a table's columns, as given or by their names.
 
     Raises:
-      DataError: a given column is not there, or a needed one is not recognised.
+      DataError: If a given column does not exist, or a necessary one is not recognised.
     """
     names = list(table.frame.columns)
     for role, name in (("id", item_id), ("timestamp", timestamp), ("target", target)):
@@ -62,13 +62,13 @@ def find_columns(
 
 
 def _named(names: list[Any], wanted: tuple[str, ...]) -> Any:
-    """The first of the wanted names that is there, in this spelling or else in any case."""
+    """The first of the wanted names that exists, in this spelling or else in any case."""
     exact = next((name for name in wanted if name in names), None)
     return exact or next((name for name in names if str(name).lower() in wanted), None)
 
 
 def _date_column(table: Table) -> Any:
-    """The only column of dates, one that is called so, or the only one of text that begins so."""
+    """The only column of dates, one with such a name, or the only text column with a date in it."""
     import pandas as pd
 
     frame = table.frame
@@ -107,13 +107,13 @@ def numbers(
     """A column as float64, NaN where a cell is empty.
 
     Args:
-      table: holds the column.
-      column: its name.
-      series: the series' name, or one a row, for messages.
-      keep: rows that count; what others hold is not looked at.
+      table: The table.
+      column: Name of the column.
+      series: Name of the series, or one per row, for messages.
+      keep: Rows to check; cells of other rows may hold anything. `None`: all rows.
 
     Raises:
-      DataError: text that is no number, or an infinite value; names series, column and row.
+      DataError: If a cell is not a number, or infinite; names series, column and row.
     """
     import pandas as pd
 
@@ -144,13 +144,13 @@ def _series_name(series: str | np.ndarray, row: int) -> str:
 
 
 def timestamps(table: Table, column: Any, series: np.ndarray | None = None) -> "pd.DatetimeIndex":
-    """A column as time stamps, with their time zone where they have one.
+    """A column as time stamps, with their time zone if they have one.
 
     Whole numbers are read as years (1000 to 2999) or as days written `20240131`. Text with several
     offsets from UTC becomes UTC.
 
     Raises:
-      DataError: a cell that is missing or that is no time; names series, column and row.
+      DataError: If a cell is missing or not a time stamp; names series, column and row.
     """
     import pandas as pd
 
@@ -196,7 +196,7 @@ def _from_text(cells: "pd.Series") -> "pd.Series":
     )
     best: pd.Series | None = None
     with warnings.catch_warnings():
-        # pandas warns of slow or ambiguous formats; what it cannot read is reported by row.
+        # pandas warns of slow or ambiguous formats; cells that it cannot read are reported by row.
         warnings.simplefilter("ignore")
         for options in attempts:
             try:

@@ -1,4 +1,4 @@
-"""Data frames to series on regular grids, with which a forecast or a training run begins."""
+"""Reads data frames as series on regular time grids."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,19 +25,28 @@ def read_frame(
     timestamp_column: str | None = None,
     target_column: str | None = None,
 ) -> SeriesDataset:
-    """Series of a data frame; rows in any order, steps without a row are missing values.
+    """A dataset from a data frame; its rows may be in any order.
+
+    A time step without a row is a missing value.
 
     Args:
-      data: a pandas, polars or Arrow frame, or a pandas Series of dated values. Long: columns
-        `item_id, timestamp, target` or `unique_id, ds, y`, without the first for a single series;
-        other columns are left alone. Wide: time stamps and one column a series.
-      freq: a pandas alias; `None`: told from the time stamps.
-      id_column: name of the column of names, when it is none of the above.
-      timestamp_column: name of the column of time stamps.
-      target_column: name of the column of values.
+      data: A pandas, polars or Arrow frame, or a pandas Series with an index of dates. A long frame
+        has the columns `item_id, timestamp, target` or `unique_id, ds, y`, without the first for a
+        single series; other columns are ignored. A wide frame has time stamps and one column per
+        series.
+      freq: The step, as `Frequency.parse` reads it. `None`: inferred from the time stamps.
+      id_column: Name of the column of item names, if it is another.
+      timestamp_column: Name of the column of time stamps, if it is another.
+      target_column: Name of the column of values, if it is another.
 
     Raises:
-      DataError: whatever cannot be read; names series, column, row and remedy.
+      DataError: If the frame cannot be read; names series, column, row and remedy.
+
+    >>> import pandas as pd
+    >>> days = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-04"])
+    >>> dataset = read_frame(pd.DataFrame({"ds": days, "y": [1.0, 2.0, 4.0]}), freq="D")
+    >>> dataset.targets[0].tolist(), str(dataset.frequency)
+    ([[1.0, 2.0, nan, 4.0]], 'D')
     """
     table = as_table(data)
     columns = find_columns(table, id_column, timestamp_column, target_column)
@@ -107,7 +116,7 @@ def _read_wide(table: Table, columns: Columns, frequency: Frequency | None) -> S
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows sorted by series and time, which can still say where they stood."""
+    """Rows sorted by series and time, with their places in the table for messages."""
 
     table: Table
     order: Int[np.ndarray, "n"]
@@ -120,14 +129,14 @@ class _Rows:
 
 
 def _sorted_order(stamps: "pd.DatetimeIndex", codes: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-    """Series in order of appearance, time stamps ascending, equal ones in the order of the rows."""
+    """Sorts by series in order of appearance, then by time; equal time stamps keep their order."""
     return np.lexsort((stamps.asi8, codes))
 
 
 def _place(
     rows: _Rows, codes: Int[np.ndarray, "n"], frequency: Frequency | None
 ) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "k"], Frequency]:
-    """Steps since the series' first row, the first rows, and the frequency."""
+    """The steps since the first row of the series, the first rows, and the frequency."""
     same = (rows.stamps.asi8[1:] == rows.stamps.asi8[:-1]) & (codes[1:] == codes[:-1])
     if same.any():
         row = int(np.argmax(same))
@@ -146,7 +155,7 @@ def _place(
 def _scatter(
     values: Float[np.ndarray, "n"], position: Int[np.ndarray, "n"], first: Int[np.ndarray, "k"]
 ) -> list[Float[np.ndarray, "T"]]:
-    """One array a series with every value in its place and NaN between."""
+    """One array per series, with every value in its place and NaN between them."""
     last = np.r_[first[1:], len(values)] - 1
     lengths = position[last] + 1
     offsets = np.cumsum(lengths) - lengths

@@ -1,4 +1,4 @@
-"""Frequencies: the step of a series' regular time grid, its calendar and its time stamps."""
+"""`Frequency`: the step of a regular time grid, with its calendar and its time stamps."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -33,11 +33,11 @@ class Frequency:
 
     Attributes:
       unit: `ns`, `us`, `ms`, `s`, `min`, `h`, `D`, `B` (business days), `W`, `M`, `Q` or `Y`.
-      step: units between two points.
-      anchor: `W`: weekday (Monday 0) on which a week ends. `Q`, `Y`: month (January 0, modulo the
-        length of the period) in which a quarter or year ends.
-      stamp: `M`, `Q`, `Y`: the day of a period that stands for it: its `start`, `end`, `business
-        start` or `business end`. A series whose first time stamp is another day keeps that day.
+      step: Units between two points.
+      anchor: `W`: the weekday (Monday is 0) on which a week ends. `Q`, `Y`: the month (January is
+        0), modulo the length of the period, in which a quarter or a year ends.
+      stamp: `M`, `Q`, `Y`: the day that stands for a period: its `start`, `end`, `business start`
+        or `business end`. A series whose first time stamp is another day keeps that day.
     """
 
     unit: str
@@ -73,7 +73,7 @@ class Frequency:
 
     @property
     def alias(self) -> str:
-        """The alias in today's pandas spelling; `parse` gives the frequency back."""
+        """The alias in the current spelling of pandas; `parse` gives the frequency back."""
         return write_alias(Step(self.unit, self.step, self.anchor, self.stamp))
 
     def __str__(self) -> str:
@@ -81,14 +81,14 @@ class Frequency:
 
     @property
     def nanoseconds(self) -> int | None:
-        """Length of a step; `None` where it varies: business days, months and longer."""
+        """Length of a step; `None` if it varies, as for business days, months and longer."""
         if self.unit == "W":
             return 7 * self.step * NANOSECONDS["D"]
         return self.step * NANOSECONDS[self.unit] if self.unit in NANOSECONDS else None
 
     @property
     def seconds(self) -> float:
-        """Length of a step, in seconds; infinite where it varies."""
+        """Length of a step in seconds; infinite if it varies."""
         return np.inf if self.nanoseconds is None else self.nanoseconds / _SECOND
 
     @property
@@ -98,12 +98,12 @@ class Frequency:
 
     @property
     def within_day(self) -> bool:
-        """Whether steps are counted in absolute time; days and longer follow the local calendar."""
+        """Whether steps are counted in absolute time; longer ones follow the local calendar."""
         return self.unit in NANOSECONDS and self.unit != "D"
 
     @property
     def season(self) -> int:
-        """Default seasonal period in steps, as GluonTS and GIFT-Eval have it (hours 24, days 1)."""
+        """Default seasonal period in steps, as in GluonTS and GIFT-Eval (24 for hours)."""
         season, rest = divmod(_SEASONS.get(self.unit, 1), self.step)
         return season if rest == 0 else 1
 
@@ -126,7 +126,7 @@ class Frequency:
         return Calendar(*(field.astype(np.int32) for field in fields))
 
     def _rounded(self, stamps: np.ndarray) -> np.ndarray:
-        """Seconds since 1970, down to the unit; whole days for days and longer."""
+        """Seconds since 1970, rounded down to the unit; to days for longer units."""
         unit = max(NANOSECONDS.get(self.unit, NANOSECONDS["D"]) // _SECOND, 1)
         return stamps.astype("datetime64[s]").astype(np.int64) // unit * unit
 
@@ -146,8 +146,8 @@ class Frequency:
     def timestamps(self, start: "pd.Timestamp", first: int, count: int) -> "pd.DatetimeIndex":
         """The time stamps of points `first` to `first + count - 1` of a series from `start`.
 
-        Steps within a day are counted in absolute time, longer ones on the local calendar; a local
-        hour that a clock change skips becomes the next that exists.
+        Steps within a day are counted in absolute time, longer ones on the local calendar. A local
+        hour that a clock change skips becomes the next one that exists.
         """
         import pandas as pd
 
@@ -183,7 +183,7 @@ class Frequency:
         return np.minimum(same_day, stamp_day(months, "end")) + (start - day)
 
     def stamped_like(self, days: np.ndarray) -> Self:
-        """The same frequency, stamping by the rule that all these days follow, if there is one."""
+        """The same frequency with the stamping rule that all these days follow, if there is one."""
         if self.months is None:
             return self
         days = np.asarray(days, dtype="datetime64[D]")
@@ -194,12 +194,12 @@ class Frequency:
 
 
 def _resolution(unit: str) -> int:
-    """How fine time stamps of a unit are; seconds are fine enough for longer ones."""
+    """Rank of the resolution that time stamps of a unit need."""
     return {"ms": 1, "us": 2, "ns": 3}.get(unit, 0)
 
 
 def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:
-    """The day (datetime64[D]) that stands for each month (datetime64[M]) under a stamping rule."""
+    """The day (datetime64[D]) that stands for each month (datetime64[M]) by a stamping rule."""
     starts = rule.endswith("start")
     days = months.astype("datetime64[D]") if starts else (months + 1).astype("datetime64[D]") - 1
     if rule.startswith("business"):
@@ -208,7 +208,7 @@ def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:
 
 
 def local_clock(stamps: Any) -> np.ndarray:
-    """Time stamps as naive datetime64 of their local clock; NumPy itself has no time zones."""
+    """Time stamps as datetime64 of their local clock, since NumPy has no time zones."""
     if hasattr(stamps, "tz_localize"):
         return np.asarray(stamps.tz_localize(None).to_numpy())
     return np.asarray(stamps, dtype=None if hasattr(stamps, "dtype") else "datetime64[us]")

@@ -1,4 +1,4 @@
-"""The regular grid under the time stamps of one or many series: its step, and every row's place."""
+"""Infers the regular grid of time stamps, and places rows on it."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,28 +16,29 @@ if TYPE_CHECKING:
 DAY = NANOSECONDS["D"] // 1000
 """A day in microseconds, the tick in which time stamps are compared."""
 SPARSE_POINTS, SPARSE_SHARE = 10_000_000, 50
-"""A grid is refused when it has more points than this and more than this many a row."""
+"""A grid is refused if it has more points than this in all, and more than this per row."""
 
 Describe = Callable[[int], str]
-"""Names a row for a message: its series and where it stands."""
+"""Describes a row for a message: its series and its place in the table."""
 
 
 def infer(stamps: "pd.DatetimeIndex", series: Int[np.ndarray, "n"] | None = None) -> Frequency:
     """The frequency of time stamps that may have gaps.
 
     Args:
-      stamps: ascending within each series.
-      series: number of the series of each time stamp; `None`: all of one.
+      stamps: Time stamps, ascending within each series.
+      series: Number of the series of each time stamp. `None`: a single series.
 
     Raises:
-      DataError: no series has two time stamps.
+      DataError: If no series has two time stamps.
     """
     series = np.zeros(len(stamps), np.int64) if series is None else series
     within = series[1:] == series[:-1]
     local, absolute = local_clock(stamps), _absolute(stamps)
     if not within.any():
         raise DataError(
-            "One time stamp a series does not tell the frequency: give it, such as freq='h'."
+            "The frequency cannot be inferred from one time stamp per series: give freq, such as "
+            "freq='h'."
         )
     if (local.astype("datetime64[us]") != local).any():
         return Frequency(*fixed_step(_common_step(np.diff(_nanoseconds(absolute))[within])))
@@ -62,7 +63,7 @@ def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
 
 
 def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency | None:
-    """Months, quarters or years, if each day has the same place in its month."""
+    """Months, quarters or years, if all days have the same place in their month."""
     months = days.astype("datetime64[M]")
     rule = Frequency("M").stamped_like(days).stamp
     place_in_month = days - (
@@ -73,7 +74,7 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
     if not (place_in_month == place_in_month[0]).all():
         return None
     step = _common_step(np.diff(months.astype(np.int64))[within])
-    # A period ends in the month of its stamp, or before the same month comes again.
+    # A period ends in the month of its end stamp, or in the month before its start stamp.
     ends = int(months[0].astype(np.int64)) - ("start" in rule)
     if step % 12 == 0:
         return Frequency("Y", step // 12, ends % 12, rule)
@@ -81,7 +82,7 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
 
 
 def _common_step(steps: Int[np.ndarray, "n"]) -> int:
-    """The step of which all are multiples, unless a stray row alone would ask for so fine a one."""
+    """The greatest common divisor of the steps, or the usual step if few rows need the divisor."""
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
         return 1
@@ -98,17 +99,17 @@ def place(
     describe: Describe,
     inferred: bool = False,
 ) -> Int[np.ndarray, "n"]:
-    """Each row's steps since the first row of its series; rows ascending within a series.
+    """The number of steps from the first row of a series to each of its rows.
 
     Args:
-      frequency: the step.
-      stamps: time stamps.
-      series: number of the series of each.
-      describe: names a row in a message.
-      inferred: whether the frequency is a guess of `infer`, which a message then tells.
+      frequency: The step.
+      stamps: Time stamps, ascending within each series.
+      series: Number of the series of each time stamp.
+      describe: Describes a row in a message.
+      inferred: Whether the frequency was inferred, for the message.
 
     Raises:
-      DataError: a row that is off the grid, or a grid far finer than the rows; names a row.
+      DataError: If a row is off the grid, or the grid is much finer than the rows; names a row.
     """
     coordinate, off, unit = _coordinates(frequency, stamps)
     starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
@@ -135,7 +136,7 @@ def place(
 def _coordinates(
     frequency: Frequency, stamps: "pd.DatetimeIndex"
 ) -> tuple[Int[np.ndarray, "n"], Bool[np.ndarray, "n"], int]:
-    """A whole number a row, whether the row cannot be on the grid, and the length of a step."""
+    """A whole number per row, whether the row cannot be on the grid, and the length of a step."""
     local = local_clock(stamps)
     fits = np.zeros(len(local), dtype=bool)
     if frequency.nanoseconds is not None:
@@ -160,7 +161,7 @@ def _check_density(
     starts: Int[np.ndarray, "k"],
     describe: Describe,
 ) -> None:
-    """Refuses a frequency that leaves every point but the n-th of some series empty."""
+    """Refuses a frequency at which a series has a value at every n-th step only."""
     ends = np.r_[starts[1:], len(position)]
     total, rows = int((position[ends - 1] + 1).sum()), len(position)
     if total > SPARSE_POINTS and total > SPARSE_SHARE * rows:

@@ -1,4 +1,4 @@
-"""Tables in CSV and Parquet files."""
+"""Reads and writes tables in CSV and Parquet files."""
 
 import os
 import warnings
@@ -20,15 +20,15 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Table:
-    """A CSV file (comma, semicolon or tab; packed or not) or a Parquet file as a table.
+    """A table from a CSV file (with commas, semicolons or tabs; compressed or not) or Parquet.
 
     Args:
-      path: the file; its suffix tells the format.
-      id_column: column whose cells are names, so that `007` stays `007`; `item_id` and
-        `unique_id` are known.
+      path: The file; its suffix tells the format.
+      id_column: Column whose cells are names, so that `007` stays `007`. `item_id` and `unique_id`
+        are always read so.
 
     Raises:
-      DataError: the file cannot be opened or read, is empty, or has another suffix.
+      DataError: If the file cannot be opened or read, is empty, or has another suffix.
     """
     path = Path(path)
     check_suffix(path)
@@ -38,12 +38,12 @@ def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Ta
         return read_csv(path, path.name, id_column)
     except OSError as error:
         raise DataError(f"Cannot open {path}: {error.strerror or error}.") from error
-    except (EOFError, UnicodeDecodeError) as error:
+    except EOFError as error:
         raise DataError(f"Cannot read {path}: {str(error).strip()}") from error
 
 
 def check_suffix(path: Path) -> None:
-    """Raises `DataError` unless the file's name ends as CSV or Parquet files do."""
+    """Raises `DataError` unless the name of a file ends like those of CSV or Parquet files."""
     if not path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES):
         raise DataError(f"{path}: the name should end in .csv or .parquet, which tells the format.")
 
@@ -65,46 +65,60 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
 
 
 def read_csv(source: Any, name: str, id_column: str | None = None, **options: Any) -> Table:
-    """A CSV file whose separator is a comma, a semicolon or a tab, as a table.
+    """A table from a CSV file with commas, semicolons or tabs.
 
     Args:
       source: Path, or the content as `io.BytesIO`.
-      name: What to call it in messages.
+      name: Name of the file in messages.
       id_column: As in `read_table`.
       **options: Further arguments of `pandas.read_csv`.
 
     Raises:
-      DataError: If the file is empty, a column occurs twice, or a row is too long.
+      DataError: If the file is empty or not text, a column occurs twice, or a row is too long.
     """
     import pandas as pd
 
-    settings: dict[str, Any] = {"sep": _separator(source), "skip_blank_lines": False}
-    settings |= {"low_memory": False, "index_col": False, **options}
+    settings: dict[str, Any] = {"skip_blank_lines": False, "low_memory": False, "index_col": False}
     try:
-        header = pd.read_csv(_again(source), sep=settings["sep"], header=None, nrows=1, dtype=str)
-        named = header.iloc[0].dropna()
-        twice = named[named.duplicated()]
-        if settings.get("header", 0) is not None and len(twice):
-            raise DataError(f"Column {twice.iloc[0]!r} occurs twice in {name}: rename or drop one.")
-        texts = {column: str for column in named if column in (*ITEM_NAMES, id_column)}
-        settings["dtype"] = texts | settings.get("dtype", {})
+        settings |= {"sep": _separator(source), **options}
+        if settings.get("header", 0) is not None:
+            names = _column_names(source, name, settings["sep"])
+            texts = {column: str for column in names if column in (*ITEM_NAMES, id_column)}
+            settings["dtype"] = texts | settings.get("dtype", {})
         with warnings.catch_warnings():
-            # A row longer than the line of names, of which pandas would drop the end.
+            # Of rows longer than the line of names, pandas would drop the end.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(_again(source), **settings)
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{name} is empty: it should have a line of column names.") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+    except pd.errors.ParserWarning as error:
+        raise DataError(f"{name}: the rows have more fields than the line of names.") from error
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {name}: {str(error).strip()}") from error
+    if settings["skip_blank_lines"]:
+        return Table(checked(frame, name), name)
+    return _without_blank_lines(frame, name)
+
+
+def _column_names(source: Any, name: str, separator: str) -> list[str]:
+    """The column names; pandas would rename the second of two equal ones."""
+    import pandas as pd
+
+    line = pd.read_csv(_again(source), sep=separator, header=None, nrows=1, dtype=str)
+    names = line.iloc[0].dropna()
+    if names.duplicated().any():
+        twice = names[names.duplicated()].iloc[0]
+        raise DataError(f"Column {twice!r} occurs twice in {name}: rename or drop one.")
+    return names.tolist()
+
+
+def _without_blank_lines(frame: "pd.DataFrame", name: str) -> Table:
     first = frame.columns[0]
     counted = np.array_equal(frame[first].to_numpy(dtype=object), np.arange(len(frame)))
     if str(first).startswith("Unnamed:") and counted:
-        frame = frame.drop(columns=first)  # pandas' numbers of the rows, written with the table
-    if settings["skip_blank_lines"]:
-        return Table(checked(frame, name), name)
-    # Row 0 is on line 2, below the names; blank lines are dropped after they were counted.
+        frame = frame.drop(columns=first)  # row numbers that pandas wrote with the table
     filled = frame.notna().any(axis=1).to_numpy()
-    lines = np.flatnonzero(filled) + 2
+    lines = np.flatnonzero(filled) + 2  # row 0 is on line 2, below the names
     return Table(checked(frame[filled].reset_index(drop=True), name), name, lines)
 
 
@@ -115,21 +129,18 @@ def _again(source: Any) -> Any:
 
 
 def _separator(source: Any) -> str:
-    """The candidate that the first line holds most of."""
+    """The candidate that occurs most often in the first line."""
     import pandas as pd
 
-    try:
-        whole_line = pd.read_csv(_again(source), sep="\x00", nrows=0).columns
-    except pd.errors.EmptyDataError:
-        return ","
+    whole_line = pd.read_csv(_again(source), sep="\x00", nrows=0).columns
     return max(",;\t", key="".join(map(str, whole_line)).count)
 
 
 def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
-    """Writes a table as CSV or Parquet, as the name says, without its index: whole or not at all.
+    """Writes a table without its index as CSV or Parquet, by the suffix: whole or not at all.
 
     Raises:
-      DataError: the name has another suffix, or the file cannot be written.
+      DataError: If the name has another suffix, or the file cannot be written.
     """
     path = Path(path)
     check_suffix(path)

@@ -1,4 +1,4 @@
-"""A table as the user gave it, as a pandas frame that can still name its rows."""
+"""`Table`: a user's table as a pandas frame, with names of its rows for messages."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """A frame and how its rows are called in messages.
+    """A frame, and the names of its rows in messages.
 
     Attributes:
-      frame: the rows, index and all.
-      name: file name, or "the frame".
-      lines: line of the file that holds each row; `None`: rows are counted from 0.
+      frame: The rows, with their index.
+      name: File name, or "the frame".
+      lines: Line in the file of each row. `None`: rows are counted from 0.
     """
 
     frame: "pd.DataFrame"
@@ -27,20 +27,20 @@ class Table:
     lines: Int[np.ndarray, "n"] | None = None
 
     def row(self, position: int) -> str:
-        """Where a row stands, such as `line 19 of data.csv`."""
+        """The place of a row, such as `line 19 of data.csv`."""
         if self.lines is None:
             return f"row {position} of {self.name}"
         return f"line {self.lines[position]} of {self.name}"
 
 
 def as_table(data: Any) -> Table:
-    """A table from a pandas DataFrame or Series, or any frame that has `to_pandas` (polars, Arrow).
+    """A table from a pandas DataFrame or Series, or a frame with `to_pandas` (polars, Arrow).
 
-    Levels of a named or multiple index become columns; so does an index of dates, under its name
-    or as `timestamp`.
+    Levels of a named or multiple index become columns. So does an index of dates, under its name or
+    as `timestamp`.
 
     Raises:
-      DataError: something else, an empty table, or two columns of one name.
+      DataError: If it is something else, the table is empty, or two columns have the same name.
     """
     import pandas as pd
 
@@ -71,10 +71,10 @@ def _with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def checked(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
-    """The frame itself.
+    """Returns the frame.
 
     Raises:
-      DataError: it is empty, or two columns share a name.
+      DataError: If it is empty, or two columns have the same name.
     """
     if frame.columns.has_duplicates:
         twice = frame.columns[frame.columns.duplicated()][0]
@@ -85,7 +85,7 @@ def checked(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
 
 
 def like(data: Any, frame: "pd.DataFrame") -> Any:
-    """A result as the kind of frame that the user gave: polars for polars, else pandas."""
+    """A result as the kind of frame that the user gave: polars, or else pandas."""
     if type(data).__module__.partition(".")[0] != "polars":
         return frame
     import polars

@@ -36,6 +36,19 @@ def test_means_over_whole_periods_are_those_of_pandas(alias, rule):
     assert second[0] == first.hour * 3600
 
 
+def test_coarser_series_of_a_time_zone_keep_its_clock():
+    """Hours of a zone half an hour beside UTC; days of 23 and 25 hours are not made."""
+    stamps = pd.date_range("2024-03-20 05:30", periods=4000, freq="15min", tz="Australia/Adelaide")
+    values = np.random.default_rng(0).normal(size=4000)
+    corpus = Corpus.pack(read_arrays(values, stamps[0], "15min"))
+    made = {part.frequency_names[0]: part for part in coarser(corpus)}
+    assert set(made) == {"30min", "h"}
+    day, second = wall_clock(made["h"].calendar, np.arange(900), made["h"].zones)
+    frame = pd.Series(values, stamps).resample("h").mean()[1:901]
+    assert np.allclose(made["h"].series(0)[:900], frame, atol=1e-6)
+    assert (second == frame.index.hour * 3600).all()
+
+
 def test_points_with_too_few_observations_are_missing():
     values, corpus = fine(gaps=0.5)
     hourly = next(part for part in coarser(corpus) if part.frequency_names == ("h",))
@@ -58,12 +71,14 @@ def test_grids_that_do_not_divide_and_short_series_are_left_out():
     assert not list(coarser(fine(points=100)[1]))
 
 
+@pytest.mark.parametrize("zone", [None, "Australia/Adelaide"])
 @pytest.mark.parametrize(("freq", "horizon"), [("15min", 48), ("10min", 480), ("h", 48)])
-def test_a_corpus_by_blocks_is_that_of_the_coarse_series(freq, horizon):
+def test_a_corpus_by_blocks_is_that_of_the_coarse_series(freq, horizon, zone):
     rng = np.random.default_rng(0)
     values = [rng.normal(size=points) for points in (1003, 700, 30)]
     values[0][rng.random(1003) < 0.3] = np.nan
-    series = read_arrays(values, [START, "2024-02-28 23:45", "2020-01-01"], freq)
+    starts = [pd.Timestamp(s, tz=zone) for s in (START, "2024-02-28 23:45", "2020-01-01")]
+    series = read_arrays(values, starts, freq)
     corpus = Corpus.pack(series, "fine")
     sizes = block_sizes(corpus, horizon, "auto")
     made = by_blocks(corpus, sizes)

@@ -205,7 +205,7 @@ def put(row: int, column: str, value: object):
         (lambda f: f.assign(target=f.target.where(f.item_id == "a")), "Series 'b' has no value"),
         (lambda f: f.assign(timestamp=range(12)), "row 0.*'0' is no time stamp"),
         (lambda f: f.assign(target=f.timestamp), "column 'target'.*not a number"),
-        (lambda f: f[f.index % 6 == 0], "One time stamp a series.*freq='h'"),
+        (lambda f: f[f.index % 6 == 0], "one time stamp per series.*freq='h'"),
         (lambda f: "frame", "Expected a data frame, not str"),
     ],
 )

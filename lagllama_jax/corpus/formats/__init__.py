@@ -1,4 +1,4 @@
-"""Readers of the formats in which public time series are passed on: one table, one `read`."""
+"""Reads the file formats of public time series; `FORMATS` lists them, `read` reads any of them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""GluonTS JSON: one object a line, or one document with `metadata` and a list of objects."""
+"""GluonTS JSON: one object per line, or one document with `metadata` and a list of objects."""
 
 import itertools
 import json
@@ -13,17 +13,17 @@ from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
 
 LISTS = ("data", "test", "train")
-"""Keys under which a document may have its series; `test` holds whole series, `train` cut ones."""
+"""Keys of the series in a document, in turn; `test` holds whole series, `train` shortened ones."""
 
 
 def read_jsonl(file: TextFile) -> Iterator[Item]:
-    """The series of one file, in turn; items without `item_id` are named by their position.
+    """The items of one file, in turn; those without `item_id` are named by their position.
 
-    The reference's air quality and cloud files are such documents, its ETT files such lines.
+    The air quality and cloud files of the reference are such documents, its ETT files such lines.
 
     Raises:
-      DataError: a line that is not JSON, or an object without a one-dimensional `target` of
-        numbers; names file and line.
+      DataError: If a line is not JSON, or an object has no one-dimensional `target` of numbers, or
+        a start or a frequency that cannot be read; names file and line.
     """
     first = next(file.lines)
     document = _document(file, first)
@@ -42,13 +42,13 @@ def read_jsonl(file: TextFile) -> Iterator[Item]:
 
 
 def _document(file: TextFile, first: Line) -> dict[str, Any] | None:
-    """The whole file as one object, if that is what it is."""
+    """The whole file as one object, or `None` if it holds one object per line."""
     try:
         entry = json.loads(first.text)
         return entry if isinstance(entry, dict) and "target" not in entry else None
     except json.JSONDecodeError:
         if first.text.strip() not in ("{", "["):
-            return None  # broken or not JSON: the line's own error says so
+            return None  # broken or not JSON: the error of the line says so
     rest = "\n".join(line.text for line in file.lines)
     try:
         entry = json.loads(f"{first.text}\n{rest}")

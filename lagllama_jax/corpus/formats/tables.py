@@ -88,7 +88,7 @@ def read_air_quality(file: TextFile) -> Iterator[Item]:
 
 
 def read_lstnet(file: TextFile) -> Iterator[Item]:
-    """Numbers only, a row per time, without header or times (Lai et al. 2018); items 0, 1, ...
+    """Numbers alone, one row per time step, without a header (Lai et al. 2018); items 0, 1, ...
 
     Raises:
       DataError: If a field is not a finite number, or a row is longer than the first.

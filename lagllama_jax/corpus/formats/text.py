@@ -1,4 +1,4 @@
-"""Lines of text files that lie plain, gzipped, in a zip or in a folder, with their numbers."""
+"""Opens text files, also gzipped ones and those in zips and folders."""
 
 import gzip
 import hashlib
@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 from lagllama_jax.errors import DataError
 
 BROKEN = (EOFError, OSError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
-"""What the standard library raises on a file that is truncated, damaged or locked."""
+"""Errors of the standard library for a file that is truncated, damaged or locked."""
 
 Bytes = IO[bytes] | gzip.GzipFile
 
@@ -25,11 +25,11 @@ class Line(NamedTuple):
 
 
 class TextFile:
-    """One text file; use `lines` or `content`, once, before the next file is asked for.
+    """One text file; read its `lines` or its `content`, once, before you open the next file.
 
     Attributes:
       name: Its path, with `/member` for a file in a zip.
-      lines: Its lines without line ends; blank ones are left out but counted.
+      lines: Its lines without line ends. Blank ones are skipped, but counted.
     """
 
     def __init__(self, name: str, raw: Bytes):
@@ -57,12 +57,12 @@ class TextFile:
 
 
 def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[TextFile]:
-    """Opens one file, or in turn those of a folder or a zip that end in one of `suffixes`.
+    """Opens a file, or in turn the files of a folder or a zip that end in one of `suffixes`.
 
-    Compression is told by content, not by name. Zips in zips are opened too.
+    The content tells whether a file is compressed, not its name. Zips in zips are opened too.
 
     Raises:
-      DataError: nothing there, no file of these suffixes, or (while reading) a file that is
+      DataError: If nothing is there, no file has such a suffix, or, while it is read, a file is
         empty, damaged, truncated or not text.
     """
     for name, content in _contents(Path(path), suffixes):
@@ -70,17 +70,13 @@ def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[Tex
 
 
 def unpacked_sha256(path: str | Path, suffixes: Collection[str] = ()) -> str:
-    """SHA-256 of the one file that `text_files` would open, unpacked, in hexadecimal.
+    """SHA-256 in hexadecimal of the content, unpacked, of the one file that `text_files` opens.
 
     Raises:
-      DataError: as `text_files`, or more than one file.
+      DataError: As `text_files`, or if there are several files.
     """
-    digests = []
-    for name, content in _contents(Path(path), suffixes):
-        try:
-            digests.append(hashlib.file_digest(content, "sha256").hexdigest())  # type: ignore[arg-type]
-        except BROKEN as error:
-            raise DataError(f"{name} is damaged or truncated: {error}. Fetch it again.") from error
+    contents = (file.content().getbuffer() for file in text_files(path, suffixes))
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
     if len(digests) != 1:
         raise DataError(f"{path} holds {len(digests)} files, and one was expected.")
     return digests[0]

@@ -1,4 +1,4 @@
-"""Monash `.tsf`: a header of `@` lines, then one series a line (arXiv 2105.06643)."""
+"""Monash `.tsf`: a header of `@` lines, then one series per line (arXiv 2105.06643)."""
 
 import re
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ class _Header:
 
 
 def read_tsf(file: TextFile) -> Iterator[Item]:
-    """The series of one file, in turn.
+    """The items of one file, in turn.
 
-    An item is named by its attribute `series_name`, or T1, T2, ... without one.
+    An item is named by its attribute `series_name`, or else T1, T2, ...
 
     Raises:
-      DataError: no `@data`, an unknown frequency, or a line with another number of attributes
-        than the header announces, a bad date or a bad value; names file and line.
+      DataError: If `@data` is missing, the frequency is unknown, or a line has another number of
+        attributes than the header, a date or a value that cannot be read; names file and line.
     """
     header = _read_header(file)
     for position, line in enumerate(file.lines, start=1):

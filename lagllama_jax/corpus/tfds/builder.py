@@ -1,6 +1,6 @@
-"""One TFDS builder for all data sets, with a configuration each.
+"""One TFDS builder for all data sets, with one configuration per data set.
 
-Import this module only where TFDS is wanted (extra `tfds`): the classes below are its own.
+This module needs TFDS (extra `tfds`).
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def _describe(data_set: DataSet) -> str:
 
 
 class SeriesConfig(tfds.core.BuilderConfig):
-    """One data set, of the catalogue or of your own."""
+    """One data set, of the catalogue or your own."""
 
     def __init__(self, data_set: DataSet):
         super().__init__(name=data_set.name, description=_describe(data_set))
@@ -40,8 +40,8 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
     """Series of one data set, in the splits of `lagllama_jax.corpus.tfds.splits`.
 
     Attributes:
-      download: fetch the file from the catalogue's URL; otherwise files of the manual folder.
-      verify: refuse a file whose checksum is not the recorded one.
+      download: Whether to fetch the file from its address, instead of the manual folder.
+      verify: Whether to refuse a file with another checksum than the recorded one.
     """
 
     name = NAME

@@ -1,13 +1,12 @@
-"""The paper's splits of a series: its test, its validation windows, and what is left to train on.
+"""The splits of a series in the paper: training, validation and test.
 
-A series is cut from its end, as in the reference: the last `horizon` points are the test; of the
-rest, the training series, the last 14 windows validate. Windows follow each other by one point,
-so they cost the training part 14 points whatever the length of a window. Every split holds a
-series from its beginning, as history: `test` the whole of it, `validation` all but the test,
-`train` all but both.
+A series is cut from its end, as in the reference. The last `horizon` points are the test. Of the
+rest, the last 14 windows are for validation; each begins one point after the one before, so that
+the training part is 14 points shorter. Every split holds a series from its beginning, as history:
+`test` the whole series, `validation` all but the test, and `train` all but both.
 
-The reference takes GluonTS' own split where there is one (several rolling test windows for
-`exchange_rate` and `traffic`); here the last window is the test of every data set.
+The reference uses the split of GluonTS if there is one, which has several rolling test windows for
+`exchange_rate` and `traffic`. Here the last window is the test of every data set.
 """
 
 from typing import Literal, get_args
@@ -22,10 +21,10 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 def cut(target: Float[np.ndarray, "T"], split: str, horizon: int) -> Float[np.ndarray, "t"] | None:
-    """The part of a series that belongs to a split, or None where nothing of it is left.
+    """The part of a series that belongs to a split; `None` if nothing is left.
 
-    A series too short to train on is in no split but `test`, one too short to leave any history
-    before the test in none.
+    A series that is too short to train on is only in `test`; one that is too short for any history
+    before the test is in no split.
     """
     after_train = {"train": horizon + VALIDATION_WINDOWS, "validation": horizon, "test": 0}[split]
     needed = {"train": 1, "validation": VALIDATION_WINDOWS + 1, "test": horizon + 1}[split]

@@ -1,4 +1,4 @@
-"""Building data sets with TFDS, and reading them back."""
+"""Builds data sets with TFDS, and reads them back."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lagllama_jax.corpus.tfds.builder import LagllamaSeries
 
 DATA_DIR = Path("~/tensorflow_datasets")
-"""TFDS' own default."""
+"""Default of TFDS."""
 
 
 def build(
@@ -26,19 +26,19 @@ def build(
     download: bool = False,
     verify: bool = True,
 ) -> Path:
-    """Writes a data set as array_record files, if it is not there already; returns their folder.
+    """Writes a data set as array_record files, unless it exists already; returns their folder.
 
     Args:
-      data_set: of the catalogue, or one of your own.
-      manual_dir: folder of its files as published.
-      data_dir: TFDS' folder.
-      download: fetch its file from the catalogue's URL instead of taking it from `manual_dir`.
-      verify: refuse a file whose checksum is not the recorded one.
+      data_set: A data set of the catalogue by its name, or one of your own.
+      manual_dir: Folder of its files as published.
+      data_dir: Folder of TFDS.
+      download: Whether to fetch the file from its address, instead of `manual_dir`.
+      verify: Whether to refuse a file with another checksum than the recorded one.
 
     Raises:
-      DataError: no such data set or file, a file that is not what it should be, or a disk that
-        refuses; nothing half-built is left.
-      MissingExtraError: TFDS is not installed.
+      DataError: If there is no such data set or file, a file is not what it should be, or the
+        folder cannot be written. Nothing incomplete is left.
+      MissingExtraError: If TFDS is not installed.
     """
     if not download and (manual_dir is None or not Path(manual_dir).is_dir()):
         raise DataError(f"The manual folder {manual_dir} does not exist; give that of the files.")
@@ -56,13 +56,13 @@ def build(
 
 
 def is_built(name: str, data_dir: str | Path = DATA_DIR) -> bool:
-    """Whether a data set lies in a TFDS folder; answers without TFDS too."""
+    """Whether a data set is in a folder of TFDS; this needs no TFDS."""
     folder = Path(data_dir).expanduser() / NAME / name / VERSION
     return (folder / "dataset_info.json").is_file()
 
 
 def split_sizes(data_set: str | DataSet, data_dir: str | Path = DATA_DIR) -> dict[str, int]:
-    """Number of series in each split of a data set that was built."""
+    """Number of series in each split of a built data set."""
     splits = _builder(data_set, data_dir).info.splits
     return {split: splits[split].num_examples for split in SPLITS}
 
@@ -70,10 +70,10 @@ def split_sizes(data_set: str | DataSet, data_dir: str | Path = DATA_DIR) -> dic
 def read_built(
     data_set: str | DataSet, split: str = "train", data_dir: str | Path = DATA_DIR
 ) -> Iterator[Item]:
-    """The series of one split of a data set that was built.
+    """The items of one split of a built data set.
 
     Raises:
-      DataError: it was not built there, or there is no such split.
+      DataError: If it was not built there, or there is no such split.
     """
     if split not in SPLITS:
         raise DataError(f"There is no split {split!r}; known are {', '.join(SPLITS)}.")

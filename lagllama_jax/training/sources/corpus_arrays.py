@@ -137,7 +137,6 @@ def keep_last(corpus: Corpus, lengths: Int[np.ndarray, "n"]) -> Corpus:
     return dataclasses.replace(
         corpus,
         values=corpus.values[kept],
-        observed=corpus.observed[kept],
         offsets=offsets_of(corpus.lengths - dropped),
         calendar=calendar,
     )
