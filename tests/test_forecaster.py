@@ -100,9 +100,7 @@ def test_a_frame_is_forecast_like_its_arrays(model):
     arrays = [group.target.to_numpy() for _, group in frame.groupby("item_id")]
     of_arrays = model.predict(arrays, 3, start="2024-01-01", freq="h", item_ids=["a", "b"], **QUICK)
     of_frame = model.predict_df(frame, 3, quantile_levels=[0.1, 0.5], **QUICK)
-    np.testing.assert_array_equal(
-        of_frame["0.1"], of_arrays.quantile(0.1).astype(np.float32).ravel()
-    )
+    np.testing.assert_array_equal(of_frame["0.1"], of_arrays.quantile(0.1).ravel())
     assert list(of_frame.columns) == ["item_id", "timestamp", "predictions", "0.1", "0.5"]
     np.testing.assert_array_equal(of_frame.predictions, of_frame["0.5"])
 
@@ -196,7 +194,7 @@ def test_options_that_cannot_be_are_refused_by_name(model, options, error, messa
         ([[1.0, 2.0], []], "Series '1' is empty"),
         ([[1.0, 2.0], [1.0, np.inf]], "Series '1', position 1 is infinite"),
         ([[1.0, 2.0], ["a", "b"]], "Series '1', position 0"),
-        ([[1.0, 1e30]], "Series '0'.*1e\\+30"),
+        ([[1.0, 1e308]], "Series '0'.*1e\\+308"),
     ],
 )
 def test_bad_series_are_refused_by_name(model, series, message):

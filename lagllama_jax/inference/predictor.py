@@ -122,7 +122,8 @@ class ModelPredictor:
         samples = np.empty((len(dataset), variates, config.num_samples, steps))
         for rows, part in self._batches(dataset, sampling, config):
             drawn = self._draw(part.batch, sampling, steps, config)
-            samples[rows] = part.raw(drawn[..., :steps])[: rows.stop - rows.start]
+            raw = part.raw(drawn[..., :steps])[: rows.stop - rows.start]
+            samples[rows] = np.maximum(raw, 0) if config.nonnegative else raw
             if self.finished is not None:
                 self.finished(rows.stop - rows.start)
         check_finite(samples, dataset)

@@ -25,7 +25,7 @@ class Standard(NamedTuple):
 
     Attributes:
       center: The lower median of the observed values; 0 where nothing is observed.
-      unit: A power of two near the spread; 1 for a series without variation.
+      unit: A power of two near the spread; without variation, near the value, or 1 if that is 0.
       constant: Whether the series has values, all of which are equal.
     """
 
@@ -59,6 +59,7 @@ def standard_of(raw: Float[np.ndarray, "*n T"]) -> Standard:
     first = np.argmax(halves > 0, axis=-1, keepdims=True)
     spread = np.take_along_axis(halves, first, axis=-1)[..., 0]
     varied = spread > 0
-    exponent = np.clip(np.round(np.log2(np.where(varied, spread, 0.5))) + 1, -1000, 1000)
+    half = np.where(varied, spread, np.abs(center[..., 0]) / 2)
+    exponent = np.clip(np.round(np.log2(np.where(half > 0, half, 0.5))) + 1, -1000, 1000)
     constant = ~varied & (last[..., 0] + 1 >= FEWEST_CONSTANT)
     return Standard(center[..., 0], np.exp2(exponent), constant)

@@ -60,7 +60,7 @@ def test_one_arbitrary_value_moves_center_and_unit_little(outlier):
 def test_rows_are_standardised_one_by_one():
     rows = np.array([[1.0, 5.0, np.nan, 9.0], [7.0, 7.0, 7.0, 7.0], [np.nan] * 4])
     standard = standard_of(rows)
-    assert standard.center.tolist() == [5, 7, 0] and standard.unit.tolist() == [4, 1, 1]
+    assert standard.center.tolist() == [5, 7, 0] and standard.unit.tolist() == [4, 8, 1]
     assert standard.constant.tolist() == [False, True, False]
     for row, standardised in zip(rows, standard.apply(rows), strict=True):
         np.testing.assert_array_equal(standardised, standard_of(row).apply(row))
