@@ -1,4 +1,4 @@
-"""The grid on which each series is forecast: its own, or a coarser one and the way back."""
+"""Forecasts of fine series by way of their aggregates: means of blocks of points, and back."""
 
 import numpy as np
 
@@ -7,8 +7,10 @@ from lagllama_jax.inference.batch import identity, sound_points
 from lagllama_jax.inference.context import with_own_contexts
 from lagllama_jax.inference.predictor import forecast_model
 from lagllama_jax.inference.progress import Progress, after
-from lagllama_jax.series.blocks import DETAIL_BLOCKS, block_size, refine
+from lagllama_jax.model.calendar_features import SECONDS_A_DAY
+from lagllama_jax.series.blocks import DETAIL_BLOCKS, block_sizes, daily_constants, refine
 from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float, Int, Parameters
 
 
@@ -22,14 +24,15 @@ def sample_paths(
 ) -> Float[np.ndarray, "B S P"]:
     """Sample paths of the points that follow each series, in its units.
 
-    Those of series finer than an hour go by way of coarser ones (`ForecastConfig.coarsen`): the
-    model forecasts means of some points, `data.blocks.refine` the points. The model has learnt
-    most from hours, a day of hours is within its context, and errors grow by fewer steps.
+    Series that are finer than an hour are aggregated (`ForecastConfig.coarsen`): the model has
+    learnt most from hours, a day of hours fits into its context, and errors accumulate over fewer
+    steps.
 
     Raises:
-      ConfigError, DataError: as `runner.forecast_samples`.
+      ConfigError: As `predictor.forecast_samples`.
+      DataError: As `predictor.forecast_samples`, and if a series is shorter than `coarsen`.
     """
-    sizes = block_sizes(series, prediction_length, config)
+    sizes = sizes_of(series, prediction_length, config)
     samples = np.empty((len(series), config.num_samples, prediction_length), np.float32)
     done = 0
     for size in np.unique(sizes).tolist():
@@ -40,14 +43,14 @@ def sample_paths(
                 parameters, model, part, prediction_length, config, report
             )
         else:
-            samples[rows] = by_way_of_means(
+            samples[rows] = aggregated_paths(
                 parameters, model, part, size, prediction_length, config, report
             )
         done += len(rows)
     return samples
 
 
-def by_way_of_means(
+def aggregated_paths(
     parameters: Parameters,
     model: ModelConfig,
     series: SeriesDataset,
@@ -56,37 +59,38 @@ def by_way_of_means(
     config: ForecastConfig,
     progress: Progress | None = None,
 ) -> Float[np.ndarray, "B S P"]:
-    """Sample paths by way of those of the means of `size` points.
+    """Sample paths from two forecasts: of the first `size` points, and of means of `size` points.
 
-    One mean more than the horizon has is forecast: the last points lie on the way to it.
+    One mean more than the horizon has is forecast, because the last points lie on the way to it.
     """
     steps = -(-prediction_length // size) + 1
-    used = size * max(forecast_model(model, config).past_length + steps, DETAIL_BLOCKS)
-    for name, values in zip(series.item_ids, [t[0] for t in series.targets], strict=True):
-        sound_points(values, name, used)
+    used = size * max(forecast_model(model, config).past_length + steps, DETAIL_BLOCKS + 2)
+    pasts = [target[0] for target in series.targets]
+    for name, past in zip(series.item_ids, pasts, strict=True):
+        sound_points(past, name, used)
+    near = with_own_contexts(parameters, model, series, size, config)
     means = with_own_contexts(parameters, model, series.coarsen(size), steps, config, progress)
-    samples = np.empty((*means.shape[:2], prediction_length), np.float32)
-    for row, (name, past) in enumerate(
-        zip(series.item_ids, [t[0] for t in series.targets], strict=True)
-    ):
+    samples = np.empty((*near.shape[:2], prediction_length), np.float32)
+    for row, (name, past) in enumerate(zip(series.item_ids, pasts, strict=True)):
         generator = np.random.default_rng([config.seed, identity(name)])
-        samples[row] = refine(means[row], past, size, generator)[:, :prediction_length]
+        fine = refine(near[row], means[row], past, generator)[:, :prediction_length]
+        constant = daily_constants(past, points_per_day(series.frequencies[row]), prediction_length)
+        samples[row] = np.where(np.isnan(constant), fine, constant)
     return np.maximum(samples, 0) if config.nonnegative else samples
 
 
-def block_sizes(
+def sizes_of(
     series: SeriesDataset, prediction_length: int, config: ForecastConfig
 ) -> Int[np.ndarray, "B"]:
-    """Points of each series that are one step of the model; 1 where no whole step has a value."""
-    if config.coarsen != "auto":
-        size = config.coarsen
-        whole = [
-            np.isfinite(values[len(values) % size :]).any()
-            for values in (t[0] for t in series.targets)
-        ]
-        return np.where(whole, size, 1)
-    if config.mode != "scale_once" or not series.dated:
+    """Number of points per block of each series; 1 where it is forecast point by point."""
+    if config.mode != "scale_once" and config.coarsen == "auto":
         return np.ones(len(series), int)
-    grids = zip(series.frequencies, [t[0] for t in series.targets], strict=True)
-    sizes = [block_size(f.seconds, len(v), prediction_length) for f, v in grids]
-    return np.array(sizes, int)
+    lengths = [target.shape[1] for target in series.targets]
+    seconds = [np.inf if f is None else f.seconds for f in series.frequencies]
+    return block_sizes(series.item_ids, lengths, seconds, prediction_length, config.coarsen)
+
+
+def points_per_day(frequency: Frequency | None) -> int:
+    """Number of time steps per day; 0 where it is unknown or not a whole number."""
+    steps = 0.0 if frequency is None else SECONDS_A_DAY / frequency.seconds
+    return int(steps) if steps.is_integer() else 0
