@@ -319,7 +319,9 @@ class LagLlama:
         from lagllama_jax.inference.gaps import AcrossGaps
         from lagllama_jax.inference.predictor import ModelPredictor
 
-        return AcrossGaps(Aggregated(ModelPredictor(self.parameters, self.config, finished)))
+        model = ModelPredictor(self.parameters, self.config)
+        reporting = ModelPredictor(self.parameters, self.config, finished)
+        return AcrossGaps(Aggregated(reporting, near=model))
 
 
 def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":

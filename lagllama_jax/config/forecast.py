@@ -34,8 +34,8 @@ class ForecastConfig(Config):
       attention_window: Number of steps that a token attends to, itself included. `None`: as in
         training, or the context length if that was given and is longer.
       coarsen: Number of points whose mean is one step of the model. `auto`: series that are finer
-        than an hour are aggregated to hourly means, or to means of 30, 15, 10 or 5 minutes if the
-        horizon has fewer than 12 such steps or the past fewer than 64. 1: no aggregation.
+        than an hour are aggregated to means of 60, 30 or 15 minutes, the longest of which the past
+        has 64 and the horizon twice as many as the mean has points. 1: no aggregation.
       sampling: `stratified`: the draws of one step cover the distribution evenly, so that fewer
         samples give the same accuracy. `random`: the draws are independent.
       nonnegative: Clip every draw at 0 before it is fed back.

@@ -12,7 +12,6 @@ import numpy as np
 
 from lagllama_jax.corpus.layout import offsets_of
 from lagllama_jax.corpus.store import Corpus
-from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.calendar_features import (
     SECOND,
     SECONDS_A_DAY,
@@ -21,7 +20,8 @@ from lagllama_jax.model.calendar_features import (
     Calendar,
     wall_clock,
 )
-from lagllama_jax.series.blocks import SHORTEST, block_means, block_size, last_blocks
+from lagllama_jax.series import blocks
+from lagllama_jax.series.blocks import SHORTEST, block_means, last_blocks
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float, Int
 
@@ -90,19 +90,20 @@ def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iter
 def block_sizes(
     corpus: Corpus, prediction_length: int, coarsen: int | Literal["auto"]
 ) -> Int[np.ndarray, "n"]:
-    """The number of points of each series that forecasts of it aggregate to one.
+    """Number of points per block of each series, by the rule of forecasts (`series.blocks`).
 
     Args:
       corpus: The series.
-      prediction_length: Number of points of a forecast.
+      prediction_length: Number of time steps to forecast.
       coarsen: As in `ForecastConfig`.
+
+    Raises:
+      DataError: If a series has fewer points than the block that `coarsen` asks for.
     """
-    if coarsen != "auto":
-        return np.full(len(corpus), coarsen)
     units, steps = np.asarray(corpus.calendar.unit), np.asarray(corpus.calendar.step)
-    seconds = np.where(units == SECOND, steps, np.inf)
-    rows = zip(seconds.tolist(), corpus.lengths.tolist(), strict=True)
-    return np.array([block_size(step, points, prediction_length) for step, points in rows], int)
+    seconds = np.where(units == SECOND, steps, np.inf).tolist()
+    lengths = corpus.lengths.tolist()
+    return blocks.block_sizes(corpus.item_ids, lengths, seconds, prediction_length, coarsen)
 
 
 def common_block(
@@ -111,16 +112,11 @@ def common_block(
     """The block size of all series; 1 if they have several.
 
     Raises:
-      ConfigError: If a series is shorter than a block.
+      DataError: As `block_sizes`.
     """
     sizes = [block_sizes(corpus, prediction_length, coarsen) for corpus in corpora]
     several = np.unique(np.concatenate(sizes))
-    size = int(several[0]) if len(several) == 1 else 1
-    for corpus in corpora:
-        if (corpus.lengths < size).any():
-            name = corpus.describe(int(np.argmax(corpus.lengths < size)))
-            raise ConfigError(f"Series {name} is shorter than coarsen={size} points: drop it.")
-    return size
+    return int(several[0]) if len(several) == 1 else 1
 
 
 def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:

@@ -5,75 +5,101 @@ from dataclasses import dataclass
 import numpy as np
 
 from lagllama_jax.config import ForecastConfig
+from lagllama_jax.errors import ConfigError
 from lagllama_jax.inference.batch import identity
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.gaps import join
-from lagllama_jax.series.blocks import block_size, refine
+from lagllama_jax.model.calendar_features import SECONDS_A_DAY
+from lagllama_jax.series.blocks import block_sizes, daily_constants, refine
 from lagllama_jax.series.dataset import SeriesDataset
-from lagllama_jax.typing import Int
+from lagllama_jax.series.frequency import Frequency
+from lagllama_jax.typing import Float, Int
 
 
 @dataclass(frozen=True)
 class Aggregated:
-    """Forecasts means of blocks of points, and the points within from their own past.
+    """Forecasts fine series through means of blocks of points (`ForecastConfig.coarsen`).
 
-    Sub-hourly series are aggregated to hourly (or 5 to 30 minute) means, forecast there by sample
-    paths, and disaggregated (`ForecastConfig.coarsen`).
+    The model has learnt most from hourly series, a day of hours fits into its context, and errors
+    accumulate over fewer steps. The first block is forecast point by point, and the points of later
+    blocks come from their means and from similar blocks of the past.
 
     Attributes:
-      predictor: Forecasts the means, and the series that are not aggregated.
+      predictor: Forecasts means, and series that are not aggregated, by sample paths.
+      near: Forecasts the points of the first block by sample paths.
     """
 
     predictor: Predictor
+    near: Predictor
 
     def predict(
         self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
-        """Sample paths of the points that follow each item, in its units."""
-        sizes = block_sizes(dataset, prediction_length, config)
-        if (sizes == 1).all():
-            return self.predictor.predict(dataset, prediction_length, config)
+        """Sample paths of the points that follow each item, in its units.
+
+        Raises:
+          DataError: If an item is shorter than the block that `config.coarsen` asks for.
+        """
+        sizes = sizes_of(dataset, prediction_length, config)
         parts = []
         for size in np.unique(sizes).tolist():
             rows = np.flatnonzero(sizes == size)
-            part = dataset.take(rows.tolist())
-            parts.append((rows, self._by_blocks(part, size, prediction_length, config)))
+            part = dataset.take(rows.tolist()) if len(rows) < len(dataset) else dataset
+            if size == 1:
+                forecast = self.predictor.predict(part, prediction_length, config)
+            else:
+                forecast = self._by_blocks(part, size, prediction_length, config)
+            parts.append((rows, forecast))
+        if len(parts) == 1:
+            return parts[0][1]
         return join(dataset, parts)
 
     def _by_blocks(
         self, dataset: SeriesDataset, size: int, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
-        """Forecasts of one block size.
+        """Forecasts with one block size.
 
-        One mean more than the horizon has is forecast: the last points lie on the way to it.
+        One mean more than the horizon has is forecast, because the last points lie on the way to
+        it.
         """
-        if size == 1:
-            return self.predictor.predict(dataset, prediction_length, config)
         steps = -(-prediction_length // size) + 1
-        means = self.predictor.predict(dataset.coarsen(size), steps, config).samples
-        assert means is not None  # a wrapped predictor draws paths
-        names = [name for name in dataset.item_ids for _ in dataset.target_names]
-        past = [row for target in dataset.targets for row in target]
-        samples = np.stack(
-            [
-                refine(paths, values, size, np.random.default_rng([config.seed, identity(name)]))
-                for paths, values, name in zip(means, past, names, strict=True)
-            ]
-        )[..., :prediction_length]
+        near = paths_of(self.near.predict(dataset, size, config))
+        means = paths_of(self.predictor.predict(dataset.coarsen(size), steps, config))
+        samples = np.empty((*near.shape[:2], prediction_length))
+        variates = len(dataset.target_names)
+        for row in range(len(near)):
+            item, variate = divmod(row, variates)
+            past = dataset.targets[item][variate]
+            generator = np.random.default_rng([config.seed, identity(dataset.item_ids[item])])
+            fine = refine(near[row], means[row], past, generator)[:, :prediction_length]
+            day = points_per_day(dataset.frequencies[item])
+            constant = daily_constants(past, day, prediction_length)
+            samples[row] = np.where(np.isnan(constant), fine, constant)
         samples = np.maximum(samples, 0) if config.nonnegative else samples
         return Forecast(dataset, samples, config.quantile_levels)
 
 
-def block_sizes(
+def paths_of(forecast: Forecast) -> Float[np.ndarray, "B S P"]:
+    """The sample paths of a forecast.
+
+    Raises:
+      ConfigError: If it has none.
+    """
+    if forecast.samples is None:
+        raise ConfigError("Aggregation needs sample paths: use coarsen=1 with this predictor.")
+    return forecast.samples
+
+
+def sizes_of(
     dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
 ) -> Int[np.ndarray, "n"]:
-    """Number of points of each item that are one step of the model."""
-    if config.coarsen != "auto":
-        return np.full(len(dataset), config.coarsen)
-    return np.array(
-        [
-            1 if step is None else block_size(step.seconds, target.shape[1], prediction_length)
-            for step, target in zip(dataset.frequencies, dataset.targets, strict=True)
-        ],
-        int,
-    )
+    """Number of points per block of each item; 1 where it is forecast point by point."""
+    seconds = [np.inf if step is None else step.seconds for step in dataset.frequencies]
+    lengths = dataset.lengths.tolist()
+    return block_sizes(dataset.item_ids, lengths, seconds, prediction_length, config.coarsen)
+
+
+def points_per_day(frequency: Frequency | None) -> int:
+    """Number of time steps per day; 0 where it is unknown or not a whole number."""
+    steps = 0.0 if frequency is None else SECONDS_A_DAY / frequency.seconds
+    return int(steps) if steps.is_integer() else 0

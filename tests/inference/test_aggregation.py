@@ -1,16 +1,19 @@
-"""Fine series that are forecast by way of coarser ones."""
+"""Fine series that are aggregated to be forecast."""
+
+from dataclasses import dataclass
 
 import jax
 import numpy as np
 import pandas as pd
 import pytest
 
-from lagllama_jax import LagLlama, ModelConfig
+from lagllama_jax import ForecastConfig, LagLlama, ModelConfig
 from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.inference import aggregation as resolution
+from lagllama_jax.inference.aggregation import Aggregated
+from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.arrays import read_arrays
-from lagllama_jax.series.blocks import last_blocks
+from lagllama_jax.series.blocks import join, last_blocks
 
 CONFIG = ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8, attention_window=24)
 START = "2024-03-01 05:10"
@@ -35,10 +38,10 @@ def predict(model, series, steps=50, **options):
 def test_coarse_series_are_dated_by_the_beginning_of_their_blocks(series):
     fine = read_arrays(series, START, "10min")
     coarse = fine.coarsen(6)
-    for one, values, begin in zip(coarse.values, series, coarse.starts, strict=True):
+    for one, values, begin in zip(coarse.targets, series, coarse.starts, strict=True):
         stamps = pd.date_range(START, periods=len(values), freq="10min")
         assert begin == stamps[len(values) % 6]
-        assert np.allclose(one, last_blocks(values, 6))
+        assert np.allclose(one[0], last_blocks(values, 6))
     assert {f.seconds for f in coarse.frequencies} == {3600}
     # The next hour begins where the next ten minutes do.
     assert (coarse.timestamps(1, 0, 1) == fine.timestamps(1, 0, 1)).all()
@@ -61,16 +64,16 @@ def test_the_default_is_the_hour_for_dated_series_and_every_point_for_others(mod
     assert not np.array_equal(predict(model, series, 100), predict(model, series, 100, coarsen=1))
 
 
-def test_means_of_fine_paths_are_near_the_paths_of_the_means(model):
+def test_fine_paths_begin_with_a_fine_forecast_and_go_on_with_that_of_the_means(model):
     past = np.sin(np.arange(1200) / 50)  # smooth: next to nothing beside the lines
-    fine = predict(model, past, 60, coarsen=6)
-    means = [last_blocks(past, 6)]
-    hourly = predict(model, means, 10, start="2024-03-01 05:10", freq="h")
-    spread = hourly.std()
-    between = fine.reshape(1, 20, 10, 6).mean(axis=3) - hourly
-    # A line between neighbours is not their mean; it strays by an eighth of its bends.
-    bends = np.abs(np.diff(hourly, 2, axis=2)).max()
-    assert np.abs(between[..., 1:-1]).max() <= bends / 8 + 0.05 * spread
+    fine = predict(model, past, 60, coarsen=6)[0]
+    near = predict(model, past, 6, coarsen=1)[0]
+    hourly = predict(model, [last_blocks(past, 6)], 11, freq="60min")[0]
+    near, means = join(near, hourly)
+    assert np.allclose(fine[:, :6], near, atol=1e-5)
+    # A line through a mean is not of that mean; it strays by an eighth of its bends.
+    strays = np.abs(fine.reshape(20, 10, 6).mean(axis=2) - means[:, :10])[:, 1:]
+    assert np.all(strays <= np.abs(np.diff(means, 2, axis=1)) / 8 + 0.01)
 
 
 def test_a_series_is_forecast_the_same_alone_and_among_series_of_other_steps(model, series):
@@ -89,21 +92,35 @@ def test_a_seed_decides_the_points_within_the_steps(model, series):
     assert not np.array_equal(first, other)
 
 
-def test_seed_and_name_decide_the_detail(model, series, monkeypatch):
-    flat = lambda *given: np.zeros((len(given[2]), 20, given[3]), np.float32)  # noqa: E731
-    monkeypatch.setattr(resolution, "at_own_steps", flat)
-    detail = lambda name, seed: predict(  # noqa: E731
-        model, series[0], coarsen=6, seed=seed, item_ids=[name]
-    )
+@dataclass(frozen=True)
+class Zeros:
+    """Forecasts zero by 20 equal paths, so that all that varies is the detail."""
+
+    def predict(self, dataset, prediction_length, config):
+        samples = np.zeros((len(dataset.item_ids), 20, prediction_length))
+        return Forecast(dataset, samples, config.quantile_levels)
+
+
+def test_seed_and_name_decide_the_detail(series):
+    def detail(name, seed):
+        dataset = read_arrays([series[0]], START, "10min", item_ids=[name])
+        config = ForecastConfig(coarsen=6, num_samples=20, seed=seed)
+        return Aggregated(Zeros(), near=Zeros()).predict(dataset, 50, config).samples
+
     assert np.array_equal(detail("a", 0), detail("a", 0))
     assert not np.array_equal(detail("a", 0), detail("a", 1))
     assert not np.array_equal(detail("a", 0), detail("b", 0))
 
 
-def test_a_series_without_a_whole_step_is_forecast_point_by_point(model, series):
-    short = [series[0], np.arange(5.0), np.r_[5.0, np.full(12, np.nan)]]
-    together, points = predict(model, short, coarsen=6), predict(model, short, coarsen=1)
-    assert np.allclose(together[1:], points[1:], atol=1e-4)
+def test_a_series_shorter_than_the_step_that_is_asked_for_is_named(model, series):
+    with pytest.raises(DataError, match="'1' has 5 points, fewer than coarsen=6"):
+        predict(model, [series[0], np.arange(5.0)], coarsen=6)
+
+
+def test_a_step_longer_than_the_horizon_leaves_the_fine_forecast(model, series):
+    points = predict(model, series[1], 50, coarsen=1)[0]
+    paths = predict(model, series[1], 50, coarsen=60)[0]
+    assert np.allclose(np.sort(points[:, 0]), np.sort(paths[:, 0]), atol=1e-4)
 
 
 def test_a_horizon_need_not_be_whole_steps_and_counts_stay_above_zero(model):
@@ -118,6 +135,15 @@ def test_an_hourly_reading_on_a_fine_grid_is_enough(model):
     assert np.isfinite(predict(model, sparse, 100)).all()
 
 
+def test_nights_without_sun_stay_dark(model):
+    time = np.arange(144 * 20)
+    clouds = np.random.default_rng(0).uniform(size=len(time))
+    power = np.maximum(np.sin(2 * np.pi * time / 144), 0) * clouds
+    samples = predict(model, power, 144, start="2024-03-01 06:00")[0]
+    assert np.all(samples[:, 80:138] == 0)
+    assert np.all(samples[:, 10:60].std(axis=0) > 0)
+
+
 def test_progress_counts_series_of_all_steps(model, series):
     calls = []
     freq = ["10min", "h", "15min"]
@@ -127,8 +153,8 @@ def test_progress_counts_series_of_all_steps(model, series):
 
 def test_a_value_that_cannot_be_is_named_by_its_own_position(model, series):
     bad = series[0].copy()
-    bad[870] = 1e30
-    with pytest.raises(DataError, match="'0': value 1e\\+30 at point 870"):
+    bad[870] = np.inf
+    with pytest.raises(DataError, match="'0': value inf at point 870"):
         predict(model, bad, 100)
 
 

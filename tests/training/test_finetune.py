@@ -149,7 +149,7 @@ def test_fine_series_are_trained_on_as_they_are_forecast():
     np.testing.assert_array_equal(one.lengths, other.lengths)
     mixed = packed([*values, values[0][:100]], ["2024-01-01"] * 3, "15min")
     assert make_task(CONFIG, mixed, 48, FitConfig(), None).data.future_length == 48
-    with pytest.raises(ConfigError, match="2 is shorter than coarsen=101"):
+    with pytest.raises(DataError, match="'2' has 100 points, fewer than coarsen=101"):
         make_task(CONFIG, mixed, 48, FitConfig(coarsen=101), None)
     points = make_task(CONFIG, fine, 48, FitConfig(coarsen=1), None)
     assert points.data.future_length == 48 and points.lengths.tolist() == [953, 852]
