@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from lagllama_jax import ForecastConfig, LagLlama, SeriesDataset
+from lagllama_jax import ForecastConfig, LagLlama
 from lagllama_jax.evaluation.baselines.naive import SeasonalNaive
 from lagllama_jax.evaluation.run import evaluate_task
 from lagllama_jax.evaluation.scores import CRPS
 from lagllama_jax.evaluation.tasks import Task
 from lagllama_jax.evaluation.validation import validation_tasks
+from lagllama_jax.series.dataset import SeriesDataset
 
 HERE = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
