@@ -13,7 +13,10 @@ from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.corpus.layout import offsets_of
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
+from lagllama_jax.inference.batch import UNITS
 from lagllama_jax.model.calendar_features import UNKNOWN, wall_clock
+from lagllama_jax.series.standardise import FURTHEST
+from lagllama_jax.training.sources.counts import check_counts
 from lagllama_jax.training.sources.mixture import AliasTable, alias_table, series_weights
 from lagllama_jax.training.sources.windows import CorpusArrays
 from lagllama_jax.typing import Bool, Int
@@ -49,6 +52,7 @@ def corpus_arrays(
       DataError: no series can be drawn (with the reasons), `mixture` gives weight to a data set
         that cannot be drawn or is not there, or there are too many points for a device.
     """
+    check_counts(corpus, model, data)
     lengths = corpus.lengths if lengths is None else np.minimum(lengths, corpus.lengths)
     usable = usable_series(corpus, lengths, shortest_series(model, data))
     _report_unusable(corpus, usable, shortest_series(model, data), mixture)
@@ -115,7 +119,8 @@ def host_arrays(corpus: Corpus) -> CorpusArrays:
 
 
 def _arrays(corpus: Corpus, lengths: Int[np.ndarray, "n"], table: AliasTable) -> CorpusArrays:
-    level, unit = (corpus.center / corpus.unit).astype(np.float32), corpus.unit.astype(np.float32)
+    level = np.clip(corpus.center / corpus.unit, -FURTHEST, FURTHEST).astype(np.float32)
+    unit = np.clip(corpus.unit, *UNITS).astype(np.float32)
     first, clock = corpus.offsets[:-1], (corpus.calendar, corpus.zones)
     fields: Any = corpus.values, first, lengths, *clock, corpus.dataset, level, unit, table
     return CorpusArrays(*fields)
