@@ -78,12 +78,6 @@ class Checkpoints:
         last = self._checkpointer.latest
         return None if last is None else last.step
 
-    @property
-    def best(self) -> int | None:
-        """Step of the one with the lowest validation loss; of equals the last, as is kept."""
-        scored = [(c.metrics[METRIC], -c.step) for c in self._checkpointer.checkpoints if c.metrics]
-        return -min(scored)[1] if scored else None
-
     def save(
         self,
         state: TrainState,

@@ -9,7 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from lagllama_jax.config import DataConfig, FitConfig, LoopConfig, ModelConfig, TrainConfig
+from lagllama_jax.config import (
+    Count,
+    DataConfig,
+    FitConfig,
+    LoopConfig,
+    ModelConfig,
+    TrainConfig,
+    checked,
+)
 from lagllama_jax.corpus.resample import by_blocks, common_block
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
@@ -21,6 +29,7 @@ from lagllama_jax.training.metrics import Sink
 from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays, keep_last
+from lagllama_jax.training.sources.counts import check_counts
 from lagllama_jax.training.sources.device import DeviceSource
 from lagllama_jax.training.sources.windows import Draws, gather
 from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
@@ -39,6 +48,7 @@ class FineTuning:
     Attributes:
       recipe: The architecture, with the wanted context and an attention window that reaches over
         context and forecast, as it does in training; windows, optimizer, and epochs as intervals.
+      base: The architecture before the fine-tuning.
       corpus: The series that are trained on.
       lengths: Number of points of each series that are trained on.
       validation: Whole series.
@@ -46,6 +56,7 @@ class FineTuning:
     """
 
     recipe: Recipe
+    base: ModelConfig
     corpus: Corpus
     lengths: Int[np.ndarray, "n"]
     validation: Corpus
@@ -72,8 +83,8 @@ class FineTuning:
 
     @functools.cached_property
     def unit(self) -> Float[np.ndarray, "w 1"]:
-        """The raw scale of each validation window, in which models of any scaler are compared."""
-        rows = rows_of(jax.tree.map(jnp.asarray, self.windows(self.recipe.model)))
+        """The raw scale of each validation window, in which all models are compared."""
+        rows = rows_of(jax.tree.map(jnp.asarray, self.windows(self.base)))
         scale = fit_scale(rows.values, rows.before_start, "robust", True)
         return np.asarray(scale.scale * rows.unit)
 
@@ -114,6 +125,7 @@ def make_task(
       DataError: no series is long enough to validate on.
       ConfigError: options that cannot be.
     """
+    prediction_length = checked("prediction_length", prediction_length, Count)
     given = [corpus] if validation is None else [corpus, validation]
     size = common_block(given, prediction_length, options.coarsen)
     corpus, *rest = (by_blocks(one, np.full(len(one), size)) for one in given)
@@ -130,13 +142,18 @@ def make_task(
         future_length=prediction_length, min_past=min(max(past, 1), context), augmentation=0.0
     )
     recipe = Recipe(model, data, _train_config(options), _loop_config(options))
-    task = FineTuning(recipe, corpus, lengths, whole, first)
-    if (validation is not None or options.validation > 0) and not task.validated:
-        held = prediction_length * (options.validation if validation is None else 1)
-        needed = held + (prediction_length + 1 if validation is None else 1)
+    task = FineTuning(recipe, config, corpus, lengths, whole, first)
+    check_counts(whole, model, data)
+    if validation is not None and not task.validated:
         raise DataError(
-            f"No series has the {needed * size} points that are needed: {held * size} at its end "
-            f"validate, and a training window has at least {(needed - held) * size}. Give longer "
+            f"No validation series has the {2 * size} points that are needed: at least {size} to "
+            f"forecast, after at least {size} of history. Give longer ones."
+        )
+    if options.validation > 0 and not task.validated:
+        held, left = prediction_length * options.validation, prediction_length + 1
+        raise DataError(
+            f"No series has the {(held + left) * size} points that are needed: {held * size} at "
+            f"its end validate, and a training window has at least {left * size}. Give longer "
             "series, validation data, or validation=0 to train without."
         )
     return task

@@ -49,7 +49,7 @@ def compare(before: Float[np.ndarray, "w P"], after: Float[np.ndarray, "w P"]) -
     difference = before - after
     if len(difference) >= FEWEST_WINDOWS:
         difference = np.nanmean(difference, axis=1)
-    seen = difference[np.isfinite(difference)]
+    seen = difference[~np.isnan(difference)]
     error = np.std(seen, ddof=1) / np.sqrt(len(seen)) if len(seen) > 1 else 0.0
     return Comparison(float(np.nanmean(before)), float(np.nanmean(after)), float(error))
 
@@ -63,6 +63,8 @@ def forecast_crps(
 ) -> Float[np.ndarray, "v P"]:
     """CRPS of every point of forecasts of some windows, in units of each window's scale.
 
+    Windows without an observed point to forecast are left out.
+
     Args:
       parameters: The model's.
       model: Its architecture.
@@ -70,8 +72,9 @@ def forecast_crps(
       future: Prediction length.
       unit: Raw scale of each window.
     """
-    count = len(windows.start)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_FORECASTS)).round().astype(int))
+    usable = np.flatnonzero(np.asarray(windows.observed)[:, 0, -future:].any(axis=1))
+    most = min(len(usable), MOST_FORECASTS)
+    chosen = usable[np.linspace(0, len(usable) - 1, most).round().astype(int)]
     sampling = Sampling(NUM_SAMPLES, future)
     run = program(model, sampling, (jax.local_devices()[0],))
     scores = []
