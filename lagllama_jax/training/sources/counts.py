@@ -1,4 +1,4 @@
-"""Checks that a model of counts is trained on counts."""
+"""Checks that a model with a negative binomial head is trained on counts."""
 
 import numpy as np
 
@@ -7,15 +7,17 @@ from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
 
 CHANGES = ("stretch", "noise", "mixup", "flip", "synthetic", "augmentation")
-"""Fields of `DataConfig` that put other values than counts into windows."""
+"""Fields of `DataConfig` whose augmentations can make negative or fractional values."""
 
 
 def check_counts(corpus: Corpus, model: ModelConfig, data: DataConfig) -> None:
-    """Checks the data of a negative binomial head, whose loss is infinite elsewhere.
+    """Checks that all values are counts if the model has a negative binomial head.
+
+    The loss of any other value is infinite. Models with other heads are not checked.
 
     Raises:
-      ConfigError: If the windows are changed in a way that leaves values that are no counts.
-      DataError: If a value is negative or not whole; names its series and point.
+      ConfigError: If an augmentation would make negative or fractional values.
+      DataError: If a value is negative or fractional; names its series and point.
     """
     if model.head != "negative_binomial":
         return
