@@ -68,6 +68,8 @@ def _start_bar(stack: contextlib.ExitStack, doing: str, unit: str, total: int) -
 
     words = TextColumn(f"{unit} {{task.fields[words]}}")
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), words, TimeRemainingColumn())
-    bar = stack.enter_context(Bar(*columns, console=Console(stderr=True), transient=True))
+    console = Console(stderr=True)
+    # Elsewhere than on a terminal, only the last state of a bar that stays is written.
+    bar = stack.enter_context(Bar(*columns, console=console, transient=console.is_terminal))
     task = bar.add_task(doing, total=total, words="")
     return lambda **state: bar.update(task, **state)

@@ -4,6 +4,8 @@ import io
 import re
 import sys
 
+import pytest
+
 from lagllama_jax.progress import progress_bar
 from lagllama_jax.training.watch import Watch
 
@@ -39,8 +41,9 @@ def test_a_bar_appears_only_if_something_is_left_to_do(monkeypatch):
     assert "forecasting" in plain(terminal) and "3/3 series" in plain(terminal)
 
 
-def test_a_bar_can_be_turned_on_and_off(monkeypatch):
-    screen = replace_stderr(monkeypatch, terminal=True)
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_can_be_turned_on_and_off(monkeypatch, terminal):
+    screen = replace_stderr(monkeypatch, terminal=terminal)
     with progress_bar(False) as report:
         assert report is None
     with progress_bar(True) as report:

@@ -24,10 +24,10 @@ overflow float32."""
 class Scale(NamedTuple):
     """The location and scale that standardise a series: `(x - loc) / scale`."""
 
-    loc: Float[Array, "B 1"]
-    scale: Float[Array, "B 1"]
+    loc: Float[Array, "*b 1"]
+    scale: Float[Array, "*b 1"]
 
-    def standardise(self, values: Float[Array, "B T"]) -> Float[Array, "B T"]:
+    def standardise(self, values: Float[Array, "*b T"]) -> Float[Array, "*b T"]:
         """Converts values from the units of the series to scaled units."""
         return (values - self.loc) / self.scale
 

@@ -57,6 +57,12 @@ def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
     if common % 7 == 0:
         same = bool((weekdays == weekdays[0]).all())
         return Frequency("W", common // 7, int(weekdays[0]) if same else 6)
+    business = np.diff(np.busday_count("1970-01-01", days))[within]
+    step = _common_step(business)
+    # Several business days take longer across a weekend; days that are all regular stay days.
+    across = weekdays.max() < 5 and np.ptp(steps) > 0 and (business < steps).any()
+    if across and (business == step).mean() > 0.5:
+        return Frequency("B", step)
     if common == 1 and weekdays.max() < 5 and (steps == 3).any():
         return Frequency("B")
     return Frequency("D", common)

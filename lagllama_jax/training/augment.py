@@ -1,4 +1,4 @@
-"""Augmentation in the frequency domain, with the gate and the rates of the reference."""
+"""Augmentation in the frequency domain, with the rates of the reference implementation."""
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +10,11 @@ from lagllama_jax.typing import Array, Float, Int, Key
 MASK_RATE = 0.5
 MIX_RATE = 0.25
 PROTECTED = 2
-"""Places of the argsort up to which a bin is not replaced."""
+"""Bins whose entry in the argsort is at most this are not replaced."""
 
 
 def augment(key: Key, batch: Batch, share: float) -> Batch:
-    """Masks and then mixes frequencies in a share of the batches, and leaves the others alone."""
+    """Masks and then mixes frequencies in a share of the batches; the others stay unchanged."""
     if share == 0:
         return batch
     gate_key, change_key = jax.random.split(key)
@@ -25,7 +25,7 @@ def augment(key: Key, batch: Batch, share: float) -> Batch:
 def in_frequency(key: Key, batch: Batch) -> Batch:
     """Masks frequencies of the raw values, then mixes them between the series of the batch.
 
-    Missing values count as the mean of the others.
+    Missing values are replaced by the mean of the observed ones.
     """
     mask_key, mix_key, order_key = jax.random.split(key, 3)
     rows = rows_of(batch)
@@ -40,7 +40,7 @@ def in_frequency(key: Key, batch: Batch) -> Batch:
 
 
 def filled(rows: Rows) -> Float[Array, "B U"]:
-    """Values with the mean of a series in place of its missing ones."""
+    """The values, with the mean of each series in place of its missing ones."""
     mean = weighted_mean(rows.values, rows.observed)
     return jnp.where(rows.observed, rows.values, mean)
 
@@ -48,12 +48,13 @@ def filled(rows: Rows) -> Float[Array, "B U"]:
 def mask_frequencies(
     values: Float[Array, "B T"], uniform: Float[Array, "B F"], rate: float
 ) -> Float[Array, "B T"]:
-    """Sets every frequency whose draw is below `rate` to zero (arXiv 2303.14254).
+    """Sets a share of the frequencies of each series to zero (arXiv 2303.14254).
 
     Args:
       values: Whole windows, past and future.
-      uniform: A draw for each of the T // 2 + 1 frequencies.
-      rate: Share of frequencies.
+      uniform: A uniform number for each of the T // 2 + 1 frequencies. A frequency is masked if its
+        number is below `rate`.
+      rate: Share of frequencies to mask.
     """
     spectrum = jnp.fft.rfft(values)
     return _back(jnp.where(uniform < rate, 0, spectrum), values)
@@ -65,16 +66,17 @@ def mix_frequencies(
     permutation: Int[Array, "B"],
     rate: float,
 ) -> Float[Array, "B T"]:
-    """Takes every frequency whose draw is below `rate` from another series of the batch.
+    """Replaces a share of the frequencies of each series by those of another series of the batch.
 
-    The intention is that a series keeps its largest frequencies. As in the reference, however, the
-    argsort of the magnitudes is used in place of their rank, so that others are kept instead.
+    A series is meant to keep its largest frequencies. The reference uses the argsort of the
+    magnitudes in place of their rank, so that it keeps others; this function does the same.
 
     Args:
       values: Whole windows, past and future.
-      uniform: A draw for each frequency.
-      permutation: The index of the other series for each series.
-      rate: Share of frequencies.
+      uniform: A uniform number for each frequency. A frequency is replaced if its number is below
+        `rate`.
+      permutation: Index of the other series for each series.
+      rate: Share of frequencies to replace.
     """
     spectrum = jnp.fft.rfft(values)
     order = jnp.argsort(-jnp.abs(spectrum), axis=-1)
@@ -83,7 +85,7 @@ def mix_frequencies(
 
 
 def _back(spectrum: Float[Array, "B F"], values: Float[Array, "B T"]) -> Float[Array, "B T"]:
-    """To the time domain; an odd length is one short there and begins with its old first value."""
+    """Transforms back to `T` points. For an odd T, `irfft` gives T - 1; the first value is kept."""
     back = jnp.fft.irfft(spectrum)
     if back.shape[1] == values.shape[1]:
         return back

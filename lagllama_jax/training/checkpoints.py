@@ -1,8 +1,9 @@
-"""Checkpoints of a run: the last ones and the best by validation, written beside the training.
+"""Checkpoints of a run: the latest ones and the best one by validation loss.
 
-A checkpoint holds parameters, optimizer, moving average, step, random key, and a record of the
-run. It lies in `FOLDER/STEP` and appears there when it is whole: a process that is killed while
-it saves leaves the ones before.
+A checkpoint is written in the background while training continues. It contains the parameters, the
+optimizer state, the moving average, the step, the random key and a record of the run. The folder
+`FOLDER/STEP` appears only when the checkpoint is complete, so that a process that is killed while
+it saves leaves the earlier checkpoints intact.
 """
 
 from pathlib import Path
@@ -21,7 +22,7 @@ METRIC = "validation_loss"
 
 
 class Restored(NamedTuple):
-    """What a checkpoint holds."""
+    """The contents of a checkpoint."""
 
     state: TrainState
     key: Key
@@ -29,18 +30,18 @@ class Restored(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints in one folder. With several processes, every one calls every method."""
+    """The checkpoints in one folder. In a run of several processes, each calls every method."""
 
     def __init__(self, folder: Path, keep: int = 2, read_only: bool = False):
-        """Opens a folder, making it if it is not there, and clears what a killed save left.
+        """Opens a folder. Creates it if needed, and removes the remains of interrupted saves.
 
         Args:
-          folder: for the checkpoints alone.
-          keep: how many of the last ones stay; the best stays as well.
-          read_only: leave the folder, which must be there, as it is.
+          folder: Folder that contains nothing but checkpoints.
+          keep: Number of latest checkpoints to keep, besides the best one.
+          read_only: Whether to leave the folder unchanged; then it must exist.
 
         Raises:
-          CheckpointError: the folder cannot be made or read.
+          CheckpointError: If the folder cannot be created or read.
         """
         if read_only and not Path(folder).is_dir():
             raise CheckpointError(f"{folder}: there is no such folder of checkpoints.")
@@ -74,15 +75,9 @@ class Checkpoints:
 
     @property
     def latest(self) -> int | None:
-        """Step of the last whole checkpoint."""
+        """Step of the latest complete checkpoint; `None` if there is none."""
         last = self._checkpointer.latest
         return None if last is None else last.step
-
-    @property
-    def best(self) -> int | None:
-        """Step of the one with the lowest validation loss; of equals the last, as is kept."""
-        scored = [(c.metrics[METRIC], -c.step) for c in self._checkpointer.checkpoints if c.metrics]
-        return -min(scored)[1] if scored else None
 
     def save(
         self,
@@ -91,16 +86,18 @@ class Checkpoints:
         record: dict[str, Any],
         validation_loss: float | None = None,
     ) -> None:
-        """Saves in the background; the arrays may be donated right after.
+        """Saves in the background. The arrays may be donated as soon as this returns.
 
         Args:
-          state: of the run.
-          key: from which its random numbers come.
-          record: what else a resumed run needs, as JSON.
-          validation_loss: by which the best is told.
+          state: State of the run.
+          key: Random key of the run.
+          record: Further information for a resumed run, in the types of JSON.
+          validation_loss: Loss by which the best checkpoint is chosen. `None`: this one is not a
+            candidate.
 
         Raises:
-          CheckpointError: this save cannot begin, or the one before it failed: a full disk, say.
+          CheckpointError: If this save cannot start or the previous one failed, for example
+            because the disk is full.
         """
         tree = {**jax.tree.map(jnp.copy, state._asdict()), "key": _on_host(key)}
         try:
@@ -116,10 +113,10 @@ class Checkpoints:
             raise self._unsaved(error) from error
 
     def wait(self) -> None:
-        """Returns when everything is on disk.
+        """Waits until everything is on disk.
 
         Raises:
-          CheckpointError: the save failed.
+          CheckpointError: If the save failed.
         """
         try:
             self._checkpointer.wait()
@@ -127,10 +124,15 @@ class Checkpoints:
             raise self._unsaved(error) from error
 
     def restore(self, step: int, like: TrainState, key: Key) -> Restored:
-        """Reads a checkpoint onto the devices and shardings of `like`, whatever wrote it.
+        """Reads a checkpoint, wherever it was written, into arrays with the shardings of `like`.
+
+        Args:
+          step: Step of the checkpoint.
+          like: A state of the same architecture and optimizer.
+          key: A random key of the same kind.
 
         Raises:
-          CheckpointError: it is damaged, or holds other arrays than `like`.
+          CheckpointError: If it is damaged, or its arrays are not those of `like`.
         """
         wanted = {**jax.tree.map(_abstract, like._asdict()), "key": _on_host(key)}
         try:
@@ -145,7 +147,7 @@ class Checkpoints:
         return Restored(restored, jax.random.wrap_key_data(jnp.asarray(found["key"])), record)
 
     def record(self, step: int) -> dict[str, Any]:
-        """The record that was saved with a step."""
+        """The record that was saved with the checkpoint of a step."""
         return dict(self._checkpointer.checkpointables_metadata(step).custom_metadata or {})
 
     def _unsaved(self, error: Exception) -> CheckpointError:
@@ -157,7 +159,7 @@ class Checkpoints:
 
 
 def _on_host(key: Key) -> np.ndarray:
-    """A key's numbers, the same on every process: no process could save another's array."""
+    """The numbers of a key as a NumPy array, which every process holds and can save."""
     return np.asarray(jax.random.key_data(key))
 
 

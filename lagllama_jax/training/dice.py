@@ -1,7 +1,7 @@
-"""Random numbers of one series, drawn together.
+"""The random numbers of one synthetic series, which are drawn together.
 
-Under `jit` every call of `jax.random` is a program of its own to compile, and a made-up series
-asks for more than a hundred numbers: so one call draws all of a kind, and they are handed out.
+Each call of `jax.random` adds to the compile time, and a synthetic series needs more than a hundred
+random numbers. So all numbers of a distribution are drawn by one call and then handed out.
 """
 
 import math
@@ -22,14 +22,14 @@ MOST_COUNTS = 40
 
 
 class Dice:
-    """Hands out independent random numbers, each once.
+    """Hands out independent random numbers. Each number is used once.
 
     Attributes:
-      length: points of a row of numbers.
+      length: Number of points in a row of random numbers.
     """
 
     def __init__(self, key: Key, length: int):
-        """Draws as many numbers as a series asks for."""
+        """Draws all numbers that a series needs."""
         self.length = length
         uniform_key, normal_key = jax.random.split(key)
         uniform = jax.random.uniform(uniform_key, (NUM_UNIFORM + NUM_UNIFORMS * length,))
@@ -39,45 +39,45 @@ class Dice:
         self._normals = normal[NUM_NORMAL:].reshape(NUM_NORMALS, length)
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, shape: Shape = ()) -> Float[Array, "*s"]:
-        """Even draws."""
+        """Uniform random numbers."""
         count = math.prod(shape)
         drawn, self._uniform = self._uniform[:count], self._uniform[count:]
         return low + (high - low) * drawn.reshape(shape)
 
     def log_uniform(self, low: float, high: float, shape: Shape = ()) -> Float[Array, "*s"]:
-        """Draws whose logarithm is even between those of `low` and `high`."""
+        """Random numbers whose logarithm is uniform between those of `low` and `high`."""
         return jnp.exp(self.uniform(np.log(low), np.log(high), shape))
 
     def normal(self, shape: Shape = ()) -> Float[Array, "*s"]:
-        """Standard normal draws."""
+        """Standard normal random numbers."""
         count = math.prod(shape)
         drawn, self._normal = self._normal[:count], self._normal[count:]
         return drawn.reshape(shape)
 
     def chance(self, probability: Any, shape: Shape = ()) -> Bool[Array, "*s"]:
-        """True with a probability."""
+        """Random booleans that are true with a given probability."""
         return self.uniform(shape=shape) < probability
 
     def index(self, end: int, shape: Shape = ()) -> Int[Array, "*s"]:
-        """Whole numbers below `end`, evenly."""
+        """Uniform random whole numbers from 0 to `end - 1`."""
         return (self.uniform(shape=shape) * end).astype(jnp.int32)
 
     def uniforms(self, count: int) -> Float[Array, "n U"]:
-        """Rows of even draws."""
+        """Rows of uniform random numbers in [0, 1)."""
         drawn, self._uniforms = self._uniforms[:count], self._uniforms[count:]
         return drawn.reshape(count, self.length)
 
     def normals(self, count: int) -> Float[Array, "n U"]:
-        """Rows of standard normal draws."""
+        """Rows of standard normal random numbers."""
         drawn, self._normals = self._normals[:count], self._normals[count:]
         return drawn.reshape(count, self.length)
 
 
 def poisson_quantile(normal: Float[Array, "U"], rate: Float[Array, "U"]) -> Float[Array, "U"]:
-    """Poisson counts from standard normal draws, by the quantile function.
+    """Poisson counts, computed from standard normal numbers by the quantile function.
 
-    Exact for rates up to `SMALL_RATE`; above, the rounded Cornish-Fisher expansion. Much cheaper
-    than `jax.random.poisson`, to compile and to run.
+    This is exact for rates up to `SMALL_RATE`. Above, it is the rounded Cornish-Fisher expansion.
+    It compiles and runs much faster than `jax.random.poisson`.
     """
     level = jax.scipy.special.ndtr(normal)
     low_rate = jnp.minimum(rate, SMALL_RATE)

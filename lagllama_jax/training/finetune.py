@@ -1,4 +1,4 @@
-"""Fine-tuning: a model's weights are trained on a user's series, and kept if that helps."""
+"""Fine-tuning: trains a model on a user's series and keeps the new weights if they are better."""
 
 import itertools
 import math
@@ -21,12 +21,13 @@ class Report(NamedTuple):
 
     Attributes:
       improved: Whether the weights were changed.
-      zero_shot_loss: Validation loss before it, free of units; `None` without validation.
-      best_loss: The lowest validation loss after it.
-      steps: Number of optimizer steps until the best.
+      zero_shot_loss: Validation loss before fine-tuning, in scaled units. `None`: no validation.
+      best_loss: Lowest validation loss during fine-tuning.
+      steps: Number of optimizer steps up to the returned weights.
       history: One row per dispatch, as in `training.metrics`.
-      interrupted: Whether Ctrl-C or SIGTERM ended it before its time.
-      forecasts: CRPS of forecasts of the held-back part; `None` if no loss was lower than before.
+      interrupted: Whether Ctrl-C or SIGTERM stopped it early.
+      forecasts: CRPS of forecasts of the held-back part before and after. `None`: they were not
+        made, as the validation loss never fell below the zero-shot loss.
     """
 
     improved: bool
@@ -51,7 +52,7 @@ class Report(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """Weights with their architecture, and how they came about."""
+    """The weights that a fine-tuning returns, their architecture, and the report."""
 
     parameters: Parameters
     config: ModelConfig
@@ -68,25 +69,26 @@ def fit(
     validation: Corpus | None = None,
     progress: bool | None = None,
 ) -> Fitted:
-    """Fine-tunes, and returns the new weights if they forecast the held-back part better.
+    """Fine-tunes a model, and returns the new weights if they forecast the held-back part better.
 
-    Training stops early by the mean loss of each held-back point given the true points before it.
-    The weights with the lowest loss then have to beat the old ones in the CRPS of real forecasts of
-    the held-back part, by more than one paired standard error; otherwise the old ones are returned.
-    So the result is not worse *on the held-back part*; on other data it may be.
+    Early stopping uses the validation loss, in which each held-back point is predicted from the
+    true points before it. The weights with the lowest validation loss are then compared with the
+    old ones by the CRPS of forecasts of the held-back part. They are returned if they are better by
+    more than one standard error of the paired differences; otherwise, the old weights are returned.
+    So the result is not worse *on the held-back part*. It may be worse on other data.
 
     Args:
-      parameters: Of the model to begin with.
+      parameters: Parameters of the model to start from.
       config: Its architecture.
-      corpus: The series.
-      prediction_length: Of the forecasts that are wanted.
+      corpus: The series to train on.
+      prediction_length: Number of time steps of the forecasts that the model is for.
       options: How to train.
-      validation: Whole series whose last `prediction_length` points validate, in place of the
-        ends of `corpus`, which is then trained on to its end.
-      progress: Whether to show a bar; `None`: a bar in a terminal.
+      validation: Series whose last `prediction_length` points are the held-back part. `corpus` is
+        then used for training as a whole. `None`: the ends of the series of `corpus` are held back.
+      progress: Whether to show a progress bar. `None`: in a terminal.
 
     Raises:
-      DataError: If no series is long enough to train on, or to validate on.
+      DataError: If no series is long enough for training or for validation.
       ConfigError: If an option is invalid.
       TrainingError: If a loss is not finite.
     """
@@ -127,13 +129,29 @@ def sweep(
     context_lengths: Sequence[int | None] = (None,),
     progress: bool | None = None,
 ) -> tuple[Fitted, list[tuple[FitConfig, Report]]]:
-    """Fine-tunes with every learning rate and context length; the best by validation, and all.
+    """Fine-tunes with each learning rate and context length, and chooses the best result.
 
-    The authors advise to try both (contexts from 32 to 1024, rates from 5e-5 to 1e-2). All are
-    compared on the same points in the same units. Ctrl-C ends it with the best so far.
+    The authors recommend trying both (contexts from 32 to 1024, learning rates from 5e-5 to 1e-2).
+    All results are compared by the CRPS of forecasts of the same points in the same units. Ctrl-C
+    ends the sweep with the best result so far.
+
+    Args:
+      parameters: As for `fit`.
+      config: As for `fit`.
+      corpus: As for `fit`.
+      prediction_length: As for `fit`.
+      options: As for `fit`; the two fields that are swept are replaced.
+      learning_rates: Learning rates to try.
+      context_lengths: Context lengths to try. `None`: that of the model.
+      progress: As for `fit`.
+
+    Returns:
+      The best result, and the options and report of each fine-tuning.
 
     Raises:
-      ConfigError: If a value is invalid, or `options.validation` is 0 and nothing to choose by.
+      ConfigError: If an option is invalid, or `options.validation` is 0 and several are tried.
+      DataError: As for `fit`.
+      TrainingError: As for `fit`.
     """
     several = len(learning_rates) * len(context_lengths) > 1
     check(options.validation > 0 or not several, "To choose, a sweep needs validation=1 or more.")
@@ -155,7 +173,7 @@ def sweep(
 
 
 def sweep_table(tried: Sequence[tuple[FitConfig, Report]]) -> str:
-    """Validation losses of a sweep, as a table in text."""
+    """A text table of the validation losses of a sweep."""
     lines = ["learning rate  context  zero-shot fine-tuned  steps"]
     for options, report in tried:
         context = options.context_length or "as is"
@@ -165,7 +183,7 @@ def sweep_table(tried: Sequence[tuple[FitConfig, Report]]) -> str:
 
 
 def _final(fitted: Fitted) -> float:
-    """What a sweep compares: the CRPS of forecasts with the weights that were returned."""
+    """CRPS of forecasts with the returned weights, by which a sweep chooses."""
     report = fitted.report
     if report.forecasts is None:
         return math.inf
@@ -173,7 +191,7 @@ def _final(fitted: Fitted) -> float:
 
 
 class _Rows:
-    """A sink that keeps the rows."""
+    """A sink that stores the rows in a list."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []

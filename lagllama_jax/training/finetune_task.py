@@ -1,4 +1,4 @@
-"""What a fine-tuning consists of: its windows, its optimizer, and what it is validated on."""
+"""The parts of a fine-tuning: training windows, optimizer settings and validation windows."""
 
 import functools
 import math
@@ -9,7 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from lagllama_jax.config import DataConfig, FitConfig, LoopConfig, ModelConfig, TrainConfig
+from lagllama_jax.config import (
+    Count,
+    DataConfig,
+    FitConfig,
+    LoopConfig,
+    ModelConfig,
+    TrainConfig,
+    checked,
+)
 from lagllama_jax.corpus.resample import by_blocks, common_block
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
@@ -21,6 +29,7 @@ from lagllama_jax.training.metrics import Sink
 from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays, keep_last
+from lagllama_jax.training.sources.counts import check_counts
 from lagllama_jax.training.sources.device import DeviceSource
 from lagllama_jax.training.sources.windows import Draws, gather
 from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
@@ -34,18 +43,21 @@ MOST_WINDOWS = 1024
 
 @dataclass(frozen=True)
 class FineTuning:
-    """A fine-tuning, put together.
+    """A fine-tuning that is ready to run.
 
     Attributes:
-      recipe: The architecture, with the wanted context and an attention window that reaches over
-        context and forecast, as it does in training; windows, optimizer, and epochs as intervals.
-      corpus: The series that are trained on.
-      lengths: Number of points of each series that are trained on.
-      validation: Whole series.
-      first: First point of each of these that validates.
+      recipe: Architecture, windows, optimizer and intervals. The architecture has the requested
+        context length, and an attention window that covers the context and the forecast. One
+        epoch is the interval between two validations.
+      base: The architecture before the fine-tuning.
+      corpus: The series to train on.
+      lengths: Number of points of each series of `corpus` to train on.
+      validation: The series to validate on, with their history.
+      first: Index of the first held-back point of each series of `validation`.
     """
 
     recipe: Recipe
+    base: ModelConfig
     corpus: Corpus
     lengths: Int[np.ndarray, "n"]
     validation: Corpus
@@ -53,44 +65,44 @@ class FineTuning:
 
     @functools.cached_property
     def mesh(self) -> Mesh:
-        """The first devices, as many as divide the batch."""
+        """A mesh of as many devices as divide the batch size."""
         count = math.gcd(self.recipe.train.batch_size, jax.device_count())
         return make_mesh(devices=jax.devices()[:count])
 
     @property
     def validated(self) -> bool:
-        """Whether anything validates."""
+        """Whether any point is held back."""
         return bool((self.first < self.validation.lengths).any())
 
     def draws(self, model: ModelConfig) -> Draws:
-        """The validation windows with a model's context; the same points for every model."""
+        """The validation windows with the context of a model. Their targets do not depend on it."""
         return tail_draws(self.validation, self.first, model, self.recipe.data, MOST_WINDOWS)
 
     def windows(self, model: ModelConfig) -> Batch:
-        """The validation windows with a model's context, as arrays."""
+        """The validation windows with the context of a model, as a batch."""
         return gather(host_arrays(self.validation), self.draws(model), model, self.recipe.data)
 
     @functools.cached_property
     def unit(self) -> Float[np.ndarray, "w 1"]:
-        """The raw scale of each validation window, in which models of any scaler are compared."""
-        rows = rows_of(jax.tree.map(jnp.asarray, self.windows(self.recipe.model)))
+        """Raw scale of each validation window, in which the losses of all models are expressed."""
+        rows = rows_of(jax.tree.map(jnp.asarray, self.windows(self.base)))
         scale = fit_scale(rows.values, rows.before_start, "robust", True)
         return np.asarray(scale.scale * rows.unit)
 
     def evaluate(self, model: ModelConfig) -> Evaluate:
-        """The validation loss of weights of an architecture."""
+        """A function that computes the validation loss of the parameters of an architecture."""
         train = self.recipe.train
         split = batch_sharding(self.mesh, Rules(), train.batch_size)
         place = lambda batch: jax.device_put(batch, split)  # noqa: E731
         return make_evaluate(self.windows(model), model, train, place, self.unit)
 
     def crps(self, model: ModelConfig, parameters: Parameters) -> Float[np.ndarray, "v P"]:
-        """CRPS of forecasts of the validation windows, in units of each window's scale."""
+        """CRPS of forecasts of the validation windows, in units of the scale of each window."""
         future = self.recipe.data.future_length
         return forecast_crps(parameters, model, self.windows(model), future, self.unit)
 
     def run(self, parameters: Parameters, sink: Sink) -> Run:
-        """The run of the training loop."""
+        """The run of the training loop, which reports its metrics to `sink`."""
         recipe = self.recipe
         arrays = corpus_arrays(self.corpus, recipe.model, recipe.data, lengths=self.lengths)
         source = DeviceSource(arrays, self.corpus.dataset_names, recipe, self.mesh, Rules())
@@ -108,12 +120,14 @@ def make_task(
     options: FitConfig,
     validation: Corpus | None,
 ) -> FineTuning:
-    """Puts a fine-tuning together.
+    """Prepares a fine-tuning. The arguments are those of `lagllama_jax.training.finetune.fit`.
 
     Raises:
-      DataError: no series is long enough to validate on.
-      ConfigError: options that cannot be.
+      DataError: If no series is long enough for validation, or a value is not a count although
+        the model has a negative binomial head.
+      ConfigError: If an option is invalid.
     """
+    prediction_length = checked("prediction_length", prediction_length, Count)
     given = [corpus] if validation is None else [corpus, validation]
     size = common_block(given, prediction_length, options.coarsen)
     corpus, *rest = (by_blocks(one, np.full(len(one), size)) for one in given)
@@ -130,13 +144,18 @@ def make_task(
         future_length=prediction_length, min_past=min(max(past, 1), context), augmentation=0.0
     )
     recipe = Recipe(model, data, _train_config(options), _loop_config(options))
-    task = FineTuning(recipe, corpus, lengths, whole, first)
-    if (validation is not None or options.validation > 0) and not task.validated:
-        held = prediction_length * (options.validation if validation is None else 1)
-        needed = held + (prediction_length + 1 if validation is None else 1)
+    task = FineTuning(recipe, config, corpus, lengths, whole, first)
+    check_counts(whole, model, data)
+    if validation is not None and not task.validated:
         raise DataError(
-            f"No series has the {needed * size} points that are needed: {held * size} at its end "
-            f"validate, and a training window has at least {(needed - held) * size}. Give longer "
+            f"No validation series has the {2 * size} points that are needed: at least {size} to "
+            f"forecast, after at least {size} of history. Give longer ones."
+        )
+    if options.validation > 0 and not task.validated:
+        held, left = prediction_length * options.validation, prediction_length + 1
+        raise DataError(
+            f"No series has the {(held + left) * size} points that are needed: {held * size} at "
+            f"its end validate, and a training window has at least {left * size}. Give longer "
             "series, validation data, or validation=0 to train without."
         )
     return task
@@ -145,7 +164,7 @@ def make_task(
 def _training_part(
     corpus: Corpus, prediction_length: int, options: FitConfig, cut: bool
 ) -> tuple[Int[np.ndarray, "n"], Corpus]:
-    """Points of each series that are trained on, and the corpus with the history that is used."""
+    """Number of training points of each series, and the corpus without the unused history."""
     tail = prediction_length * options.validation if cut else 0
     left = corpus.lengths - tail
     lengths = np.where(left >= prediction_length + 1, left, corpus.lengths)

@@ -1,4 +1,4 @@
-"""Whether fine-tuned weights forecast the held-back part better: CRPS of real forecasts."""
+"""The comparison of forecasts before and after fine-tuning, by which the weights are chosen."""
 
 from typing import NamedTuple
 
@@ -13,20 +13,20 @@ from lagllama_jax.model.batch import Batch
 from lagllama_jax.typing import Float, Parameters
 
 MOST_FORECASTS = 64
-"""Largest number of windows that are forecast, spread evenly."""
+"""Largest number of windows that are forecast; of more, evenly spaced ones are taken."""
 NUM_SAMPLES = 40
 BATCH_SIZE = 16
 FEWEST_WINDOWS = 8
-"""With fewer windows than this the standard error is taken over points instead of windows."""
+"""With fewer windows than this, the standard error is that over points, not over windows."""
 
 
 class Comparison(NamedTuple):
-    """CRPS of forecasts before and after fine-tuning, in units of each window's scale.
+    """CRPS of forecasts before and after fine-tuning, in units of the scale of each window.
 
     Attributes:
-      before: Mean of the old weights.
-      after: Mean of the new weights.
-      margin: One standard error of the mean of the paired differences.
+      before: Mean CRPS with the old weights.
+      after: Mean CRPS with the new weights.
+      margin: Standard error of the mean of the paired differences.
     """
 
     before: float
@@ -45,11 +45,11 @@ class Comparison(NamedTuple):
 
 
 def compare(before: Float[np.ndarray, "w P"], after: Float[np.ndarray, "w P"]) -> Comparison:
-    """Compares the CRPS of two forecasts of the same points, NaN where a point is missing."""
+    """Compares the CRPS of two forecasts of the same points; NaN where a true value is missing."""
     difference = before - after
     if len(difference) >= FEWEST_WINDOWS:
         difference = np.nanmean(difference, axis=1)
-    seen = difference[np.isfinite(difference)]
+    seen = difference[~np.isnan(difference)]
     error = np.std(seen, ddof=1) / np.sqrt(len(seen)) if len(seen) > 1 else 0.0
     return Comparison(float(np.nanmean(before)), float(np.nanmean(after)), float(error))
 
@@ -61,17 +61,20 @@ def forecast_crps(
     future: int,
     unit: Float[np.ndarray, "w 1"],
 ) -> Float[np.ndarray, "v P"]:
-    """CRPS of every point of forecasts of some windows, in units of each window's scale.
+    """CRPS of each forecast point of the windows, in units of the scale of each window.
+
+    Windows in which no point to forecast was observed are left out.
 
     Args:
-      parameters: The model's.
+      parameters: Parameters of the model.
       model: Its architecture.
-      windows: Windows of one variate that end with `future` points to forecast.
-      future: Prediction length.
-      unit: Raw scale of each window.
+      windows: Windows of single variates, which end with the `future` points to forecast.
+      future: Number of points to forecast.
+      unit: Scale of each window in raw units.
     """
-    count = len(windows.start)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_FORECASTS)).round().astype(int))
+    usable = np.flatnonzero(np.asarray(windows.observed)[:, 0, -future:].any(axis=1))
+    most = min(len(usable), MOST_FORECASTS)
+    chosen = usable[np.linspace(0, len(usable) - 1, most).round().astype(int)]
     sampling = Sampling(NUM_SAMPLES, future)
     run = program(model, sampling, (jax.local_devices()[0],))
     scores = []

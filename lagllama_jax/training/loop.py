@@ -1,4 +1,4 @@
-"""The training loop: dispatches of steps, and what happens between them."""
+"""The training loop: runs compiled steps, and validates and saves between them."""
 
 import functools
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ class Best(NamedTuple):
     """The weights with the lowest validation loss so far.
 
     Attributes:
-      weights: copies of them.
-      loss: their validation loss.
-      step: when it was taken.
-      stale: validations since.
+      weights: A copy of the weights.
+      loss: Their validation loss.
+      step: Number of optimizer steps that led to them.
+      stale: Number of validations since then.
     """
 
     weights: Parameters
@@ -39,16 +39,16 @@ class Best(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """What stays the same during a run.
+    """The parts of a run that do not change while it trains.
 
     Attributes:
-      recipe: Architecture, optimizer, intervals and patience.
-      source: Where batches come from.
-      watch: Takes the metrics.
-      evaluate: Gives the validation loss of weights; `None`: no validation.
-      checkpoints: Where to save; `None`: nowhere.
-      key: Of every random number; `None`: from the recipe's seed. Step n's numbers come from it
-        and n alone.
+      recipe: Architecture, windows, optimizer and intervals.
+      source: The source of the batches.
+      watch: Receiver of the metrics.
+      evaluate: Function that computes the validation loss of weights. `None`: no validation.
+      checkpoints: Where the state is saved. `None`: it is not saved.
+      key: Random key of the run; the random numbers of step n depend on it and on n alone. `None`:
+        the key is made from the seed of the recipe.
     """
 
     recipe: Recipe
@@ -60,7 +60,7 @@ class Run:
 
     @functools.cached_property
     def run_key(self) -> Key:
-        """The key of every random number."""
+        """Random key of the run."""
         return jax.random.key(self.recipe.train.seed) if self.key is None else self.key
 
     @functools.cached_property
@@ -70,7 +70,7 @@ class Run:
     def advance(
         self, state: TrainState, step: int, count: int
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
-        """`count` steps after `step`; the state is donated. Metrics of each, when they are done."""
+        """Runs `count` steps that follow `step` and returns their metrics. The state is donated."""
         if count not in self._compiled:
             steps = make_steps(self.source.batch, self.recipe.model, self.recipe.train, count)
             self._compiled[count] = jax.jit(steps, donate_argnums=0)
@@ -80,7 +80,7 @@ class Run:
 
 
 class Trained(NamedTuple):
-    """What a run leaves."""
+    """The result of a run."""
 
     state: TrainState
     best: Best | None
@@ -88,24 +88,24 @@ class Trained(NamedTuple):
 
     @property
     def weights(self) -> Parameters:
-        """The best weights by validation, or the last where nothing was validated."""
+        """The weights with the lowest validation loss, or the last ones without validation."""
         return self.state.weights if self.best is None else self.best.weights
 
 
 def train(
     run: Run, state: TrainState, best: Best | None = None, progress: bool | None = None
 ) -> Trained:
-    """Runs steps until the last, early stopping, or a signal.
+    """Trains until the last step, early stopping, or a signal.
 
     Args:
-      run: what stays the same.
-      state: from which to go on; it is donated.
-      best: of the run that is resumed.
-      progress: `True` or `False` for a bar or none; `None`: a bar in a terminal.
+      run: The run.
+      state: State to start from, which is donated.
+      best: The best weights so far, if a run is resumed.
+      progress: Whether to show a progress bar. `None`: in a terminal.
 
     Raises:
-      TrainingError: a loss that is not finite; names step and data sets.
-      CheckpointError: a checkpoint could not be saved.
+      TrainingError: If a loss is not finite; names the step and the datasets of its batch.
+      CheckpointError: If a checkpoint cannot be saved.
     """
     loop, total = run.recipe.loop, run.recipe.train.steps
     step, asked = int(state.step), None
@@ -140,10 +140,10 @@ def _exhausted(best: Best | None, loop: LoopConfig) -> bool:
 
 
 def better(best: Best | None, weights: Parameters, loss: float, step: int) -> Best:
-    """The best so far, with one more validation counted.
+    """Updates the best weights after a validation. Of equal losses, the first stays the best.
 
     Raises:
-      TrainingError: a validation loss that is not finite.
+      TrainingError: If the validation loss is not finite.
     """
     if not np.isfinite(loss):
         raise TrainingError(
@@ -156,7 +156,7 @@ def better(best: Best | None, weights: Parameters, loss: float, step: int) -> Be
 
 
 def _save(run: Run, state: TrainState, best: Best | None) -> None:
-    """Saves; only a new best has a metric, so that of equal losses the first is kept."""
+    """Saves a checkpoint. Only a new best one has a metric, so the first of equals is kept."""
     if run.checkpoints is None:
         return
     place = None if best is None else {"loss": best.loss, "step": best.step, "stale": best.stale}
@@ -166,7 +166,7 @@ def _save(run: Run, state: TrainState, best: Best | None) -> None:
 
 
 def _check_steps(losses: np.ndarray, first: int, run: Run) -> None:
-    """Raises `TrainingError` unless every step's loss is finite."""
+    """Raises `TrainingError` if the loss of a step is not finite."""
     wrong = np.flatnonzero(~np.isfinite(losses))
     if not wrong.size:
         return

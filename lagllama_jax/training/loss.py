@@ -1,4 +1,4 @@
-"""The loss: what each target of a batch costs, and their mean."""
+"""The training loss: the negative log-likelihood (or quantile loss) of each target of a batch."""
 
 from typing import Any, NamedTuple
 
@@ -12,13 +12,14 @@ from lagllama_jax.typing import Array, Bool, Float, Key, Parameters
 
 
 class PointLosses(NamedTuple):
-    """The loss of every target of a batch, and which targets count.
+    """The loss of each target of a batch.
 
     Attributes:
-      values: In the raw units of the series, as in the reference.
-      weight: Whether a target counts: it is observed, not beyond `max_scaled`, of a target variate,
-        and points before the forecast's start are observed.
-      scale: Raw scale of each row.
+      values: Losses for series in raw units, as in the reference.
+      weight: Whether a target counts. It does if it is observed, belongs to a target variate, is
+        not further than `max_scaled` from the location, and any point before the forecast's start
+        is observed.
+      scale: Scale of each row in raw units.
     """
 
     values: Float[Array, "B T"]
@@ -34,18 +35,18 @@ def point_losses(
     key: Key | None,
     window: int | None = None,
 ) -> PointLosses:
-    """Losses of points 1 to C + P - 1 of each window, each predicted from the point before it.
+    """Losses of points 1 to C + P - 1 of each window. Each is predicted from the points before it.
 
-    As in the reference, loc and scale are fit on the points before the forecast's start, and points
-    of the context are targets like those of the future.
+    As in the reference, location and scale are computed from the points before the forecast's
+    start, and the points of the context are targets, too.
 
     Args:
-      parameters: The model's.
+      parameters: Parameters of the model.
       model: Its architecture.
-      train: Data type, and which targets count.
+      train: Data type of the computation, and which targets count.
       batch: The windows.
-      key: Of dropout and random levels; `None`: evaluation.
-      window: Number of tokens that a token attends to, itself included; `None`: all.
+      key: Random key of dropout and of random quantile levels. `None`: evaluation.
+      window: Number of tokens that a token attends to, itself included. `None`: all.
     """
     network = LagLlamaNetwork(model, dtype=jnp.dtype(train.dtype), remat=train.remat)
     drop_key, head_key = (None, None) if key is None else jax.random.split(key)
@@ -79,10 +80,11 @@ def targets_loss(
     batch: Batch,
     key: Key | None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Mean of `point_losses` over the targets that count (arguments as there).
+    """Mean of `point_losses` over the targets that count. The arguments are the same.
 
     Returns:
-      The loss, and metrics: `loss` likewise and `scaled_loss`, which leaves out the series' scale.
+      The loss, and two metrics: `loss`, the same number, and `scaled_loss`, the loss less the mean
+      logarithm of the scales.
     """
     losses, weight, scale = point_losses(parameters, model, train, batch, key)
     total = jnp.maximum(weight.sum(), 1)

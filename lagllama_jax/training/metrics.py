@@ -1,4 +1,4 @@
-"""Metrics of a run: a CSV file always, TensorBoard and Weights & Biases where they are wanted."""
+"""The metrics of a run: a CSV file and, where available, TensorBoard and Weights & Biases."""
 
 import csv
 import importlib.util
@@ -20,31 +20,33 @@ COLUMNS = (
     "utilisation",
     "seconds",
 )
-"""One row a dispatch: means over its steps; `validation_loss` where one was taken; `utilisation`
-as a share of the device's matrix product; `seconds` since the process began to train."""
+"""Columns of the metrics. There is one row per dispatch, with means over its steps.
+
+`validation_loss` is empty where there was no validation. `utilisation` is the speed as a share of
+that of a large matrix product. `seconds` is the time since the process started to train."""
 
 Row = Mapping[str, float | int | None]
 
 
 @runtime_checkable
 class Sink(Protocol):
-    """Something that takes rows."""
+    """A receiver of rows of metrics."""
 
     def write(self, row: Row) -> None:
-        """Takes the row of one dispatch."""
+        """Receives the row of one dispatch."""
 
     def close(self) -> None:
-        """Takes no more."""
+        """Ends the output."""
 
 
 class MetricsFile:
-    """`metrics.csv`. A resumed run drops what a killed one wrote after its last checkpoint."""
+    """The file `metrics.csv`. A resumed run first removes the rows after its checkpoint."""
 
     def __init__(self, path: Path, first_step: int):
         """Opens the file for rows of steps after `first_step`.
 
         Raises:
-          DataError: the file cannot be read or written.
+          DataError: If the file cannot be read or written.
         """
         self.path = path
         kept = [row for row in read_metrics(path) if row["step"] <= first_step]
@@ -54,10 +56,10 @@ class MetricsFile:
         self._table = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
 
     def write(self, row: Row) -> None:
-        """Adds a row, on disk at once.
+        """Appends a row, which is written to disk at once.
 
         Raises:
-          DataError: the disk refuses.
+          DataError: If it cannot be written.
         """
         try:
             self._table.writerow({name: row.get(name) for name in COLUMNS})
@@ -70,10 +72,13 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics file, a last half-written one left out; none if there is no file.
+    """Reads the rows of a metrics file. An incomplete last row is left out.
+
+    Returns:
+      The rows; none if there is no such file.
 
     Raises:
-      DataError: it is another kind of file.
+      DataError: If the file is not a metrics file.
     """
     if not path.exists():
         return []
@@ -89,22 +94,22 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 class TensorBoard:
-    """Event files for TensorBoard, by tensorboardX."""
+    """Event files for TensorBoard, written by tensorboardX."""
 
     def __init__(self, folder: Path):
-        """Writes into `folder`."""
+        """Opens the event file in `folder`."""
         from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(str(folder))
 
     def write(self, row: Row) -> None:
-        """Takes the row of one dispatch."""
+        """Receives the row of one dispatch."""
         for name, value in row.items():
             if name != "step" and value is not None:
                 self._writer.add_scalar(name, value, int(row["step"] or 0))
 
     def close(self) -> None:
-        """Flushes and closes."""
+        """Writes what is left and closes the file."""
         self._writer.close()
 
 
@@ -112,13 +117,13 @@ class WeightsAndBiases:
     """A run of Weights & Biases."""
 
     def __init__(self, folder: Path):
-        """Starts or resumes the run that is named after `folder`."""
+        """Starts or resumes the run named after `folder`."""
         import wandb
 
         self._run = wandb.init(dir=str(folder), id=folder.absolute().name, resume="allow")
 
     def write(self, row: Row) -> None:
-        """Takes the row of one dispatch."""
+        """Receives the row of one dispatch."""
         values = {name: value for name, value in row.items() if value is not None}
         self._run.log(values, step=int(row["step"] or 0))
 
@@ -128,13 +133,13 @@ class WeightsAndBiases:
 
 
 def open_sinks(folder: Path, first_step: int) -> list[Sink]:
-    """The sinks of a run.
+    """Opens the sinks of a run.
 
-    CSV always; TensorBoard if tensorboardX is installed; Weights & Biases if it is, and
-    WANDB_API_KEY or WANDB_MODE is set.
+    There is always a CSV file. TensorBoard is used if tensorboardX is installed. Weights & Biases
+    is used if wandb is installed and WANDB_API_KEY or WANDB_MODE is set.
 
     Raises:
-      DataError: the folder cannot be written.
+      DataError: If the folder cannot be written.
     """
     sinks: list[Sink] = [MetricsFile(folder / "metrics.csv", first_step)]
     if importlib.util.find_spec("tensorboardX"):

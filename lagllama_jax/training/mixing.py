@@ -1,4 +1,4 @@
-"""Mixing windows of a batch, turning them upside down, and roughening them."""
+"""Augmentations of a batch: mixing windows, adding noise and flipping the sign."""
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,10 @@ from lagllama_jax.typing import Array, Bool, Float, Key
 
 
 def mixup(key: Key, batch: Batch, share: float) -> Batch:
-    """Replaces a share of the windows by a mean of itself and another, each standardised first.
+    """Replaces a share of the windows by a weighted mean with another window of the batch.
 
-    The mixture has the first one's calendar, loc and scale, as in TSMixup (arXiv 2403.07815).
+    Both windows are standardised before. The result has the calendar, location and scale of the
+    first one, as in TSMixup (arXiv 2403.07815).
     """
     if share == 0:
         return batch
@@ -35,17 +36,18 @@ def before_start(batch: Batch) -> Bool[Array, "G 1 U"]:
 
 
 def own_scale(batch: Batch) -> Scale:
-    """Loc and scale of each variate, `[G, V, 1]`, fit before the forecast's start."""
+    """Loc and scale of each variate, `[G, V, 1]`, computed before the forecast's start."""
     rows = rows_of(batch)
     scale = fit_scale(rows.values, rows.before_start, "robust", True)
     return Scale(*(part.reshape(*batch.values.shape[:2], 1) for part in scale))
 
 
 def roughen(key: Key, batch: Batch, share: float) -> Batch:
-    """Adds AR(1) noise to a share of the windows, of a random size and persistence.
+    """Adds AR(1) noise of random size and persistence to a share of the windows.
 
-    Its deviation is 2 to 100 % of the window's scale, log-uniformly. Means over hours, and what is
-    interpolated between them, are smoother than what is measured every few minutes.
+    The standard deviation of the noise is log-uniform between 2 % and 100 % of the window's scale.
+    Hourly means, and windows that are interpolated from them, are smoother than measurements that
+    are taken every few minutes.
     """
     if share == 0:
         return batch
@@ -62,7 +64,7 @@ def roughen(key: Key, batch: Batch, share: float) -> Batch:
 def autoregression(
     shocks: Float[Array, "*b U"], persistence: Float[Array, "*b 1"]
 ) -> Float[Array, "*b U"]:
-    """`x[t] = persistence x[t - 1] + shocks[t]`, from nothing."""
+    """The process `x[t] = persistence x[t - 1] + shocks[t]`, which starts with `x[-1] = 0`."""
 
     def join(one: tuple[Array, Array], two: tuple[Array, Array]) -> tuple[Array, Array]:
         return one[0] * two[0], two[0] * one[1] + two[1]
@@ -72,7 +74,7 @@ def autoregression(
 
 
 def flip(key: Key, batch: Batch, share: float) -> Batch:
-    """Turns a share of the windows upside down."""
+    """Multiplies a share of the windows by -1."""
     chosen = jax.random.uniform(key, (batch.values.shape[0], 1)) < share
     sign = jnp.where(chosen, -1.0, 1.0)
     return batch._replace(values=batch.values * sign[..., None], level=batch.level * sign)

@@ -1,4 +1,4 @@
-"""The optimizer: clipping, Adam(W) or Muon, its rate, and which weights it moves."""
+"""The optimizer: Adam(W) or Muon, with gradient clipping, a schedule and frozen weights."""
 
 import jax
 import optax
@@ -10,7 +10,7 @@ from lagllama_jax.typing import Parameters
 
 
 def learning_rate(train: TrainConfig) -> optax.Schedule:
-    """Linear warm-up to the peak, then as `train.schedule` says."""
+    """The learning rate: a linear warm-up to the peak, then the schedule `train.schedule`."""
     peak = train.learning_rate
     if train.schedule == "trapezoid":
         falls = optax.linear_schedule(peak, 0.0, train.decay_steps)
@@ -24,7 +24,7 @@ def learning_rate(train: TrainConfig) -> optax.Schedule:
 
 
 def make_optimizer(train: TrainConfig) -> optax.GradientTransformation:
-    """Clipping, then Adam(W) or Muon; matrices alone decay, and frozen weights stay."""
+    """Gradient clipping, then Adam(W) or Muon. Weight decay is applied to matrices only."""
     moving = muon(train) if train.optimizer == "muon" else adam(train)
     if train.clip_norm is not None:
         moving = optax.chain(optax.clip_by_global_norm(train.clip_norm), moving)
@@ -44,7 +44,7 @@ def adam(train: TrainConfig) -> optax.GradientTransformation:
 
 
 def muon(train: TrainConfig) -> optax.GradientTransformation:
-    """Muon for the matrices of the blocks, scaled to Adam's usual step (arXiv 2502.16982)."""
+    """Muon for the matrices of the blocks, with updates as large as Adam's (arXiv 2502.16982)."""
 
     def of_blocks(parameters: Parameters) -> Parameters:
         return jax.tree_util.tree_map_with_path(
@@ -66,19 +66,19 @@ def muon(train: TrainConfig) -> optax.GradientTransformation:
 
 
 def matrices(parameters: Parameters) -> Parameters:
-    """Which weights decay: those of more than one axis."""
+    """Which weights are decayed: those with more than one axis."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, parameters)
 
 
 def frozen(parameters: Parameters, freeze: tuple[str, ...]) -> Parameters:
-    """`frozen` or `moving` for each weight.
+    """Labels each weight as `frozen` or `moving`.
 
     Args:
-      parameters: the model's.
-      freeze: beginnings of names such as `embedding`, `block_0` or `block_1/mlp`.
+      parameters: Parameters of the model.
+      freeze: Parts to freeze, such as `embedding`, `block_0` or `block_1/mlp`.
 
     Raises:
-      ConfigError: a name that no weight has.
+      ConfigError: If the model has no such part.
     """
 
     def name(path: tuple[jax.tree_util.DictKey, ...]) -> str:

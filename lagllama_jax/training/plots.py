@@ -1,4 +1,4 @@
-"""The picture of a run: its losses."""
+"""A plot of the losses of a run."""
 
 from pathlib import Path
 
@@ -10,15 +10,15 @@ from lagllama_jax.training.metrics import read_metrics
 
 
 def loss_curve(metrics: Path, picture: Path) -> None:
-    """Draws training and validation loss over steps, free of the series' units.
+    """Plots training and validation loss against steps, in scaled units.
 
     Args:
-      metrics: file of `MetricsFile`.
-      picture: PNG, SVG or PDF to write.
+      metrics: A file that `MetricsFile` wrote.
+      picture: PNG, SVG or PDF file to write.
 
     Raises:
-      MissingExtraError: Matplotlib is not installed.
-      DataError: the picture cannot be written.
+      MissingExtraError: If Matplotlib is not installed.
+      DataError: If the file cannot be written.
     """
     figure = require("matplotlib.figure", "plot").Figure(figsize=(8, 4.5), layout="constrained")
     rows = read_metrics(metrics)

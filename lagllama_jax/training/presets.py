@@ -1,4 +1,4 @@
-"""Recipes by name."""
+"""The recipes that `lagllama pretrain --preset` offers."""
 
 from lagllama_jax.config import LAGS, DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.training.recipe import Recipe
@@ -13,10 +13,11 @@ BOX_LAGS = tuple(
 )
 
 PRESETS: dict[str, Recipe] = {
-    # Of the paper and the authors' code: an epoch is 128 steps, and training stops 50 epochs after
-    # the best one. Here 10 epochs lie between validations, so that a patience of 5 is as long.
+    # The recipe of the paper and the authors' code, in which an epoch is 128 steps and training
+    # stops 50 epochs after the best one. Here, a validation follows every 10 epochs, so that a
+    # patience of 5 is as long.
     "published": Recipe(loop=LoopConfig(dispatch=128, checkpoint_every=1280, patience=5)),
-    # An hour on a laptop: a tenth of the weights, windows with many targets.
+    # A model with a tenth of the weights and windows with many targets: an hour on a laptop.
     "small": Recipe(
         ModelConfig(num_layers=4, num_heads=4, attention_window=48, squash="arcsinh"),
         DataConfig(future_length=16, min_past=64, mixture="root_timesteps", series_power=0.7),
@@ -33,7 +34,7 @@ PRESETS: dict[str, Recipe] = {
         ),
         LoopConfig(dispatch=10, checkpoint_every=500),
     ),
-    # The weights in the box; `decay_steps` ends a run that can be gone on with from before it.
+    # The recipe of the bundled weights. A run can be continued from before its decay.
     "box": Recipe(
         ModelConfig(
             num_kv_heads=3,
@@ -78,7 +79,7 @@ PRESETS: dict[str, Recipe] = {
         ),
         LoopConfig(dispatch=1, checkpoint_every=200, validation_windows=512),
     ),
-    # Seconds on a laptop: to see that everything runs.
+    # A tiny model that takes seconds on a laptop, for trying the command.
     "tiny": Recipe(
         ModelConfig.tiny(attention_window=40),
         DataConfig(future_length=8, min_past=16),

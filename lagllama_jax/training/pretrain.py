@@ -1,4 +1,4 @@
-"""A pre-training run in a folder: where it begins, and its parts put together."""
+"""Pre-training in a folder, which can be stopped and resumed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,11 +32,12 @@ CHECKPOINTS = "checkpoints"
 
 
 class Start(NamedTuple):
-    """What a run begins with if its folder holds no checkpoint.
+    """What a run starts from if its folder contains no checkpoint.
 
     Attributes:
-      continue_from: Folder of another run of the same architecture: weights, optimizer and step.
-      initial: Weights of the same architecture; `None`: fresh ones.
+      continue_from: Folder of another run of the same architecture, whose weights, optimizer state
+        and step are taken over.
+      initial: Initial weights. `None`: random weights.
     """
 
     continue_from: Path | None = None
@@ -44,12 +45,13 @@ class Start(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """Where a run computes, and where its windows are drawn.
+    """The devices of a run, and where its windows are drawn.
 
     Attributes:
-      mesh: The devices; `None`: all of them along `data`.
-      on_device: Whether windows are drawn inside the compiled steps; else on the host, by grain.
-      workers: Number of processes that do so; 0: a thread.
+      mesh: The devices. `None`: all devices along the axis `data`.
+      on_device: Whether windows are drawn on the device, within the compiled steps. Otherwise grain
+        draws them on the host.
+      workers: Number of processes of grain. 0: a thread.
     """
 
     mesh: Mesh | None = None
@@ -68,27 +70,27 @@ def pretrain(
     placement: Placement = Placement(),  # noqa: B008
     progress: bool | None = None,
 ) -> Trained:
-    """Trains in `folder`, continuing a run that was stopped there.
+    """Trains a model in `folder`. A run that was stopped there is resumed.
 
-    The run begins, in order of precedence, from the last checkpoint in `folder`; the last one of
-    the run `start.continue_from`; the weights `start.initial`; fresh weights.
+    The run starts from the first of these that exists: the latest checkpoint in `folder`, the
+    latest checkpoint of the run `start.continue_from`, the weights `start.initial`, random weights.
 
     Args:
-      corpus: The series.
-      folder: For checkpoints, metrics and what watches them.
-      recipe: Model, data, optimizer and intervals.
-      lengths: Number of points of each series to train on; the ones after them validate. `None`:
-        all, and nothing validates.
-      mixture: Weights of data sets by name, instead of the recipe's rule.
-      start: What the run begins with.
-      placement: Where it computes.
-      progress: Whether to show a bar; `None`: a bar in a terminal.
+      corpus: The series to train on.
+      folder: Folder for checkpoints and metrics.
+      recipe: Architecture, windows, optimizer and intervals.
+      lengths: Number of points of each series to train on. The points after them are used for
+        validation. `None`: all points are trained on, and there is no validation.
+      mixture: Weights of datasets by name, in place of the rule of the recipe.
+      start: What the run starts from.
+      placement: The devices, and where windows are drawn.
+      progress: Whether to show a progress bar. `None`: in a terminal.
 
     Raises:
-      DataError: a corpus or folder that cannot be used.
-      CheckpointError: a checkpoint that cannot be read, or of another recipe.
-      ConfigError: sizes that do not divide over the devices.
-      TrainingError: the training diverges.
+      DataError: If the corpus or the folder cannot be used.
+      CheckpointError: If a checkpoint cannot be read, written, or belongs to another recipe.
+      ConfigError: If the batch or the model does not divide over the devices.
+      TrainingError: If a loss is not finite.
     """
     mesh = make_mesh() if placement.mesh is None else placement.mesh
     on_device = placement.on_device
@@ -120,7 +122,7 @@ def _begin(
     mesh: Mesh,
     start: Start,
 ) -> Restored:
-    """The state to start from; its record is empty unless this very run is resumed."""
+    """The state to start from. Its record is empty unless a run in the same folder is resumed."""
     continue_from, initial = start
     key = jax.random.key(recipe.train.seed)
     if initial is None or checkpoints.latest is not None or continue_from is not None:
@@ -141,7 +143,7 @@ def _begin(
 
 
 def _check_recipe(checkpoints: Checkpoints, recipe: Recipe, parts: tuple[str, ...]) -> None:
-    """Raises `CheckpointError` where a checkpoint was made by another recipe; steps may differ."""
+    """Raises `CheckpointError` if another recipe made the checkpoint. `steps` may differ."""
     assert checkpoints.latest is not None
     theirs, ours = checkpoints.record(checkpoints.latest), recipe.as_record()
     for part in parts:
@@ -158,7 +160,7 @@ def _check_recipe(checkpoints: Checkpoints, recipe: Recipe, parts: tuple[str, ..
 
 
 def _best(checkpoints: Checkpoints, start: Restored) -> Best | None:
-    """The best weights of the run that is resumed."""
+    """The best weights so far, if a run is resumed."""
     place = start.record.get("best")
     if place is None:
         return None
@@ -169,7 +171,7 @@ def _best(checkpoints: Checkpoints, start: Restored) -> Best | None:
 def _evaluate(
     corpus: Corpus, lengths: Int[np.ndarray, "n"], recipe: Recipe, mesh: Mesh
 ) -> Evaluate | None:
-    """The validation loss over the points after `lengths`; `None` if there are none."""
+    """The validation loss of the points after `lengths`. `None`: there are no such points."""
     model, data = recipe.model, recipe.data
     draws = tail_draws(corpus, lengths, model, data, recipe.loop.validation_windows)
     if not len(draws.series):

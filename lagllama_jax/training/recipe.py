@@ -1,4 +1,4 @@
-"""`Recipe`: everything that decides what a training computes."""
+"""`Recipe`: the configurations of a training run."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +9,14 @@ from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """Architecture, windows, optimizer and intervals of a training."""
+    """The configurations of a training run.
+
+    Attributes:
+      model: The architecture.
+      data: The training windows.
+      train: The optimizer.
+      loop: The intervals of metrics, validation and checkpoints.
+    """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -17,6 +24,6 @@ class Recipe:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def as_record(self) -> dict[str, Any]:
-        """As JSON, for checkpoints. The intervals do not change what is computed."""
+        """The fields as JSON types, for checkpoints; without `loop`, which changes no step."""
         parts = {"model": self.model, "data": self.data, "train": self.train}
         return {name: json.loads(part.to_json()) for name, part in parts.items()}

@@ -1,8 +1,8 @@
-"""Devices and hosts: a mesh with the axes `data` and `fsdp`, and what is split over which.
+"""Training on several devices and hosts: a mesh with the axes `data` and `fsdp`.
 
-One program runs on the whole mesh: `jax.jit` over arrays that know their `NamedSharding`, which
-replaces `jax.pmap`. The batch is split over both axes; parameters, and the optimizer's state with
-them, over `fsdp`, to be gathered where they are used (arXiv 2304.11277).
+One program runs on the whole mesh: `jax.jit` on arrays with a `NamedSharding`. The batch is split
+over both axes. The parameters and the optimizer state are split over `fsdp` and gathered where they
+are used (arXiv 2304.11277).
 """
 
 import math
@@ -28,19 +28,19 @@ KERNELS: dict[str, tuple[str, str]] = {
     "up": ("width", "hidden"),
     "down": ("hidden", "width"),
 }
-"""Logical axes of the kernel of each linear layer."""
+"""Logical axes of the kernel of each linear layer, by its name."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Which axes of the mesh each logical axis is split over; `None`: none.
+    """The mesh axis over which each logical axis is split. `None`: it is not split.
 
     Attributes:
-      batch: windows of a batch.
-      width: model width D.
-      features: features of a token.
-      heads: heads times their width.
-      hidden: hidden width of the MLP.
+      batch: Windows of a batch.
+      width: Model width D.
+      features: Features of a token.
+      heads: Number of heads times their width.
+      hidden: Hidden width of the MLP.
     """
 
     batch: tuple[str, ...] = (DATA, FSDP)
@@ -50,7 +50,7 @@ class Rules:
     hidden: str | None = None
 
     def parameter(self, path: tuple[Any, ...]) -> PartitionSpec:
-        """How one leaf of the parameters, or of an optimizer's copy of them, is split."""
+        """The partition of a leaf of the parameters, or of the optimizer's copy of them."""
         names = [str(entry.key) for entry in path if isinstance(entry, jax.tree_util.DictKey)]
         if "head" in names or not names or names[-1] not in ("kernel", "bias", "scale"):
             return PartitionSpec()
@@ -60,27 +60,28 @@ class Rules:
 
 
 def initialize_hosts(address: str | None, processes: int | None, process: int | None) -> None:
-    """Joins this process to the others of the run, before any device is used.
+    """Connects this process to the other processes of the run, before any device is used.
+
+    All arguments may be `None` on TPU pods and under Slurm, which provide them.
 
     Args:
-      address: HOST:PORT of the first process. On TPU pods and under Slurm all three are found out
-        when they are `None`.
-      processes: how many there are.
-      process: number of this one.
+      address: HOST:PORT of the first process.
+      processes: Number of processes.
+      process: Number of this process, from 0.
     """
     jax.distributed.initialize(address, processes, process)
 
 
 def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh of devices.
+    """Makes a mesh of devices.
 
     Args:
-      data: size of the axis `data`; -1: what is left.
-      fsdp: size of the axis `fsdp`.
-      devices: these instead of all.
+      data: Size of the axis `data`. -1: the number of devices divided by `fsdp`.
+      fsdp: Size of the axis `fsdp`.
+      devices: The devices. `None`: all.
 
     Raises:
-      ConfigError: the sizes do not multiply to the number of devices.
+      ConfigError: If the product of the sizes is not the number of devices.
     """
     devices = jax.devices() if devices is None else devices
     count = len(devices)
@@ -95,10 +96,10 @@ def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[jax.Device] | Non
 
 
 def state_sharding(mesh: Mesh, rules: Rules, state: Any) -> Any:
-    """The sharding of every leaf of a state, or of parameters alone.
+    """The sharding of each leaf of a training state or of parameters.
 
     Raises:
-      ConfigError: an axis of a leaf does not divide by its part of the mesh.
+      ConfigError: If the size of an axis is not a multiple of that of its mesh axis.
     """
 
     def of_leaf(path: tuple[Any, ...], leaf: jax.Array | np.ndarray) -> NamedSharding:
@@ -117,7 +118,7 @@ def state_sharding(mesh: Mesh, rules: Rules, state: Any) -> Any:
 
 
 def shard_state(mesh: Mesh, rules: Rules, state: TrainState) -> TrainState:
-    """Puts a state on the devices, in arrays of its own, which may be donated."""
+    """Copies a state to the devices of a mesh. The copy may be donated."""
     place = jax.jit(lambda tree: tree, out_shardings=state_sharding(mesh, rules, state))
     return place(jax.tree.map(np.array, state))
 
@@ -126,7 +127,7 @@ def batch_sharding(mesh: Mesh, rules: Rules, batch: int) -> NamedSharding:
     """The sharding of a batch along its first axis.
 
     Raises:
-      ConfigError: the batch does not divide evenly.
+      ConfigError: If the batch does not divide evenly over the devices.
     """
     parts = math.prod(mesh.shape[axis] for axis in rules.batch)
     check(
@@ -137,12 +138,12 @@ def batch_sharding(mesh: Mesh, rules: Rules, batch: int) -> NamedSharding:
 
 
 def replicated(mesh: Mesh, tree: Any) -> Any:
-    """The same arrays on every device."""
+    """Copies arrays to every device of a mesh."""
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def to_host(tree: Any) -> Any:
-    """Whole NumPy arrays of arrays that may be split over hosts; every process calls it."""
+    """Gathers arrays that may be split over hosts into NumPy arrays. Every process calls it."""
 
     def whole(leaf: jax.Array) -> np.ndarray:
         sharding = leaf.sharding

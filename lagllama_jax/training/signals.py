@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGTERM, Ctrl-C, and the preemption notice of a cluster."""
+"""Requests to stop a run: SIGTERM, Ctrl-C, and the preemption notice of a cluster."""
 
 import signal
 import threading
@@ -10,21 +10,26 @@ import jax
 
 
 class StopRequest:
-    """Whether the process has been asked to stop, and by what."""
+    """Whether the process has been asked to stop.
+
+    Attributes:
+      signal: Name of the signal that asked for it; `None`: there was none.
+    """
 
     def __init__(self) -> None:
         self.signal: str | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """As a signal handler: takes note; a second Ctrl-C interrupts at once."""
+        """Handles a signal by recording it. A second Ctrl-C raises `KeyboardInterrupt`."""
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number).name
 
     def reached(self, step: int) -> str | None:
-        """The signal's name when the run should stop at `step`; all processes agree on the step.
+        """The name of the signal if the run should stop at `step`, else `None`.
 
-        With several processes JAX itself takes SIGTERM and tells the others of it.
+        All processes of a run stop at the same step. With several processes, JAX handles SIGTERM
+        and informs the other processes.
         """
         if jax.process_count() > 1:
             from jax.experimental.multihost_utils import reached_preemption_sync_point
@@ -35,7 +40,7 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turns SIGTERM and Ctrl-C into a request, for the block; outside the main thread, nothing."""
+    """Records SIGTERM and Ctrl-C within the block. Outside the main thread, it does nothing."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request

@@ -1,4 +1,4 @@
-"""The state of training: everything that a step changes."""
+"""The training state."""
 
 from typing import Any, NamedTuple
 
@@ -12,13 +12,13 @@ from lagllama_jax.typing import Array, Int, Parameters
 
 
 class TrainState(NamedTuple):
-    """Everything that a step changes.
+    """Everything that an optimizer step changes.
 
     Attributes:
-      step: how many have been done.
-      parameters: the weights.
-      optimizer: the state of the optimizer.
-      ema: the weights' moving average; `None` without one.
+      step: Number of steps done.
+      parameters: The weights.
+      optimizer: State of the optimizer.
+      ema: Moving average of the weights. `None`: there is none.
     """
 
     step: Int[Array, ""]
@@ -28,7 +28,7 @@ class TrainState(NamedTuple):
 
     @property
     def weights(self) -> Parameters:
-        """What is validated and saved: the moving average if there is one."""
+        """The weights to validate and save: the moving average if there is one."""
         return self.parameters if self.ema is None else self.ema
 
 
@@ -40,7 +40,7 @@ def init_state(parameters: Parameters, train: TrainConfig) -> TrainState:
 
 
 def apply_gradients(state: TrainState, grads: Parameters, train: TrainConfig) -> TrainState:
-    """One step of the optimizer, and of the moving average, which starts quickly."""
+    """Applies one optimizer step, and updates the moving average, which adapts faster at first."""
     updates, optimizer = make_optimizer(train).update(grads, state.optimizer, state.parameters)
     parameters = optax.apply_updates(state.parameters, updates)
     ema = state.ema

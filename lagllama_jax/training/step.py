@@ -1,4 +1,4 @@
-"""Training steps, pure: batches to loss to gradients to new weights."""
+"""Training steps as pure functions: from batches to gradients to new weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,31 +16,34 @@ from lagllama_jax.typing import Array, Float, Int, Key
 Metrics = dict[str, Float[Array, "*n"]]
 
 BatchOf = Callable[[Int[Array, ""] | int, Key], Batch]
-"""A batch of a step by its number in the step and its key."""
+"""Gives a batch of a step, from its number in the step and its key."""
 
 
 def step_keys(key: Key, step: Int[Array, ""] | int) -> tuple[Key, Key]:
-    """The keys of one step: of its windows, and of dropout and random levels."""
+    """The keys of one step: one for its windows, one for dropout and random quantile levels."""
     window_key, step_key = jax.random.split(jax.random.fold_in(key, step))
     return window_key, step_key
 
 
 def batch_key(window_key: Key, index: Int[Array, ""] | int, train: TrainConfig) -> Key:
-    """The key of a batch of a step."""
+    """The key of one batch of a step, from the key of the step."""
     return window_key if train.accumulate == 1 else jax.random.fold_in(window_key, index)
 
 
 def update(
     state: TrainState, batch_of: BatchOf, key: Key, model: ModelConfig, train: TrainConfig
 ) -> tuple[TrainState, Metrics]:
-    """One optimizer step on the mean gradient of `train.accumulate` batches.
+    """Applies one optimizer step with the mean gradient of `train.accumulate` batches.
 
     Args:
-      state: Before the step.
-      batch_of: Gives the batches.
-      key: Of the run; the step's random numbers come from it and the step's number.
+      state: State before the step.
+      batch_of: Gives the batches of the step.
+      key: Random key of the run; the random numbers depend on it and on the number of the step.
       model: The architecture.
       train: The optimizer.
+
+    Returns:
+      The new state, and the metrics `loss`, `scaled_loss` and `gradient_norm`.
     """
     window_key, step_key = step_keys(key, state.step)
 
@@ -70,7 +73,18 @@ def make_steps(
     train: TrainConfig,
     count: int,
 ) -> Callable[[TrainState, Any, Key], tuple[TrainState, Metrics]]:
-    """`count` steps in one call; `batch` is that of a `BatchSource`."""
+    """Makes a function that runs `count` steps in one call.
+
+    Args:
+      batch: The method `batch` of a `BatchSource`.
+      model: The architecture.
+      train: The optimizer.
+      count: Number of steps.
+
+    Returns:
+      A function of the state, what `BatchSource.next` returned, and the random key of the run. It
+      returns the new state, and the metrics of each step.
+    """
 
     def steps(state: TrainState, feed: Any, key: Key) -> Any:
         def step(state: TrainState, place: Int[Array, ""]) -> Any:

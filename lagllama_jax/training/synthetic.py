@@ -1,8 +1,8 @@
-"""Made-up series: random sums of seasonal, spectral, trending and switching parts, under `jit`.
+"""Synthetic series: random sums of seasonality, noise, trend, random walk and level shifts.
 
-Every window is a random composition, in the spirit of ForecastPFN (arXiv 2311.01933), KernelSynth
-(arXiv 2403.07815) and TempoPFN (arXiv 2510.25502): an even mixture of many kinds teaches more than
-any one of them. Stationary Gaussian processes are drawn through their spectra, by FFT.
+Each series is a random composition of parts, in the spirit of ForecastPFN (arXiv 2311.01933),
+KernelSynth (arXiv 2403.07815) and TempoPFN (arXiv 2510.25502). Stationary Gaussian processes are
+drawn from their spectra by FFT. Everything runs under `jit`.
 """
 
 import jax
@@ -25,7 +25,7 @@ from lagllama_jax.training.dice import Dice, poisson_quantile
 from lagllama_jax.training.sources.windows import SHORTEST_HISTORY, between
 from lagllama_jax.typing import Array, Bool, Float, Int, Key
 
-# unit, step, anchor, then the natural periods in steps (0: none) and the grid's weight.
+# Unit, step, anchor, three natural periods in steps (0: none), and the weight of the grid.
 GRIDS = np.array(
     [
         (SECOND, 1, 0, 60, 3600, 0, 0.5),
@@ -48,12 +48,12 @@ NUM_HARMONICS = 10
 
 
 def standardised(x: Float[Array, "U"]) -> Float[Array, "U"]:
-    """Mean 0, standard deviation 1; zeros for a constant."""
+    """Standardises a series to mean 0 and standard deviation 1. A constant becomes 0."""
     return (x - x.mean()) / (x.std() + 1e-6)
 
 
 def spectral_noise(dice: Dice, count: int) -> Float[Array, "n U"]:
-    """Stationary Gaussian processes of random spectra: white, AR-like, smooth or in between."""
+    """Stationary Gaussian processes with random spectra, from white to smooth noise."""
     padded = 2 * dice.length
     frequency = jnp.arange(dice.length + 1) / padded
     corner = dice.log_uniform(1 / padded, 0.5, (count, 1))
@@ -67,7 +67,7 @@ def spectral_noise(dice: Dice, count: int) -> Float[Array, "n U"]:
 
 
 def seasonal_waves(dice: Dice, phase: Float[Array, "n U"]) -> Float[Array, "n U"]:
-    """Random periodic functions of the phase (in turns): harmonics, square, saw-tooth or bumps."""
+    """Random periodic functions: harmonics, square wave, sawtooth or bumps. Phase 1 is a period."""
     count = phase.shape[0]
     order = np.arange(1, NUM_HARMONICS + 1)
     weights = dice.normal((2, count, NUM_HARMONICS)) * order ** -dice.uniform(0.3, 2.5, (count, 1))
@@ -91,7 +91,7 @@ def level_steps(dice: Dice, rate: Float[Array, ""]) -> Float[Array, "U"]:
 
 
 def trend(dice: Dice) -> Float[Array, "U"]:
-    """Linear, bent, accelerating, or saturating."""
+    """A trend that is linear, piecewise linear, exponential or saturating."""
     time = jnp.linspace(-1, 1, dice.length)
     bend, steep = dice.uniform(-1.0, 1.0), dice.log_uniform(0.5, 5.0)
     bent, grown = jnp.maximum(time - bend, 0), jnp.exp(steep * time)
@@ -103,7 +103,7 @@ def trend(dice: Dice) -> Float[Array, "U"]:
 
 
 def random_walk(dice: Dice) -> Float[Array, "U"]:
-    """A walk with normal or heavy-tailed steps, with or without drift."""
+    """A random walk with a drift and normal or heavy-tailed steps."""
     normal = dice.normals(1)[0]
     steps = jnp.where(dice.chance(0.3), normal * jnp.exp(normal[::-1]), normal)
     return standardised(jnp.cumsum(steps + 0.1 * dice.normal()))
@@ -112,7 +112,7 @@ def random_walk(dice: Dice) -> Float[Array, "U"]:
 def innovations(
     dice: Dice, level: Float[Array, "U"], volatility: Float[Array, "U"]
 ) -> Float[Array, "U"]:
-    """Noise: normal or heavy-tailed, of constant, level-dependent or clustered size."""
+    """Normal or heavy-tailed noise of constant, level-dependent or clustered size."""
     normal, other = dice.normals(2)
     noise = jnp.where(dice.chance(0.25), normal * jnp.exp(0.7 * other), normal)
     relative = jnp.abs(level - jnp.min(level)) + 0.05
@@ -123,7 +123,7 @@ def innovations(
 def seasonal_part(
     dice: Dice, grid: Float[Array, "7"], day: Int[Array, "U"], swell: Float[Array, "U"]
 ) -> Float[Array, "U"]:
-    """Waves of the grid's natural periods and of a random one, with quieter or louder weekends."""
+    """Waves with the natural periods of the grid and a random one, possibly damped on weekends."""
     periods = jnp.append(grid[3:6], dice.log_uniform(3.0, dice.length / 2))
     present = dice.chance(np.array([0.85, 0.5, 0.4, 0.15]), (4,)) & (periods > 0)
     turns = jnp.arange(dice.length) / jnp.maximum(periods, 1)[:, None]
@@ -137,7 +137,7 @@ def seasonal_part(
 
 
 def transform(dice: Dice, x: Float[Array, "U"]) -> Float[Array, "U"]:
-    """To the shapes of real data: positive, clipped, counts, rounded, with outliers, any unit."""
+    """Makes a series positive, clipped, rounded or counts, adds outliers, and draws its unit."""
     x = standardised(x)
     gain = dice.log_uniform(0.1, 1.0)
     floor = jnp.sort(x)[(dice.uniform(0.0, 0.7) * (dice.length - 1)).astype(jnp.int32)]
@@ -154,7 +154,7 @@ def transform(dice: Dice, x: Float[Array, "U"]) -> Float[Array, "U"]:
 
 
 def series(dice: Dice, grid: Float[Array, "7"], day: Int[Array, "U"]) -> Float[Array, "U"]:
-    """One made-up series on a given grid."""
+    """One synthetic series on a given time grid."""
     noise, swell, volatility = spectral_noise(dice, 3)
     level = level_steps(dice, dice.log_uniform(0.5 / dice.length, 0.05))
     parts = [seasonal_part(dice, grid, day, swell), noise, trend(dice), random_walk(dice), level]
@@ -169,7 +169,7 @@ def series(dice: Dice, grid: Float[Array, "7"], day: Int[Array, "U"]) -> Float[A
 
 
 def shown(dice: Dice, past: Int[Array, ""], data: DataConfig) -> Bool[Array, "U"]:
-    """Which points are observed: short histories hidden, sometimes gaps."""
+    """Which points are observed. Some series have a short history, some have gaps."""
     short = SHORTEST_HISTORY * jnp.exp(dice.uniform() * jnp.log(past / SHORTEST_HISTORY))
     history = jnp.where(dice.chance(data.short_history), short, past)
     gap = dice.uniforms(1)[0] < 0.3 * dice.uniform()
@@ -177,13 +177,13 @@ def shown(dice: Dice, past: Int[Array, ""], data: DataConfig) -> Bool[Array, "U"
 
 
 def synthetic_windows(key: Key, batch: int, model: ModelConfig, data: DataConfig) -> Batch:
-    """A batch of made-up windows, distributed over contexts and histories like real ones.
+    """A batch of synthetic windows, with the same distribution of context lengths as real ones.
 
     Args:
-      key: decides everything.
-      batch: number of windows.
-      model: for the lengths of a window.
-      data: for the shares of short histories and absent dates.
+      key: Random key.
+      batch: Number of windows.
+      model: The architecture, for the lengths of a window.
+      data: Shares of windows with a short history or without dates, and the future length.
     """
     length = model.past_length + data.future_length
     shares = np.cumsum(GRIDS[:, 6]) / GRIDS[:, 6].sum()

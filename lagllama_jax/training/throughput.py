@@ -1,4 +1,4 @@
-"""How fast a run is: tokens a second, and the share of the device's matrix product it reaches."""
+"""The speed of a run: tokens per second, and the share of the speed of a matrix product."""
 
 import time
 
@@ -13,20 +13,25 @@ ACCELERATOR_PRODUCT = (8192, 8192, 8192)
 
 
 def tokens_per_step(model: ModelConfig, data: DataConfig, train: TrainConfig) -> int:
-    """Tokens of one step: each window has C + P - 1 of them."""
+    """Number of tokens per step. Each window has C + P - 1 tokens."""
     windows = train.batch_size * train.accumulate
     return windows * (model.context_length + data.future_length - 1)
 
 
 def operations_per_token(parameters: Parameters) -> int:
-    """Operations of a token's forward and backward pass: 6 a parameter (arXiv 2001.08361)."""
+    """Operations per token in training: 6 per parameter (arXiv 2001.08361)."""
     return 6 * sum(leaf.size for leaf in jax.tree.leaves(parameters))
 
 
 def measured_peak(dtype: str, seconds: float = 0.2) -> float:
-    """Operations a second of a large matrix product on one device, multiplied and added apart.
+    """Operations per second of a large matrix product on one device.
 
-    On the CPU `[4096, 144] x [144, 1024]`, elsewhere `[8192, 8192]` squared, in `dtype`.
+    A multiplication and an addition count as two operations. The product is
+    `[4096, 144] x [144, 1024]` on the CPU and `[8192, 8192] x [8192, 8192]` elsewhere.
+
+    Args:
+      dtype: Data type of the matrices.
+      seconds: Time to spend; the fastest product counts.
     """
     rows, inner, columns = PRODUCTS.get(jax.default_backend(), ACCELERATOR_PRODUCT)
     left = jnp.ones((rows, inner), dtype)

@@ -1,4 +1,4 @@
-"""Validation loss: the held-back ends of series, in fixed windows."""
+"""The validation loss, which is that of the held-back ends of series in fixed windows."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +17,7 @@ from lagllama_jax.training.sources.windows import Draws
 from lagllama_jax.typing import Array, Bool, Float, Int, Parameters
 
 Evaluate = Callable[[Parameters], float]
-"""Weights to their validation loss."""
+"""A function that computes the validation loss of weights."""
 
 
 def tail_draws(
@@ -28,15 +28,15 @@ def tail_draws(
     most: int,
     seed: int = 0,
 ) -> Draws:
-    """Windows whose forecasts lie end to end over the points from `first` on of each series.
+    """Windows whose futures cover the held-back points of each series without overlap.
 
     Args:
-      corpus: whole series.
-      first: first held-back point of each series; its length where nothing is.
-      model: for the context.
-      data: for the length of a forecast.
-      most: at most so many windows, drawn evenly from all data sets.
-      seed: decides which.
+      corpus: Whole series.
+      first: Index of the first held-back point of each series; its length if there is none.
+      model: The architecture, for the context.
+      data: The future length.
+      most: Largest number of windows. Of more, as many are chosen from each dataset.
+      seed: Random seed of that choice.
     """
     count = -(-(corpus.lengths - first) // data.future_length)
     series = np.repeat(np.arange(len(corpus)), count)
@@ -58,7 +58,7 @@ def tail_draws(
 def _even_choice(
     group: Int[np.ndarray, "w"], most: int, generator: np.random.Generator
 ) -> Int[np.ndarray, "v"]:
-    """At most `most` indices, as many of each group as there are or as an even share allows."""
+    """At most `most` indices, evenly over the groups as far as these have enough."""
     order = generator.permutation(len(group))
     order = order[np.argsort(group[order], kind="stable")]
     size = np.bincount(group, minlength=1)
@@ -73,20 +73,21 @@ def make_evaluate(
     place: Callable[[Any], Any] = jax.device_put,
     unit: Float[np.ndarray, "n 1"] | None = None,
 ) -> Evaluate:
-    """The mean loss, free of units, of the forecast points of fixed windows; lower is better.
+    """Makes the function that computes the mean loss of the futures of fixed windows.
 
-    Each point is predicted from the true ones before it, with the attention window of forecasts.
-    Missing ones do not count.
+    The loss is in scaled units; lower is better. Each point is predicted from the true points
+    before it, with the attention window of forecasts. Missing points do not count.
 
     Args:
-      windows: of `tail_draws`, gathered.
-      model: the architecture.
-      train: batch size and dtype.
-      place: puts a batch on the devices.
-      unit: of each series, to compare models that scale differently; `None`: the model's scale.
+      windows: The gathered windows of `tail_draws`.
+      model: The architecture.
+      train: Batch size and data type.
+      place: Function that puts a batch on the devices.
+      unit: Scale of each window in raw units, for comparing models with different scalers. `None`:
+        the scale of the model.
 
     Raises:
-      DataError: no point of a forecast was observed.
+      DataError: If no future point was observed.
     """
     if not (np.asarray(windows.observed) & _future(windows)).any():
         raise DataError(
@@ -124,7 +125,7 @@ def _future(windows: Batch) -> Bool[np.ndarray, "G 1 U"]:
 
 
 def _batches(rows: tuple[Batch, Any], size: int) -> Iterator[tuple[Batch, Any]]:
-    """Batches of one size; the last is filled up with windows of which no point counts."""
+    """Batches of one size. The last one is padded with windows whose future does not count."""
     total = len(rows[0].start)
     for first in range(0, total, size):
         index = np.arange(first, first + size)

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: a progress bar and rows of metrics."""
+"""The output of a run while it trains: a progress bar and rows of metrics."""
 
 import contextlib
 import time
@@ -11,16 +11,16 @@ from lagllama_jax.training.metrics import Row, Sink
 
 
 class Watch:
-    """Turns the metrics of a dispatch into a row for the sinks and the bar."""
+    """Passes the metrics of each dispatch to the sinks and to the progress bar."""
 
     def __init__(self, sinks: Sequence[Sink], tokens: int, operations_per_token: int, peak: float):
-        """Takes what is fixed for a run.
+        """Stores what is fixed for a run.
 
         Args:
           sinks: Receivers of every row.
           tokens: Number of tokens per step.
-          operations_per_token: 6 per parameter.
-          peak: Operations per second of all devices together.
+          operations_per_token: Number of operations per token; 6 per parameter.
+          peak: Operations per second of a matrix product on all devices together.
         """
         self.sinks, self.tokens = sinks, tokens
         self.share_per_token = operations_per_token / peak
@@ -29,11 +29,11 @@ class Watch:
         self.start()
 
     def start(self) -> None:
-        """Starts the clocks of the run and of the dispatch."""
+        """Starts the clocks of the run and of the first dispatch."""
         self._began = self._last = time.perf_counter()
 
     def row(self, step: int, metrics: Mapping[str, np.ndarray]) -> dict[str, float | int | None]:
-        """The means over a dispatch that ended with `step`, and its speed."""
+        """The row of a dispatch that ended with `step`: means of its metrics, and its speed."""
         count = len(metrics["loss"])
         now = time.perf_counter()
         speed = count * self.tokens / max(now - self._last, 1e-9)
@@ -48,7 +48,7 @@ class Watch:
         }
 
     def write(self, row: Row) -> None:
-        """Hands a row on. The time until now does not count as training."""
+        """Passes a row on. The time since the dispatch ended does not count as training time."""
         for sink in self.sinks:
             sink.write(row)
         self._show(row)
@@ -56,7 +56,7 @@ class Watch:
 
     @contextlib.contextmanager
     def bar(self, first: int, total: int, show: bool | None) -> Iterator[None]:
-        """Shows a bar on stderr during the block. `None`: if stderr is a terminal."""
+        """Shows a progress bar on stderr within the block. `None`: only if stderr is a terminal."""
         with progress_bar(show, "training", "steps") as self._report:
             self._total = total
             if self._report is not None:

@@ -56,6 +56,15 @@ def test_grids_may_begin_anywhere(alias, day, hour):
     assert place(infer(stamps), stamps, np.zeros(20, np.int64), row).tolist() == list(range(20))
 
 
+@given(st.sampled_from("BD"), st.integers(1, 9), st.integers(1, 14), st.integers(6, 40))
+def test_several_business_days_are_told_from_several_days(unit, step, day, length):
+    stamps = pd.date_range(f"2024-01-{day:02}", periods=length, freq=f"{step}{unit}")
+    found = infer(stamps)
+    weekly = step % (5 if unit == "B" else 7) == 0
+    assert found.unit == ("W" if weekly else unit) and (weekly or found.step == step)
+    assert place(found, stamps, np.zeros(length, np.int64), row).tolist() == list(range(length))
+
+
 def test_series_of_one_frequency_share_it_wherever_they_begin():
     stamps = [pd.date_range(f"2020-01-0{n} 00:{n}0", periods=5 * n, freq="h") for n in range(1, 6)]
     series = np.repeat(np.arange(5), [len(s) for s in stamps])

@@ -1,11 +1,13 @@
 """A small corpus, and a small recipe for it."""
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
 from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
+from lagllama_jax.model.batch import TARGET, Batch
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.training.recipe import Recipe
@@ -38,6 +40,22 @@ def waves(lengths, seed=0, name="waves", period=3.0):
 def two_waves():
     """Two data sets of noisy sines."""
     return Corpus.concatenate([waves((90, 200, 150)), waves((120, 80), 1, "other", 7.0)])
+
+
+def batch_of(values, observed, time_features, start):
+    """A batch of single variates in raw units, on the device."""
+    count = len(values)
+    fields = (
+        np.where(observed, values, 0).astype(np.float32)[:, None],
+        np.asarray(observed)[:, None],
+        np.asarray(time_features, np.float32),
+        np.full((count, 1), TARGET, np.int32),
+        np.full(count, start, np.int32),
+        np.zeros((count, 1), np.float32),
+        np.ones((count, 1), np.float32),
+        np.zeros(count, np.uint32),
+    )
+    return Batch(*map(jnp.asarray, fields))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,10 +11,12 @@ from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints
+from lagllama_jax.training.loop import Run
 from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh, shard_state
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
-from lagllama_jax.training.sources.device import DevicePath
+from lagllama_jax.training.sources.device import DeviceSource
 from lagllama_jax.training.state import init_state
+from lagllama_jax.training.watch import Watch
 from tests.training.conftest import RECIPE, two_waves
 
 KEY = jax.random.key(3)
@@ -26,16 +28,16 @@ def fresh(mesh, model=RECIPE.model):
     return shard_state(mesh, Rules(), init_state(parameters, RECIPE.train))
 
 
-def path_on(mesh):
+def run_on(mesh):
     corpus = two_waves()
     arrays = corpus_arrays(corpus, RECIPE.model, RECIPE.data)
-    parts = RECIPE.model, RECIPE.data, RECIPE.train, mesh, Rules()
-    return DevicePath(arrays, corpus.dataset_names, *parts)
+    source = DeviceSource(arrays, corpus.dataset_names, RECIPE, mesh, Rules())
+    return Run(RECIPE, source, Watch([], 1, 1, 1.0), key=KEY)
 
 
-def curve(path, state):
+def curve(run, state):
     """The losses of 20 steps, and the state after them."""
-    state, metrics = path.advance(state, KEY, STEPS)
+    state, metrics = run.advance(state, int(state.step), STEPS)
     return np.asarray(metrics["loss"], float).tolist(), state
 
 
@@ -50,15 +52,15 @@ def refusal(call, *arguments, **named):
 def main(folder):
     losses = {}
     even, split = make_mesh(), make_mesh(fsdp=2)
-    losses["data=8"], _ = curve(path_on(even), fresh(even))
-    path = path_on(split)
-    losses["data=4, fsdp=2"], state = curve(path, fresh(split))
+    losses["data=8"], _ = curve(run_on(even), fresh(even))
+    run = run_on(split)
+    losses["data=4, fsdp=2"], state = curve(run, fresh(split))
     kernel = state.parameters["block_0"]["mlp"]["up"]["kernel"]
     with Checkpoints(folder / "of 8 devices") as checkpoints:
         checkpoints.save(state, KEY, {})
     with Checkpoints(folder / "of 1 device", read_only=True) as checkpoints:
         restored = checkpoints.restore(STEPS, state, KEY).state
-    losses["gone on with"], _ = curve(path, restored)
+    losses["gone on with"], _ = curve(run, restored)
     narrow = ModelConfig.tiny(head_dim=6, lags=(0,), context_length=4)
     found = {
         "losses": losses,

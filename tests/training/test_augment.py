@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lagllama_jax.training.augment import augment, mask_frequencies, mix_frequencies
-from lagllama_jax.training.sources.windows import Windows
+from tests.training.conftest import batch_of
 
 CASES = ("even", "odd", "white_even", "white_odd")
 
@@ -51,9 +51,7 @@ def test_a_rate_of_zero_changes_nothing_and_one_of_one_leaves_nothing(case):
 def windows(batch, length=53):
     values = np.random.default_rng(0).normal(size=(batch, length)).cumsum(1)
     observed = jax.random.bernoulli(jax.random.key(3), 0.7, values.shape)
-    past, dataset = jnp.full(batch, length - 1), jnp.zeros(batch, int)
-    values = jnp.where(observed, jnp.asarray(values, jnp.float32), 0)
-    return Windows(values, observed, jnp.zeros((batch, 4, 6)), past, dataset)
+    return batch_of(values, observed, np.zeros((batch, 4, 6)), length - 1)
 
 
 def test_missing_points_stay_missing_and_do_not_leak():
@@ -61,7 +59,7 @@ def test_missing_points_stay_missing_and_do_not_leak():
     before = windows(40)
     changed = run(before)
     other = run(before._replace(values=jnp.where(before.observed, before.values, 1e6)))
-    assert bool((changed.values != before.values).any(axis=1).all())
+    assert bool((changed.values != before.values).any(axis=-1).all())
     assert bool((changed.observed == before.observed).all())
     assert bool((changed.values[~before.observed] == 0).all())
     np.testing.assert_array_equal(changed.values, other.values)

@@ -5,11 +5,14 @@ import jax.numpy as jnp
 import pytest
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.inference.batch import Past
-from lagllama_jax.inference.paths import Drawing, decode
+from lagllama_jax.inference.paths import Sampling, sample_paths
+from lagllama_jax.model.batch import Batch
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.presets import PRESETS
+from lagllama_jax.training.recipe import Recipe
+from lagllama_jax.training.sharding import Rules, make_mesh
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
+from lagllama_jax.training.sources.device import DeviceSource
 from lagllama_jax.training.state import init_state
 from lagllama_jax.training.step import make_steps
 
@@ -30,9 +33,11 @@ def test_a_training_step_lowers(corpus, platform, preset, dtype):
     train = recipe.train.replace(dtype=dtype)
     key = jax.random.key(0)
     state = jax.eval_shape(lambda key: init_state(init_parameters(model, key), train), key)
-    arrays = shapes(corpus_arrays(corpus, model, data))
-    steps = jax.jit(make_steps(model, data, train, 2, 10), donate_argnums=0)
-    exported = jax.export.export(steps, platforms=[platform])(state, arrays, key)
+    arrays = corpus_arrays(corpus, model, data)
+    whole = Recipe(model, data, train)
+    source = DeviceSource(arrays, corpus.dataset_names, whole, make_mesh(), Rules())
+    steps = jax.jit(make_steps(source.batch, model, train, 10), donate_argnums=0)
+    exported = jax.export.export(steps, platforms=[platform])(state, shapes(arrays), key)
     assert exported.platforms == (platform,)
     assert {leaf.dtype for leaf in jax.tree.leaves(state.parameters)} == {jnp.dtype("float32")}
     assert ("xbf16>" in exported.mlir_module()) == (dtype == "bfloat16")
@@ -41,17 +46,21 @@ def test_a_training_step_lowers(corpus, platform, preset, dtype):
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_decoder_lowers_at_the_published_size(platform):
     config = ModelConfig.released()
-    steps, drawing = 24, Drawing(100, 24)
+    steps, sampling = 24, Sampling(100, 24)
     float32 = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)  # noqa: E731
-    past = Past(
-        float32(8, config.past_length),
-        jax.ShapeDtypeStruct((8, config.past_length), bool),
+    batch = Batch(
+        float32(8, 1, config.past_length),
+        jax.ShapeDtypeStruct((8, 1, config.past_length), bool),
         float32(8, config.context_length + steps, 6),
+        jax.ShapeDtypeStruct((8, 1), jnp.int32),
+        jax.ShapeDtypeStruct((8,), jnp.int32),
+        float32(8, 1),
+        float32(8, 1),
         jax.ShapeDtypeStruct((8,), jnp.uint32),
     )
     parameters = jax.eval_shape(lambda key: init_parameters(config, key), jax.random.key(0))
-    program = jax.jit(lambda *arguments: decode(arguments[0], config, *arguments[1:], drawing))
+    program = jax.jit(lambda first, *rest: sample_paths(first, config, *rest, sampling))
     numbers = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.uint32)
-    exported = jax.export.export(program, platforms=[platform])(parameters, past, *numbers)
+    exported = jax.export.export(program, platforms=[platform])(parameters, batch, *numbers)
     assert exported.platforms == (platform,)
-    assert [leaf.shape for leaf in exported.out_avals] == [(8, 100, 24)]
+    assert [leaf.shape for leaf in exported.out_avals] == [(8, 1, 100, 24)]

@@ -141,30 +141,51 @@ def test_fine_series_are_trained_on_as_they_are_forecast():
     fine, hourly = make(values, "15min"), make([last_blocks(one, 4) for one in values], "h")
     one = make_task(CONFIG, fine, 48, FitConfig(), None)
     other = make_task(CONFIG, hourly, 12, FitConfig(), None)
-    assert one.data == other.data and one.model == other.model
+    assert one.recipe == other.recipe
     same_series(one.corpus, other.corpus)
     apart = make_task(CONFIG, fine, 48, FitConfig(), fine)
     same_series(apart.validation, hourly)
     assert apart.first.tolist() == [250 - 12, 225 - 12]
     np.testing.assert_array_equal(one.lengths, other.lengths)
     mixed = packed([*values, values[0][:100]], ["2024-01-01"] * 3, "15min")
-    assert make_task(CONFIG, mixed, 48, FitConfig(), None).data.future_length == 48
+    assert make_task(CONFIG, mixed, 48, FitConfig(), None).recipe.data.future_length == 48
     with pytest.raises(DataError, match="'2' has 100 points, fewer than coarsen=101"):
         make_task(CONFIG, mixed, 48, FitConfig(coarsen=101), None)
     points = make_task(CONFIG, fine, 48, FitConfig(coarsen=1), None)
-    assert points.data.future_length == 48 and points.lengths.tolist() == [953, 852]
+    assert points.recipe.data.future_length == 48 and points.lengths.tolist() == [953, 852]
 
 
 def test_a_longer_context_widens_the_attention_window():
     corpus = packed(sines())
     task = make_task(CONFIG, corpus, HORIZON, FitConfig(context_length=16), None)
-    assert task.model.context_length == 16 and task.model.window == 16 + HORIZON - 1
+    model = task.recipe.model
+    assert model.context_length == 16 and model.window == 16 + HORIZON - 1
+
+
+def test_contexts_are_compared_on_the_same_points_in_the_same_units():
+    rng = np.random.default_rng(0)
+    walks = packed([rng.normal(size=80).cumsum() for _ in range(3)])
+    tasks = [
+        make_task(CONFIG, walks, HORIZON, FitConfig(context_length=length), None)
+        for length in (None, 4, 32)
+    ]
+    for task in tasks[1:]:
+        np.testing.assert_array_equal(task.unit, tasks[0].unit)
+        truth = [t.windows(t.recipe.model).values[..., -HORIZON:] for t in (task, tasks[0])]
+        np.testing.assert_array_equal(*truth)
 
 
 @pytest.mark.parametrize(
     ("series", "options", "error", "said"),
     [
-        ([np.arange(4.0)], {}, DataError, "more than the 4 points.*validation=0"),
+        ([np.arange(8.0)], {}, DataError, "has the 9 points .*: 4 at .*at least 5.*validation=0"),
+        ([np.arange(12.0)], {"validation": 2}, DataError, "has the 13 points .*: 8 at its end"),
+        (
+            sines(1),
+            {"validation": [np.ones(1)]},
+            DataError,
+            "No validation series has the 2 points",
+        ),
         ([np.full(50, 3.0)], {}, DataError, "no series of at least .* that is not constant"),
         ([np.full(50, np.nan)], {}, DataError, "'0' has no value at all"),
         ([np.r_[np.arange(40.0), [np.nan] * 4]], {}, DataError, "None of the points that validate"),
@@ -183,3 +204,57 @@ def test_a_longer_context_widens_the_attention_window():
 def test_what_cannot_be_trained_on_is_refused_with_the_remedy(model, series, options, error, said):
     with warnings.catch_warnings(), pytest.raises(error, match=said):
         model.fit(series, HORIZON, **GOOD | options)
+
+
+def test_the_length_that_a_refusal_names_is_enough():
+    for length, options in ((2 * HORIZON + 1, {}), (3 * HORIZON + 1, {"validation": 2})):
+        task = make_task(CONFIG, packed([np.arange(length)]), HORIZON, FitConfig(**options), None)
+        source = task.run(init_parameters(CONFIG, jax.random.key(0)), None).source
+        assert task.validated and task.lengths.tolist() == [HORIZON + 1]
+        windows = jax.jit(source.batch)(source.next(0, 1), np.int32(0), 0, jax.random.key(0))
+        assert windows.observed[..., -HORIZON:].any()
+    apart = make_task(CONFIG, packed(sines(2)), HORIZON, FitConfig(), packed([np.arange(2.0)]))
+    assert apart.validated
+
+
+def test_numbers_of_numpy_are_numbers(model):
+    options = {"epochs": np.int64(1), "steps_per_epoch": np.int32(2), "batch_size": np.uint8(4)}
+    options |= {"learning_rate": np.float32(1e-3), "seed": np.int64(0), "validation": np.int64(1)}
+    with warnings.catch_warnings(action="ignore"):
+        fitted = model.fit(sines(2), np.uint8(HORIZON), **options)
+    assert len(fitted.report.history) == 1
+    with pytest.raises(ConfigError, match="prediction_length=0 must be .* at least 1"):
+        model.fit(sines(2), 0)
+
+
+def test_weights_whose_forecasts_are_worse_are_not_kept_though_their_loss_is_lower(
+    model, monkeypatch
+):
+    def crps(parameters, *_):
+        old = not any(jax.tree.leaves(unlike(parameters, model.parameters)))
+        return np.full((8, HORIZON), 1.0 if old else 1.1)
+
+    monkeypatch.setattr("lagllama_jax.training.finetune_task.forecast_crps", crps)
+    with pytest.warns(UserWarning, match=r"forecasts of .* did not improve: CRPS 1.0000 zero-shot"):
+        kept = model.fit(sines(), HORIZON, **GOOD)
+    assert kept.report.best_loss < kept.report.zero_shot_loss - 0.5
+    assert not kept.report.improved and kept.report.steps == 0
+    assert kept.config == model.config
+    same(kept.parameters, model.parameters)
+
+
+def test_a_model_of_counts_is_not_trained_on_anything_else(model):
+    counts = ModelConfig.tiny(head="negative_binomial", lags=(0, 1), context_length=8)
+    options = FitConfig(epochs=1, steps_per_epoch=1, batch_size=2)
+    parameters = init_parameters(counts, jax.random.key(0))
+    good = packed([np.arange(30.0) % 7, np.full(30, np.nan)])
+    assert np.isfinite(fit(parameters, counts, good, HORIZON, options).report.zero_shot_loss)
+    for value in (-1.0, 0.5):
+        series = np.arange(30.0) % 7
+        series[29] = value
+        bad = packed([np.arange(30.0) % 7, series], name="sales")
+        said = f"Series sales/1: {value:g} at point 29 is no count"
+        with pytest.raises(DataError, match=said):
+            fit(parameters, counts, bad, HORIZON, options)
+        with pytest.raises(DataError, match=said):
+            fit(parameters, counts, good, HORIZON, options, validation=bad)

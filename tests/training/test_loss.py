@@ -9,10 +9,9 @@ import pytest
 
 from lagllama_jax.checkpoints.torch.converter import from_torch, parameters_from_torch
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
-from lagllama_jax.model.network import init_parameters
+from lagllama_jax.model.network import bind_head, init_parameters
 from lagllama_jax.training.loss import point_losses, targets_loss
-from lagllama_jax.training.sources.windows import Windows
-from lagllama_jax.training.validation import unit_free
+from tests.training.conftest import batch_of
 
 TRAIN = TrainConfig()
 
@@ -25,14 +24,8 @@ def recorded(repository, name):
         results = dict(file)
     join = lambda kind: np.concatenate([results[f"past_{kind}"], results[f"future_{kind}"]], 1)  # noqa: E731
     values, observed = join("target"), join("observed_values") > 0
-    past = np.full(len(values), results["past_target"].shape[1])
-    windows = Windows(
-        jnp.asarray(np.where(observed, values, 0), jnp.float32),
-        jnp.asarray(observed),
-        jnp.asarray(join("time_feat")[:, config.max_lag :], jnp.float32),
-        jnp.asarray(past),
-        jnp.zeros(len(values), jnp.int32),
-    )
+    clock = join("time_feat")[:, config.max_lag :]
+    windows = batch_of(values, observed, clock, results["past_target"].shape[1])
     return config, parameters, windows, results
 
 
@@ -64,9 +57,7 @@ def made(config, batch=3, future=4, seed=0):
     values = generator.normal(size=(batch, length)).astype(np.float32)
     observed = generator.random(values.shape) < 0.9
     clock = generator.random((batch, config.context_length + future, 6)).astype(np.float32) - 0.5
-    past = np.full(batch, config.past_length)
-    fields = np.where(observed, values, 0), observed, clock, past, np.zeros(batch, np.int32)
-    return Windows(*map(jnp.asarray, fields))
+    return batch_of(values, observed, clock, config.past_length)
 
 
 SMALL = ModelConfig.tiny(lags=(0, 1, 3), context_length=6)
@@ -84,9 +75,9 @@ def loss(parameters):
 
 def test_a_missing_or_far_target_does_not_count(parameters, loss):
     windows = made(SMALL)
-    hidden = windows._replace(observed=windows.observed.at[:, -1].set(False))
-    wild = windows._replace(values=windows.values.at[:, -1].set(1e6))
-    wild_hidden = hidden._replace(values=hidden.values.at[:, -1].set(1e6))
+    hidden = windows._replace(observed=windows.observed.at[..., -1].set(False))
+    wild = windows._replace(values=windows.values.at[..., -1].set(1e6))
+    wild_hidden = hidden._replace(values=hidden.values.at[..., -1].set(1e6))
     assert float(loss(hidden)) == float(loss(wild_hidden))
     assert float(loss(wild)) > float(loss(windows)) + 1
     capped = TrainConfig(max_scaled=1e3)
@@ -96,7 +87,7 @@ def test_a_missing_or_far_target_does_not_count(parameters, loss):
 
 def test_a_window_without_an_observed_past_does_not_count(parameters, loss):
     windows = made(SMALL)
-    blind = windows.observed.at[0, : SMALL.past_length].set(False)
+    blind = windows.observed.at[0, :, : SMALL.past_length].set(False)
     without = jax.tree.map(lambda leaf: leaf[1:], windows)
     np.testing.assert_allclose(loss(windows._replace(observed=blind)), loss(without), rtol=1e-5)
 
@@ -133,11 +124,13 @@ def test_a_loss_free_of_units_does_not_change_with_them(head):
     @jax.jit
     def free(windows):
         losses, weight, scale = point_losses(parameters, config, TRAIN, windows, None)
-        return jnp.where(weight, unit_free(head, losses, scale.scale), 0)
+        return jnp.where(weight, bind_head(config, parameters).rescale_loss(losses, 1 / scale), 0)
 
     windows = made(config)
     larger = windows._replace(values=1000 * windows.values)
     np.testing.assert_allclose(free(windows), free(larger), rtol=2e-3, atol=2e-3)
+    others = windows._replace(unit=1024 * windows.unit)
+    np.testing.assert_allclose(free(windows), free(others), rtol=1e-5, atol=1e-5)
 
 
 def test_the_published_pretraining_is_the_default():

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lagllama_jax.model.batch import rows_of
 from lagllama_jax.training.mixing import autoregression, flip, mixup, roughen
-from lagllama_jax.training.sources.windows import Windows
+from tests.training.conftest import batch_of
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -14,10 +15,7 @@ pytestmark = pytest.mark.usefixtures("hurry")
 def windows(batch=6, length=80):
     values = 5 + 2 * jax.random.normal(jax.random.key(1), (batch, length))
     observed = jax.random.bernoulli(jax.random.key(2), 0.8, values.shape)
-    past, dataset = jnp.full(batch, 60), jnp.zeros(batch, int)
-    return Windows(
-        jnp.where(observed, values, 0), observed, jnp.zeros((batch, 20, 6)), past, dataset
-    )
+    return batch_of(values, observed, np.zeros((batch, 20, 6)), 60)
 
 
 @pytest.mark.parametrize("change", [mixup, roughen, flip])
@@ -25,7 +23,7 @@ def test_a_share_of_0_changes_nothing_and_of_1_every_window(change):
     before = windows()
     assert np.array_equal(change(jax.random.key(0), before, 0.0).values, before.values)
     after = change(jax.random.key(0), before, 1.0)
-    assert (after.values != before.values).any(axis=1).all()
+    assert (after.values != before.values).any(axis=-1).all()
     assert not after.values[~after.observed].any()
 
 
@@ -34,9 +32,15 @@ def test_noise_is_of_a_share_of_the_scale_whatever_the_unit():
     larger = before._replace(values=1000 * before.values)
     one, two = (roughen(jax.random.key(0), x, 1.0).values for x in (before, larger))
     assert np.allclose(1000 * one, two, rtol=1e-4)
-    added = np.asarray(one - before.values)[:, :60]
-    sizes = np.sqrt((added**2).sum(1) / np.asarray(before.observed)[:, :60].sum(1))
+    added = np.asarray(one - before.values)[:, 0, :60]
+    sizes = np.sqrt((added**2).sum(1) / np.asarray(before.observed)[:, 0, :60].sum(1))
     assert 0.01 < sizes.min() < 0.1 and 1.0 < sizes.max() < 6.0
+
+
+def test_flipping_turns_the_raw_values_around_zero_whatever_the_level():
+    before = windows()._replace(level=jnp.full((6, 1), 7.0), unit=jnp.full((6, 1), 4.0))
+    after = flip(jax.random.key(0), before, 1.0)
+    np.testing.assert_array_equal(rows_of(after).raw().values, -rows_of(before).raw().values)
 
 
 def test_autoregression_is_the_recursion():

@@ -11,10 +11,11 @@ from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints
 from lagllama_jax.training.loop import Run, train
 from lagllama_jax.training.metrics import COLUMNS, MetricsFile, read_metrics
-from lagllama_jax.training.pretrain import Recipe, pretrain
+from lagllama_jax.training.pretrain import Start, pretrain
+from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, held_back
-from lagllama_jax.training.sources.device import DevicePath
+from lagllama_jax.training.sources.device import DeviceSource
 from lagllama_jax.training.state import init_state
 from lagllama_jax.training.watch import Watch
 from tests.training.conftest import RECIPE, packed, waves
@@ -51,18 +52,19 @@ def test_a_run_begins_where_it_stopped_then_from_another_then_from_given_weights
 ):
     folder, trained = run
     other = init_parameters(SHORT.model, jax.random.key(99))
-    resumed = pretrain(corpus, folder, SHORT, continue_from=tmp_path, initial=other)
+    resumed = pretrain(corpus, folder, SHORT, start=Start(tmp_path, other))
     same(resumed.state, trained.state)
     assert resumed.best.loss == trained.best.loss
     same(resumed.weights, trained.weights)
 
-    continued = pretrain(corpus, tmp_path / "on", SHORT, continue_from=folder, initial=other)
+    continued = pretrain(corpus, tmp_path / "on", SHORT, start=Start(folder, other))
     same(continued.state, trained.state)
     assert continued.best is None and not read_metrics(tmp_path / "on" / "metrics.csv")
 
-    ten = Recipe(SHORT.model, SHORT.data, SHORT.train.replace(steps=10), SHORT.loop)
+    still = SHORT.train.replace(steps=10, learning_rate=1e-6)
+    ten = Recipe(SHORT.model, SHORT.data, still, SHORT.loop)
     learnt = trained.state.parameters
-    begun = pretrain(corpus, tmp_path / "begun", ten, initial=learnt, progress=True)
+    begun = pretrain(corpus, tmp_path / "begun", ten, start=Start(initial=learnt), progress=True)
     fresh, _ = read_metrics(folder / "metrics.csv")  # of the same windows
     (row,) = read_metrics(tmp_path / "begun" / "metrics.csv")
     assert int(begun.state.step) == 10
@@ -79,16 +81,16 @@ def test_a_folder_of_another_recipe_is_refused_with_what_differs(run, corpus, tm
     with pytest.raises(CheckpointError, match=r"train.learning_rate=0.1 \(there 0.003\)"):
         pretrain(corpus, folder, faster)
     with pytest.raises(CheckpointError, match=r"model.head_dim=4 \(there 8\)"):
-        pretrain(corpus, tmp_path / "new", wider, continue_from=folder)
+        pretrain(corpus, tmp_path / "new", wider, start=Start(folder))
     with pytest.raises(CheckpointError, match="there is no such folder"):
-        pretrain(corpus, tmp_path / "new", SHORT, continue_from=tmp_path / "gone")
+        pretrain(corpus, tmp_path / "new", SHORT, start=Start(tmp_path / "gone"))
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="Cannot create the folder"):
         pretrain(corpus, tmp_path / "file" / "run", SHORT)
 
 
 def test_a_rate_that_diverges_is_told_with_step_and_data_sets_and_loses_nothing(corpus, tmp_path):
-    wild = SHORT.train.replace(learning_rate=1e30, clip_norm=None, ema_decay=0.0)
+    wild = SHORT.train.replace(learning_rate=3e38, clip_norm=None, ema_decay=0.0)
     each = LoopConfig(dispatch=1, checkpoint_every=1)
     whole = Corpus.concatenate([corpus, waves((90,), name="never drawn")])
     mixture = {"waves": 1.0, "other": 1.0}
@@ -116,13 +118,13 @@ class Scores:
 
 def loop(corpus, evaluate, patience):
     mesh = make_mesh()
-    arrays = corpus_arrays(corpus, RECIPE.model, RECIPE.data)
-    parts = RECIPE.model, RECIPE.data, RECIPE.train, mesh, Rules()
-    path = DevicePath(arrays, corpus.dataset_names, *parts)
-    parameters = init_parameters(RECIPE.model, jax.random.key(0))
-    state = shard_state(mesh, Rules(), init_state(parameters, RECIPE.train))
     every = LoopConfig(dispatch=10, checkpoint_every=10, patience=patience)
-    return train(Run(jax.random.key(0), path, 100, every, Watch([], 1, 1, 1.0), evaluate), state)
+    recipe = Recipe(RECIPE.model, RECIPE.data, RECIPE.train.replace(steps=100), every)
+    arrays = corpus_arrays(corpus, RECIPE.model, RECIPE.data)
+    source = DeviceSource(arrays, corpus.dataset_names, recipe, mesh, Rules())
+    parameters = init_parameters(RECIPE.model, jax.random.key(0))
+    state = shard_state(mesh, Rules(), init_state(parameters, recipe.train))
+    return train(Run(recipe, source, Watch([], 1, 1, 1.0), evaluate), state)
 
 
 def test_a_run_stops_after_its_patience_with_the_best_weights(corpus):
@@ -135,6 +137,22 @@ def test_a_run_stops_after_its_patience_with_the_best_weights(corpus):
     assert any(jax.tree.leaves(different))
     with pytest.raises(TrainingError, match="validation loss at step 20 is nan"):
         loop(corpus, Scores(1.0, float("nan")), patience=None)
+
+
+def test_of_equal_validation_losses_the_first_stays_and_a_resumed_run_knows_it(
+    corpus, tmp_path, monkeypatch
+):
+    evaluate = Scores(1.0, 1.0, 2.0, 2.0, 2.0)
+    monkeypatch.setattr("lagllama_jax.training.pretrain._evaluate", lambda *_: evaluate)
+    each = LoopConfig(dispatch=1, checkpoint_every=1, keep=2)
+    recipe = Recipe(RECIPE.model, RECIPE.data, RECIPE.train.replace(steps=5), each)
+    trained = pretrain(corpus, tmp_path, recipe, lengths=corpus.lengths)
+    kept = {int(entry.name) for entry in (tmp_path / "checkpoints").iterdir()}
+    assert kept == {1, 4, 5}
+    resumed = pretrain(corpus, tmp_path, recipe, lengths=corpus.lengths)
+    for one in (trained, resumed):
+        assert one.best[1:] == (1.0, 1, 4)
+        same(one.weights, evaluate.seen[0])
 
 
 def test_points_that_nobody_observed_cannot_validate(tmp_path):

@@ -17,7 +17,7 @@ from lagllama_jax.training.checkpoints import Checkpoints
 from lagllama_jax.training.metrics import read_metrics
 from lagllama_jax.training.sharding import make_mesh
 from tests.training.conftest import two_waves
-from tests.training.several_devices import KEY, STEPS, curve, fresh, path_on
+from tests.training.several_devices import KEY, STEPS, curve, fresh, run_on
 
 HURRY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 """Each program runs for a moment, so that compiling it is what takes time."""
@@ -28,11 +28,11 @@ def one_device(tmp_path_factory):
     """Losses of steps 0 to 20 and 20 to 40 on one device, and a folder with the state between."""
     folder = tmp_path_factory.mktemp("devices")
     mesh = make_mesh()
-    path = path_on(mesh)
-    early, state = curve(path, fresh(mesh))
+    run = run_on(mesh)
+    early, state = curve(run, fresh(mesh))
     with Checkpoints(folder / "of 1 device") as checkpoints:
         checkpoints.save(state, KEY, {})
-    late, state = curve(path, state)
+    late, state = curve(run, state)
     return folder, early, late, state
 
 

@@ -1,5 +1,7 @@
 """One step, and many: what they compute does not depend on how they are cut."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,9 +12,12 @@ from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.loss import targets_loss
 from lagllama_jax.training.optimizer import learning_rate, make_optimizer
+from lagllama_jax.training.sharding import Rules, make_mesh
+from lagllama_jax.training.sources.complete import complete, num_synthetic
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
+from lagllama_jax.training.sources.device import DeviceSource, sample_batch
 from lagllama_jax.training.state import apply_gradients, init_state
-from lagllama_jax.training.step import complete, made_up, make_steps, sample_windows, step_keys
+from lagllama_jax.training.step import batch_key, make_steps, step_keys
 
 KEY = jax.random.key(4)
 
@@ -28,8 +33,10 @@ def parameters(recipe):
 
 
 def run(recipe, arrays, parameters, train, count):
-    steps = jax.jit(make_steps(recipe.model, recipe.data, train, 2, count))
-    return lambda state: steps(state, arrays, KEY)
+    whole = dataclasses.replace(recipe, train=train)
+    source = DeviceSource(arrays, ("waves", "other"), whole, make_mesh(), Rules())
+    steps = jax.jit(make_steps(source.batch, recipe.model, train, count))
+    return lambda state: steps(state, source.next(0, count), KEY)
 
 
 def close(one, two, tolerance=1e-6):
@@ -60,8 +67,8 @@ def test_accumulated_batches_give_the_mean_gradient(recipe, arrays, parameters):
 
     @jax.jit
     def part(index):
-        key = jax.random.fold_in(window_key, index)
-        windows = sample_windows(arrays, key, train.batch_size, recipe.model, recipe.data, 2)
+        key = batch_key(window_key, index, train)
+        windows = sample_batch(arrays, key, train.batch_size, recipe.model, recipe.data)
         loss = lambda p: targets_loss(p, recipe.model, train, windows, None)[0]  # noqa: E731
         return jax.value_and_grad(loss)(parameters)
 
@@ -161,7 +168,7 @@ def test_muon_turns_the_blocks_matrices_and_leaves_the_rest_to_adam(recipe, para
 
 
 def test_recomputed_activations_give_the_same_gradients(recipe, arrays, parameters):
-    sample = jax.jit(lambda key: sample_windows(arrays, key, 8, recipe.model, recipe.data, 2))
+    sample = jax.jit(lambda key: sample_batch(arrays, key, 8, recipe.model, recipe.data))
     windows = sample(KEY)
 
     def gradient(remat):
@@ -175,12 +182,13 @@ def test_recomputed_activations_give_the_same_gradients(recipe, arrays, paramete
     close(one, other)
 
 
-def test_a_batch_has_the_share_of_made_up_windows_last(recipe, arrays):
+def test_a_batch_has_the_share_of_synthetic_windows_last(recipe, arrays):
     data = recipe.data.replace(synthetic=0.25)
-    assert made_up(8, data) == 2
-    sample = jax.jit(lambda key: sample_windows(arrays, key, 8, recipe.model, data, 2))
+    assert num_synthetic(8, data) == 2
+    sample = jax.jit(lambda key: sample_batch(arrays, key, 8, recipe.model, data))
     windows = sample(KEY)
-    assert list(windows.dataset[-2:]) == [2, 2] and max(windows.dataset[:-2]) < 2
+    # Only synthetic windows are made in raw units; no series of the corpus has its median at 0.
+    assert (windows.level[:-2] != 0).all() and (windows.level[-2:] == 0).all()
     real = jax.tree.map(lambda leaf: leaf[:6], windows)
-    again = jax.jit(lambda real: complete(KEY, real, 8, recipe.model, data, 2))(real)
+    again = jax.jit(lambda real: complete(KEY, real, 8, recipe.model, data))(real)
     close(windows, again)

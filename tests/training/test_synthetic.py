@@ -1,4 +1,4 @@
-"""Made-up windows: of every kind, finite, and like real ones in form."""
+"""Synthetic windows: of every kind, finite, and like real ones in form."""
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import poisson
 
 from lagllama_jax.config import DataConfig, ModelConfig
+from lagllama_jax.model.batch import TARGET
 from lagllama_jax.training import synthetic
 from lagllama_jax.training.dice import Dice, poisson_quantile
 from lagllama_jax.training.synthetic import synthetic_windows
@@ -17,7 +18,7 @@ DATA = DataConfig(future_length=8, min_context=16, drop_calendar=0.3, short_hist
 
 @pytest.fixture(scope="module")
 def make():
-    return jax.jit(lambda key: synthetic_windows(key, 512, MODEL, DATA, 7))
+    return jax.jit(lambda key: synthetic_windows(key, 512, MODEL, DATA))
 
 
 @pytest.fixture(scope="module")
@@ -28,20 +29,21 @@ def windows(make):
 def test_they_are_finite_varied_and_of_every_shape(windows):
     assert np.isfinite(windows.values).all() and np.isfinite(windows.time_features).all()
     seen = np.where(windows.observed, windows.values, np.nan)
-    span = np.nanmax(seen, axis=1) - np.nanmin(seen, axis=1)
+    span = np.nanmax(seen, axis=-1) - np.nanmin(seen, axis=-1)
     assert (span > 0).mean() > 0.97
-    size = np.log10(np.nanmedian(np.abs(seen), axis=1) + 1e-30)
+    size = np.log10(np.nanmedian(np.abs(seen), axis=-1) + 1e-30)
     assert np.quantile(size, 0.95) - np.quantile(size, 0.05) > 3
-    assert ((seen >= 0) | np.isnan(seen)).all(axis=1).mean() > 0.1  # counts, levels
+    assert ((seen >= 0) | np.isnan(seen)).all(axis=-1).mean() > 0.1  # counts, levels
 
 
 def test_contexts_histories_and_dates_have_the_shares_that_are_asked_for(windows):
-    assert windows.past.min() == 63 + 16 and windows.past.max() == 63 + 32
+    assert windows.start.min() == 63 + 16 and windows.start.max() == 63 + 32
     undated = (windows.time_features == 0).all(axis=(1, 2))
     assert abs(undated.mean() - 0.3) < 0.08
-    hidden = ~windows.observed[:, :1]
+    hidden = ~windows.observed[:, 0, 0]
     assert 0.05 < hidden.mean() < 0.6
-    assert (windows.dataset == 7).all()
+    assert (windows.role == TARGET).all() and (windows.unit == 1).all()
+    assert not windows.level.any()
     assert (windows.values[~windows.observed] == 0).all()
 
 

@@ -46,16 +46,23 @@ class NegativeBinomial(distrax.Distribution):
         return poisson(poisson_key, rate * jnp.exp(self.logits))
 
     def log_prob(self, value: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """Log probability of a count.
+        """Log probability of a count; `-inf` for a value that is negative or not whole.
 
         `gammaln(r + x) - gammaln(x + 1) - gammaln(r)` is `-log r` where `x = 0`, else
         `-log x - betaln(r, x)`, which keeps its digits in float32 for large counts.
+
+        >>> law = NegativeBinomial(jnp.array(2.0), jnp.array(0.0))
+        >>> jnp.exp(law.log_prob(jnp.array([0.0, 1.0, -1.0, 0.5]))).tolist()
+        [0.25, 0.25, 0.0, 0.0]
         """
-        count = jnp.maximum(value, 1)
-        beta = -jnp.log(count) - jax.scipy.special.betaln(self.total_count, count)
-        combinations = jnp.where(value > 0, beta, 0.0)
+        possible = (value >= 0) & (value < jnp.inf) & (value == jnp.floor(value))
+        count = jnp.where(possible, value, 0)
+        positive = jnp.maximum(count, 1)
+        beta = -jnp.log(positive) - jax.scipy.special.betaln(self.total_count, positive)
+        combinations = jnp.where(count > 0, beta, 0.0)
         failure = self.total_count * jax.nn.log_sigmoid(-self.logits)
-        return failure + value * jax.nn.log_sigmoid(self.logits) + combinations
+        found = failure + count * jax.nn.log_sigmoid(self.logits) + combinations
+        return jnp.where(possible, found, -jnp.inf)
 
     def mean(self) -> Float[Array, "*b"]:
         """`total_count exp(logits)`."""

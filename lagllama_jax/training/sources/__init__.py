@@ -1,4 +1,4 @@
-"""Where training windows come from: drawn on the device, or gathered on the host by grain."""
+"""The sources of training batches: drawn on the device, or read on the host by grain."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -6,31 +6,39 @@ from lagllama_jax.model.batch import Batch
 from lagllama_jax.typing import Array, Int, Key
 
 SYNTHETIC = "synthetic"
-"""What stands for the data set of synthetic windows in messages."""
+"""Name of the dataset of synthetic windows in messages."""
 
 
 @runtime_checkable
 class BatchSource(Protocol):
-    """Batches by the number of their step: from it and the run's key alone.
+    """A source of batches. A batch depends only on the number of its step and the key of the run.
 
-    A step takes `accumulate` batches. What a dispatch of several steps reads is a pytree of arrays
-    on the devices; inside the compiled steps it gives every batch.
+    A step uses `accumulate` batches. A dispatch runs several steps in one compiled program: `next`
+    gives the arrays on the devices that the program reads, and `batch` makes each batch of them
+    within the program.
     """
 
     def next(self, first: int, count: int) -> Any:
-        """What the steps `first` to `first + count - 1` read."""
+        """The input of the steps `first` to `first + count - 1`, a pytree of arrays."""
         ...
 
     def batch(
         self, feed: Any, place: Int[Array, ""], index: Int[Array, ""] | int, key: Key
     ) -> Batch:
-        """Batch `index` of the step at `place` in a dispatch; pure, called under `jit`."""
+        """Batch `index` of a step. It is a pure function that is called under `jit`.
+
+        Args:
+          feed: What `next` returned.
+          place: Number of the step in the dispatch.
+          index: Number of the batch in the step.
+          key: Random key of the batch.
+        """
         ...
 
     def datasets(self, key: Key, step: int) -> list[str]:
-        """Names of the data sets that a step drew from."""
+        """Names of the datasets from which the windows of a step were drawn."""
         ...
 
     def close(self) -> None:
-        """Ends what runs beside the steps."""
+        """Ends background threads and processes."""
         ...

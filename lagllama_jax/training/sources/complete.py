@@ -1,4 +1,4 @@
-"""From real windows to a whole batch: augmentation, and synthetic windows beside them."""
+"""Completes a batch: augments its real windows and adds synthetic ones."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def num_synthetic(batch: int, data: DataConfig) -> int:
 
 
 def window_keys(key: Key) -> tuple[Key, Key, Key, Key]:
-    """The keys of a batch: of its real windows, synthetic ones, flipping and mixing."""
+    """The keys of a batch: for its real windows, its synthetic windows, flipping and mixing."""
     real, synthetic, flipped, mixed = jax.random.split(key, 4)
     return real, synthetic, flipped, mixed
 
@@ -25,7 +25,15 @@ def window_keys(key: Key) -> tuple[Key, Key, Key, Key]:
 def complete(
     key: Key, real: Batch | None, size: int, model: ModelConfig, data: DataConfig
 ) -> Batch:
-    """A batch of `size` windows: real ones, augmented, and synthetic ones."""
+    """A batch of `size` windows: the augmented real ones, then synthetic ones.
+
+    Args:
+      key: Random key of the batch.
+      real: The real windows. `None`: there are none.
+      size: Number of windows of the batch.
+      model: The architecture, for the lengths of a window.
+      data: Shares of the augmentations and of synthetic windows.
+    """
     _, synthetic_key, flip_key, mix_key = window_keys(key)
     parts = []
     if real is not None:

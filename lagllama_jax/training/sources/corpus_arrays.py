@@ -1,4 +1,4 @@
-"""A corpus as the arrays that windows are drawn from: which series count, and how often."""
+"""Converts a corpus to the arrays from which windows are drawn, and weighs its series."""
 
 import dataclasses
 import warnings
@@ -13,13 +13,16 @@ from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.corpus.layout import offsets_of
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
+from lagllama_jax.inference.batch import UNITS
 from lagllama_jax.model.calendar_features import UNKNOWN, wall_clock
+from lagllama_jax.series.standardise import FURTHEST
+from lagllama_jax.training.sources.counts import check_counts
 from lagllama_jax.training.sources.mixture import AliasTable, alias_table, series_weights
 from lagllama_jax.training.sources.windows import CorpusArrays
 from lagllama_jax.typing import Bool, Int
 
 MOST_ON_DEVICE = 2**31 - 1
-"""Points that int32 indices reach."""
+"""Largest number of points that int32 indices can address."""
 
 
 def corpus_arrays(
@@ -31,24 +34,28 @@ def corpus_arrays(
     mixture: Mapping[str, float] | None = None,
     on_device: bool = True,
 ) -> CorpusArrays:
-    """Lays a corpus out for drawing windows.
+    """Converts a corpus to the arrays from which windows are drawn.
 
-    Series that are too short for a window, constant or without an observed value are never drawn;
-    of data sets that have no other, a warning tells.
+    Series that are constant, too short for a window or without observed values are never drawn. A
+    warning names the datasets that have no other series.
 
     Args:
-      corpus: in memory or memory-mapped.
-      model: for the length of a window.
-      data: for the length of a window, and the weights.
-      lengths: points of each series, from its front, that windows may show; the rest is kept for
-        validation. `None`: all.
-      mixture: weights of data sets by name, in place of `data.mixture`; others are never drawn.
-      on_device: arrays on the default device; else NumPy's, and a memory map stays one.
+      corpus: The corpus, in memory or memory-mapped.
+      model: The architecture, for the length of a window.
+      data: The length of a window, and the weights of the datasets.
+      lengths: Number of points of each series, from its start, that windows may contain. The rest
+        is held back for validation. `None`: all points.
+      mixture: Weights of datasets by name, in place of `data.mixture`. A dataset without a weight
+        is never drawn.
+      on_device: Whether to put the arrays on the default device. Otherwise they are NumPy arrays,
+        and memory maps stay memory maps.
 
     Raises:
-      DataError: no series can be drawn (with the reasons), `mixture` gives weight to a data set
-        that cannot be drawn or is not there, or there are too many points for a device.
+      DataError: If no series can be drawn, `mixture` names a dataset that cannot be drawn, the
+        corpus has too many points for a device, or as for `check_counts`.
+      ConfigError: As for `check_counts`.
     """
+    check_counts(corpus, model, data)
     lengths = corpus.lengths if lengths is None else np.minimum(lengths, corpus.lengths)
     usable = usable_series(corpus, lengths, shortest_series(model, data))
     _report_unusable(corpus, usable, shortest_series(model, data), mixture)
@@ -60,7 +67,7 @@ def corpus_arrays(
 
 
 def shortest_series(model: ModelConfig, data: DataConfig) -> int:
-    """Points that a series needs to hold a window."""
+    """Smallest number of points of a series from which windows can be drawn."""
     if data.min_past is None:
         return model.past_length + data.future_length
     return data.min_past + 1
@@ -69,7 +76,7 @@ def shortest_series(model: ModelConfig, data: DataConfig) -> int:
 def usable_series(
     corpus: Corpus, lengths: Int[np.ndarray, "n"], shortest: int
 ) -> Bool[np.ndarray, "n"]:
-    """Which series are long enough, and have two different values within their `lengths`."""
+    """Which series are long enough and not constant within their first `lengths` points."""
     usable = lengths >= shortest
     chosen = np.flatnonzero(usable & (lengths > 0))
     if chosen.size == 0:
@@ -85,10 +92,10 @@ def usable_series(
 
 
 def to_device(arrays: CorpusArrays) -> CorpusArrays:
-    """The arrays on the default device, indices as int32.
+    """Copies the arrays to the default device, with indices as int32.
 
     Raises:
-      DataError: more points than such indices reach.
+      DataError: If there are more points than int32 indices can address.
     """
     if len(arrays.values) > MOST_ON_DEVICE:
         raise DataError(
@@ -100,29 +107,33 @@ def to_device(arrays: CorpusArrays) -> CorpusArrays:
 
 
 def held_back(corpus: Corpus, points: int, shortest: int) -> Int[np.ndarray, "n"]:
-    """Points of each series before its last `points`, which validate: 14 as published.
+    """Number of training points of each series if its last points are held back.
 
-    A series that would be left with fewer than `shortest` points is not cut.
+    Args:
+      corpus: The series.
+      points: Number of points to hold back; 14 in the published pre-training.
+      shortest: Smallest number of training points. Series that would have fewer are not cut.
     """
     left = corpus.lengths - points
     return np.where(left >= shortest, left, corpus.lengths)
 
 
 def host_arrays(corpus: Corpus) -> CorpusArrays:
-    """A corpus as NumPy arrays, for windows that are not drawn by weight."""
+    """Converts a corpus to NumPy arrays, for windows that are not drawn at random."""
     evenly: Any = np.ones(len(corpus), np.float32), np.arange(len(corpus))
     return _arrays(corpus, corpus.lengths, AliasTable(*evenly))
 
 
 def _arrays(corpus: Corpus, lengths: Int[np.ndarray, "n"], table: AliasTable) -> CorpusArrays:
-    level, unit = (corpus.center / corpus.unit).astype(np.float32), corpus.unit.astype(np.float32)
+    level = np.clip(corpus.center / corpus.unit, -FURTHEST, FURTHEST).astype(np.float32)
+    unit = np.clip(corpus.unit, *UNITS).astype(np.float32)
     first, clock = corpus.offsets[:-1], (corpus.calendar, corpus.zones)
     fields: Any = corpus.values, first, lengths, *clock, corpus.dataset, level, unit, table
     return CorpusArrays(*fields)
 
 
 def keep_last(corpus: Corpus, lengths: Int[np.ndarray, "n"]) -> Corpus:
-    """A copy with only the last `lengths` points of each series, at least one of each."""
+    """A copy with only the last `lengths` points of each series, at least one each."""
     dropped = corpus.lengths - np.clip(lengths, 1, corpus.lengths)
     if not dropped.any():
         return corpus

@@ -1,4 +1,4 @@
-"""Windows drawn on the device: the corpus lies there, and nothing is sent between steps."""
+"""The source of batches that are drawn on the device, where the whole corpus is stored."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from lagllama_jax.typing import Array, Int, Key
 
 
 class DeviceSource:
-    """A `BatchSource` that draws windows inside the compiled steps."""
+    """A `BatchSource` that draws windows within the compiled steps."""
 
     def __init__(
         self,
@@ -29,7 +29,14 @@ class DeviceSource:
         mesh: Mesh,
         rules: Rules,
     ):
-        """Places the corpus on every device.
+        """Copies the corpus to every device.
+
+        Args:
+          corpus: The corpus as arrays.
+          names: Names of its datasets.
+          recipe: The windows and the batch size.
+          mesh: The devices.
+          rules: How batches are split over them.
 
         Raises:
           ConfigError: If the batch does not divide over the mesh.
@@ -39,7 +46,7 @@ class DeviceSource:
         self._split = batch_sharding(mesh, rules, recipe.train.batch_size)
 
     def next(self, first: int, count: int) -> CorpusArrays:
-        """The corpus, whatever the steps."""
+        """The corpus, which is the same for all steps."""
         return self.corpus
 
     def batch(
@@ -51,7 +58,7 @@ class DeviceSource:
         return jax.lax.with_sharding_constraint(drawn, self._split)
 
     def datasets(self, key: Key, step: int) -> list[str]:
-        """Names of the data sets that a step drew from."""
+        """Names of the datasets from which the windows of a step were drawn."""
         recipe, train = self.recipe, self.recipe.train
         synthetic = num_synthetic(train.batch_size, recipe.data)
         count, drawn = train.batch_size - synthetic, []
@@ -63,13 +70,13 @@ class DeviceSource:
         return [self.names[i] for i in numbers] + [SYNTHETIC] * (synthetic > 0)
 
     def close(self) -> None:
-        """Nothing runs beside the steps."""
+        """Does nothing: there are no background threads."""
 
 
 def sample_batch(
     corpus: CorpusArrays, key: Key, size: int, model: ModelConfig, data: DataConfig
 ) -> Batch:
-    """A batch drawn on the device: real windows, then synthetic ones."""
+    """Draws a batch on the device: real windows, then synthetic ones."""
     count, real = size - num_synthetic(size, data), None
     if count:
         draws = draw(window_keys(key)[0], corpus, count, model, data)

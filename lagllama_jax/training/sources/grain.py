@@ -1,8 +1,8 @@
-"""Windows gathered on the host, from memory or a memory map, by grain.
+"""The source of batches that grain reads on the host, from memory or a memory map.
 
-A batch is an item of grain's source: its windows are gathered by a few array operations, which is
-far faster than a transformation per window. Batch number n comes from the seed and n alone, so that
-a position in the data is the number of a batch, for any number of hosts and workers.
+An item of grain's data source is a whole batch, whose windows are gathered by a few array
+operations; this is much faster than one transformation per window. Batch n depends only on the seed
+and on n, so the position in the data is the number of a batch, for any number of hosts and workers.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ from lagllama_jax.training.sources.windows import CorpusArrays, Draws, draw_on_h
 from lagllama_jax.typing import Array, Int, Key
 
 AHEAD = 4
-"""Number of batches that are gathered in advance."""
+"""Number of batches that are read in advance."""
 
 
 class Map(NamedTuple):
-    """A memory map that other processes open for themselves."""
+    """The description of a memory map, by which another process opens it."""
 
     file: str
     dtype: str
@@ -37,20 +37,20 @@ class Map(NamedTuple):
 
 
 class WindowSource:
-    """Batches of windows by number, as grain reads them (`grain.RandomAccessDataSource`).
+    """Batches of real windows by number, for grain (`grain.RandomAccessDataSource`).
 
     Attributes:
-      corpus: NumPy arrays; `values` may be a memory map.
-      model: For the length of a window.
-      data: Which windows.
-      size: Number of windows in a batch.
+      corpus: The corpus as NumPy arrays; `values` may be a memory map.
+      model: The architecture, for the length of a window.
+      data: The configuration of the windows.
+      size: Number of real windows per batch.
       count: Number of batches.
-      seed: Decides them all.
-      rows: Which windows of a batch are gathered: a process reads its own ones alone.
+      seed: Random seed of all batches.
+      rows: The windows of each batch to gather. A process gathers only those of its own devices.
     """
 
     def __init__(self, corpus: CorpusArrays, recipe: Recipe):
-        """Describes the real windows of every batch of a run."""
+        """Makes the source of the real windows of all batches of a run."""
         self.corpus, self.model, self.data = corpus, recipe.model, recipe.data
         train = recipe.train
         self.size = train.batch_size - num_synthetic(train.batch_size, recipe.data)
@@ -61,17 +61,17 @@ class WindowSource:
         return self.count
 
     def draws(self, number: int) -> Draws:
-        """What is random about a batch, of which only `rows` are kept."""
+        """Draws the windows `rows` of a batch."""
         generator = np.random.Generator(np.random.Philox([self.seed, int(number)]))
         draws = draw_on_host(generator, self.corpus, self.size, self.model, self.data)
         return Draws(*(field[self.rows] for field in draws))
 
     def __getitem__(self, number: Any) -> Batch:
-        """This process's rows of a batch."""
+        """The windows `rows` of a batch."""
         return gather(self.corpus, self.draws(number), self.model, self.data)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For worker processes: a memory map goes by its name, not by its contents."""
+        """The state for worker processes. A memory map is sent by its name, not by its contents."""
         values = _described(self.corpus.values)
         return {**self.__dict__, "corpus": self.corpus._replace(values=values)}
 
@@ -84,7 +84,7 @@ class WindowSource:
 
 
 def _described(values: Any) -> Any:
-    """A whole memory map by its name; a part of one, or an array in memory, as it is."""
+    """The description of a whole memory map; any other array unchanged."""
     base = values
     while isinstance(base.base, np.ndarray):
         base = base.base
@@ -94,12 +94,12 @@ def _described(values: Any) -> Any:
 
 
 def batches(source: WindowSource, first: int = 0, workers: int = 0) -> Any:
-    """An iterator of batches from number `first` on, with grain's `get_state` and `set_state`.
+    """An iterator over batches, with the methods `get_state` and `set_state` of grain.
 
     Args:
       source: The batches.
-      first: Number of the first.
-      workers: Number of processes that gather; 0: a thread of this one, which is enough for most.
+      first: Number of the first batch.
+      workers: Number of processes that gather batches. 0: one thread of this process.
 
     Raises:
       MissingExtraError: If grain is not installed.
@@ -116,7 +116,7 @@ def batches(source: WindowSource, first: int = 0, workers: int = 0) -> Any:
 
 
 def _mark_flags_parsed() -> None:
-    """Grain's workers ask absl for flags, which a program without `absl.app` never parses."""
+    """Marks the flags of absl as parsed, which the worker processes of grain require."""
     from absl import flags
 
     if not flags.FLAGS.is_parsed():
@@ -124,7 +124,10 @@ def _mark_flags_parsed() -> None:
 
 
 class GrainSource:
-    """A `BatchSource` that reads batches ahead on the host, each process its own devices' rows."""
+    """A `BatchSource` that reads batches in advance on the host.
+
+    Each process reads only the windows of its own devices.
+    """
 
     def __init__(
         self,
@@ -135,7 +138,15 @@ class GrainSource:
         rules: Rules,
         workers: int = 0,
     ):
-        """Describes the batches; `corpus` holds NumPy arrays.
+        """Prepares reading.
+
+        Args:
+          corpus: The corpus as NumPy arrays.
+          names: Names of its datasets.
+          recipe: The windows, the batch size and the seed.
+          mesh: The devices.
+          rules: How batches are split over them.
+          workers: Number of processes that gather batches. 0: a thread.
 
         Raises:
           ConfigError: If the batch does not divide over the mesh or the processes, or has no real
@@ -152,7 +163,7 @@ class GrainSource:
         self._workers, self._position = workers, -1
 
     def next(self, first: int, count: int) -> Batch:
-        """The real windows of the steps, stacked: `[steps, accumulate, windows, ...]`."""
+        """The real windows of some steps, as arrays `[steps, accumulate, windows, ...]`."""
         each = self.recipe.train.accumulate
         if first != self._position:
             self.close()
@@ -166,14 +177,14 @@ class GrainSource:
     def batch(
         self, feed: Batch, place: Int[Array, ""], index: Int[Array, ""] | int, key: Key
     ) -> Batch:
-        """The real windows that were read, then synthetic ones."""
+        """The real windows that were read, augmented, then synthetic ones."""
         real = jax.tree.map(lambda leaf: leaf[place, index], feed)
         recipe = self.recipe
         whole = complete(key, real, recipe.train.batch_size, recipe.model, recipe.data)
         return jax.lax.with_sharding_constraint(whole, self._split)
 
     def datasets(self, key: Key, step: int) -> list[str]:
-        """Names of the data sets that a step drew from, on this process."""
+        """Names of the datasets from which this process drew the windows of a step."""
         each = self.recipe.train.accumulate
         drawn = [self._source.draws(step * each + i).series for i in range(each)]
         numbers = np.unique(self._source.corpus.dataset[np.concatenate(drawn)])
@@ -181,13 +192,13 @@ class GrainSource:
         return [self.names[i] for i in numbers] + [SYNTHETIC] * synthetic
 
     def close(self) -> None:
-        """Ends the processes that gather."""
+        """Ends the threads and processes that gather batches."""
         if self._batches is not None:
             self._batches.close()
             self._batches = None
 
 
 def own_rows(split: NamedSharding, size: int) -> Int[np.ndarray, "rows"]:
-    """The rows of a batch that lie on this process's devices."""
+    """The rows of a batch that belong to the devices of this process."""
     parts = split.addressable_devices_indices_map((size,)).values()
     return np.unique(np.concatenate([np.arange(size)[part] for part in parts if part]))

@@ -1,4 +1,4 @@
-"""Which series a window is drawn from: weights of datasets and series, and drawing by them."""
+"""The weights of datasets and series, and random draws in proportion to them."""
 
 from typing import Any, NamedTuple
 
@@ -10,26 +10,26 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Array, Float, Int
 
 POINTS_COUNTED = 1.5e6
-"""`root_timesteps` counts at most this many points of a dataset."""
+"""Largest number of points of a dataset that `root_timesteps` counts."""
 
 
 class AliasTable(NamedTuple):
-    """Walker's alias table: exact draws by weight from any number of items in constant time."""
+    """Walker's alias table, which draws an item in proportion to its weight in constant time."""
 
     keep: Float[Array, "n"]
     alias: Int[Array, "n"]
 
     def pick(self, item: Int[Array, "B"], uniform: Float[Array, "B"]) -> Int[Array, "B"]:
-        """The draw that an even draw of an item and of a uniform number decides."""
+        """Turns uniformly drawn items and uniform numbers into items drawn by weight."""
         xp = jnp if isinstance(self.keep, jax.Array) else np
         return xp.where(uniform < self.keep[item], item, self.alias[item])
 
 
 def alias_table(weights: Float[np.ndarray, "n"]) -> AliasTable:
-    """Builds the table of non-negative weights (Vose 1991).
+    """Builds the alias table of non-negative weights (Vose 1991).
 
     Raises:
-      DataError: no weight is above 0.
+      DataError: If all weights are 0.
     """
     weights = np.asarray(weights, np.float64)
     if not weights.sum() > 0:
@@ -57,11 +57,16 @@ def dataset_weights(
     lengths: Int[np.ndarray, "n"],
     names: tuple[str, ...],
 ) -> Float[np.ndarray, "d"]:
-    """Weight of every dataset, by a named rule or by given numbers.
+    """Weight of each dataset.
+
+    Args:
+      mixture: A rule of `DataConfig.mixture`, or weights by name.
+      dataset: Number of the dataset of each series.
+      lengths: Number of points of each series.
+      names: Names of the datasets.
 
     Raises:
-      ConfigError: an unknown rule.
-      DataError: given numbers that name an unknown dataset.
+      DataError: If `mixture` names an unknown dataset.
     """
     series = np.bincount(dataset, minlength=len(names)).astype(np.float64)
     points = np.bincount(dataset, weights=lengths, minlength=len(names))
@@ -89,7 +94,17 @@ def series_weights(
     usable: np.ndarray,
     power: float = 0.0,
 ) -> Float[np.ndarray, "n"]:
-    """Probability of every series: its dataset's, split by length to a power among usable ones."""
+    """Probability of each series: that of its dataset, divided among the usable series.
+
+    Args:
+      mixture: As for `dataset_weights`.
+      dataset: As for `dataset_weights`.
+      lengths: As for `dataset_weights`.
+      names: As for `dataset_weights`.
+      usable: Which series can be drawn.
+      power: Within a dataset, the probability of a series is proportional to its length to this
+        power.
+    """
     within = np.where(usable, np.asarray(lengths, np.float64) ** power, 0.0)
     totals = np.bincount(dataset, weights=within, minlength=len(names))
     of_dataset = np.where(totals > 0, dataset_weights(mixture, dataset, lengths, names), 0.0)

@@ -1,7 +1,7 @@
-"""Training windows: which stretches of a corpus, and the arrays of one batch.
+"""Training windows: draws the windows of a batch, and gathers their values from the corpus.
 
-Drawing and gathering are apart, so that the path on the device (`jax.random` inside the jitted
-step) and the path on the host (NumPy, `grain`) share the gathering and the meaning of a draw.
+Drawing and gathering are separate, so that the sources on the device (`jax.random` under `jit`) and
+on the host (NumPy) differ only in their random numbers.
 """
 
 from typing import Any, NamedTuple
@@ -31,15 +31,15 @@ class CorpusArrays(NamedTuple):
     """A corpus as arrays, on the device or the host.
 
     Attributes:
-      values: every series end to end; NaN is missing.
-      offsets: index of each series' first value.
-      lengths: points of each series.
-      calendar: each series' time grid.
-      zones: the clock changes of the time zones.
-      dataset: index of each series' dataset.
-      level: raw value of a 0 in `values`, in multiples of `unit`, of each series.
-      unit: raw units per unit of `values`, of each series.
-      table: which series to draw.
+      values: Standardised values of all series, one series after the other; NaN where missing.
+      offsets: Index of the first value of each series.
+      lengths: Number of points of each series.
+      calendar: Time grid of each series.
+      zones: Clock changes of the time zones.
+      dataset: Number of the dataset of each series.
+      level: Raw value at which `values` is 0, in multiples of `unit`, of each series.
+      unit: Raw units per unit of `values`, of each series.
+      table: Alias table by which series are drawn.
     """
 
     values: Float[Array, "N"]
@@ -54,15 +54,15 @@ class CorpusArrays(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """What is random about a batch of windows.
+    """The random choices of a batch of windows.
 
     Attributes:
-      series: index of the series.
-      start: index in the series of the forecast's first point.
-      context: tokens of the window before the forecast's start.
-      history: points before the forecast's start that are shown.
-      stretch: how many points of the window lie between two of the series.
-      dated: whether calendar features are shown.
+      series: Number of the series.
+      start: Index in the series of the first forecast point.
+      context: Number of tokens before the forecast's start.
+      history: Number of points before the forecast's start that are not hidden.
+      stretch: Number of points of the window per point of the series.
+      dated: Whether the window has calendar features.
     """
 
     series: Int[Array, "B"]
@@ -74,18 +74,20 @@ class Draws(NamedTuple):
 
 
 class Chances(NamedTuple):
-    """The random numbers behind a batch of draws: but for the first, uniforms in [0, 1).
+    """The random numbers from which `Draws` are computed.
+
+    All but the first are uniform in [0, 1).
 
     Attributes:
-      item: index of any series.
-      keep: whether it is that one, or its alias.
-      context: which length of the context.
-      start: where in the series.
-      history: which length of a short history.
-      short: whether the history is short.
-      stretched: whether the window is stretched.
-      factor: how much.
-      dated: whether it has dates.
+      item: A uniformly drawn series.
+      keep: Decides between that series and its alias.
+      context: Decides the context length.
+      start: Decides the forecast's start.
+      history: Decides the length of a short history.
+      short: Decides whether the history is short.
+      stretched: Decides whether the window is stretched.
+      factor: Decides the factor of the stretch.
+      dated: Decides whether the window has calendar features.
     """
 
     item: Int[Array, "B"]
@@ -114,14 +116,14 @@ def draw_on_host(
     model: ModelConfig,
     data: DataConfig,
 ) -> Draws:
-    """Draws a batch of windows with NumPy, of the same distribution as `draw`."""
+    """Draws a batch of windows with NumPy. The distribution is that of `draw`."""
     item: Any = generator.integers(0, corpus.lengths.shape[0], batch)
     uniforms: Any = generator.random((len(Chances._fields) - 1, batch), np.float32)
     return decide(Chances(item, *uniforms), corpus, model, data)
 
 
 def decide(chances: Chances, corpus: CorpusArrays, model: ModelConfig, data: DataConfig) -> Draws:
-    """The draws that random numbers decide; NumPy in, NumPy out, and likewise for JAX."""
+    """Computes draws from random numbers. Arrays of NumPy and of JAX both stay what they are."""
     xp = jnp if isinstance(corpus.lengths, jax.Array) else np
     series = corpus.table.pick(chances.item, chances.keep)
     longest = model.context_length
@@ -138,14 +140,14 @@ def decide(chances: Chances, corpus: CorpusArrays, model: ModelConfig, data: Dat
 
 
 def between(uniform: Any, low: Any, high: Any) -> Any:
-    """Whole numbers from `low` to `high`, both included, from uniforms in [0, 1)."""
+    """Whole numbers from `low` to `high`, both included, from uniform numbers in [0, 1)."""
     return low + (uniform * (high - low + 1)).astype("int32")
 
 
 def gather(corpus: CorpusArrays, draws: Draws, model: ModelConfig, data: DataConfig) -> Batch:
-    """The windows of a batch of draws, each a group of one variate.
+    """Gathers the windows of a batch of draws. Each window is a group of one variate.
 
-    NumPy arrays in, NumPy arrays out, and likewise for JAX.
+    Arrays of NumPy and of JAX both stay what they are.
     """
     xp = jnp if isinstance(corpus.values, jax.Array) else np
     length = model.past_length + data.future_length
@@ -165,9 +167,10 @@ def gather(corpus: CorpusArrays, draws: Draws, model: ModelConfig, data: DataCon
 def read(
     xp: Any, corpus: CorpusArrays, draws: Draws, offset: Int[Array, "B U"], interpolate: bool
 ) -> Float[Array, "B U"]:
-    """Values at `offset` points from the forecast's start; NaN outside the series.
+    """Values at the points `offset` after the forecast's start; NaN outside the series.
 
-    On a stretched grid the values between two points lie on a Catmull-Rom cubic.
+    If a window is stretched, the values between two points of the series are interpolated by a
+    Catmull-Rom spline.
     """
     first = corpus.offsets[draws.series][:, None]
     last = corpus.lengths[draws.series][:, None] - 1
@@ -199,7 +202,7 @@ def read(
 def clock_features(
     xp: Any, corpus: CorpusArrays, draws: Draws, offset: Int[Array, "B T"]
 ) -> Float[Array, "B T 6"]:
-    """Calendar features of the points at `offset` from the forecast's start."""
+    """Calendar features of the points `offset` after the forecast's start."""
     calendar = Calendar(*(field[draws.series] for field in corpus.calendar))
     fine = calendar._replace(step=xp.maximum(calendar.step // draws.stretch, 1))
     divides = (calendar.unit == SECOND) & (calendar.step % draws.stretch == 0)

@@ -34,6 +34,20 @@ def test_the_probability_agrees_with_scipy(total_count, logits, value):
     assert np.isclose(ours, scipys(total_count, logits).logpmf(value), rtol=2e-4, atol=2e-3)
 
 
+@jax.jit
+def density_and_slopes(total_count, logits, value):
+    log_prob = lambda *parameters: NegativeBinomial(*parameters).log_prob(value)  # noqa: E731
+    return jax.value_and_grad(log_prob, (0, 1))(total_count, logits)
+
+
+@given(counts, odds, st.floats(-1e6, 1e6, width=32) | st.sampled_from([-1.0, 0.5, np.inf, -np.inf]))
+def test_what_is_no_count_has_no_probability(total_count, logits, value):
+    found, slopes = density_and_slopes(total_count, logits, jnp.float32(value))
+    count = value >= 0 and value == np.floor(value) and np.isfinite(value)
+    assert np.isfinite(found) == count and (count or found == -np.inf)
+    assert all(np.isfinite(slope) for slope in slopes)
+
+
 @settings(max_examples=15)
 @given(st.floats(0.5, 50), st.floats(-3, 3), st.floats(0.02, 0.98))
 def test_the_quantile_is_the_smallest_count_that_reaches_the_level(total_count, logits, level):

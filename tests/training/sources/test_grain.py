@@ -6,16 +6,27 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lagllama_jax.training.sources.grain_source import WindowSource, batches
 
-from lagllama_jax.config import DataConfig, ModelConfig
+from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
+from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
+from lagllama_jax.training.sources.grain import WindowSource, batches
 from tests.training.conftest import packed
 
 MODEL = ModelConfig.tiny(lags=(0, 1, 5), context_length=8)
 DATA = DataConfig(future_length=4, min_past=2, short_history=0.3, stretch=0.3)
 BATCH, COUNT = 6, 40
+
+
+def source_of(arrays, count=COUNT, seed=7):
+    train = TrainConfig(steps=count, batch_size=BATCH, seed=seed)
+    return WindowSource(arrays, Recipe(MODEL, DATA, train))
+
+
+def with_rows(source, rows):
+    source.rows = rows
+    return source
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +46,7 @@ def arrays(saved):
 
 @pytest.fixture(scope="module")
 def source(arrays):
-    return WindowSource(arrays, MODEL, DATA, BATCH, COUNT, seed=7)
+    return source_of(arrays)
 
 
 def same(one, other):
@@ -50,17 +61,17 @@ def different(one, other):
 @settings(max_examples=20)
 @given(number=st.integers(0, COUNT - 1), seed=st.integers(0, 2**32 - 1))
 def test_a_batch_depends_on_the_seed_and_its_number_alone(arrays, number, seed):
-    one, other = (WindowSource(arrays, MODEL, DATA, BATCH, n, seed) for n in (COUNT, 10**9))
+    one, other = (source_of(arrays, n, seed) for n in (COUNT, 10**9))
     other[0]
     same(one[number], other[number])
     assert different(one[number], one[number + 1])
-    assert different(one[number], WindowSource(arrays, MODEL, DATA, BATCH, COUNT, seed + 1)[number])
+    assert different(one[number], source_of(arrays, seed=(seed + 1) % 2**32)[number])
 
 
 @settings(max_examples=20)
 @given(rows=st.sets(st.integers(0, BATCH - 1), min_size=1).map(sorted))
 def test_rows_of_a_process_are_those_of_the_whole_batch(arrays, source, rows):
-    own = WindowSource(arrays, MODEL, DATA, BATCH, COUNT, 7, np.array(rows))[3]
+    own = with_rows(source_of(arrays), np.array(rows))[3]
     assert own.values.shape[0] == len(rows)
     same(own, type(own)(*(field[rows] for field in source[3])))
 
@@ -77,7 +88,7 @@ def test_a_process_reads_no_more_than_its_rows(arrays):
     def asked(rows):
         values = np.array(arrays.values).view(Counted)
         counted = arrays._replace(values=values)
-        WindowSource(counted, MODEL, DATA, BATCH, COUNT, 7, rows)[0]
+        with_rows(source_of(counted), rows)[0]
         return values.asked
 
     assert asked(np.array([1])) * BATCH == asked(slice(None)) > 0
@@ -109,7 +120,7 @@ def test_a_memory_map_goes_to_another_process_by_its_name(source, saved):
 
 def test_a_part_of_a_memory_map_goes_by_its_contents(source, saved):
     part = source.corpus._replace(values=saved.values[2:])
-    whole = WindowSource(part, MODEL, DATA, BATCH, COUNT, 7)
+    whole = source_of(part)
     same(pickle.loads(pickle.dumps(whole))[5], whole[5])
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lagllama_jax.config import DataConfig
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.training.sources.mixture import alias_table, dataset_weights, series_weights
 
@@ -66,8 +67,8 @@ def test_root_timesteps_counts_no_more_than_one_and_a_half_million_points():
 
 
 def test_an_unknown_rule_or_data_set_is_named():
-    with pytest.raises(ConfigError, match="evenly"):
-        dataset_weights("evenly", DATASET, LENGTHS, NAMES)
+    with pytest.raises(ConfigError, match="mixture='evenly' must be one of 'series'"):
+        DataConfig(mixture="evenly")
     with pytest.raises(DataError, match="nowhere"):
         dataset_weights({"nowhere": 1.0}, DATASET, LENGTHS, NAMES)
 

@@ -98,10 +98,10 @@ def test_a_window_shows_the_series_and_hides_what_lies_outside_it(corpus):
     length = MODEL.past_length + 4
     expected = np.full(length, np.nan)
     expected[3:] = standardised(corpus, 0)[:14]
-    np.testing.assert_array_equal(window.observed[0], ~np.isnan(expected))
-    np.testing.assert_array_equal(window.values[0], np.nan_to_num(expected))
+    np.testing.assert_array_equal(window.observed[0, 0], ~np.isnan(expected))
+    np.testing.assert_array_equal(window.values[0, 0], np.nan_to_num(expected))
     late = gather(host, one(0, 38), MODEL, data)
-    assert late.observed[0].sum() == MODEL.past_length + 2 and not late.observed[0, -2:].any()
+    assert late.observed[0].sum() == MODEL.past_length + 2 and not late.observed[0, 0, -2:].any()
 
 
 def test_a_short_context_moves_the_forecast_forward_and_a_short_history_hides_what_is_before(
@@ -110,9 +110,9 @@ def test_a_short_context_moves_the_forecast_forward_and_a_short_history_hides_wh
     data = DataConfig(future_length=4, min_past=2, min_context=3)
     _, host = pair(corpus, data)
     window = gather(host, one(0, 30, context=3, history=6), MODEL, data)
-    assert window.past[0] == MODEL.max_lag + 3
-    shown = np.flatnonzero(window.observed[0])
-    np.testing.assert_array_equal(window.values[0, shown], standardised(corpus, 0)[24:39])
+    assert window.start[0] == MODEL.max_lag + 3
+    shown = np.flatnonzero(window.observed[0, 0])
+    np.testing.assert_array_equal(window.values[0, 0, shown], standardised(corpus, 0)[24:39])
     assert shown[0] == MODEL.max_lag + 3 - 6
 
 
@@ -145,8 +145,8 @@ def test_a_stretched_window_passes_through_the_points_with_the_calendar_of_the_f
     data = DataConfig(future_length=4, min_past=2, stretch=1.0)
     _, host = pair(corpus, data)
     window = gather(host, one(2, 200, stretch=3), MODEL, data)
-    at_points = window.values[0, int(window.past[0]) % 3 :: 3]
-    first = 200 - int(window.past[0]) // 3
+    at_points = window.values[0, 0, int(window.start[0]) % 3 :: 3]
+    first = 200 - int(window.start[0]) // 3
     np.testing.assert_array_equal(
         at_points, standardised(corpus, 2)[first : first + len(at_points)]
     )
