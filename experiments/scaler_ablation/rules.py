@@ -33,19 +33,15 @@ from lagllama_jax.cli.pretrain import read_corpus  # noqa: E402
 from lagllama_jax.config import ForecastConfig, ModelConfig  # noqa: E402
 from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.errors import ConfigError  # noqa: E402
-from lagllama_jax.evaluation.backtest import (  # noqa: E402
-    CRPS,
-    MASE,
-    Row,
-    evaluate_task,
-    geometric_mean,
-)
-from lagllama_jax.evaluation.forecasters import BaselineForecaster, ModelForecaster  # noqa: E402
+from lagllama_jax.evaluation.baselines.naive import SeasonalNaive  # noqa: E402
+from lagllama_jax.evaluation.run import evaluate_task  # noqa: E402
+from lagllama_jax.evaluation.scores import CRPS, MASE, Row, geometric_mean  # noqa: E402
+from lagllama_jax.evaluation.tasks import Task  # noqa: E402
 from lagllama_jax.evaluation.validation import validation_tasks  # noqa: E402
-from lagllama_jax.evaluation.windows import Task, windows_of  # noqa: E402
-from lagllama_jax.inference.aggregation import block_sizes  # noqa: E402
-from lagllama_jax.inference.batch import last_points  # noqa: E402
+from lagllama_jax.inference.aggregation import sizes_of  # noqa: E402
+from lagllama_jax.inference.batch import prepare  # noqa: E402
 from lagllama_jax.model import scalers  # noqa: E402
+from lagllama_jax.model.batch import rows_of  # noqa: E402
 from lagllama_jax.training import loss, validation  # noqa: E402
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays  # noqa: E402
 from lagllama_jax.training.sources.windows import draw_on_host, gather  # noqa: E402
@@ -111,9 +107,8 @@ def rule(name: str) -> Iterator[None]:
     point_losses = loss.point_losses
 
     def sound_windows(*args: Any, **options: Any) -> loss.PointLosses:
-        losses, windows = point_losses(*args, **options), args[3]
-        past = jnp.arange(windows.values.shape[1])[None] < windows.past[:, None]
-        scale = reference_rule(windows.values, windows.observed & past, False).scale
+        losses, rows = point_losses(*args, **options), rows_of(args[3])
+        scale = reference_rule(rows.values, rows.before_start, False).scale
         return losses._replace(weight=losses.weight & (scale > 1e-9))
 
     jax.clear_caches()
@@ -164,7 +159,7 @@ def on_corpus(corpus: Corpus, name: str, settings: Settings) -> None:
         seconds = {"seconds_of_training": round(time.perf_counter() - begun, 1)}
         for decoded in DECODED:
             with rule(decoded):
-                own = ablation.scores(ModelForecaster(weights, model, drawn, dated=False), tests)
+                own = ablation.scores(LagLlama(weights, model).predictor(), tests, drawn)
             row = asked | {"decoded": decoded} | summary(own, naive) | seconds
             ledger.add(row | provenance(settings.hardware))
             print(row, flush=True)
@@ -172,16 +167,15 @@ def on_corpus(corpus: Corpus, name: str, settings: Settings) -> None:
 
 def differing(task: Task, model: ModelConfig, drawn: ForecastConfig) -> dict[str, int]:
     """Windows of a task, and how many of them each rule scales differently than the package."""
-    windows = windows_of(task)
-    series = windows.series(dated=True)
-    sizes = block_sizes(series, task.prediction_length, drawn)
+    windows = task.windows()
+    given = windows.dataset
+    sizes = sizes_of(given, task.prediction_length, drawn)
     count = dict.fromkeys(DECODED, 0)
     for size in np.unique(sizes).tolist():
-        part = series.take(np.flatnonzero(sizes == size).tolist())
+        part = given.take(np.flatnonzero(sizes == size).tolist())
         part = part if size == 1 else part.coarsen(size)
-        values, observed = map(
-            jnp.asarray, last_points(part.values, part.item_ids, model.past_length)
-        )
+        batch = prepare(part, np.arange(len(part)), model, 0).batch
+        values, observed = jnp.asarray(batch.values[:, 0]), jnp.asarray(batch.observed[:, 0])
         own = library_rule(values, observed, True).scale
         for name in DECODED:
             count[name] += int((RULES[name](values, observed, True).scale != own).sum())
@@ -200,12 +194,10 @@ def on_suite(folder: Path, settings: Settings) -> None:
         row = asked | {"windows": count.pop("windows")}
         row |= {f"differ_{name}": number for name, number in count.items()}
         if any(count.values()):
-            naive = evaluate_task(BaselineForecaster("seasonal_naive"), task)
+            naive = evaluate_task(SeasonalNaive(), task)
             for decoded in DECODED:
                 with rule(decoded):
-                    own = evaluate_task(
-                        ModelForecaster(model.parameters, model.config, drawn), task
-                    )
+                    own = evaluate_task(model.predictor(), task, config=drawn)
                 row[f"crps_{decoded}"] = own[CRPS] / naive[CRPS]
                 row[f"mase_{decoded}"] = own[MASE] / naive[MASE]
         ledger.add(row | provenance(settings.hardware))
@@ -220,11 +212,11 @@ def count(corpus: Corpus, settings: Settings) -> None:
     arrays = corpus_arrays(corpus, *parts, lengths=lengths, on_device=False)
     generator, rows = np.random.default_rng(0), []
     for _ in range(40):
-        windows = gather(arrays, draw_on_host(generator, arrays, 256, *parts), *parts)
-        past = np.arange(windows.values.shape[1])[None] < windows.past[:, None]
-        given = jnp.asarray(windows.values), jnp.asarray(windows.observed & past), True
+        draws = draw_on_host(generator, arrays, 256, *parts)
+        windows = rows_of(gather(arrays, draws, *parts))
+        given = jnp.asarray(windows.values), jnp.asarray(windows.before_start), True
         found = {name: RULES[name](*given).scale[:, 0] for name in DECODED}
-        rows.append(pd.DataFrame(found).assign(dataset=windows.dataset))
+        rows.append(pd.DataFrame(found).assign(dataset=arrays.dataset[draws.series]))
     table = pd.concat(rows)
     zero = table[REFERENCE] < 1e-9
     wide = ~zero & (table[REFERENCE] != table[DEVIATION])
