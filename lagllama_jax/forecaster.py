@@ -284,6 +284,7 @@ class LagLlama:
           TrainingError: If the training diverges; names step and data.
 
         Example:
+          >>> import numpy as np
           >>> waves = [np.sin(np.arange(200) / 4 + phase) for phase in range(3)]
           >>> model = LagLlama.from_pretrained()
           >>> tuned = model.fit(waves, 8, epochs=1, steps_per_epoch=2, validation=0, progress=False)

@@ -19,8 +19,8 @@ from packaging.utils import canonicalize_name
 import lagllama_jax
 
 CORE = {
-    "jax", "flax", "optax", "distrax", "tfp-nightly", "orbax-checkpoint", "numpy", "pandas",
-    "pyarrow", "safetensors", "jaxtyping", "tyro", "rich",
+    "jax", "flax", "optax", "distrax", "tfp-nightly", "orbax-checkpoint", "numpy", "scipy",
+    "pandas", "pyarrow", "safetensors", "jaxtyping", "tyro", "rich",
 }  # fmt: skip
 BOX = [
     f"lagllama_jax/checkpoints/bundled/{n}"

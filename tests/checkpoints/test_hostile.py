@@ -89,11 +89,11 @@ def view(shape: tuple[int, ...], strides: tuple[int, ...], size: int = 1) -> byt
 
 def repeated_numbers(path: pathlib.Path) -> None:
     """A whole model of 3 GiB, every tensor of which shows one number with stride 0."""
-    config = ModelConfig(num_layers=1, num_heads=1, head_dim=8192)
+    config = ModelConfig(num_layers=1, num_heads=2, head_dim=4096)
     tensors = (
         entry(row.torch, view(row.torch_shape, (0,) * len(row.shape))) for row in rows(config)
     )
-    options = plain(OPTIONS | {"n_layer": 1, "n_head": 1, "n_embd_per_head": 8192})
+    options = plain(OPTIONS | {"n_layer": 1, "n_head": 2, "n_embd_per_head": 4096})
     pickle_archive(checkpoint(dictionary(*tensors), options), _0=b"\0" * 4)(path)
 
 

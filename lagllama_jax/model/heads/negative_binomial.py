@@ -52,7 +52,7 @@ class NegativeBinomial(distrax.Distribution):
         `-log x - betaln(r, x)`, which keeps its digits in float32 for large counts.
 
         >>> law = NegativeBinomial(jnp.array(2.0), jnp.array(0.0))
-        >>> jnp.exp(law.log_prob(jnp.array([0.0, 1.0, -1.0, 0.5]))).tolist()
+        >>> jnp.exp(law.log_prob(jnp.array([0.0, 1.0, -1.0, 0.5]))).round(3).tolist()
         [0.25, 0.25, 0.0, 0.0]
         """
         possible = (value >= 0) & (value < jnp.inf) & (value == jnp.floor(value))

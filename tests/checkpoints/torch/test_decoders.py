@@ -42,14 +42,9 @@ def test_every_step_on_its_own_feedback_equals_the_recorded_one(
     recorded = np.load(folder / f"{name}.npz")
     steps = recorded["future_target"].shape[1]
     decode = jax.jit(partial(reference_decode, config=config, prediction_length=steps, mode=mode))
-    trace = decode(
-        parameters,
-        past_target=recorded["past_target"],
-        past_observed=recorded["past_observed_values"],
-        past_time_feat=recorded.get("past_time_feat"),
-        future_time_feat=recorded.get("future_time_feat"),
-        noise=recorded["decode_noise"],
-    )
+    fields = ("past_target", "past_observed_values", "past_time_feat", "future_time_feat")
+    inputs = {field: recorded[field] for field in fields if field in recorded}
+    trace = decode(parameters, inputs=inputs, noise=recorded["decode_noise"])
     for quantity in ("loc", "scale", "fed"):
         theirs = recorded[f"decode_{mode}/{quantity}"]
         assert largest_error(trace[quantity], theirs) <= TOLERANCE, quantity
@@ -64,4 +59,5 @@ def test_a_head_without_parameters_has_no_trace():
     parameters = init_parameters(config, jax.random.key(0))
     past = jnp.ones((1, config.past_length))
     with pytest.raises(ConfigError, match="implicit quantile"):
-        reference_decode(parameters, config, past, past > 0, None, None, 2, "recompute")
+        inputs = {"past_target": past, "past_observed_values": past > 0}
+        reference_decode(parameters, config, inputs, 2, "recompute")
