@@ -16,11 +16,11 @@ class KVCache(NamedTuple):
     """One layer's keys (rotated by their absolute positions) and values.
 
     Attributes:
-      prefix_key: keys of the context, one set a series.
-      prefix_value: values of the context.
-      key: keys of each sample's own tokens; own token t lies in slot `t % R`. Samples are last,
+      prefix_key: Keys of the context, one set per series.
+      prefix_value: Values of the context.
+      key: Keys of each sample's own tokens; own token t lies in slot `t % R`. Samples are last,
         so that a token is written, and slots are read, in long runs.
-      value: values of each sample's own tokens.
+      value: Values of each sample's own tokens.
     """
 
     prefix_key: Float[Array, "B K C H"]
