@@ -42,7 +42,7 @@ CASES = {
 
 
 def product_rate() -> float:
-    """FLOP/s of the float32 product, the best of 100 runs."""
+    """FLOP/s of the float32 matrix product; the fastest of 100 runs."""
     import jax
 
     rows, inner, columns = PRODUCT
