@@ -25,7 +25,14 @@ PRODUCT = (800, 144, 1024)
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One call of `LagLlama.predict`."""
+    """One call of `LagLlama.predict`.
+
+    Attributes:
+      series: Number of series.
+      samples: Number of sample paths per series.
+      steps: Number of time steps to forecast.
+      repetitions: Number of timed calls.
+    """
 
     series: int
     samples: int = 100
