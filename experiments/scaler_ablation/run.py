@@ -79,10 +79,8 @@ class Settings:
       heads: Number of attention heads of width 16.
       steps: Number of optimizer steps.
       batch_size: Number of windows per step.
-      learning_rate: Peak learning rate, reached after a tenth of the steps; then it decays by a
-        cosine.
-      prediction_length: Number of points per forecast, and at the end of each series that are held
-        back.
+      learning_rate: Peak learning rate, after a linear warm-up over a tenth of the steps.
+      prediction_length: Number of points at the end of each series to hold back and forecast.
       series: Largest number of series to forecast per data set and frequency.
       num_samples: Number of sample paths per forecast.
       output: Folder for scalers.csv, scalers.md and scalers.png.
@@ -131,11 +129,7 @@ KEY = ("corpus", "scaler", "seed", *ASKED)
 
 
 def recipe(settings: Settings, scaler: str, seed: int) -> Recipe:
-    """The recipe of a small published model without calendar features, with one of the scalers.
-
-    Raises:
-      ConfigError: If there is no scaler of that name.
-    """
+    """The recipe of a small published model without calendar features, with one of the scalers."""
     if scaler not in SCALERS:
         raise ConfigError(f"{scaler!r} is no scaler; there are {', '.join(SCALERS)}.")
     context, future = 32, settings.prediction_length
