@@ -1,4 +1,4 @@
-"""A CSV of results that grows row by row, so that a killed run goes on where it stopped."""
+"""A CSV file of results that is written row by row, so that an interrupted run can resume."""
 
 import datetime
 import os
@@ -13,21 +13,21 @@ from lagllama_jax.files import read_rows, write_rows
 
 
 class Ledger:
-    """Rows told apart by what was asked: the `key` columns, compared as text."""
+    """The rows of a CSV file, identified by their `key` columns, which are compared as text."""
 
     def __init__(self, path: Path, key: Sequence[str]):
         self.path, self.key = path, list(key)
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def table(self) -> pd.DataFrame:
-        """Every row, its key as text; empty where there is no file yet."""
+        """All rows, with the key columns as text. The table is empty if there is no file yet."""
         if not self.path.exists():
             return pd.DataFrame(columns=self.key)
-        key = dict.fromkeys(self.key, str)  # as it stands there: "NA" is a name like any other
+        key = dict.fromkeys(self.key, str)  # unparsed: "NA" is an ordinary name
         return pd.read_csv(self.path, converters=key, float_precision="round_trip")
 
     def select(self, asked: Mapping[str, Any]) -> pd.DataFrame:
-        """The rows that agree with `asked`, some columns of the key."""
+        """The rows whose key columns have the values in `asked`."""
         table = self.table()
         agree = pd.Series(True, table.index)
         for column, value in asked.items():
@@ -35,19 +35,19 @@ class Ledger:
         return table[agree]
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Writes the file anew with one more row, whole or not at all."""
+        """Adds a row. The file is replaced atomically."""
         rows = [*(read_rows(self.path) if self.path.exists() else []), row]
         write_rows(self.path, rows, list(dict.fromkeys(name for one in rows for name in one)))
 
 
 def stop_if(interrupted: bool) -> None:
-    """Ends the script where a training was cut short by a signal: that is not a result."""
+    """Ends the script if a signal interrupted the training, as its result must not be recorded."""
     if interrupted:
         raise KeyboardInterrupt
 
 
 def provenance(hardware: str | None = None) -> dict[str, str]:
-    """Command, date and hardware, for the end of a row."""
+    """Command, date and hardware, as the last columns of a row."""
     import jax
 
     kinds = sorted({device.device_kind for device in jax.devices()})

@@ -1,4 +1,4 @@
-"""Compares forecasts of fine series with and without aggregation, and checks their sample paths.
+"""Compares forecasts of sub-hourly series with and without aggregation, and checks their paths.
 
 python experiments/aggregation/run.py
 """
@@ -31,10 +31,10 @@ class Arguments:
     """What is compared.
 
     Attributes:
-      data_dir: Parquet files of the corpus.
-      limit: Number of windows per task, at most.
+      data_dir: Folder of the Parquet files of the corpus.
+      limit: Largest number of windows per task.
       num_samples: Number of sample paths.
-      output: Table that is written.
+      output: CSV file to write.
     """
 
     data_dir: Path = SHARED / "data/corpus"
@@ -55,7 +55,7 @@ def ending_earlier(task: Task) -> Task:
 
 
 def scores(model: LagLlama, arguments: Arguments) -> Iterator[tuple[str, str, float]]:
-    """CRPS over that of seasonal naive on the short fine tasks of the validation suite."""
+    """Yields task, aggregation and CRPS relative to seasonal naive, for short sub-hourly tasks."""
     tasks = [task for task in validation_tasks(arguments.data_dir) if task.term == "short"]
     tasks = [task for task in tasks if task.frequency in FINE]
     for task in [*tasks, *map(ending_earlier, tasks)]:
@@ -67,7 +67,7 @@ def scores(model: LagLlama, arguments: Arguments) -> Iterator[tuple[str, str, fl
 
 
 def checks(model: LagLlama, arguments: Arguments) -> Iterator[tuple[str, str, float]]:
-    """Where the paths of a random walk begin, how rough they are, and the nights of solar power."""
+    """Yields check, aggregation and value, for random walks and for nights of solar power."""
     walks = np.random.default_rng(7).normal(size=(10, 12_000)).cumsum(axis=1)
     past, coming = walks[:, :-240], walks[:, -240:]
     naive, true = (np.abs(x).mean() for x in (past[:, -1] - coming[:, 0], np.diff(walks, axis=1)))

@@ -40,7 +40,7 @@ def write_corpus(folder: Path, points: int) -> None:
 
 
 def best_seconds(call: Callable[[], object]) -> float:
-    """Time of the shortest of a few calls, after one that compiles."""
+    """Time in seconds of the shortest of a few calls, after a first call that compiles."""
     call()
     taken = []
     for _ in range(REPETITIONS):
@@ -51,7 +51,7 @@ def best_seconds(call: Callable[[], object]) -> float:
 
 
 def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, float]:
-    """Steps that draw their windows on the device, `together` per dispatch, beside the product."""
+    """Measures steps that draw their windows on the device, `together` per dispatch."""
     import jax
 
     from lagllama_jax.corpus.store import Corpus
@@ -108,7 +108,7 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
 
 
 def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> dict[str, float]:
-    """Windows of the published model, gathered by grain from a memory map; no model runs."""
+    """Measures how fast grain gathers windows of the published model from a memory map."""
     from lagllama_jax.config import TrainConfig
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.recipe import Recipe
@@ -129,7 +129,7 @@ def reading(corpus: Path, workers: int, batch: int = 128, count: int = 100) -> d
 
 
 def run(corpus: Path, on_device: bool) -> dict[str, float]:
-    """Three steps of the published pre-training, with validation and checkpoint."""
+    """Measures the memory of three steps of the published pre-training and a checkpoint."""
     from lagllama_jax.config import LoopConfig
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.presets import PRESETS
@@ -151,7 +151,7 @@ def run(corpus: Path, on_device: bool) -> dict[str, float]:
 
 
 def peak_gib() -> float:
-    """Largest memory of this process so far, in GiB."""
+    """Peak memory of this process so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -163,7 +163,7 @@ CASES: dict[str, tuple[int, Callable[[Path], dict[str, float]]]] = {
     "50 million points, device path": (50 * MILLION, functools.partial(run, on_device=True)),
     "50 million points, host path": (50 * MILLION, functools.partial(run, on_device=False)),
 }
-"""Number of points in the corpus, and what is measured on it."""
+"""Number of points in the corpus, and the function that measures the case on it."""
 
 
 def main(
@@ -173,7 +173,7 @@ def main(
 
     Args:
       case: Name of one case.
-      corpus: Folder of its corpus. `None`: one is written first.
+      corpus: Folder of the corpus of the case. `None`: a corpus is written first.
       points: Only write a corpus of this many points to `corpus`.
       output: CSV file to write.
     """

@@ -42,7 +42,7 @@ class Block(nn.Module):
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-        """Both halves."""
+        """Applies attention and SwiGLU to hidden states `[windows, tokens, width]`."""
         normed = self.norms[0](x)
         parts = (self.query(normed), *self.key_value(normed).chunk(2, -1))
         heads = [p.view(*x.shape[:2], CONFIG.num_heads, -1).transpose(1, 2) for p in parts]
@@ -54,13 +54,13 @@ class Block(nn.Module):
 
 
 def turn(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Rotary positions."""
+    """Applies rotary position encoding."""
     one, two = x.chunk(2, -1)
     return torch.cat([one * cos - two * sin, two * cos + one * sin], -1)
 
 
 class Model(nn.Module):
-    """Tokens to the parameters of a Student-t distribution."""
+    """A model that maps tokens to the parameters of a Student-t distribution."""
 
     def __init__(self) -> None:
         """Makes the layers."""
@@ -85,7 +85,7 @@ class Model(nn.Module):
 
 
 def torch_seconds() -> float:
-    """The shortest of a few steps."""
+    """Time in seconds of the shortest of a few steps."""
     torch.manual_seed(0)
     model = Model()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
@@ -101,10 +101,10 @@ def torch_seconds() -> float:
 
 
 def main(torch_only: bool = False, turns: int = 2, output: Path = RESULTS) -> None:
-    """Times both alternately, or prints the seconds of PyTorch.
+    """Times PyTorch and this package alternately, or prints the seconds of PyTorch.
 
     Args:
-      torch_only: Time PyTorch alone.
+      torch_only: Time only PyTorch.
       turns: Number of times that each is timed; the shortest time counts.
       output: CSV file to write.
     """

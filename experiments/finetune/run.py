@@ -1,4 +1,4 @@
-"""Compares fine-tuned weights with the same weights zero-shot, on windows never trained on.
+"""Compares fine-tuned weights with the zero-shot weights on windows that were not trained on.
 
 python experiments/finetune/run.py                              # two series of statsmodels
 python experiments/finetune/run.py --data ETTh1.csv mine.parquet
@@ -52,14 +52,15 @@ class Settings:
     """What is fine-tuned, how, and what it is scored on.
 
     Attributes:
-      data: CSV or Parquet tables, and folders of which every ETT*.csv is read. Without any, two
-        series that come with statsmodels.
+      data: CSV or Parquet tables, and folders of which every ETT*.csv is read. If not given, two
+        series that come with statsmodels are used.
       model: `box` for the bundled weights, a folder, an authors' .ckpt file, a hub id, or
         `untrained` (a tiny model).
       prediction_length: Number of points per forecast.
-      windows: Number of forecasts at the end of each series that are scored. Neither training nor
-        the guard sees them.
-      validation: Number of forecast lengths before them by which the guard decides.
+      windows: Number of test windows at the end of each series. They are used neither for training
+        nor for validation.
+      validation: Number of forecast horizons before the test windows that are held back for
+        validation.
       shares: Percentages of the training part that are used, from its end.
       seeds: Random seeds, with one fine-tuning each.
       learning_rate: Learning rate of Adam.
@@ -69,8 +70,8 @@ class Settings:
       batch_size: Number of windows per step.
       num_samples: Number of sample paths per forecast.
       output: Folder of finetune.csv, finetune.md and finetune.png.
-      hardware: The hardware, in words. `None`: it is found out.
-      smoke: Synthetic series, an untrained tiny model and few steps, as a test of the script.
+      hardware: Description of the hardware. `None`: it is detected.
+      smoke: Use synthetic series, an untrained tiny model and few steps, as a test of the script.
     """
 
     data: tuple[Path, ...] = ()
@@ -158,14 +159,14 @@ def made_up() -> SeriesDataset:
 
 
 def training_part(task: Task) -> Corpus:
-    """The series without the windows that score."""
+    """The series without their test windows."""
     series, held = task.read(), task.prediction_length * (task.num_windows or 1)
     before = [target[:, :-held] for target in series.targets]
     return Corpus.pack(dataclasses.replace(series, targets=before), task.dataset)
 
 
 def fingerprint(parameters: Any) -> str:
-    """Eight hexadecimal digits that identify weights, since those of one name may change."""
+    """Eight hexadecimal digits that identify weights, since a model name may get new weights."""
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(parameters):
         digest.update(np.ascontiguousarray(leaf))
@@ -173,7 +174,7 @@ def fingerprint(parameters: Any) -> str:
 
 
 def load(model: str) -> LagLlama:
-    """The model to begin with."""
+    """Loads the model to start from."""
     if model == UNTRAINED:
         config = ModelConfig.tiny(attention_window=40)
         return LagLlama(init_parameters(config, jax.random.key(0)), config)
@@ -189,7 +190,7 @@ def score(task: Task, settings: Settings, model: LagLlama) -> Row:
 def fine_tune(
     model: LagLlama, corpus: Corpus, settings: Settings, share: float, seed: int
 ) -> Fitted:
-    """One fine-tuning."""
+    """Fine-tunes a model once."""
     options = FitConfig(
         validation=settings.validation,
         learning_rate=settings.learning_rate,
@@ -214,7 +215,7 @@ def measure(
     Args:
       task: The data set.
       settings: The settings of the run.
-      model: The model to begin with.
+      model: The model to start from.
       asked: The key of the row.
       before: Scores of seasonal naive and of the zero-shot model.
     """
@@ -223,7 +224,7 @@ def measure(
     seconds = time.perf_counter() - begun
     naive, zero_shot, report = before["naive"], before["zero_shot"], fitted.report
     after = zero_shot
-    if report.improved:  # else these are the very weights that were scored
+    if report.improved:  # otherwise, these are the weights that were already scored
         after = score(task, settings, LagLlama(fitted.parameters, fitted.config))
     return asked | {
         "naive_crps": naive[CRPS],
@@ -248,7 +249,7 @@ def _before(task: Task, settings: Settings, model: LagLlama) -> dict[str, Row]:
 
 
 def run(settings: Settings, on_row: Callable[[Row], None]) -> pd.DataFrame:
-    """Computes the rows that the file does not hold yet; returns all rows with these settings."""
+    """Computes the rows that the file lacks, and returns all rows with these settings."""
     ledger = Ledger(settings.output / "finetune.csv", KEY)
     model = load(settings.model)
     chosen = {name: getattr(settings, name) for name in ASKED}
@@ -301,7 +302,7 @@ def summary(rows: pd.DataFrame) -> str:
 
 
 def picture(rows: pd.DataFrame) -> Any:
-    """CRPS by share of history, one panel per data set: seeds as dots, their mean as a line."""
+    """Plots CRPS against the share of history, with one panel per data set and one dot per seed."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(rows["dataset"]))

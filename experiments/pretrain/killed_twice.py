@@ -1,10 +1,10 @@
-"""A run that is killed twice ends with the numbers of one that is not.
+"""Checks that a run that is killed twice gives the numbers of an uninterrupted run.
 
 python experiments/pretrain/killed_twice.py CORPUS           # -> results/killed_twice.csv
 
-Trains the preset `small` for some steps without a break, then again in another folder, where the
-process gets SIGKILL at two moments between checkpoints and is started anew. Exits with 1 if any
-number differs.
+The script trains the preset `small` for some steps without interruption. It then trains again in
+another folder, where the process receives SIGKILL twice between checkpoints and is restarted. The
+script exits with 1 if any number differs.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from ledger import provenance  # noqa: E402
 from lagllama_jax.files import write_rows  # noqa: E402
 
 MEASURED = ["tokens_per_second", "utilisation", "seconds"]
-"""Columns of metrics.csv that time decides."""
+"""Columns of metrics.csv that depend on the speed of the machine."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Arguments:
     """The run, and when it is killed.
 
     Attributes:
-      corpus: folder of Parquet files, or one that `lagllama data corpus` wrote.
-      preset: the recipe.
-      steps: of the whole run.
-      every: steps from one checkpoint to the next.
-      kills: shares of the run after which the process is killed.
-      output: the table.
+      corpus: Folder of Parquet files, or one that `lagllama data corpus` wrote.
+      preset: Name of the recipe.
+      steps: Number of steps of the whole run.
+      every: Number of steps from one checkpoint to the next.
+      kills: Shares of the run after which the process is killed.
+      output: CSV file to write.
     """
 
     corpus: tyro.conf.Positional[Path]
@@ -58,14 +58,14 @@ def command(arguments: Arguments, folder: Path) -> list[str]:
 
 
 def last_step(folder: Path) -> int:
-    """The last row of metrics.csv; 0 where there is none."""
+    """The step of the last row of metrics.csv; 0 if there is none."""
     file = folder / "metrics.csv"
     lines = file.read_text().splitlines()[1:] if file.exists() else []
     return int(lines[-1].split(",")[0]) if lines and lines[-1].split(",")[0] else 0
 
 
 def run_killed(arguments: Arguments, folder: Path) -> list[int]:
-    """Runs to the end with kills on the way; the steps at which they struck."""
+    """Runs to the end with kills in between, and returns the steps at which they happened."""
     struck = []
     for share in arguments.kills:
         process = subprocess.Popen(command(arguments, folder))
@@ -81,7 +81,7 @@ def run_killed(arguments: Arguments, folder: Path) -> list[int]:
 
 
 def compare(whole: Path, killed: Path) -> dict[str, object]:
-    """Whether metrics and weights are the same, to the last bit."""
+    """Compares the metrics and the weights of two runs, bit by bit."""
     ours, theirs = (
         pd.read_csv(folder / "metrics.csv").drop(columns=MEASURED) for folder in (whole, killed)
     )

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Pre-training from a CSV to a forecast in a minute, with a tiny model on made-up series:
+# Runs all steps from a CSV file to a forecast in a minute, with a tiny model on synthetic series:
 #   bash experiments/pretrain/smoke.sh [FOLDER]
-# With eight devices that are all the same processor, two of them to a copy of the parameters:
+# With eight simulated devices on one processor, two devices per copy of the parameters:
 #   XLA_FLAGS=--xla_force_host_platform_device_count=8 FSDP=2 bash experiments/pretrain/smoke.sh
 set -euo pipefail
 
 folder=${1:-$(mktemp -d)}
 mkdir -p "$folder"
 
-# Three series of two hundred years with a cycle of seven.
+# Three yearly series of 200 points with a cycle of seven years.
 awk 'BEGIN {
   srand(0); print "item_id,timestamp,target"
   for (item = 1; item <= 3; item++) for (year = 1800; year < 2000; year++)
@@ -22,5 +22,5 @@ pretrain() {
 
 lagllama data corpus "$folder/cycles.csv" -o "$folder/corpus"
 pretrain 20
-pretrain 30  # goes on from step 20
+pretrain 30  # resumes from step 20
 lagllama forecast "$folder/cycles.csv" --model "$folder/run" -p 7 -o "$folder/forecast.csv"

@@ -1,11 +1,11 @@
-"""Measures each part of the recipe of the bundled weights, by one change at a time.
+"""Measures the effect of each part of the recipe of the bundled weights, one change at a time.
 
 python experiments/pretrain/study.py CORPUS PARQUET          # -> results/study.csv, study.md
 
 Every variant changes one thing of the preset `box` (with a quarter of the windows stretched, as it
 was before this study). It has a quarter of the preset's computation per token and a short budget.
 It is scored on the short tasks of the validation suite, whose points no variant has seen, without
-aggregation of fine grids. Rows that the table already holds are not computed again.
+aggregation of sub-hourly series. Rows that the table already holds are not computed again.
 """
 
 import dataclasses
@@ -71,9 +71,9 @@ class Study:
     Attributes:
       corpus: Folder that `lagllama data corpus` wrote.
       parquet: Folder of the corpus' Parquet files, for the validation suite.
-      steps: Number of optimizer steps; the learning rate falls over the last fifth of them.
+      steps: Number of optimizer steps; the learning rate decays over the last fifth of them.
       seeds: Random seeds of weights and windows.
-      num_samples: Number of sample paths in scoring.
+      num_samples: Number of sample paths per forecast.
       variants: Names of the variants.
       output: Folder of study.csv and study.md.
     """
@@ -125,9 +125,10 @@ def measure(study: Study, name: str, seed: int) -> dict[str, float]:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The variants, best first: means over seeds, and the change of each seed from the base.
+    """A Markdown table of the variants, sorted by score.
 
-    The seconds are the smallest over the seeds, which other work on the machine delayed least.
+    It shows means over seeds, and the change from the base for each seed. The seconds are the
+    minimum over the seeds, which other work on the machine delayed least.
     """
     scores = table.pivot(index="variant", columns="seed", values="crps_over_naive")
     base = scores.loc[BASE] if BASE in scores.index else float("nan")

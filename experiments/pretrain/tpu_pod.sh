@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Pre-trains on every worker of a TPU pod slice. Not run on such hardware yet.
+# Pre-trains on every worker of a TPU pod slice. It has not been run on such hardware yet.
 #
 #   export TPU=NAME ZONE=us-central2-b PROJECT=PROJECT
 #   bash experiments/pretrain/tpu_pod.sh setup                     # clone and install, once
 #   bash experiments/pretrain/tpu_pod.sh train CORPUS OUTPUT [further options of lagllama pretrain]
-#   bash experiments/pretrain/tpu_pod.sh stop                      # saves, then ends
+#   bash experiments/pretrain/tpu_pod.sh stop                      # saves a checkpoint and ends
 #
-# CORPUS and OUTPUT are folders that all workers see under the same name, such as a Filestore
-# share. After `stop`, or if a worker was preempted, the same `train` goes on.
+# CORPUS and OUTPUT are folders that have the same path on all workers, such as a Filestore share.
+# After `stop`, or after a worker was preempted, the same `train` command resumes the run.
 set -euo pipefail
 
 usage() {
@@ -38,7 +38,7 @@ case $1 in
     [[ $# -ge 3 ]] || usage
     corpus=$2 output=$3
     shift 3
-    # One process a worker; --hosts joins them, and JAX finds out address, number and count itself.
+    # There is one process per worker. With --hosts, JAX detects the address, number and count.
     options=$(printf '%q ' "$corpus" --output "$output" --hosts --progress False "$@")
     on_all_workers "cd lagllama_jax && echo \$\$ > pretrain.pid &&
       exec .venv/bin/lagllama pretrain $options"

@@ -1,7 +1,7 @@
 """Compares rules for a robust scale whose inter-quartile range (IQR) is degenerate.
 
 python experiments/scaler_ablation/rules.py CORPUS --layers 2 --heads 2 --steps 300 \
-  --learning-rate 2e-3 --series 4                       # trains by each rule, decodes by each rule
+  --learning-rate 2e-3 --series 4                       # trains and decodes with each rule
 python experiments/scaler_ablation/rules.py --suite PARQUET_FOLDER      # the validation suite
 python experiments/scaler_ablation/rules.py CORPUS --count              # training windows
 
@@ -57,13 +57,13 @@ KEY = ("corpus", "trained", "decoded", "seed", *ablation.ASKED)
 
 @dataclass(frozen=True)
 class Settings(ablation.Settings):
-    """As in `run.py`; and what else is compared.
+    """The settings of `run.py`, and those of the comparison of rules.
 
     Attributes:
-      trained: rules to train by, or `bundled` for the bundled weights.
-      suite: folder of the corpus's Parquet files; scores the bundled weights on the validation
-        suite instead.
-      count: only count the training windows on which the rules differ.
+      trained: Rules to train with, or `bundled` for the bundled weights.
+      suite: Folder of the Parquet files of the corpus. If it is given, the bundled weights are
+        scored on the validation suite instead.
+      count: Only count the training windows on which the rules differ.
     """
 
     trained: tuple[str, ...] = (REFERENCE, DEVIATION, RANGES, DROPPED)
@@ -72,9 +72,10 @@ class Settings(ablation.Settings):
 
 
 def deviation_rule(values: jax.Array, observed: jax.Array, safe: bool) -> scalers.Scale:
-    """The IQR, or the standard deviation, mean absolute value or 1 if it is below 1e-3 deviations.
+    """The IQR, unless it is below 1e-3 of the standard deviation.
 
-    This was the default until 2026-11-25.
+    In that case, the scale is the standard deviation, the mean absolute value or 1. This was the
+    default until 2026-11-25.
     """
     loc, spread = reference_rule(values, observed, False)
     centred = values - scalers.weighted_mean(values, observed)
@@ -103,7 +104,7 @@ RULES: dict[str, Callable[..., scalers.Scale]] = {
 
 @contextlib.contextmanager
 def rule(name: str) -> Iterator[None]:
-    """Everything that is compiled within uses a rule of `RULES`."""
+    """Within the block, the package scales series with a rule of `RULES`."""
     point_losses = loss.point_losses
 
     def sound_windows(*args: Any, **options: Any) -> loss.PointLosses:
@@ -124,7 +125,7 @@ def rule(name: str) -> Iterator[None]:
 
 
 def summary(own: Mapping[str, Row], naive: Mapping[str, Row]) -> Row:
-    """Geometric means of CRPS and MASE over seasonal naive's, and the two largest differences."""
+    """Geometric means of CRPS and MASE relative to seasonal naive, and the CRPS of `LARGEST`."""
     ratios = {name: own[name][CRPS] / naive[name][CRPS] for name in own}
     errors = [own[name][MASE] / naive[name][MASE] for name in own if naive[name][MASE] > 0]
     others = [ratio for name, ratio in ratios.items() if name not in LARGEST]
@@ -134,7 +135,7 @@ def summary(own: Mapping[str, Row], naive: Mapping[str, Row]) -> Row:
 
 
 def weights_of(corpus: Corpus, settings: Settings, trained: str, seed: int) -> tuple[Any, Any]:
-    """Weights and architecture: the bundled ones, or those of a small model trained by a rule."""
+    """Weights and architecture: the bundled ones, or a small model that is trained with a rule."""
     if trained == BUNDLED:
         model = LagLlama.from_pretrained()
         return model.parameters, model.config
@@ -144,7 +145,7 @@ def weights_of(corpus: Corpus, settings: Settings, trained: str, seed: int) -> t
 
 
 def on_corpus(corpus: Corpus, name: str, settings: Settings) -> None:
-    """Decodes the held-back ends of the corpus by each rule, with weights trained by each rule."""
+    """Forecasts the held-back ends of the corpus with every pair of training and decoding rule."""
     ledger = Ledger(settings.output / "rules.csv", KEY)
     tests = ablation.tests_of(corpus, settings)
     naive = {name: test.naive for name, test in tests.items()}
@@ -166,7 +167,7 @@ def on_corpus(corpus: Corpus, name: str, settings: Settings) -> None:
 
 
 def differing(task: Task, model: ModelConfig, drawn: ForecastConfig) -> dict[str, int]:
-    """Windows of a task, and how many of them each rule scales differently than the package."""
+    """Number of windows of a task, and of those that each rule scales unlike the package."""
     windows = task.windows()
     given = windows.dataset
     sizes = sizes_of(given, task.prediction_length, drawn)
@@ -183,7 +184,7 @@ def differing(task: Task, model: ModelConfig, drawn: ForecastConfig) -> dict[str
 
 
 def on_suite(folder: Path, settings: Settings) -> None:
-    """Scores the bundled weights on the validation suite's tasks in which the rules differ."""
+    """Scores the bundled weights on the tasks of the validation suite on which the rules differ."""
     model, drawn = LagLlama.from_pretrained(), ForecastConfig(num_samples=settings.num_samples)
     ledger = Ledger(settings.output / "rules_suite.csv", ("dataset", "num_samples"))
     for task in validation_tasks(folder):
@@ -205,7 +206,7 @@ def on_suite(folder: Path, settings: Settings) -> None:
 
 
 def count(corpus: Corpus, settings: Settings) -> None:
-    """Prints in which share of training windows the IQR is 0, and in which the rules differ."""
+    """Prints the share of training windows with an IQR of 0, and of those with differing rules."""
     recipe = ablation.recipe(settings, "safe robust", 0)
     lengths = ablation.training_lengths(corpus, settings)
     parts = recipe.model, recipe.data

@@ -1,10 +1,10 @@
-"""The scalers against each other: the same small model, data, steps and seeds for each.
+"""Compares scalers: trains the same small model with each, on the same data, steps and seeds.
 
-python experiments/scaler_ablation/run.py CORPUS     # of `lagllama data corpus`, or Parquet files
-python experiments/scaler_ablation/run.py --smoke    # a made-up corpus and two scalers, a minute
+python experiments/scaler_ablation/run.py CORPUS     # from `lagllama data corpus`, or Parquet files
+python experiments/scaler_ablation/run.py --smoke    # a synthetic corpus, two scalers, one minute
 
-Losses of differently scaled series are in different units, so the models are compared by the CRPS
-of forecasts of the held-back ends of the series, relative to seasonal naive's.
+Losses of differently scaled series are in different units. Therefore, the models are compared by
+the CRPS of their forecasts of the held-back ends of the series, relative to seasonal naive.
 """
 
 import dataclasses
@@ -64,7 +64,7 @@ SCALERS: dict[str, dict[str, Any]] = {
     "robust": {"scaling": "robust", "safe_scaling": False},
     "safe robust": {"scaling": "robust"},
 }
-"""Fields of `ModelConfig`; `robust` is the reference's to the letter."""
+"""Fields of `ModelConfig` for each scaler. `robust` is exactly that of the reference."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,20 +72,20 @@ class Settings:
     """What is trained, and what it is scored on.
 
     Attributes:
-      corpus: folder of `lagllama data corpus`, or of Parquet files.
-      scalers: names of `SCALERS`.
-      seeds: one training each.
-      layers: of the model.
-      heads: of the model, 16 wide each.
-      steps: optimizer steps.
-      batch_size: windows in one step.
-      learning_rate: its peak, after a tenth of the steps; then a cosine.
-      prediction_length: points of the forecasts, and of each series' end that is held back.
-      series: at most so many of a data set are forecast.
-      num_samples: sample paths a forecast.
-      output: folder for scalers.csv, scalers.md and scalers.png.
-      hardware: what it runs on, in words; found out if not given.
-      smoke: a made-up corpus and few steps, to see that everything runs.
+      corpus: Folder that `lagllama data corpus` wrote, or folder of Parquet files.
+      scalers: Names of the scalers to compare, from `SCALERS`.
+      seeds: Random seeds, with one training run each.
+      layers: Number of transformer blocks.
+      heads: Number of attention heads of width 16.
+      steps: Number of optimizer steps.
+      batch_size: Number of windows per step.
+      learning_rate: Peak learning rate, after a linear warm-up over a tenth of the steps.
+      prediction_length: Number of points at the end of each series to hold back and forecast.
+      series: Largest number of series to forecast per data set and frequency.
+      num_samples: Number of sample paths per forecast.
+      output: Folder for scalers.csv, scalers.md and scalers.png.
+      hardware: Description of the hardware. `None`: it is detected.
+      smoke: Use a synthetic corpus and few steps, as a test of the script.
     """
 
     corpus: Annotated[Path | None, tyro.conf.Positional] = None
@@ -129,7 +129,7 @@ KEY = ("corpus", "scaler", "seed", *ASKED)
 
 
 def recipe(settings: Settings, scaler: str, seed: int) -> Recipe:
-    """The published model, smaller and without calendar features, with one of the scalers."""
+    """The recipe of a small published model without calendar features, with one of the scalers."""
     if scaler not in SCALERS:
         raise ConfigError(f"{scaler!r} is no scaler; there are {', '.join(SCALERS)}.")
     context, future = 32, settings.prediction_length
@@ -162,14 +162,14 @@ def recipe(settings: Settings, scaler: str, seed: int) -> Recipe:
 
 
 def training_lengths(corpus: Corpus, settings: Settings) -> np.ndarray:
-    """Points of each series before its held-back end."""
+    """Number of points of each series before its held-back end."""
     any_scaler = recipe(settings, next(iter(SCALERS)), 0)
     shortest = shortest_series(any_scaler.model, any_scaler.data)
     return held_back(corpus, settings.prediction_length, shortest)
 
 
 class Test(NamedTuple):
-    """Windows of one data set and frequency, and seasonal naive's scores on them."""
+    """Windows of one data set and frequency, and the scores of seasonal naive on them."""
 
     windows: EvaluationWindows
     naive: Row
@@ -178,8 +178,8 @@ class Test(NamedTuple):
 def tests_of(corpus: Corpus, settings: Settings) -> dict[str, Test]:
     """The held-back ends of some series of each data set and frequency.
 
-    Left out are data sets of which seasonal naive's CRPS is not above 0: nothing can be relative
-    to it.
+    Data sets on which the CRPS of seasonal naive is 0 are left out, as no score can be divided by
+    it.
     """
     cut_off = np.flatnonzero(training_lengths(corpus, settings) < corpus.lengths)
     chosen: dict[str, Test] = {}
@@ -209,7 +209,7 @@ def _ends(corpus: Corpus, index: np.ndarray, points: int, season: int) -> Evalua
 def scores(
     predictor: Predictor, tests: Mapping[str, Test], config: ForecastConfig
 ) -> dict[str, dict[str, float]]:
-    """Scores of each data set; all windows are forecast in one call."""
+    """Scores of each data set. All windows are forecast in one call."""
     parts = [test.windows for test in tests.values()]
     joined = SeriesDataset.of(item for part in parts for item in part.dataset)
     whole = predictor.predict(joined, parts[0].prediction_length, config)
@@ -221,7 +221,7 @@ def scores(
 
 
 def train(corpus: Corpus, settings: Settings, chosen: Recipe) -> Any:
-    """Weights after the budget's steps, the best by validation loss."""
+    """Trains a model and returns the weights with the lowest validation loss."""
     lengths = training_lengths(corpus, settings)
     with tempfile.TemporaryDirectory() as folder:
         trained = pretrain(corpus, Path(folder), chosen, lengths=lengths, progress=False)
@@ -232,9 +232,9 @@ def train(corpus: Corpus, settings: Settings, chosen: Recipe) -> Any:
 def measure(
     corpus: Corpus, settings: Settings, scaler: str, seed: int, tests: Mapping[str, Test]
 ) -> Row:
-    """Scores of one scaler and seed, geometric means over data sets relative to seasonal naive.
+    """Scores of one scaler and seed: geometric means over data sets, relative to seasonal naive.
 
-    A training or a forecast that is not finite has no scores, and its outcome says so.
+    If a loss or a forecast is not finite, the scores are NaN, and `outcome` states the reason.
     """
     begun, chosen = time.perf_counter(), recipe(settings, scaler, seed)
     row: Row = {"crps": np.nan, "mase": np.nan, "coverage_80": np.nan, "better_than_naive": np.nan}
@@ -258,7 +258,7 @@ def measure(
 
 
 def run(corpus: Corpus, name: str, settings: Settings, on_row: Callable[[Row], None]) -> Any:
-    """Computes the rows that the file does not hold yet; all rows with these settings."""
+    """Computes the rows that the file lacks, and returns all rows with these settings."""
     ledger = Ledger(settings.output / "scalers.csv", KEY)
     chosen = {"corpus": name} | {field: getattr(settings, field) for field in ASKED}
     tests = functools.cache(lambda: tests_of(corpus, settings))
@@ -273,7 +273,7 @@ def run(corpus: Corpus, name: str, settings: Settings, on_row: Callable[[Row], N
 
 
 def made_up() -> Corpus:
-    """Two data sets of a daily cycle, one ten thousand times as large as the other."""
+    """Two synthetic data sets with a daily cycle; the values of one are 10,000 times as large."""
     draw, hours = np.random.default_rng(0), np.arange(200)
     cycle = np.sin(2 * np.pi * (hours + draw.integers(0, 24, (16, 1))) / 24)
     series = 2 + cycle + 0.2 * draw.normal(size=(16, 200))
@@ -285,7 +285,7 @@ def made_up() -> Corpus:
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """A Markdown table of means over seeds, one line a scaler; best CRPS first."""
+    """A Markdown table of means over seeds, with one line per scaler, sorted by CRPS."""
     header = (
         "scaler",
         "CRPS / naive (lowest to highest seed)",
@@ -314,7 +314,7 @@ def summary(rows: pd.DataFrame) -> str:
 
 
 def picture(rows: pd.DataFrame) -> Any:
-    """CRPS relative to seasonal naive, one line a scaler, on a logarithmic axis."""
+    """Plots the CRPS relative to seasonal naive of each scaler on a logarithmic axis."""
     from matplotlib.figure import Figure
 
     means = rows.groupby("scaler")["crps"].mean().sort_values(ascending=False).dropna()

@@ -121,7 +121,7 @@ class Arguments:
 
     Attributes:
       documents: Markdown files.
-      write: Write the recorded figures.
+      write: Whether to write the recorded figures into the documents.
     """
 
     documents: tyro.conf.Positional[tuple[Path, ...]]

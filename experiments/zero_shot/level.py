@@ -25,7 +25,15 @@ COLUMNS = ("level", "series", "mean_absolute_error", "relative_to_level_0")
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What is measured, and on how many series."""
+    """What is measured, and on how many series.
+
+    Attributes:
+      model: `box` for the bundled weights, a folder, an authors' .ckpt file or a hub id.
+      name: Name of the model, and of the CSV file.
+      output_dir: Folder for the CSV file and run.json.
+      series: Number of series.
+      num_samples: Number of sample paths per series.
+    """
 
     model: str = "box"
     name: str = "lagllama_jax"
@@ -35,7 +43,7 @@ class Arguments:
 
 
 def patterns(count: int) -> np.ndarray:
-    """Hourly series around 0: a daily wave of random phase and second harmonic, and noise."""
+    """Hourly series `[count, hours]` around 0: a daily wave with a second harmonic, and noise."""
     random = np.random.default_rng(0)
     turns = 2 * np.pi * (np.arange(DAYS * HOURS) / HOURS + random.uniform(size=(count, 1)))
     second = random.uniform(0, 0.5, (count, 1)) * np.cos(2 * turns)

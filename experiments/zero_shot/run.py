@@ -21,7 +21,20 @@ DATA = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared")) / "data
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """The arguments of `lagllama evaluate` that matter here."""
+    """The options of `lagllama evaluate` that this experiment uses.
+
+    Attributes:
+      model: `box` for the bundled weights, a folder, an authors' .ckpt file, a hub id, or the name
+        of a baseline.
+      name: Name of the model in the tables. `None`: the name of `model`.
+      data_dir: Folder of the evaluation sets.
+      output_dir: Folder for the results, with one folder per suite.
+      num_samples: Number of sample paths per series.
+      context_length: Number of past steps that the model attends to. `None`: as in training.
+      coarsen: Number of points whose mean is one step of the model. 1: no aggregation.
+      overwrite: Whether to evaluate tasks again whose results exist.
+      plots: Whether to draw the pictures.
+    """
 
     model: str = "box"
     name: str | None = None

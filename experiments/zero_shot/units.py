@@ -25,7 +25,17 @@ from lagllama_jax.inference.forecast import Predictor  # noqa: E402
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What is measured, and on how many windows per task."""
+    """What is measured, and on how many windows per task.
+
+    Attributes:
+      model: `box` for the bundled weights, a folder, an authors' .ckpt file or a hub id.
+      name: Name of the model, and of the CSV file.
+      data_dir: Folder of the evaluation sets.
+      output_dir: Folder for the CSV file and run.json.
+      factor: Factor by which the series are multiplied.
+      windows: Largest number of windows per task.
+      num_samples: Number of sample paths per series.
+    """
 
     model: str = "box"
     name: str = "lagllama_jax"

@@ -16,14 +16,14 @@ Horizon = Annotated[int, tyro.conf.arg(aliases=["-p"], metavar="N")]
 
 
 def options_of(config: type[Config], **types: Any) -> Any:
-    """Makes the fields of a configuration command line options, with the help of its docstring.
+    """Makes command line options of the fields of a configuration. Their help is its docstring.
 
-    For use in `Annotated[dict[str, Any], options_of(...)]`. An option that is not given and has no
-    default is not in the dictionary. `Config.of` checks the values.
+    It is used as `Annotated[dict[str, Any], options_of(...)]`. An option that is not given and has
+    no default is not in the dictionary. `Config.of` checks the values.
 
     Args:
-      config: The configuration.
-      **types: Other types of some fields.
+      config: The class of the configuration.
+      **types: Types that replace those of some fields, by name.
     """
     options = TypedDict(config.__name__, config.hints() | types, total=False)  # type: ignore
     options.__doc__ = config.__doc__

@@ -37,9 +37,9 @@ def keep_programs() -> None:
 
 
 def _drop_damaged(folder: Path) -> None:
-    """Empties the folder when an entry cannot be read, instead of a warning in every run.
+    """Empties the folder if an entry cannot be read. Otherwise, JAX would warn in every run.
 
-    JAX does not write an entry again, so that one which a killed run left half-written would stay.
+    JAX never replaces an entry, not even one that is incomplete because a run was killed.
     """
     show = warnings.showwarning
 

@@ -31,8 +31,8 @@ def main(
       source: Authors' .ckpt file. With --to-torch any model: a folder, a hub id, a .ckpt file, or
         box for the bundled weights.
       out: Folder for config.json and model.safetensors. With --to-torch a .ckpt file.
-      verify: File (.npz) of results of the reference implementation for this checkpoint. Prints
-        the largest relative error of every quantity, its tensor and the tolerance.
+      verify: File (.npz) with results of the reference implementation for this checkpoint. The
+        command prints the largest relative error of every quantity, its tensor and the tolerance.
       to_torch: Write a checkpoint with the authors' tensors and plain hyper-parameters, which
         torch.load(weights_only=True) reads.
       reference_scaling: Scale degenerate series, too, exactly as the reference implementation.
@@ -62,7 +62,7 @@ def main(
 
 
 def agrees(config: "ModelConfig", parameters: "Parameters", recorded: Path) -> bool:
-    """Prints the errors against recorded results, and returns whether all are tolerable."""
+    """Prints the errors relative to recorded results, and returns whether all are tolerable."""
     from lagllama_jax.checkpoints.torch.parity.verify import read_recorded, verify
 
     passed = True

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lagllama_jax.series.dataset import SeriesDataset
 
 HORIZON = 24
-"""Two years of months."""
+"""Number of months to forecast."""
 
 
 def main(
@@ -20,7 +20,7 @@ def main(
     num_samples: int = 200,
     seed: int = 0,
 ) -> None:
-    """Forecasts a real series offline: sea temperatures off Peru, the last two years held out.
+    """Forecasts the last two years of a real series offline: sea temperatures off Peru.
 
     Prints a table, and writes forecast.csv and forecast.png with the forecast and the true values.
     The series (El Nino, monthly from 1950) comes with the package statsmodels and is not in the
@@ -28,9 +28,9 @@ def main(
 
     Args:
       output_dir: Folder to write to.
-      model: Folder, authors' .ckpt file or hub id; the bundled weights if not given.
+      model: Folder, authors' .ckpt file or hub id. If not given, the bundled weights.
       num_samples: Number of sample paths.
-      seed: Decides every draw.
+      seed: Random seed.
     """
     from lagllama_jax.cli.forecast import check_picture
     from lagllama_jax.files import atomic_path, check_outputs, make_folder

@@ -28,7 +28,7 @@ OPTIONS = options_of(ForecastConfig, quantile_levels=tyro.conf.Suppress[tuple[fl
 DEFAULTS = vars(ForecastConfig())
 BOX = "box"
 SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
-"""Published models that have a column in the table of tasks."""
+"""Published models that get a column in the table of tasks."""
 
 
 def main(
@@ -47,30 +47,30 @@ def main(
     plots: bool = True,
     forecast: tyro.conf.OmitArgPrefixes[Annotated[dict[str, Any], OPTIONS]] = DEFAULTS,
 ) -> None:
-    """Scores forecasts of windows of the past; writes tables, a report and pictures.
+    """Scores forecasts of the last windows of series, and writes tables, a report and pictures.
 
-    Tasks that the output folder already holds are skipped, so that the same command continues a
-    run that was stopped. If it holds them from other options, weights or series, the command
-    stops, and nothing is lost.
+    Tasks whose results are already in the output folder are skipped, so the same command continues
+    a run that was stopped. If those results are from other options, weights or series, the command
+    stops, and the results are kept.
 
     Args:
       model: Folder, authors' .ckpt file, hub id, box for the bundled weights, or a baseline: naive,
         seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
       suite: The 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the last windows of the paper, or
-        the validation windows of a training corpus, on which recipes are compared.
-      data_dir: Folder of the evaluation sets of the suite; of the Parquet files of the corpus for
-        the suite validation.
-      terms: Horizons of GIFT-Eval: one, ten and fifteen times the short one.
+        the validation windows of a training corpus, by which recipes are compared.
+      data_dir: Folder of the evaluation sets. For the suite validation, folder of the Parquet files
+        of the corpus.
+      terms: Horizons of GIFT-Eval: 1, 10 and 15 times the short horizon.
       output_dir: Folder for all_results.csv, calibration.csv, run.json, NAME.md and pictures. If
         not given, results/SUITE, or results/ and the name of the file given by --data.
-      name: Name of the model in the tables; that of --model if not given.
+      name: Name of the model in the tables. If not given, the name of --model.
       published: CSV file of published scores (dataset, model, crps, mase) to compare with.
-      data: CSV or Parquet file of your own to use instead of a suite.
+      data: CSV or Parquet file of your own series to use instead of a suite.
       prediction_length: Number of time steps per window of --data.
       windows: Number of windows at the end of each series of --data.
-      overwrite: Evaluate again what the folder holds.
+      overwrite: Whether to evaluate tasks again whose results are in the folder.
       plots: Whether to draw the pictures (extra plot).
-      forecast: How the forecasts are drawn. The seed also decides the training of deepar.
+      forecast: Configuration of the forecasts. The seed is also that of the training of deepar.
     """
     from lagllama_jax.evaluation.run import evaluate_into
     from lagllama_jax.files import check_outputs
@@ -129,7 +129,7 @@ def _tasks(
 
 
 class _Computed:
-    """Prints a new row, records how it was made, and draws three of its windows."""
+    """Prints a new row, records its command and options, and plots three of its windows."""
 
     def __init__(self, folder: Path, config: ForecastConfig, plots: bool):
         self.folder, self.config, self.plots = folder, config, plots
@@ -163,7 +163,7 @@ def _report(
     published: Path | None,
     plots: bool,
 ) -> None:
-    """Writes the Markdown table and the pictures, with the reference on the same windows."""
+    """Writes the Markdown report and the pictures, with the reference on the same windows."""
     from lagllama_jax.evaluation import plots as pictures
     from lagllama_jax.evaluation import report
     from lagllama_jax.evaluation.baselines import baseline

@@ -31,22 +31,22 @@ def main(
 ) -> None:
     """Trains a model further on your own series.
 
-    The end of every series is held back for validation. If validation does not improve, the model
-    that is written is the one before, and the last line says so. Of several learning rates or
-    context lengths, all are tried, and the best by validation is kept.
+    The end of every series is held back for validation. If validation does not improve, the
+    original weights are written, and the last line of the output says so. If several learning rates
+    or context lengths are given, all are tried, and the best one by validation is kept.
 
     Args:
       data: CSV file (compressed or not) or Parquet file, read as by `lagllama forecast`; or a
         folder, read as by `lagllama pretrain`.
-      prediction_length: Number of time steps of the forecasts that the model is for.
+      prediction_length: Number of time steps of the forecasts that the model will make.
       output: Folder for the new model.
-      model: Folder, authors' .ckpt file or hub id; the bundled weights if not given.
+      model: Folder, authors' .ckpt file or hub id. If not given, the bundled weights.
       freq: Step of the time stamps as a pandas alias (h, 15min, D, W, ME); inferred if not given.
       id_column: Column of series names.
       timestamp_column: Column of time stamps.
       target_column: Column of values.
       progress: Whether to show a progress bar. None: in a terminal.
-      fit: How the model is trained.
+      fit: Configuration of the fine-tuning.
     """
     from lagllama_jax.files import check_outputs
 

@@ -40,12 +40,12 @@ def main(
       output: CSV or Parquet file to write. Without it, CSV goes to the standard output.
       plot: Picture to write (png, svg or pdf): the past, the median and intervals of the first 8
         series.
-      model: Folder, authors' .ckpt file or hub id; the bundled weights if not given.
+      model: Folder, authors' .ckpt file or hub id. If not given, the bundled weights.
       freq: Step of the time stamps as a pandas alias (h, 15min, D, W, ME); inferred if not given.
       id_column: Column of series names.
       timestamp_column: Column of time stamps.
       target_column: Column of values.
-      forecast: How the forecast is drawn.
+      forecast: Configuration of the forecast.
     """
     from lagllama_jax.files import atomic_path, check_outputs
     from lagllama_jax.series.dataframe import read_frame
@@ -77,7 +77,7 @@ def main(
 
 
 def check_picture(path: Path) -> None:
-    """Checks that Matplotlib is installed and can write such a file.
+    """Checks that Matplotlib is installed and can write a file with this suffix.
 
     Raises:
       MissingExtraError: If Matplotlib is not installed.

@@ -18,14 +18,14 @@ OPTIONAL = {
     "torch": "torch",
     "gluonts": "gluonts",
 }
-"""Packages that only some functions need, and the extra that installs each."""
+"""Packages that only some functions need, and the extra that installs each of them."""
 
 
 def main(model: Model = None) -> None:
     """Prints versions, devices and the model in use.
 
     Args:
-      model: Folder, authors' .ckpt file or hub id; the bundled weights if not given.
+      model: Folder, authors' .ckpt file or hub id. If not given, the bundled weights.
     """
     from rich.console import Console
     from rich.table import Table

@@ -26,9 +26,9 @@ COMMANDS = {
     "evaluate": "score a model on datasets, beside published results",
     "data": "list and build datasets",
 }
-"""Each is a module of `lagllama_jax.cli` with a function `main`, or with several in a dictionary
-`COMMANDS`. Their annotated arguments and docstrings are the options and the help. A function may
-return an exit code."""
+"""The commands and their summaries. Each command is a module of `lagllama_jax.cli` with a function
+`main`, or with several functions in a dictionary `COMMANDS`. The annotated arguments and docstrings
+of the functions are the options and the help. A function may return an exit code."""
 
 _HEAD = """usage: lagllama [--version] [--no-cache] COMMAND ...
 
@@ -75,7 +75,7 @@ def help_text() -> str:
 
 
 def _guarded(name: str, words: list[str], cache: bool) -> int:
-    """Runs a command. The user sees one line of an error, and the trace only on request."""
+    """Runs a command. An error is shown in one line, and its traceback only on request."""
     try:
         return _run(name, words, cache)
     except LagLlamaError as error:
@@ -83,7 +83,7 @@ def _guarded(name: str, words: list[str], cache: bool) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; nothing half-written was left.", 130)
     except BrokenPipeError:
-        # The reader of the output has closed it, so that Python could not flush it at exit.
+        # The reader has closed the pipe. Without this, Python could not flush the output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
@@ -122,13 +122,13 @@ def _run(name: str, words: list[str], cache: bool) -> int:
 
 
 def _with_joined_lines(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with one line per paragraph and argument, as tyro keeps line breaks."""
+    """Joins the docstring to one line per paragraph and argument, as tyro keeps line breaks."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
         return command(*arguments, **options)
 
-    del run.__wrapped__  # tyro reads the docstring of what is wrapped
+    del run.__wrapped__  # otherwise, tyro reads the docstring of the wrapped function
     run.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
     run.__doc__ = re.sub(r"(?<=\S)\n( {4,})?(?=\S)", " ", inspect.getdoc(command) or "")
     return run
@@ -136,7 +136,7 @@ def _with_joined_lines(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def _wrapped_help() -> Iterator[None]:
-    """Prints help texts in lines that fit the terminal; tyro does not wrap all of them."""
+    """Wraps help texts to the width of the terminal, as tyro does not wrap all of them."""
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):

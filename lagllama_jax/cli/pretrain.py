@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lagllama_jax.training.recipe import Recipe
 
 FREE_OF_WEIGHTS = ("context_length", "attention_window", "max_context_length", "dropout")
-"""Fields of a model that can change after it was trained."""
+"""Fields of the architecture that can be changed after training."""
 
 
 def main(
@@ -56,21 +56,21 @@ def main(
     """Trains a model on a corpus. `lagllama forecast --model FOLDER` then uses it.
 
     The same command continues a run that was stopped. After Ctrl-C or SIGTERM, a run saves a
-    checkpoint and exits with 0; after anything else, it continues from its last checkpoint. A run
-    starts from the first of these that there is: the last checkpoint in the output folder,
-    --continue-from, --initialise-from, or random weights.
+    checkpoint and exits with 0. After any other interruption, it continues from its last
+    checkpoint. A run starts from the first of these that exists: the last checkpoint in the output
+    folder, --continue-from, --initialise-from, or random weights.
 
     Args:
       corpus: Folder of Parquet files, or one that `lagllama data corpus` wrote.
       output: Folder for the model (config.json, model.safetensors), checkpoints, metrics.csv and
         loss.png.
-      preset: Recipe whose settings are used if they are not given: the published one, a small one
-        for a laptop, that of the bundled weights (box), or a tiny one to try the command.
+      preset: Recipe whose settings are used if they are not given: the published recipe, a small
+        one for a laptop, that of the bundled weights (box), or a tiny one to test the command.
       exclude: Datasets to leave out.
       mixture: Weights of datasets by name, such as --mixture nab 1 ercot 2, in place of
         --data.mixture.
-      validation: Points that are held back for validation: the ends of all series, the ends of
-        those of the validation suite, or none.
+      validation: Points that are held back for validation: the ends of all series (tails), the
+        ends of the series of the validation suite, or none.
       tail: Number of points at the end of each series that --validation tails holds back.
       continue_from: Folder of a run whose weights, optimizer state and step are taken over.
       initialise_from: Model whose weights and architecture are taken over, except for the context
@@ -78,10 +78,11 @@ def main(
       add_lags: Lags to add to the model of --initialise-from.
       path: Where windows are drawn: on the device within the compiled steps, or on the host by
         grain.
-      workers: Number of processes of grain. 0: a thread.
+      workers: Number of processes of grain. 0: one thread.
       fsdp: Number of devices that share one copy of the parameters. It must divide the width of
         the model.
-      hosts: This process is one of several, whose addresses the cluster provides (TPU pods, Slurm).
+      hosts: Whether this process is one of several whose addresses the cluster provides (TPU pods,
+        Slurm).
       coordinator: HOST:PORT of the first process, if the cluster does not provide it.
       processes: Number of processes, if the cluster does not provide it.
       process: Number of this process, if the cluster does not provide it.
@@ -121,7 +122,7 @@ def main(
 
 
 def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """Keeps other runs out of the folder; the processes of one run share it."""
+    """Locks the folder against other runs. The processes of one run share the lock."""
     import jax
 
     from lagllama_jax.lock import locked
@@ -130,7 +131,15 @@ def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
 
 
 def read_corpus(folder: Path, exclude: tuple[str, ...] = ()) -> "Corpus":
-    """A corpus folder as memory maps, or a folder of Parquet files."""
+    """Reads a corpus folder as memory maps, or a folder of Parquet files.
+
+    Args:
+      folder: The folder.
+      exclude: Names of datasets to leave out.
+
+    Raises:
+      DataError: If the folder cannot be read, or has no dataset of a name in `exclude`.
+    """
     from lagllama_jax.corpus.store import Corpus
 
     if not (folder / "corpus.json").is_file():
@@ -147,7 +156,7 @@ def read_corpus(folder: Path, exclude: tuple[str, ...] = ()) -> "Corpus":
 def _initial(
     source: str | None, extra: tuple[int, ...], changes: dict[str, Any], preset: ModelConfig
 ) -> tuple[ModelConfig, Any]:
-    """The architecture, and the initial weights if they are those of another model."""
+    """The architecture, and the weights of the model to start from. `None`: random weights."""
     if source is None and extra:
         raise ConfigError("--add-lags needs --initialise-from. Without it, use --model.lags.")
     if source is None:
@@ -179,7 +188,7 @@ def _lengths(corpus: "Corpus", recipe: "Recipe", validation: str, tail: int) -> 
 
 
 def _finish(trained: "Trained", recipe: "Recipe", output: Path) -> int:
-    """Writes the model and the picture, or says how to continue."""
+    """Writes the model and the picture, or prints how to continue. Returns the exit code."""
     import jax
 
     from lagllama_jax.checkpoints.hub import save_pretrained

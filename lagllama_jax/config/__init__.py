@@ -1,4 +1,4 @@
-"""The configurations, one file each."""
+"""The configurations, with one file per configuration."""
 
 from lagllama_jax.config.base import Count, check, checked
 from lagllama_jax.config.data import DataConfig

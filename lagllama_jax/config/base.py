@@ -1,4 +1,4 @@
-"""The base of all configurations: every field is checked by its type, and JSON there and back."""
+"""The base of all configurations: checks of the fields by their types, and conversion to JSON."""
 
 import dataclasses
 import functools
@@ -34,9 +34,9 @@ class Interval:
 
 Count = Annotated[int, Interval(least=1)]
 Length = Annotated[int, Interval(least=1, most=2**20)]
-"""A number of time steps; bounded, since configurations come with the checkpoints of strangers."""
+"""A number of time steps. It is bounded, since the configuration of a checkpoint is not trusted."""
 Aggregation = Count | Literal["auto"]
-"""Points per step of the model."""
+"""Number of points per step of the model."""
 Share = Annotated[float, Interval(least=0, most=1)]
 Decay = Annotated[float, Interval(least=0, below=1)]
 Positive = Annotated[float, Interval(above=0)]
@@ -49,7 +49,7 @@ _PLAIN: dict[Any, tuple[str, tuple[type, ...]]] = {
     str: ("a string", (str,)),
     types.NoneType: ("None", (types.NoneType,)),
 }
-"""How a plain type is called in messages, and the types of the values that it accepts."""
+"""The name of a plain type in messages, and the types of the values that it accepts."""
 
 
 def check(condition: bool, message: str) -> None:
@@ -87,7 +87,11 @@ def checked(name: str, value: Any, hint: Any) -> Any:
 
 
 def _read(value: Any, hint: Any) -> Any:
-    """Raises `ValueError` where the value does not fit."""
+    """Converts a value to a type.
+
+    Raises:
+      ValueError: If the value does not fit the type.
+    """
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         number = _read(value, inner[0])
@@ -138,7 +142,7 @@ def _wanted(hint: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A short form of a value, whatever it is."""
+    """A short text of any value."""
     try:
         return reprlib.repr(value)
     except ValueError:  # an int with thousands of digits
@@ -149,7 +153,7 @@ def _shown(value: Any) -> str:
 class Config:
     """The base of the configurations: frozen dataclasses whose fields are checked by their types.
 
-    A subclass that has a condition on several fields checks it in `__post_init__`, after
+    A subclass that has a condition on several fields checks this in `__post_init__`, after calling
     `super().__post_init__()`.
     """
 
@@ -157,7 +161,8 @@ class Config:
         """Checks every field.
 
         Raises:
-          ConfigError: If a value does not fit its field; names the field and what fits.
+          ConfigError: If a value does not fit its field. The message names the field and the values
+            that fit.
         """
         for name, hint in self.hints().items():
             object.__setattr__(self, name, checked(name, getattr(self, name), hint))
@@ -197,7 +202,7 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Reads what `to_json` wrote.
+        """Makes a configuration from the text that `to_json` wrote.
 
         Raises:
           ConfigError: If the text is not JSON, or a field is unknown, missing or does not fit.

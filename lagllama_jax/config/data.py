@@ -12,15 +12,15 @@ class DataConfig(Config):
 
     Attributes:
       future_length: Number of points of a window after its longest context.
-      min_context: The context length is drawn uniformly between this and that of the model; the
-        rest of the window is future. `None`: always the full context.
+      min_context: Smallest context length. The context length is drawn uniformly between this and
+        that of the model, and the rest of the window is future. `None`: always the full context.
       min_past: Number of points of a series that must precede the start of the forecast. A shorter
         history than the model's is padded and masked. `None`: the full history is required, as in
         the paper.
       mixture: Weight of a dataset. `series`: its number of series, as in the paper. `timesteps`:
-        its number of points. `series_inverse` and `timesteps_inverse`: one over these. `uniform`:
-        all weights are equal. `root_timesteps`: the square root of its number of points, of which
-        at most 1.5 million count.
+        its number of points. `series_inverse` and `timesteps_inverse`: 1 divided by these numbers.
+        `uniform`: all weights are equal. `root_timesteps`: the square root of its number of points,
+        of which at most 1.5 million count.
       series_power: Within a dataset, a series is drawn in proportion to its length to this power.
         0: uniformly, as in the paper.
       short_history: Share of windows whose history is hidden before a random point.
@@ -28,7 +28,7 @@ class DataConfig(Config):
       stretch: Share of windows that are interpolated to a grid that is 2 to 6 times finer.
       noise: Share of windows to which autocorrelated noise is added.
       mixup: Share of windows that are mixed with others of the batch after standardisation.
-      flip: Share of windows that are turned upside down.
+      flip: Share of windows that are multiplied by -1.
       synthetic: Share of windows that are synthetic (`lagllama_jax.training.synthetic`).
       augmentation: Share of batches to which frequency masking and mixing are applied.
     """

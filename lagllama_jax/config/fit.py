@@ -12,20 +12,20 @@ class FitConfig(Config):
 
     Attributes:
       validation: Number of forecast horizons at the end of each series that are held back for
-        validation. 0: none, and then the result may be worse than the model before.
+        validation. 0: no validation, so the result may be worse than the model before.
       learning_rate: Constant learning rate of Adam.
       context_length: Number of past steps that the model attends to. `None`: as before.
-      coarsen: Number of points whose mean is one step of the model. `auto`: as a forecast of the
-        same series has it, or 1 if that differs between the series.
+      coarsen: Number of points whose mean is one step of the model. `auto`: as in forecasts of the
+        same series, or 1 if this differs between the series.
       freeze: Parts of the model that are not trained, such as `embedding`, `block_0` or `head`.
-      epochs: Largest number of epochs; each ends with a validation.
+      epochs: Largest number of epochs. Each ends with a validation.
       steps_per_epoch: Number of optimizer steps per epoch.
       batch_size: Number of windows per step.
       patience: Number of epochs without improvement after which training stops.
       last_k_percentage: Percentage of the training part of each series that is used, from its end.
       clip_norm: Largest norm of the gradient. `None`: no clipping.
       dtype: Data type of the computation.
-      seed: Decides the windows.
+      seed: Random seed of the windows.
     """
 
     validation: Annotated[int, Interval(least=0)] = 1

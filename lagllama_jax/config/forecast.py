@@ -10,7 +10,7 @@ DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def check_levels(levels: Any) -> tuple[float, ...]:
-    """Quantile levels as numbers.
+    """Checks quantile levels and converts them to floats.
 
     Raises:
       ConfigError: If there are none, or one is not between 0 and 1.
@@ -33,14 +33,15 @@ class ForecastConfig(Config):
         longer context than in training is possible, and the lags reach further back in any case.
       attention_window: Number of steps that a token attends to, itself included. `None`: as in
         training, or the context length if that was given and is longer.
-      coarsen: Number of points whose mean is one step of the model. `auto`: series that are finer
-        than an hour are aggregated to means of 60, 30 or 15 minutes, the longest of which the past
-        has 64 and the horizon twice as many as the mean has points. 1: no aggregation.
+      coarsen: Number of points whose mean is one step of the model. `auto`: sub-hourly series are
+        aggregated to means of 60, 30 or 15 minutes. The longest of these is used for which the past
+        has at least 64 means, and the horizon at least twice as many means as a mean has points. If
+        there is none, there is no aggregation. 1: no aggregation.
       sampling: `stratified`: the draws of one step cover the distribution evenly, so that fewer
         samples give the same accuracy. `random`: the draws are independent.
-      nonnegative: Clip every draw at 0 before it is fed back.
-      seed: Decides every draw, together with the identity of the series.
-      batch_size: Number of series per call of the compiled program. `None`: by memory.
+      nonnegative: Whether to clip every draw at 0 before it becomes an input of the next step.
+      seed: Random seed. Every draw depends on it and on the identity of the series.
+      batch_size: Number of series per call of the compiled program. `None`: chosen by memory.
       precision: Precision of matrix products. `highest`: full float32 on every device. `default`:
         the choice of the backend.
       rope_factor: Stretch of the rotary position encoding, for contexts that are longer than in

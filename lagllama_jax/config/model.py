@@ -12,7 +12,7 @@ LAGS: tuple[int, ...] = (
     120, 121, 142, 143, 144, 154, 155, 156, 166, 167, 168, 177, 178, 179, 180, 181, 334, 335, 336,
     362, 363, 364, 502, 503, 504, 670, 671, 672, 718, 719, 720, 726, 727, 728, 1090, 1091, 1092,
 )
-"""The published 84 lags (0 is the value itself), fixed here: a checkpoint depends on them."""
+"""The published 84 lags in time steps, where 0 is the value itself. Checkpoints depend on them."""
 # fmt: on
 
 Head = Literal["student_t", "negative_binomial", "implicit_quantile"]
@@ -32,19 +32,20 @@ class ModelConfig(Config):
         heads (grouped-query attention). `None`, as published: one per head.
       head_dim: Width of one head. The width of the model is `num_heads * head_dim`.
       context_length: Number of past steps that the model is trained to attend to.
-      attention_window: Number of steps that a token attends to in training, itself included; the
-        default window of forecasts, too. `None`: the context length.
-      max_context_length: Length from which `dynamic` RoPE scaling sets in.
-      lags: Lags of a token, ascending; 0 is the value itself.
+      attention_window: Number of steps that a token attends to, itself included. It is used in
+        training, and by default in forecasts. `None`: the context length.
+      max_context_length: Context length above which `dynamic` RoPE scaling is applied.
+      lags: Ascending lags of a token in time steps; 0 is the value itself.
       head: Distribution head.
       scaling: How location and scale are computed from the past (`lagllama_jax.model.scalers`).
-      safe_scaling: Replace a degenerate scale by a sound one. `False` is the reference, exactly.
+      safe_scaling: Whether to replace a degenerate scale, such as that of a constant series.
+        `False`: exactly as in the reference implementation.
       imputation: Value in place of a missing one: `zero` in raw units (the reference), or `loc`.
-      time_features: Add six calendar features to every token.
+      time_features: Whether to add six calendar features to every token.
       scale_features: `absolute` (the reference): `log1p|loc|` and `log scale`. `relative`: the one
         unit-free feature `arcsinh(loc / scale)`, with which forecasts do not depend on the unit.
         `none`: no feature, so that forecasts do not depend on the level either.
-      observed_features: Add one flag per lag that says whether the value was observed.
+      observed_features: Whether to add one flag per lag, which is 1 if its value was observed.
       squash: `arcsinh` compresses the scaled lags before the first layer. `none`: as published.
       min_sigma: Smallest scale of the Student-t head, in scaled units.
       rope: Rotary position encoding. `linear` and `dynamic` stretch it by `rope_factor`.
@@ -93,7 +94,7 @@ class ModelConfig(Config):
 
     @property
     def window(self) -> int:
-        """Tokens that a token looks back over, itself included."""
+        """Number of tokens that a token attends to, itself included."""
         return self.context_length if self.attention_window is None else self.attention_window
 
     @property
@@ -108,32 +109,32 @@ class ModelConfig(Config):
 
     @property
     def max_lag(self) -> int:
-        """Largest lag M: points of history that precede the context."""
+        """Largest lag M in time steps: the number of points that precede the context."""
         return self.lags[-1]
 
     @property
     def past_length(self) -> int:
-        """Points of the past that one window holds, M + C."""
+        """Number of past points of a window, M + C."""
         return self.max_lag + self.context_length
 
     @property
     def reads_raw_values(self) -> bool:
-        """Whether the model needs raw values: its scale or distribution depends on the level."""
+        """Whether the model needs raw values, as its scale or distribution depends on the level."""
         return self.scaling in ("mean", "none") or self.head == "negative_binomial"
 
     @property
     def num_features(self) -> int:
-        """Features F of one token."""
+        """Number of features F of a token."""
         lags = len(self.lags) * (2 if self.observed_features else 1)
         scale = {"absolute": 2, "relative": 1, "none": 0}[self.scale_features]
         return lags + scale + (6 if self.time_features else 0)
 
     @classmethod
     def released(cls) -> Self:
-        """The published model (2,449,299 parameters), read with the safe scaler."""
+        """The published model (2,449,299 parameters), with `safe_scaling`."""
         return cls()
 
     @classmethod
     def tiny(cls, **changes: Any) -> Self:
-        """Two layers of two heads of eight: for tests and first steps."""
+        """A model with two layers of two heads of width 8, for tests and examples."""
         return cls(**{"num_layers": 2, "num_heads": 2, "head_dim": 8, **changes})

@@ -17,26 +17,26 @@ class TrainConfig(Config):
       batch_size: Number of windows per step.
       learning_rate: Peak learning rate.
       optimizer: `adam`, or `muon`: orthogonalised momentum for the matrices of the blocks and Adam
-        for the rest (https://kellerjordan.github.io/posts/muon), which reaches a loss in fewer
-        steps.
-      schedule: `constant`; `cosine`: down to a hundredth of the peak; `trapezoid`: constant, then
-        linearly to 0 over the last `decay_steps`, so that a run can be continued from before its
-        decay.
+        for the rest (https://kellerjordan.github.io/posts/muon), which needs fewer steps for the
+        same loss.
+      schedule: Schedule of the learning rate after the warm-up. `constant`: no decay. `cosine`:
+        decay to a hundredth of the peak. `trapezoid`: constant, then linear decay to 0 over the
+        last `decay_steps`. A run can be continued from a checkpoint before this decay.
       decay_steps: Number of steps of the decay of the schedule `trapezoid`.
       warmup_steps: Number of steps of the linear warm-up.
-      weight_decay: Weight decay of AdamW, applied to matrices only. 0 is Adam.
+      weight_decay: Weight decay of AdamW, which is applied to matrices only. 0: plain Adam.
       b2: Decay of Adam's second moment.
       clip_norm: Largest norm of the gradient. `None`: no clipping.
       accumulate: Number of batches whose gradients are averaged per update.
       ema_decay: Decay of the moving average of the weights, which is validated and saved. 0: no
         average.
-      max_scaled: Targets of more than this many scales are left out of the loss. `None`: none is.
+      max_scaled: Largest absolute standardised target that counts in the loss. `None`: no limit.
       freeze: Parts of the model that are not trained, such as `embedding` or `block_0/mlp`.
       dtype: Data type of the computation. Parameters are float32 in any case.
-      remat: Recompute activations in the backward pass, which saves memory.
+      remat: Whether to recompute activations in the backward pass, which saves memory.
       residual_gain: Factor of the initial weights that write to the residual stream. 1 is the
         published value.
-      seed: Decides the initial weights, the windows and the dropout.
+      seed: Random seed of the initial weights, the windows and the dropout.
     """
 
     steps: Count = 128_000

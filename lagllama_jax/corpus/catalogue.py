@@ -15,21 +15,23 @@ NONE_STATED = "none stated"
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set.
+    """The description of a data set.
 
     Attributes:
-      name: Name, as in the scripts of the reference.
-      format: A key of `lagllama_jax.corpus.formats.FORMATS`.
-      frequency: pandas alias. A file of another frequency is refused.
-      horizon: Prediction length of its test: that of the paper for its seven test sets, else the
-        default of GluonTS, the source of most of these data sets, for the frequency.
-      licence: The licence, as far as known.
-      files: Patterns of how the names of its files begin. The first pattern with a match counts.
-      url: Address of the file. `None`: not known.
-      homepage: Where to ask for the file if there is no `url`.
-      start: Time of the first value, by convention, if the files have none.
-      sha256: Checksum of the one file, unpacked. `None`: not compared with an original.
-      held_out: Whether it is left out of pre-training, for the zero-shot tests of the paper.
+      name: Name of the data set in the scripts of the reference implementation.
+      format: Key of its format in `lagllama_jax.corpus.formats.FORMATS`.
+      frequency: Pandas alias of the time step. A file with another frequency is an error.
+      horizon: Prediction length of the test split, in time steps. For the seven test sets of the
+        paper it is that of the paper, otherwise the default of GluonTS for the frequency.
+      licence: The licence, if it is known.
+      files: Glob patterns of the beginnings of the file names. The first pattern that matches is
+        used.
+      url: Address of the file. `None`: it is not known.
+      homepage: Page to get the file from if there is no `url`.
+      start: Conventional time of the first value, if the files have no time stamps.
+      sha256: Checksum of the unpacked file. `None`: it has not been compared with an original.
+      held_out: Whether the data set is left out of pre-training, for the zero-shot tests of the
+        paper.
     """
 
     name: str
@@ -45,10 +47,10 @@ class DataSet:
     held_out: bool = False
 
     def sources(self, folder: Path) -> list[Path]:
-        """Its files in a folder.
+        """The files of the data set in a folder.
 
         Raises:
-          DataError: If there are none; says which names are expected and where to fetch the files.
+          DataError: If there are none. The message names the expected files and their source.
         """
         for pattern in self.files:
             found = sorted(path for path in folder.glob(f"{pattern}*") if path.is_file())
@@ -74,7 +76,7 @@ def _ett(name: str, file: str, frequency: str, sha256: str, held_out: bool = Fal
 
 
 def _cloud(metric: str, held_out: bool = False) -> DataSet:
-    """A metric of Huawei's private cloud, of which the reference reads an unpublished document."""
+    """A metric of Huawei's private cloud. The reference reads it from an unpublished file."""
     name, homepage = f"{metric}_minute", "https://github.com/sir-lab/data-release"
     return DataSet(
         name, "jsonl", "min", 60, NONE_STATED, (name,), homepage=homepage, held_out=held_out
@@ -210,10 +212,10 @@ CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in _DATA_S
 
 
 def find_data_set(name: str) -> DataSet:
-    """The data set of a name.
+    """Finds a data set of the catalogue by its name.
 
     Raises:
-      DataError: If there is none; lists the known names.
+      DataError: If there is no such data set. The message names the known ones.
     """
     if name not in CATALOGUE:
         raise DataError(f"There is no data set {name!r}. Known are {', '.join(CATALOGUE)}.")

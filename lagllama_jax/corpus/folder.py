@@ -23,12 +23,12 @@ VERSION = 2
 
 
 def save_corpus(corpus: "Corpus", folder: Path) -> None:
-    """Writes a corpus to a folder beside `folder`, and then renames it.
+    """Writes a corpus to a temporary folder, and then renames that to `folder`.
 
-    Until then, an earlier corpus stays in its place.
+    An earlier corpus in `folder` is unchanged until the new one is complete.
 
     Raises:
-      DataError: If something else than a corpus is there, or the folder cannot be written.
+      DataError: If `folder` exists and is not a corpus, or cannot be written.
     """
     check_replaceable(folder)
     with _replacing(folder) as fresh:
@@ -52,17 +52,21 @@ def check_replaceable(folder: Path) -> None:
     """Checks that a corpus written to `folder` would replace at most another corpus.
 
     Raises:
-      DataError: If something else is there.
+      DataError: If `folder` exists and is not a corpus.
     """
     if folder.exists() and not (folder / "corpus.json").is_file():
         raise DataError(f"{folder} exists and is not a corpus. Give another folder.")
 
 
 def load_arrays(folder: Path, mmap: bool) -> dict[str, Any]:
-    """The fields of the corpus in a folder.
+    """Reads the fields of the corpus in a folder.
+
+    Args:
+      folder: A folder that `save_corpus` wrote.
+      mmap: Whether to open the arrays as memory maps.
 
     Raises:
-      DataError: If the folder holds no corpus, one of another version, or one with missing parts.
+      DataError: If the folder contains no corpus, one of another version, or a damaged one.
     """
     names = _read_names(folder)
     arrays = {name: _read_array(folder, name, mmap) for name in ARRAYS}
@@ -104,7 +108,7 @@ def _read_array(folder: Path, name: str, mmap: bool) -> np.ndarray:
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder that replaces `folder` if no error occurs."""
+    """Yields an empty folder that replaces `folder` after the block, unless an error occurs."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))

@@ -15,18 +15,18 @@ Labels = tuple[Int[np.ndarray, "n"], tuple[str, ...]]
 
 
 def offsets_of(lengths: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n_plus_1"]:
-    """The begin of each series, and the end of the last."""
+    """Index of the first point of each series, and the number of points of all series."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def renumber(numbers: Int[np.ndarray, "n"], names: tuple[str, ...]) -> Labels:
-    """The same labels without unused names."""
+    """Removes unused names from labels, and renumbers the others."""
     used, renumbered = np.unique(numbers, return_inverse=True)
     return renumbered.astype(np.int32), tuple(names[i] for i in used)
 
 
 def translate(parts: list[Labels]) -> Labels:
-    """The labels of several corpora with one table of names."""
+    """Joins the labels of several corpora, with one table of names."""
     names = tuple(dict.fromkeys(name for _, own in parts for name in own))
     place = {name: index for index, name in enumerate(names)}
     tables = [np.array([place[name] for name in own], np.int32) for _, own in parts]

@@ -1,7 +1,7 @@
-"""Coarser series from fine ones.
+"""Aggregates the series of a corpus to longer time steps.
 
 `coarser` makes further data sets of means over whole hours, days or weeks. `by_blocks` aggregates a
-corpus to blocks that end with each series, as forecasts of it do.
+corpus to means of blocks that end with each series, as forecasts do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,17 +29,26 @@ WEEK_SECONDS = 7 * SECONDS_A_DAY
 TARGETS = {"15min": 900, "30min": 1800, "h": 3600, "D": SECONDS_A_DAY, "W": WEEK_SECONDS}
 
 OBSERVED_SHARE = 0.5
-"""A coarse point is observed if at least this share of its fine points is."""
+"""Smallest share of observed points with which the mean of a block counts as observed."""
 
 
 def coarse(
     corpus: Corpus, index: int, length: int, seconds: int
 ) -> tuple[Float[np.ndarray, "t"], tuple[int, ...]] | None:
-    """The front of one series on a grid of `seconds`, from an hour, midnight or Monday on.
+    """Aggregates the first points of one series to means over `seconds`.
 
-    Returns the standardised values and the fields of their calendar, or `None` where the grid is
-    not a finer one that divides, where too little is left, or where clock changes make days of 23
-    and 25 hours.
+    The first mean begins at a full hour, at midnight or on a Monday.
+
+    Args:
+      corpus: The series.
+      index: Index of the series.
+      length: Number of points to use, from the first one.
+      seconds: Length of the new time step; one of `TARGETS`.
+
+    Returns:
+      The standardised means and the fields of their `Calendar`. `None` if the time step is not
+      a divisor of `seconds` below it, if too few means would be observed, or if a day may have 23
+      or 25 hours because of clock changes.
     """
     calendar = Calendar(*(np.asarray(field)[index] for field in corpus.calendar))
     unit, step, zone = int(calendar.unit), int(calendar.step), int(calendar.zone)
@@ -61,11 +70,13 @@ def coarse(
 
 
 def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iterator[Corpus]:
-    """For each grid of `TARGETS`, the series with a finer grid, in data sets named `name/grid`.
+    """Yields, for each time step of `TARGETS`, the means of all series with a shorter time step.
+
+    The data sets are named `name/alias`, with the pandas alias of the new time step.
 
     Args:
-      corpus: The fine series.
-      lengths: Points of each series, from its front, that may be used; `None`: all.
+      corpus: The series.
+      lengths: Number of points of each series to use, from the first one. `None`: all points.
     """
     lengths = corpus.lengths if lengths is None else lengths
     for alias, seconds in TARGETS.items():
@@ -109,10 +120,10 @@ def block_sizes(
 def common_block(
     corpora: Sequence[Corpus], prediction_length: int, coarsen: int | Literal["auto"]
 ) -> int:
-    """The block size of all series; 1 if they have several.
+    """The block size of all series in points; 1 if it differs between the series.
 
     Raises:
-      DataError: As `block_sizes`.
+      DataError: As for `block_sizes`.
     """
     sizes = [block_sizes(corpus, prediction_length, coarsen) for corpus in corpora]
     several = np.unique(np.concatenate(sizes))
@@ -120,7 +131,7 @@ def common_block(
 
 
 def by_blocks(corpus: Corpus, sizes: Int[np.ndarray, "n"]) -> Corpus:
-    """The means of blocks of each series, with its own block size; the last block ends a series."""
+    """Aggregates each series to means of blocks of its own size. The last block ends the series."""
     if (sizes == 1).all():
         return corpus
     bounds = zip(corpus.offsets[:-1], corpus.offsets[1:], sizes.tolist(), strict=True)

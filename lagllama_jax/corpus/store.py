@@ -1,4 +1,4 @@
-"""`Corpus`: all series of all data sets end to end in one array, with offsets."""
+"""`Corpus`: the series of all data sets, one after the other in one array, with offsets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,24 +18,24 @@ from lagllama_jax.typing import Bool, Float, Int
 
 @dataclass(frozen=True)
 class Corpus:
-    """Many series of many data sets, end to end, each standardised on its own.
+    """The series of several data sets, one after the other. Each series is standardised.
 
-    The arrays are in host memory, or memory maps of a saved folder. The standardised values of
-    series `i` are `values[offsets[i]:offsets[i + 1]]`; `series(i)` gives them in the units of their
-    data set.
+    The arrays are in host memory, or they are memory maps of a saved folder. The standardised
+    values of series `i` are `values[offsets[i]:offsets[i + 1]]`. `series(i)` returns the values in
+    the units of the data set.
 
     Attributes:
-      values: All points, each series as `(raw - center) / unit`; NaN where missing, never infinite.
-      offsets: Where each series begins; one more entry than series, the last is the end.
-      center: The center of each series, in the units of its data set.
-      unit: The unit of each series, a power of two, in the units of its data set.
-      calendar: The time grid of each series, its fields int32 arrays with one entry per series.
-      zones: The clock changes of the time zones that `calendar.zone` refers to.
-      dataset: The data set of each series, an index into `dataset_names`.
-      dataset_names: Names of the data sets, each with at least one series.
-      frequency: The frequency of each series, an index into `frequency_names`.
-      frequency_names: pandas aliases; "" stands for unknown.
-      item_ids: Name of each series, unique inside its data set.
+      values: Standardised values `(raw - center) / unit` of all series; NaN where missing.
+      offsets: Index of the first value of each series, and the number of all values.
+      center: Raw value of each series at which `values` is 0.
+      unit: Raw units per unit of `values` for each series; a power of two.
+      calendar: Time grid of each series. Its fields are int32 arrays with one entry per series.
+      zones: Clock changes of the time zones that `calendar.zone` refers to.
+      dataset: Index of the data set of each series in `dataset_names`.
+      dataset_names: Names of the data sets. Each has at least one series.
+      frequency: Index of the frequency of each series in `frequency_names`.
+      frequency_names: Pandas aliases of the frequencies. "" means that it is unknown.
+      item_ids: Name of each series, which is unique within its data set.
     """
 
     values: Float[np.ndarray, "points"]
@@ -56,7 +56,7 @@ class Corpus:
 
     @property
     def points(self) -> int:
-        """Number of points of all series together, with missing ones."""
+        """Number of points of all series together, including missing ones."""
         return int(self.offsets[-1])
 
     @property
@@ -66,16 +66,16 @@ class Corpus:
 
     @property
     def lengths(self) -> Int[np.ndarray, "n"]:
-        """Points of each series."""
+        """Number of points of each series."""
         return np.diff(self.offsets)
 
     def series(self, index: int) -> Float[np.ndarray, "T"]:
-        """The values of one series in the units of its data set, float64."""
+        """The values of one series in the units of its data set, as float64."""
         standardised = self.values[self.offsets[index] : self.offsets[index + 1]]
         return standardised.astype(np.float64) * self.unit[index] + self.center[index]
 
     def describe(self, index: int) -> str:
-        """The data set and the item of a series, for messages."""
+        """The name of a series in messages: data set and item."""
         return f"{self.dataset_names[self.dataset[index]]}/{self.item_ids[index]}"
 
     def dataset_index(self, name: str) -> int:
@@ -90,7 +90,7 @@ class Corpus:
         return self.dataset_names.index(name)
 
     def select(self, mask: Bool[np.ndarray, "n"]) -> Self:
-        """A copy with the series where `mask` is True, and without empty data sets.
+        """A copy with only the series for which `mask` is True. Empty data sets are removed.
 
         Raises:
           DataError: If the mask has another length, or selects nothing.
@@ -119,7 +119,7 @@ class Corpus:
 
     @classmethod
     def concatenate(cls, corpora: Iterable[Self]) -> Self:
-        """One corpus of several; data sets of the same name are merged.
+        """Joins several corpora. Data sets of the same name are merged.
 
         Raises:
           DataError: If there is nothing to join, or merged data sets share an item.
@@ -150,7 +150,7 @@ class Corpus:
 
     @classmethod
     def pack(cls, dataset: SeriesDataset, name: str = "series") -> Self:
-        """One data set of the items of a dataset; every variate becomes a series of its own.
+        """Makes a corpus of one data set. Every variate becomes a series of its own.
 
         Args:
           dataset: The items; covariates are left out.
@@ -158,7 +158,7 @@ class Corpus:
 
         Raises:
           DataError: If there is no series, one is empty or has an infinite value, or a name occurs
-            twice; names the series.
+            twice. The message names the series.
 
         >>> from lagllama_jax.series.arrays import read_arrays
         >>> series = read_arrays([1e9, 1e9 + 20, 1e9 + 10], "2024-01-01", "h")
@@ -200,15 +200,15 @@ class Corpus:
 
     @classmethod
     def from_parquet(cls, source: str | Path, exclude: Iterable[str] = ()) -> Self:
-        """The data sets of a folder of Parquet files, or of one file, each named as its file.
+        """Reads a Parquet file, or a folder of them. Each file is a data set with the file's name.
 
         Args:
           source: Folder or file.
           exclude: Data sets to leave out.
 
         Raises:
-          DataError: If there is no such file, one is not as `lagllama_jax.corpus.formats.parquet`
-            describes, or a name in `exclude` does not exist.
+          DataError: If there is no such file, a file has another layout than that of
+            `lagllama_jax.corpus.formats.parquet`, or a name in `exclude` does not exist.
         """
         from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
 
@@ -221,7 +221,7 @@ class Corpus:
 
     @classmethod
     def from_tfds(cls, name: str, data_dir: str | Path | None = None, split: str = "train") -> Self:
-        """A data set of `lagllama_jax.corpus.catalogue` that was built with `lagllama data build`.
+        """Reads a data set of the catalogue that was built with `lagllama data build`.
 
         Args:
           name: Name of the data set.
@@ -238,14 +238,22 @@ class Corpus:
         return cls.pack(SeriesDataset.of(items), name)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the corpus to a folder, and replaces a corpus that is there; see `load`."""
+        """Writes the corpus to a folder, and replaces an earlier corpus in it. `load` reads it.
+
+        Raises:
+          DataError: If the folder exists and is not a corpus, or cannot be written.
+        """
         from lagllama_jax.corpus.folder import save_corpus
 
         save_corpus(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path, mmap: bool = True) -> Self:
-        """Reads what `save` wrote, by default as memory maps, which use memory only when read.
+        """Reads a corpus that `save` wrote.
+
+        Args:
+          folder: The folder.
+          mmap: Whether to open the arrays as memory maps, which use memory only when they are read.
 
         Raises:
           DataError: If the folder holds no corpus, one of another version, or a damaged one.
@@ -256,13 +264,15 @@ class Corpus:
 
 
 def mask_period(corpus: Corpus, dataset: str, first: str, last: str) -> Corpus:
-    """A copy in which the points of a data set from `first` to `last`, with both, are missing.
+    """A copy in which the points of a data set from `first` to `last` are set missing.
+
+    Both dates are included, in the local time of each series.
 
     Args:
-      corpus: The corpus; it is not changed.
+      corpus: The corpus, which is not changed.
       dataset: Name of the data set.
-      first: A day, a month or a year, such as "2013-03-01", "2013-03" or "2013".
-      last: Likewise; a month or a year counts to its end.
+      first: First day, month or year, such as "2013-03-01", "2013-03" or "2013".
+      last: Last day, month or year. A month or a year is included to its end.
 
     Raises:
       DataError: If there is no such data set, a date cannot be read, or no point is in that period.

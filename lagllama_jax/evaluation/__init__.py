@@ -1,1 +1,1 @@
-"""Evaluation: how good the forecasts of a predictor are, and compared with what."""
+"""Evaluation: scores of the forecasts of a predictor, and comparisons with baselines."""

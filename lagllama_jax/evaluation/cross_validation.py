@@ -1,4 +1,4 @@
-"""`cross_validate`: a predictor's forecasts of the user's own past."""
+"""`cross_validate`: forecasts of the last windows of the user's series."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,11 @@ def cross_validate(
     freq: str | None = None,
     config: ForecastConfig = DEFAULTS,
 ) -> "pd.DataFrame":
-    """Forecasts the last windows of every series of a data frame, each from what precedes it.
+    """Forecasts the last windows of every series of a data frame, each from the points before it.
 
     Args:
       model: A `Predictor`, the name of a baseline, or a `LagLlama`.
-      df: A data frame as `predict_df` reads it: `item_id, timestamp, target` or
+      df: A data frame as for `predict_df`: long, with `item_id, timestamp, target` or
         `unique_id, ds, y`, or wide.
       prediction_length: Number of points in each window.
       num_windows: Number of windows at the end of each series.
@@ -37,11 +37,11 @@ def cross_validate(
         windows do not overlap.
       quantile_levels: Quantile levels, one column each.
       freq: Pandas alias of the step. `None`: inferred from the time stamps.
-      config: How the forecasts are drawn.
+      config: Configuration of the forecasts.
 
     Returns:
       One row per series, window and time step: the name and time columns of `df`, `cutoff` (the
-      last time that the model saw), the true value (`target`, or `y` beside `ds`), `predictions`
+      last time before the window), the true value (`target`, or `y` beside `ds`), `predictions`
       (the median), and one column per quantile level.
 
     Raises:

@@ -15,11 +15,19 @@ from lagllama_jax.series.frequency import Frequency
 FOLDER = "the folder of the evaluation sets or, for suite validation, of a corpus' Parquet files"
 
 ETT_GRIDS = {"15T": ("15min", 69_680), "H": ("h", 17_420), "D": ("D", 725), "W": ("W-THU", 103)}
-"""By published frequency: pandas rule, and number of points without the last incomplete period."""
+"""Pandas alias, and number of points in complete periods, by published frequency."""
 
 
 def ett(path: Path, frequency: str) -> SeriesDataset:
-    """One transformer: 7 series of 15 minutes, or means over complete hours, days or weeks."""
+    """Reads an ETT file: 7 series of 15 minutes, or their means over complete hours, days or weeks.
+
+    Args:
+      path: CSV file.
+      frequency: Key of `ETT_GRIDS`.
+
+    Raises:
+      DataError: If the file does not exist.
+    """
     rule, length = ETT_GRIDS[frequency]
     frame = _ett_frame(path)
     if frequency != "15T":
@@ -36,7 +44,13 @@ def _ett_frame(path: Path):  # type: ignore[no-untyped-def]
 
 
 def exchange_rate(path: Path) -> SeriesDataset:
-    """Daily rates of 8 currencies on business days, dated from 1990-01-01 by convention."""
+    """Reads the exchange rates of 8 currencies on business days.
+
+    The file has no dates; by convention, the first day is 1990-01-01.
+
+    Raises:
+      DataError: If the file does not exist.
+    """
     values = np.loadtxt(_existing(path), delimiter=",").T
     names = [f"currency_{number}" for number in range(len(values))]
     return _dataset(names, values, ["1990-01-01"] * len(values), "B")
@@ -45,16 +59,16 @@ def exchange_rate(path: Path) -> SeriesDataset:
 def parquet_series(
     path: Path, frequency: str | None = None, items: Sequence[str] | None = None
 ) -> SeriesDataset:
-    """Series of a Parquet file with one row per series: item_id, start, freq and target.
+    """Reads a Parquet file with one row per series: item_id, start, freq and target.
 
     Args:
       path: The file.
-      frequency: Only the series of this alias. `None`: all of them.
-      items: Only the series with these names. `None`: all of them.
+      frequency: Pandas alias of the series to read. `None`: all series.
+      items: Names of the series to read. `None`: all series.
 
     Raises:
-      DataError: If the file does not exist, has other columns, holds none of these series, or
-        holds series of several frequencies.
+      DataError: If the file does not exist or has other columns, or if it has none of these series,
+        or series of several frequencies.
     """
     dataset = read_parquet(_existing(path))
     wanted = None if frequency is None else Frequency.parse(frequency)

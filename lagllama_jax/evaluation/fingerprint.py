@@ -1,4 +1,4 @@
-"""A short hash of a question and of who was asked, which tells what a row of results answers."""
+"""A short hash of a task and a predictor, which identifies the origin of a row of results."""
 
 import dataclasses
 import hashlib
@@ -15,15 +15,15 @@ from lagllama_jax.typing import Float
 
 DEFAULTS = ForecastConfig()
 IGNORED = ("batch_size", "quantile_levels")
-"""Fields that decide the memory and what is read off a forecast, but not the forecast."""
+"""Fields that do not change the sample paths of a forecast."""
 
 
 def identity(value: Any) -> str:
-    """A text that is the same in every process, of all that decides a predictor's forecasts.
+    """A text of everything that a predictor's forecasts depend on. It is equal in all processes.
 
-    A predictor, and whatever dataclass or object it is made of, is described by its class and its
-    attributes, without the fields that do not take part in comparisons. Arrays are described by a
-    hash of their shape and content.
+    A predictor, a dataclass and any object within them is described by its class and its
+    attributes, except for fields with `compare=False`. Arrays are described by a hash of their
+    shape and content.
 
     Args:
       value: A predictor, a configuration, or an attribute of one.
@@ -54,7 +54,7 @@ def _leaf(leaf: Any) -> str:
 
 
 def _content(values: Any) -> bytes:
-    """The values as bytes that are the same on every machine, whatever its byte order or NaN."""
+    """The values as bytes that do not depend on the byte order of the machine or on the NaN."""
     plain = np.asarray(values, "<f8")
     return np.where(np.isnan(plain), np.nan, plain).astype("<f8").tobytes()
 
@@ -63,10 +63,10 @@ def fingerprint(predictor: Predictor, task: Task, config: ForecastConfig = DEFAU
     """Sixteen hexadecimal digits that depend on the task, its series, the predictor and `config`.
 
     Args:
-      predictor: The predictor, by its `identity`.
-      task: The task, by its name, its windows, and every value, name and date of its series,
-        which are read for this.
-      config: How the forecasts are drawn; it does not matter to a baseline.
+      predictor: The predictor, of which `identity` is hashed.
+      task: The task. Its name, its windows, and all values, names and dates of its series are
+        hashed. The series are read for this.
+      config: Configuration of the forecasts. It is ignored if the predictor is a baseline.
 
     Raises:
       DataError: If the series cannot be read.

@@ -1,10 +1,10 @@
-"""Scores of probabilistic forecasts: vectorised, over any axis, with missing targets left out.
+"""Scores of probabilistic forecasts, as means over series, over time or over both.
 
-Targets are `[B, P]`, quantile forecasts `[B, Q, P]`, sample paths `[B, S, P]`. A missing target is
-NaN and counts nowhere. A forecast that is not finite is an error, because leaving it out would
-improve the score. `axis` is an axis of the target (0 series, 1 time, `None` both). A point whose
-divisor is zero (a zero label in MAPE, a constant past in MASE) is left out. The formulas and these
-rules are those of `gluonts.ev`, which GIFT-Eval uses.
+Targets are `[B, P]`, quantile forecasts `[B, Q, P]`, and sample paths `[B, S, P]`. A missing target
+is NaN and is left out. A forecast that is not finite is an error, because leaving it out would
+improve the score. `axis` is an axis of the target (0: series, 1: time, `None`: both). A point whose
+divisor is zero is left out (a target of zero in MAPE, a constant past in MASE). The formulas and
+these rules are those of `gluonts.ev`, which GIFT-Eval uses.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ Target: TypeAlias = Float[np.ndarray, "B P"]
 Quantiles: TypeAlias = Float[np.ndarray, "B Q P"]
 
 LEVELS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""The levels over which the field averages its CRPS."""
+"""Quantile levels over which CRPS is averaged, as in GIFT-Eval."""
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """The quotient; NaN, which every mean leaves out, if the divisor is zero."""
+    """The quotient, or NaN if the divisor is zero. `_mean` leaves NaN out."""
     zero = denominator == 0
     return np.where(zero, np.nan, numerator / np.where(zero, 1.0, denominator))
 
@@ -45,7 +45,10 @@ def _error(target: np.ndarray, forecast: np.ndarray) -> np.ndarray:
 def quantile_loss(
     target: Target, quantiles: Quantiles, levels: Sequence[float]
 ) -> Float[np.ndarray, "B Q P"]:
-    """Twice the pinball loss of every point; at the median, the absolute error."""
+    """Twice the pinball loss of every point, in the target's units.
+
+    At the median, it is the absolute error.
+    """
     level = np.asarray(levels, np.float64)[:, None]
     error = _error(target[:, None], quantiles)
     return 2.0 * np.abs(error * ((error <= 0) - level))
@@ -54,7 +57,10 @@ def quantile_loss(
 def mean_weighted_quantile_loss(
     target: Target, quantiles: Quantiles, levels: Sequence[float], axis: Axis = None
 ) -> Score:
-    """The field's CRPS: the mean over levels of summed quantile loss over summed `|target|`."""
+    """The approximate CRPS of most benchmarks, without a unit.
+
+    It is the mean over levels of the summed quantile loss divided by the summed `|target|`.
+    """
     loss = np.moveaxis(quantile_loss(target, quantiles, levels), 1, 0)
     axes = tuple(range(1, loss.ndim)) if axis is None else tuple(np.atleast_1d(axis) + 1)
     return _divide(np.nansum(loss, axes), np.nansum(np.abs(target), axis)).mean(0)
@@ -84,24 +90,24 @@ def mae(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -
 
 
 def mape(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
-    """Mean absolute percentage error as a share (1 is 100 %)."""
+    """Mean absolute percentage error as a share: 1 means 100 %."""
     return _mean(_divide(np.abs(_error(target, forecast)), np.abs(target)), axis)
 
 
 def smape(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
-    """Symmetric mean absolute percentage error, 0 to 2."""
+    """Symmetric mean absolute percentage error, between 0 and 2."""
     size = np.abs(target) + np.abs(forecast)
     return _mean(_divide(2.0 * np.abs(_error(target, forecast)), size), axis)
 
 
 def nd(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
-    """Normalised deviation: summed absolute error over summed `|target|`. It has no unit."""
+    """Normalised deviation: summed absolute error divided by summed `|target|`. It has no unit."""
     total = np.nansum(np.abs(_error(target, forecast)), axis)
     return _divide(total, np.nansum(np.abs(target), axis))
 
 
 def nrmse(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
-    """Root mean squared error over mean `|target|`. It has no unit."""
+    """Root mean squared error divided by mean `|target|`. It has no unit."""
     return _divide(np.sqrt(mse(target, forecast, axis)), _mean(np.abs(target), axis))
 
 
@@ -111,9 +117,9 @@ def mase(
     seasonal_error: Float[np.ndarray, "B"],
     axis: Axis = None,
 ) -> Score:
-    """Mean absolute scaled error: the error over the mean absolute seasonal difference of the past.
+    """Mean absolute error divided by the mean absolute seasonal difference of the past (MASE).
 
-    It has no unit. At 1 the error is as large as the seasonal differences of the past.
+    It has no unit. At 1, the error is as large as the seasonal differences of the past.
     """
     error = np.abs(_error(target, forecast))
     return _mean(_divide(error, np.broadcast_to(seasonal_error[:, None], error.shape)), axis)
@@ -129,8 +135,9 @@ def msis(
 ) -> Score:
     """Mean scaled interval score of the central `1 - alpha` interval (M4 competition).
 
-    The width of the interval, plus `2 / alpha` times the distance of a point outside it, over the
-    mean absolute seasonal difference of the past. It has no unit.
+    The score of a point is the width of the interval, plus `2 / alpha` times the distance of the
+    target from the interval, divided by the mean absolute seasonal difference of the past. It has
+    no unit.
     """
     below, above = _error(target, lower), _error(target, upper)
     miss = np.maximum(-below, 0.0) + np.maximum(above, 0.0)
@@ -139,7 +146,7 @@ def msis(
 
 
 def coverage(target: Target, quantiles: Quantiles, axis: Axis = None) -> Score:
-    """Share of observed points at or below each quantile forecast, level first."""
+    """Share of observed points at or below each quantile forecast. The first axis is the level."""
     below = np.where(np.isnan(target)[:, None], np.nan, _error(target[:, None], quantiles) <= 0)
     axes = (1, 2) if axis is None else tuple(np.atleast_1d(axis) + 1)
     return _mean(np.moveaxis(below, 1, 0), axes)
@@ -159,7 +166,7 @@ def interval_coverage(
 def calibration_error(
     target: Target, quantiles: Quantiles, levels: Sequence[float], axis: Axis = None
 ) -> Score:
-    """Mean over levels of |share of points at or below the quantile - its level|."""
+    """Mean over levels of the absolute difference between `coverage` and the level."""
     reached = coverage(target, quantiles, axis)
     level = np.asarray(levels, np.float64).reshape(-1, *[1] * (reached.ndim - 1))
     return np.abs(reached - level).mean(0)

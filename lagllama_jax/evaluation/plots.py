@@ -20,19 +20,19 @@ OWN, OTHER = "#c1440e", "#9aa5b1"
 
 
 def _figure(width: float, height: float) -> "Figure":
-    """A new figure, which leaves the user's pyplot state alone."""
+    """A new figure that does not change the user's pyplot state."""
     return require("matplotlib.figure", "plot").Figure((width, height), layout="constrained")
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a figure to a file, whole or not at all."""
+    """Writes a figure to a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130)
 
 
 def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = "") -> "Figure":
-    """Bars of the models' geometric mean CRPS relative to the reference, which is a line at 1.
+    """Plots the models' geometric mean CRPS relative to the reference, which is a line at 1.
 
     Args:
       means: Relative CRPS and MASE of each model, as `report.relative` returns them.
@@ -57,7 +57,9 @@ def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = 
 
 
 def calibration(rows: Sequence[Row]) -> "Figure":
-    """Share of points at or below each decile, one line per task; the diagonal is perfect.
+    """Plots the share of points at or below each decile, with one line per task.
+
+    A perfectly calibrated forecast is on the diagonal.
 
     Raises:
       MissingExtraError: If Matplotlib is not installed.
@@ -77,13 +79,13 @@ def calibration(rows: Sequence[Row]) -> "Figure":
 def examples(
     windows: EvaluationWindows, forecast: Forecast, title: str = "", count: int = 3
 ) -> "Figure":
-    """A few windows, spread evenly: the end of the past, the truth, median and 80 % interval.
+    """Plots evenly spread windows: end of the past, true values, median and 80 % interval.
 
     Args:
-      windows: What was asked.
+      windows: The windows.
       forecast: The forecast of `windows.dataset`, with the levels 0.1, 0.5 and 0.9.
       title: Title of the picture.
-      count: At most this many windows.
+      count: Largest number of windows to plot.
 
     Raises:
       MissingExtraError: If Matplotlib is not installed.

@@ -15,7 +15,7 @@ from lagllama_jax.files import atomic_path
 
 
 def command() -> str:
-    """The command line of this process; a script is named relative to the current folder."""
+    """The command line of this process, with a script's path relative to the current folder."""
     program, *words = sys.argv
     if not program.endswith(".py"):
         return shlex.join([Path(program).name, *words])
@@ -24,7 +24,7 @@ def command() -> str:
 
 
 def processor() -> str:
-    """The processor's model as Linux reports it; on other systems, what Python knows of it."""
+    """The model name of the processor on Linux, or what `platform` reports on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -34,14 +34,14 @@ def processor() -> str:
 
 
 def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
-    """Writes a model's entry of `run.json`, beside the tables of results.
+    """Writes the entry of a model in `run.json`, next to the tables of results.
 
-    It holds the command, the time, the forecast's configuration, the versions and the hardware.
+    It contains the command, the time, the forecast configuration, the versions and the hardware.
 
     Args:
       folder: The folder of the tables, which is created if it does not exist.
       name: The name of the model. An older entry of the same name is replaced.
-      config: How its forecasts were drawn.
+      config: Configuration of the forecasts.
 
     Raises:
       DataError: If the file cannot be written.

@@ -9,10 +9,10 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.scores import CRPS, MASE, Row, divides, geometric_mean
 
 REFERENCE = "seasonal_naive"
-"""Every score is divided by that of this model."""
+"""The model by whose scores all scores are divided."""
 
 Scores = Mapping[str, Mapping[str, tuple[float, float]]]
-"""Model, then task: CRPS and MASE."""
+"""CRPS and MASE by model and task."""
 
 METRICS = ("CRPS", "MASE")
 
@@ -91,7 +91,7 @@ def _undefined_last(values: Iterable[float]) -> list[float]:
 
 
 def left_out(scores: Scores, tasks: Sequence[str]) -> str:
-    """A sentence for each score whose mean lacks tasks, naming them; empty if none does.
+    """Names the tasks that the mean of a score leaves out, in one sentence per score; may be empty.
 
     Raises:
       DataError: If the reference has not been scored on a task.
@@ -115,13 +115,13 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first are right-aligned."""
+    """A Markdown table in which all columns but the first are right-aligned."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
 
 
 def ranking(scores: Scores, tasks: Sequence[str], own: Iterable[str] = ()) -> str:
-    """A Markdown table of the models by geometric mean CRPS; the `own` models are bold.
+    """A Markdown table of the models, sorted by geometric mean CRPS. The `own` models are bold.
 
     Raises:
       DataError: If the reference has not been scored on a task.
@@ -163,7 +163,7 @@ def _ratio(score: float, reference: float) -> str:
 
 
 def calibration_table(rows: Sequence[Row]) -> str:
-    """A Markdown table of coverage, calibration and seconds, one line per task, then the means."""
+    """A Markdown table of coverage, calibration and seconds: one line per task, and the means."""
     columns = ("coverage_80", "calibration_error", "seconds")
     lines = [(row["dataset"], *(number(row[column]) for column in columns)) for row in rows]
     means = (number(sum(row[column] for row in rows) / len(rows)) for column in columns)
@@ -178,7 +178,7 @@ def markdown(rows: Sequence[Row], published: Scores, columns: Sequence[str] = ()
     Args:
       rows: The rows of the model, as `run.evaluate_tasks` returns them.
       published: Scores of other models on the same tasks, including the reference.
-      columns: The models with a column of their own in the table by task.
+      columns: Models that get a column in the table of tasks.
 
     Raises:
       DataError: If the reference has not been scored on a task.

@@ -1,4 +1,4 @@
-"""A folder of results: a table in GIFT-Eval's columns and one of calibration, written by row."""
+"""A folder of results: a table in the columns of GIFT-Eval, and a table of calibration."""
 
 from pathlib import Path
 
@@ -37,19 +37,19 @@ CALIBRATION_COLUMNS = (
     "fingerprint",
 )
 """Columns that the benchmark does not have: the shares of points at or below each decile, the
-cost, and the row's `fingerprint`."""
+number of windows, the seconds, and the `fingerprint` of the row."""
 
 TABLES = {"calibration.csv": CALIBRATION_COLUMNS, "all_results.csv": GIFT_EVAL_COLUMNS}
-"""In the order of writing: a row that is in the second table is in the first as well."""
+"""The tables in the order of writing. A row of the second table is also in the first."""
 TEXT = ("dataset", "model", "domain", "fingerprint")
 WHOLE = ("num_variates", "windows")
 
 
 def read_table(path: Path) -> list[Row]:
-    """Rows of a results table, numbers as numbers.
+    """Reads the rows of a results table, with numbers as numbers.
 
     Raises:
-      DataError: If a cell is not a number; names file, row and column.
+      DataError: If a cell is not a number. The message names the file, the row and the column.
     """
     rows: list[Row] = [dict(row) for row in read_rows(path)]
     for number, row in enumerate(rows, start=2):
@@ -64,12 +64,12 @@ def read_table(path: Path) -> list[Row]:
 
 
 def read_results(folder: Path) -> list[Row]:
-    """Every row of a results folder, both tables joined; empty if there is no table yet.
+    """Reads the rows of a results folder, with both tables joined. Without a table, there are none.
 
-    A row whose writing was interrupted has the columns of the first of `TABLES` alone.
+    A row whose writing was interrupted has only the columns of the first of `TABLES`.
 
     Raises:
-      DataError: If a cell is not a number; names file, row and column.
+      DataError: If a cell is not a number. The message names the file, the row and the column.
     """
     joined: dict[tuple[str, str], Row] = {}
     for name in TABLES:
@@ -80,7 +80,7 @@ def read_results(folder: Path) -> list[Row]:
 
 
 def add_result(folder: Path, row: Row) -> None:
-    """Adds a row to the tables of a folder, in place of one of the same task and model.
+    """Adds a row to the tables of a folder. It replaces a row of the same task and model.
 
     Args:
       folder: The folder, which is created if it does not exist.
@@ -91,7 +91,7 @@ def add_result(folder: Path, row: Row) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     others = {name: _without(folder / name, row["dataset"], row["model"]) for name in TABLES}
-    # The old scores go first, so that they never stand beside the new row's fingerprint.
+    # The old scores are removed first, so that they never have the fingerprint of the new row.
     write_rows(folder / "all_results.csv", others["all_results.csv"], GIFT_EVAL_COLUMNS)
     for name, columns in TABLES.items():
         write_rows(folder / name, [*others[name], row], columns)

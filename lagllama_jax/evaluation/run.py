@@ -1,4 +1,4 @@
-"""Evaluates a predictor on tasks, with or without a folder that keeps the results."""
+"""Evaluates a predictor on tasks, and optionally stores the results in a folder."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ from lagllama_jax.evaluation.windows import EvaluationWindows
 from lagllama_jax.inference.forecast import Forecast, Predictor
 
 OnRow: TypeAlias = Callable[[Row, Task, EvaluationWindows, Forecast], None]
-"""Called with every new row, before its windows and forecast are dropped."""
+"""A function that is called with each new row, its task, its windows and their forecast."""
 
 
 def evaluate_task(
@@ -31,11 +31,12 @@ def evaluate_task(
     """Forecasts the windows of one task and scores them.
 
     Args:
-      predictor: What is evaluated.
-      task: What it is asked.
-      name: The model's name in tables. `None`: the predictor's `name`, or that of its class.
-      config: How the forecasts are drawn. The quantile levels are replaced by `scores.LEVELS`.
-      limit: At most this many windows, spread evenly: a quick look, not the protocol.
+      predictor: The predictor to evaluate.
+      task: The task.
+      name: Name of the model in tables. `None`: the predictor's `name`, or that of its class.
+      config: Configuration of the forecasts. `scores.LEVELS` replace its quantile levels.
+      limit: Largest number of windows, evenly spread, for a quick test. `None`: all windows, as in
+        the protocol.
       on_row: See `OnRow`.
 
     Returns:
@@ -86,26 +87,26 @@ def evaluate_into(
     overwrite: bool = False,
     on_row: OnRow | None = None,
 ) -> list[Row]:
-    """Evaluates the tasks that a results folder does not hold yet, writing each row at once.
+    """Evaluates the tasks that are missing in a results folder, and writes each row at once.
 
-    Rows that the folder holds must come from the same predictor, options, series and windows,
-    which their `fingerprint` tells. This is checked before anything is forecast.
+    Existing rows must come from the same predictor, options, series and windows. This is checked
+    by their `fingerprint` before anything is forecast.
 
     Args:
       folder: The folder of `all_results.csv` and `calibration.csv`; it is created if necessary.
-      predictor: What is evaluated.
-      tasks: What it is asked.
-      name: The model's name in the tables. `None`: the predictor's `name`, or that of its class.
-      config: How the forecasts are drawn.
-      overwrite: Evaluate again what is there.
-      on_row: See `OnRow`; called after the row is written.
+      predictor: The predictor to evaluate.
+      tasks: The tasks.
+      name: Name of the model in the tables. `None`: the predictor's `name`, or that of its class.
+      config: Configuration of the forecasts.
+      overwrite: Whether to evaluate tasks again whose rows exist.
+      on_row: See `OnRow`. It is called after the row is written.
 
     Returns:
-      The rows of this model for these tasks, old and new.
+      The existing and the new rows of this model for these tasks.
 
     Raises:
-      DataError: If a row of the folder was computed from something else or has no fingerprint, a
-        table is damaged, or a task cannot be evaluated.
+      DataError: If the fingerprint of an existing row differs or is missing, a table is damaged, or
+        a task cannot be evaluated.
     """
     tasks, name = list(tasks), name or name_of(predictor)
     old = {} if overwrite else _finished(folder, name)
@@ -127,7 +128,7 @@ def _evaluate_once(
     config: ForecastConfig,
     on_row: OnRow | None,
 ) -> Row:
-    """Evaluates a task and writes its row; the series are read once."""
+    """Evaluates a task and writes its row. The series are read only once."""
     task = dataclasses.replace(task, read=functools.cache(task.read))
     asked = fingerprint(predictor, task, config)
 
@@ -141,7 +142,7 @@ def _evaluate_once(
 
 
 def _finished(folder: Path, model: str) -> dict[str, Row]:
-    """The rows of a model that are in `all_results.csv`, hence complete, by task."""
+    """The complete rows of a model by task. A complete row is in `all_results.csv`."""
     rows = [row for row in read_results(folder) if row["model"] == model]
     return {row["dataset"]: row for row in rows if "domain" in row}
 

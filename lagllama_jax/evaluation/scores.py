@@ -11,23 +11,23 @@ from lagllama_jax.evaluation.windows import EvaluationWindows
 from lagllama_jax.inference.forecast import Forecast
 
 LEVELS: tuple[float, ...] = (0.025, *metrics.LEVELS, 0.975)
-"""Quantile levels that `score` needs: those of the CRPS and of the 95 % interval of the MSIS."""
+"""Quantile levels that `score` needs: the deciles, and the ends of the 95 % interval of MSIS."""
 
 CRPS = "eval_metrics/mean_weighted_sum_quantile_loss"
 MASE = "eval_metrics/MASE[0.5]"
 
 Row: TypeAlias = dict[str, Any]
-"""One row of a results table: column to value. Text in `dataset`, `model`, `domain` and
-`fingerprint`, numbers in the other columns: scores in the units that `metrics` states, `windows` a
-count, `seconds` of wall-clock time."""
+"""One row of a results table: values by column. `dataset`, `model`, `domain` and `fingerprint` are
+text, and the other columns are numbers: scores in the units that `metrics` states, the number of
+`windows`, and the `seconds` of wall-clock time."""
 
 
 def score(windows: EvaluationWindows, forecast: Forecast) -> dict[str, float]:
-    """All scores of a task under GIFT-Eval's names, and the calibration of the quantiles.
+    """Computes all scores of a task under GIFT-Eval's names, and the calibration of the quantiles.
 
     Args:
-      windows: What was asked.
-      forecast: The forecast of `windows.dataset`. One without samples must have `LEVELS`.
+      windows: The windows of the task.
+      forecast: The forecast of `windows.dataset`. Without samples, it must have `LEVELS`.
 
     Raises:
       ConfigError: If the forecast lacks one of `LEVELS`.
@@ -68,19 +68,19 @@ def geometric_mean(values: Iterable[float]) -> float:
 
 
 def divides(score: float) -> bool:
-    """Whether a reference's score can be divided by: it is above 0 and defined."""
+    """Whether other scores can be divided by this score: it is above 0 and finite."""
     return bool(0 < score < np.inf)
 
 
 def relative_score(rows: Iterable[Row], reference: Iterable[Row], column: str = CRPS) -> float:
-    """Geometric mean over tasks of score over the reference's score; lower is better.
+    """Geometric mean over tasks of the ratio of a score to the reference's score; lower is better.
 
-    Tasks in which the reference's score is 0 or undefined are left out, and named in a warning.
+    Tasks on which the reference's score is 0 or undefined are left out, and a warning names them.
 
     Args:
-      rows: Rows of the model that is judged.
-      reference: Rows of the model that it is compared with, on the same tasks.
-      column: The score.
+      rows: Rows of the model.
+      reference: Rows of the reference on the same tasks.
+      column: Column of the score.
 
     Returns:
       A ratio without a unit; NaN if no task is left.

@@ -1,4 +1,4 @@
-"""The suites of tasks: GIFT-Eval's ETT and m4_hourly, the paper's test sets, the validation."""
+"""The suites of tasks: GIFT-Eval's ETT and m4_hourly, the paper's test sets, and validation."""
 
 import functools
 import itertools
@@ -22,7 +22,7 @@ def suite_tasks(
     Args:
       suite: `gift-eval-ett`, `m4_hourly`, `all` (both of them), `paper` or `validation`.
       data_dir: Folder of the evaluation sets; for `validation`, of a corpus' Parquet files.
-      terms: Terms of GIFT-Eval. The suite `paper` has none to choose from.
+      terms: Terms of GIFT-Eval, which the suite `paper` ignores.
 
     Raises:
       ConfigError: If there is no such suite, or it has no task of these terms.
@@ -50,7 +50,7 @@ def _suite_tasks(suite: str, data_dir: Path, terms: Sequence[str]) -> list[Task]
 
 
 def ett_tasks(data_dir: Path, terms: Sequence[str] = ("short", "medium", "long")) -> list[Task]:
-    """GIFT-Eval's 16 ETT tasks, which it takes from the 15-minute files (ett1 is ETTm1)."""
+    """GIFT-Eval's 16 ETT tasks. They use the 15-minute files: ett1 is ETTm1."""
     return [
         Task(
             f"ett{number}", frequency, term, horizon(frequency, term), None, "Energy", 7,
@@ -62,13 +62,13 @@ def ett_tasks(data_dir: Path, terms: Sequence[str] = ("short", "medium", "long")
 
 
 def m4_hourly_task(data_dir: Path) -> Task:
-    """GIFT-Eval's m4_hourly/H/short: the competition's own last 48 hours of 414 series."""
+    """GIFT-Eval's task m4_hourly/H/short: the last 48 hours of 414 series, as in M4."""
     read = functools.partial(parquet_series, Path(data_dir) / "m4_hourly.parquet")
     return Task("m4_hourly", "H", "short", horizon("H", m4=True), 1, "Econ/Fin", 1, read)
 
 
 def paper_tasks(data_dir: Path) -> list[Task]:
-    """The Lag-Llama paper's test sets that are at hand: the last window, the paper's horizons."""
+    """Three test sets of the Lag-Llama paper: the last window of each series, with its horizon."""
     folder = Path(data_dir)
     sets: list[tuple[str, str, int, str, int, Callable[[], SeriesDataset]]] = [
         ("ettm2", "15T", 24, "Energy", 7, lambda: ett(folder / "ETTm2.csv.gz", "15T")),

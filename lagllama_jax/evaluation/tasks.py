@@ -15,7 +15,7 @@ from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.table_files import read_table
 
 TERMS = {"short": 1, "medium": 10, "long": 15}
-"""Terms of GIFT-Eval, and how many short horizons each one is."""
+"""Horizon of each term of GIFT-Eval, in multiples of the short one."""
 
 MAX_WINDOWS = 20
 TEST_SHARE = 0.1
@@ -28,14 +28,14 @@ class Task:
     """A data set at a frequency and a term.
 
     Attributes:
-      dataset: Name as published.
-      frequency: Frequency as published, in the old pandas aliases (15T, H, D, W).
-      term: short, medium or long.
+      dataset: Published name.
+      frequency: Published frequency, as an old pandas alias (15T, H, D, W).
+      term: Length of the horizon, such as `short`, `medium` or `long`.
       prediction_length: Number of points in each window.
       num_windows: Number of windows at the end of each series. `None`: GIFT-Eval's rule.
-      domain: Domain as published.
-      num_variates: Number of variables of the data set, each of which is a series here.
-      read: Reads the series.
+      domain: Published domain.
+      num_variates: Number of variates of the data set. Each of them is a series here.
+      read: Function that reads the series.
     """
 
     dataset: str
@@ -56,7 +56,7 @@ class Task:
         """Reads the series and cuts the windows.
 
         Args:
-          limit: At most this many windows, spread evenly. `None`: all of them.
+          limit: Largest number of windows, evenly spread. `None`: all windows.
 
         Raises:
           ConfigError: If a number of the task is not a whole number of at least 1.
@@ -73,7 +73,7 @@ class Task:
 
 
 def horizon(frequency: str, term: str = "short", *, m4: bool = False) -> int:
-    """Prediction length of GIFT-Eval for a frequency in the old pandas aliases (15T, H, D, W).
+    """Prediction length of GIFT-Eval for a frequency, given as an old pandas alias (15T, H, D, W).
 
     Raises:
       ConfigError: If the benchmark does not have the frequency or the term.
@@ -92,7 +92,7 @@ def gift_eval_windows(shortest: int, prediction_length: int) -> int:
 def own_task(
     path: Path, prediction_length: int, num_windows: int = 1, freq: str | None = None
 ) -> Task:
-    """A task from the user's CSV or Parquet table: the last windows of each series.
+    """Makes a task of the last windows of each series in a CSV or Parquet file.
 
     Args:
       path: A long table (`item_id, timestamp, target` or `unique_id, ds, y`) or a wide one.
@@ -102,7 +102,8 @@ def own_task(
 
     Raises:
       ConfigError: If `prediction_length` or `num_windows` is not a whole number of at least 1.
-      DataError: If the table cannot be read; names file, series, column and row.
+      DataError: If the table cannot be read. The message names the file, the series, the column and
+        the row.
     """
     checked("prediction_length", prediction_length, Count)
     checked("num_windows", num_windows, Count)
@@ -111,7 +112,7 @@ def own_task(
 
 
 def task_of(name: str, series: SeriesDataset, prediction_length: int, num_windows: int = 1) -> Task:
-    """A task from series in memory: the last windows of each.
+    """Makes a task of the last windows of each series in memory.
 
     Raises:
       DataError: If the series have several frequencies.

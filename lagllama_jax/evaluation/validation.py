@@ -1,25 +1,26 @@
-"""The validation suite: held-out windows of the training corpus, on which recipes are chosen.
+"""The validation suite: held-out windows of the training corpus, by which recipes are chosen.
 
-Choosing on these tasks leaves the test sets untouched. They have different kinds of series and
-frequencies and are scored as GIFT-Eval's. Their windows are the last ones of some series of `SETS`,
-which training must not see:
+With these tasks, no choice depends on the test sets. The tasks cover several kinds of series and
+frequencies, and are scored as those of GIFT-Eval. Their windows are the last ones of some series of
+`SETS`, which must not be trained on:
 
-    lengths = seen_lengths(corpus)            # points that training may use, from the front
+    lengths = seen_lengths(corpus)            # number of first points to train on
     tasks = validation_tasks("folder/with/parquet/files")
     rows = evaluate_tasks(predictor, tasks)
     naive = evaluate_tasks(baseline("seasonal_naive"), tasks)
     relative_score(rows, naive)               # geometric mean of CRPS ratios; lower is better
 
-`held_out(corpus)` holds back the tails; the rest of these series is trained on. To measure what
-zero-shot scores measure, `held_out(corpus, whole=True)` holds back every point of these data sets.
+`held_out(corpus)` holds back the last points of these series; the points before them are trained
+on. For a zero-shot evaluation, `held_out(corpus, whole=True)` holds back all points of these data
+sets.
 
 The bundled weights were trained before the medium tasks of energy_appliance, azure_vm_traces and
-smart_meters were added: they have seen most of these tails.
+smart_meters were added. They were trained on most points of these windows.
 
-The series of one data set often cover the same period, and what happened to one tells something
-about its neighbours. In such data sets (`share` 1) every series loses its tail, whether or not it
-is scored; in collections of unrelated series only the drawn ones do. The draw is a hash of the
-names of data set and series: it is the same for every corpus that contains the series.
+The series of one data set often cover the same period and are correlated. In such data sets
+(`share` 1), the last points of every series are held back, whether it is scored or not. In
+collections of unrelated series, only those of some series are held back. These are chosen by a hash
+of the names of data set and series, so the choice is the same in every corpus.
 """
 
 import functools
@@ -42,17 +43,17 @@ if TYPE_CHECKING:
 
 
 class ValidationSet(NamedTuple):
-    """What is taken from a data set of the corpus.
+    """The windows of one validation task.
 
     Attributes:
-      dataset: File name without its suffix.
-      frequency: Pandas alias in the file.
-      unit: Unit of the calendar of its series (`model.calendar_features`).
+      dataset: File name of the data set without its suffix.
+      frequency: Pandas alias of the series in the file.
+      unit: Unit of the calendar of the series (`model.calendar_features`).
       step: Step of that calendar.
-      term: short or medium.
+      term: `short` or `medium`.
       prediction_length: Number of points in each window.
-      share: Share of the series whose tails are held out.
-      series: At most this many of them are scored.
+      share: Share of the series whose last points are held out.
+      series: Largest number of series to score.
       windows: Number of windows at the end of each scored series.
     """
 
@@ -95,15 +96,15 @@ SETS: tuple[ValidationSet, ...] = tuple(ValidationSet(*row) for row in (
 ))
 # fmt: on
 SHORTEST = 4
-"""A series must be at least this many times as long as its tail."""
+"""Smallest length of a series, in multiples of its held-out points."""
 
 
 class HeldOut(NamedTuple):
-    """Series that training sees only in part.
+    """The series that are not trained on as a whole.
 
     Attributes:
-      series: Index in the corpus, ascending.
-      start: The first held-out point of each series, counted from its own first point.
+      series: Ascending indices of the series in the corpus.
+      start: Index of the first held-out point within each series.
     """
 
     series: Int[np.ndarray, "n"]
@@ -111,12 +112,12 @@ class HeldOut(NamedTuple):
 
 
 def _draw(dataset: str, item_id: str) -> float:
-    """A number in [0, 1) that depends on the two names alone."""
+    """A number in [0, 1) that depends only on the two names."""
     return zlib.crc32(f"{dataset}/{item_id}".encode()) / 2**32
 
 
 def _tail(dataset: str, unit: int, step: int) -> tuple[int, float]:
-    """Longest tail and largest share over the tasks of a data set at a frequency; 0 for none."""
+    """Longest tail and largest share over the tasks of a data set at a frequency, or 0 and 0."""
     tasks = [s for s in SETS if (s.dataset, s.unit, s.step) == (dataset, unit, step)]
     return max((s.tail for s in tasks), default=0), max((s.share for s in tasks), default=0.0)
 
@@ -126,11 +127,11 @@ def _is_held(dataset: str, item_id: str, length: int, tail: int, share: float) -
 
 
 def held_out(corpus: "Corpus", *, whole: bool = False) -> HeldOut:
-    """The points of `corpus` that training must not see, so that `validation_tasks` are held out.
+    """The points of `corpus` that must not be trained on if `validation_tasks` are to be held out.
 
     Args:
-      corpus: All series. Data sets are recognised by name, frequencies by calendar.
-      whole: Hold back every point of the validation data sets, not the tails alone.
+      corpus: All series. Data sets are recognised by their names, and frequencies by the calendars.
+      whole: Whether to hold back all points of the validation data sets, not only the last ones.
     """
     lengths = corpus.lengths
     names = {name: number for number, name in enumerate(corpus.dataset_names)}
@@ -150,7 +151,7 @@ def held_out(corpus: "Corpus", *, whole: bool = False) -> HeldOut:
 
 
 def seen_lengths(corpus: "Corpus") -> Int[np.ndarray, "n"]:
-    """Number of points of each series, from its front, that training may see."""
+    """Number of points of each series, from the first one, that may be trained on."""
     held = held_out(corpus)
     lengths = corpus.lengths.copy()
     lengths[held.series] = held.start
@@ -158,7 +159,7 @@ def seen_lengths(corpus: "Corpus") -> Int[np.ndarray, "n"]:
 
 
 def _scored(folder: Path, entry: ValidationSet) -> SeriesDataset:
-    """The scored series of a task: of those held out, the ones drawn first."""
+    """The series that a task scores: the held-out series with the lowest hashes."""
     series = parquet_series(folder / f"{entry.dataset}.parquet", entry.frequency)
     tail, share = _tail(entry.dataset, entry.unit, entry.step)
     rows = [
@@ -173,8 +174,8 @@ def validation_tasks(folder: Path | str, datasets: Sequence[str] | None = None) 
     """The validation tasks of a corpus folder of Parquet files, one per row of `SETS`.
 
     Args:
-      folder: One file per data set, as `parquet_series` reads them.
-      datasets: Only these data sets of `SETS`. `None`: all of them.
+      folder: Folder with one file per data set, as `parquet_series` reads them.
+      datasets: Names of the data sets of `SETS` to use. `None`: all data sets.
 
     Raises:
       ConfigError: If a data set has no validation task.

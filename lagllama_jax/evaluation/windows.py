@@ -1,4 +1,4 @@
-"""Evaluation windows: stretches of the past that a predictor must forecast."""
+"""Evaluation windows: the parts of series that a predictor must forecast."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,16 +14,17 @@ from lagllama_jax.typing import Float, Int
 
 @dataclass(frozen=True)
 class EvaluationWindows:
-    """What a predictor is given, and what its forecast is scored against.
+    """The pasts of windows, which are the input of a predictor, and the true values.
 
-    Of several target variates there is one row per variate, items first, as in `Forecast`.
+    If items have several target variates, there is one row per item and variate, as in `Forecast`.
 
     Attributes:
-      dataset: Everything that precedes each window. The items are views of the series: nothing is
-        copied. Their names, `series/number`, are unique and so decide the random numbers.
-      target: The true values of each row, NaN where one is missing.
-      seasonal_error: Mean absolute seasonal difference of each row's past, in the units of the
-        series; NaN where there is none.
+      dataset: The past of each window, with known covariates of the window. The items are views of
+        the series, not copies. Their names `series/number` are unique, so that the random numbers
+        of the windows differ.
+      target: True values of each row; NaN where missing.
+      seasonal_error: Mean absolute seasonal difference of the past of each row, in the units of the
+        series; NaN if there is none.
     """
 
     dataset: SeriesDataset
@@ -95,7 +96,7 @@ def cut(
 
 
 def _before(dataset: SeriesDataset, ends: Int[np.ndarray, "n"], coming: int) -> SeriesDataset:
-    """The items up to their ends; what is known of the future reaches `coming` points further."""
+    """The items up to their ends. Known covariates extend `coming` points further."""
 
     def upto(columns: Any, further: int = 0) -> Any:
         if columns is None:
@@ -115,8 +116,8 @@ def seasonal_errors(
 ) -> Float[np.ndarray, "W"]:
     """Mean absolute seasonal difference of `values[:end]` for every end, by one cumulative sum.
 
-    Differences with a missing side are left out. Where the past is not longer than a season, plain
-    differences are taken (GluonTS does so where it is shorter).
+    Differences from or to a missing value are left out. If a past is not longer than a season, the
+    differences of consecutive points are used, as in GluonTS for a past that is shorter.
 
     Args:
       values: One series. NaN marks a missing value.
@@ -124,7 +125,7 @@ def seasonal_errors(
       ends: Number of points in each past, counted from the first point of the series.
 
     Returns:
-      One number per past, in the units of the series; NaN where it holds no difference.
+      One number per past, in the units of the series; NaN if there is no difference.
     """
     result = np.full(len(ends), np.nan)
     seasons = np.where(np.asarray(ends) > season, season, 1)

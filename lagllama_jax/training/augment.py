@@ -10,11 +10,11 @@ from lagllama_jax.typing import Array, Float, Int, Key
 MASK_RATE = 0.5
 MIX_RATE = 0.25
 PROTECTED = 2
-"""Bins whose entry in the argsort is at most this are not replaced."""
+"""Frequencies whose entry in the argsort is at most this are not replaced."""
 
 
 def augment(key: Key, batch: Batch, share: float) -> Batch:
-    """Masks and then mixes frequencies in a share of the batches; the others stay unchanged."""
+    """Masks and then mixes frequencies in a share of the batches. The others are unchanged."""
     if share == 0:
         return batch
     gate_key, change_key = jax.random.split(key)

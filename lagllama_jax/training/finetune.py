@@ -17,7 +17,7 @@ from lagllama_jax.typing import Parameters
 
 
 class Report(NamedTuple):
-    """How a fine-tuning went.
+    """The report of a fine-tuning.
 
     Attributes:
       improved: Whether the weights were changed.
@@ -25,9 +25,9 @@ class Report(NamedTuple):
       best_loss: Lowest validation loss during fine-tuning.
       steps: Number of optimizer steps up to the returned weights.
       history: One row per dispatch, as in `training.metrics`.
-      interrupted: Whether Ctrl-C or SIGTERM stopped it early.
+      interrupted: Whether Ctrl-C or SIGTERM stopped the training early.
       forecasts: CRPS of forecasts of the held-back part before and after. `None`: they were not
-        made, as the validation loss never fell below the zero-shot loss.
+        made, because the validation loss never fell below the zero-shot loss.
     """
 
     improved: bool
@@ -81,7 +81,7 @@ def fit(
       parameters: Parameters of the model to start from.
       config: Its architecture.
       corpus: The series to train on.
-      prediction_length: Number of time steps of the forecasts that the model is for.
+      prediction_length: Number of time steps of the forecasts that the model will make.
       options: How to train.
       validation: Series whose last `prediction_length` points are the held-back part. `corpus` is
         then used for training as a whole. `None`: the ends of the series of `corpus` are held back.

@@ -13,11 +13,11 @@ from lagllama_jax.model.batch import Batch
 from lagllama_jax.typing import Float, Parameters
 
 MOST_FORECASTS = 64
-"""Largest number of windows that are forecast; of more, evenly spaced ones are taken."""
+"""Largest number of windows to forecast. If there are more, evenly spaced ones are used."""
 NUM_SAMPLES = 40
 BATCH_SIZE = 16
 FEWEST_WINDOWS = 8
-"""With fewer windows than this, the standard error is that over points, not over windows."""
+"""With fewer windows than this, the standard error is over points instead of windows."""
 
 
 class Comparison(NamedTuple):

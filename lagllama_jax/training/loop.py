@@ -104,7 +104,8 @@ def train(
       progress: Whether to show a progress bar. `None`: in a terminal.
 
     Raises:
-      TrainingError: If a loss is not finite; names the step and the datasets of its batch.
+      TrainingError: If a loss is not finite. The message names the step and the datasets of its
+        batch.
       CheckpointError: If a checkpoint cannot be saved.
     """
     loop, total = run.recipe.loop, run.recipe.train.steps

@@ -51,7 +51,7 @@ class MetricsFile:
         self.path = path
         kept = [row for row in read_metrics(path) if row["step"] <= first_step]
         write_rows(path, kept, COLUMNS)
-        # Rows are appended: a long run has too many to write all of them for every new one.
+        # Rows are appended, as a long run has too many to rewrite all of them for every new one.
         self._file = open(path, "a", newline="", buffering=1, encoding="utf-8")  # noqa: SIM115
         self._table = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
 

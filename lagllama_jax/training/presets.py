@@ -4,7 +4,7 @@ from lagllama_jax.config import LAGS, DataConfig, LoopConfig, ModelConfig, Train
 from lagllama_jax.training.recipe import Recipe
 
 DAYS = (191, 239, 288, 383, 479, 576, 767, 864, 1007)
-# The published lags; the nearest ones; and days and weeks of 5 to 30 minutes that are not there.
+# The published lags, all short lags, and the missing lags of days and weeks of 5 to 30 minutes.
 BOX_LAGS = tuple(
     sorted(
         {*LAGS, *range(1, 7), 9, *range(15, 19)}
@@ -13,11 +13,11 @@ BOX_LAGS = tuple(
 )
 
 PRESETS: dict[str, Recipe] = {
-    # The recipe of the paper and the authors' code, in which an epoch is 128 steps and training
-    # stops 50 epochs after the best one. Here, a validation follows every 10 epochs, so that a
-    # patience of 5 is as long.
+    # The recipe of the paper and the authors' code. There, an epoch has 128 steps, and training
+    # stops 50 epochs after the best one. Here, there is one validation per 10 epochs, so a patience
+    # of 5 validations is equally long.
     "published": Recipe(loop=LoopConfig(dispatch=128, checkpoint_every=1280, patience=5)),
-    # A model with a tenth of the weights and windows with many targets: an hour on a laptop.
+    # A model with a tenth of the weights, and windows with many targets, for a laptop.
     "small": Recipe(
         ModelConfig(num_layers=4, num_heads=4, attention_window=48, squash="arcsinh"),
         DataConfig(future_length=16, min_past=64, mixture="root_timesteps", series_power=0.7),

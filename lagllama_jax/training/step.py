@@ -16,7 +16,7 @@ from lagllama_jax.typing import Array, Float, Int, Key
 Metrics = dict[str, Float[Array, "*n"]]
 
 BatchOf = Callable[[Int[Array, ""] | int, Key], Batch]
-"""Gives a batch of a step, from its number in the step and its key."""
+"""A function that returns a batch of a step, from its number in the step and its key."""
 
 
 def step_keys(key: Key, step: Int[Array, ""] | int) -> tuple[Key, Key]:

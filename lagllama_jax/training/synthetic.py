@@ -137,7 +137,7 @@ def seasonal_part(
 
 
 def transform(dice: Dice, x: Float[Array, "U"]) -> Float[Array, "U"]:
-    """Makes a series positive, clipped, rounded or counts, adds outliers, and draws its unit."""
+    """Makes a series positive, clipped, rounded or counts, adds outliers, and draws its scale."""
     x = standardised(x)
     gain = dice.log_uniform(0.1, 1.0)
     floor = jnp.sort(x)[(dice.uniform(0.0, 0.7) * (dice.length - 1)).astype(jnp.int32)]
@@ -159,7 +159,7 @@ def series(dice: Dice, grid: Float[Array, "7"], day: Int[Array, "U"]) -> Float[A
     level = level_steps(dice, dice.log_uniform(0.5 / dice.length, 0.05))
     parts = [seasonal_part(dice, grid, day, swell), noise, trend(dice), random_walk(dice), level]
     present = dice.chance(np.array([0.75, 0.35, 0.3, 0.25, 0.15]), (5,))
-    walk = dice.chance(0.1)  # and nothing else: prices
+    walk = dice.chance(0.1)  # only a random walk, such as a price
     present = jnp.where(walk, np.arange(5) == 3, present)
     sizes = jnp.where(present, jnp.exp(0.7 * dice.normal((5,))), 0.0)
     signal = sizes @ jnp.stack(parts)

@@ -1,4 +1,4 @@
-"""The validation loss, which is that of the held-back ends of series in fixed windows."""
+"""The validation loss: the loss of the held-back ends of series in fixed windows."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,7 +35,7 @@ def tail_draws(
       first: Index of the first held-back point of each series; its length if there is none.
       model: The architecture, for the context.
       data: The future length.
-      most: Largest number of windows. Of more, as many are chosen from each dataset.
+      most: Largest number of windows. If there are more, they are chosen evenly over datasets.
       seed: Random seed of that choice.
     """
     count = -(-(corpus.lengths - first) // data.future_length)

@@ -1,4 +1,4 @@
-"""Reads the file formats of public time series; `FORMATS` lists them, `read` reads any of them."""
+"""Reads the file formats of public time series. `FORMATS` lists them; `read` reads any of them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,9 +28,9 @@ class Format(NamedTuple):
     """One file format.
 
     Attributes:
-      description: What a person would call it.
-      suffixes: Of its files, in folders and zips, before any `.gz`.
-      read_text: Makes items of one text file; `None` for Parquet, which is not text.
+      description: A short description in words.
+      suffixes: Suffixes of its files in folders and zip files, before any `.gz`.
+      read_text: Function that reads the items of a text file. `None`: Parquet, which is not text.
     """
 
     description: str
@@ -57,17 +57,18 @@ def read(
     start: "str | pd.Timestamp | None" = None,
     frequency: str | Frequency | None = None,
 ) -> Iterator[Item]:
-    """The series of a file, or of all files of that format in a folder or zip, in turn.
+    """Reads the series of a file, or of all files of a format in a folder or zip file.
 
     Args:
-      path: File or folder; text may be gzipped or zipped.
-      format: A key of `FORMATS`.
-      start: Time of the first value, where the file has none.
-      frequency: pandas alias, where the file has none.
+      path: File or folder. Text files may be gzipped or zipped.
+      format: Key of `FORMATS`.
+      start: Time of the first value of series for which the file has none.
+      frequency: Pandas alias of the time step of series for which the file has none.
 
     Raises:
       DataError: If the format is unknown, the start or the frequency cannot be read, a name occurs
-        twice, a value is infinite, or a file is not what the format promises; names file and line.
+        twice, a value is infinite, or a file is not what the format promises. The message names the
+        file and the line.
     """
     if format not in FORMATS:
         raise DataError(f"Unknown format {format!r}; known are {', '.join(FORMATS)}.")
@@ -82,10 +83,10 @@ def read(
 
 
 def guess_format(path: str | Path) -> str:
-    """The format of a file, by its suffix and, of a CSV file, its first line.
+    """Infers the format of a file from its suffix and, for a CSV file, from its first line.
 
     Raises:
-      DataError: If nothing is there, or no format has the suffix.
+      DataError: If there is no such file, or no format has its suffix.
     """
     suffixes = [suffix for format in FORMATS.values() for suffix in format.suffixes]
     if Path(path).suffix.lower() == ".parquet" or (

@@ -13,17 +13,18 @@ from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
 
 LISTS = ("data", "test", "train")
-"""Keys of the series in a document, in turn; `test` holds whole series, `train` shortened ones."""
+"""Keys of the series in a document, by priority. `test` has whole series, `train` shorter ones."""
 
 
 def read_jsonl(file: TextFile) -> Iterator[Item]:
-    """The items of one file, in turn; those without `item_id` are named by their position.
+    """Reads the items of one file. Items without `item_id` are named by their position.
 
-    The air quality and cloud files of the reference are such documents, its ETT files such lines.
+    In the reference implementation, the air quality and cloud files are single documents, and the
+    ETT files have one object per line.
 
     Raises:
       DataError: If a line is not JSON, or an object has no one-dimensional `target` of numbers, or
-        a start or a frequency that cannot be read; names file and line.
+        a start or a frequency that cannot be read. The message names the file and the line.
     """
     first = next(file.lines)
     document = _document(file, first)
@@ -48,7 +49,7 @@ def _document(file: TextFile, first: Line) -> dict[str, Any] | None:
         return entry if isinstance(entry, dict) and "target" not in entry else None
     except json.JSONDecodeError:
         if first.text.strip() not in ("{", "["):
-            return None  # broken or not JSON: the error of the line says so
+            return None  # reading the line raises an error that names it
     rest = "\n".join(line.text for line in file.lines)
     try:
         entry = json.loads(f"{first.text}\n{rest}")

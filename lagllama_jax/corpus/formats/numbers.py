@@ -9,15 +9,15 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Float
 
 MISSING = frozenset(("", "?", "NA", "N/A", "null", "NULL", "None"))
-"""Spellings of a missing value beside those of NaN."""
+"""Spellings of a missing value, in addition to those of NaN."""
 
 
 def parse_numbers(fields: Sequence[str], place: str) -> Float[np.ndarray, "n"]:
-    """Numbers as float64, NaN where missing.
+    """Converts texts to numbers, with NaN for missing ones.
 
     Args:
-      fields: One text each.
-      place: File and line, for messages.
+      fields: One text per number.
+      place: File and line, for the error message.
 
     Raises:
       DataError: If a field is not a number, or infinite.

@@ -15,10 +15,10 @@ COLUMNS = ("item_id", "start", "freq", "target")
 
 
 def find_parquet(source: str | Path) -> list[Path]:
-    """The Parquet files of a folder in alphabetical order, or the one file given.
+    """The Parquet files of a folder in alphabetical order, or the given file.
 
     Raises:
-      DataError: If neither exists, or the folder holds none.
+      DataError: If the file or folder does not exist, or the folder contains no Parquet file.
     """
     source = Path(source)
     if source.is_file():
@@ -32,11 +32,12 @@ def find_parquet(source: str | Path) -> list[Path]:
 
 
 def read_parquet(path: Path) -> SeriesDataset:
-    """The series of a file.
+    """Reads the series of a file.
 
     Raises:
-      DataError: If the file cannot be read, a column is missing, of another type or has nulls, or
-        a start or a frequency cannot be read; names the file, and the column or the series.
+      DataError: If the file cannot be read, a column is missing, of another type or has nulls, or a
+        start or a frequency cannot be read. The message names the file, and the column or the
+        series.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -65,7 +66,7 @@ def read_parquet(path: Path) -> SeriesDataset:
 
 
 def _targets(path: Path, column: Any) -> list[np.ndarray]:
-    """One row of float64 per series, views of one array."""
+    """One float64 array `[1, T]` per series. All are views of one array."""
     import pyarrow as pa
 
     lists = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
@@ -84,7 +85,7 @@ def _targets(path: Path, column: Any) -> list[np.ndarray]:
 def _parsed(
     parse: Callable[[str], Any], texts: list[str], path: Path, item_ids: list[str]
 ) -> list[Any]:
-    """Every text parsed, each different one once."""
+    """Parses every text. Equal texts are parsed only once."""
     known: dict[str, Any] = {}
     for text, item in zip(texts, item_ids, strict=True):
         if text not in known:

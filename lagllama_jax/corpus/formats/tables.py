@@ -1,4 +1,4 @@
-"""CSV tables as they are published: data frames, ETT, NAB, PRSA, UCI Air Quality and LSTNet."""
+"""Reads published CSV tables: data frames, ETT, NAB, PRSA, UCI Air Quality and LSTNet."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 AIR_QUALITY_MISSING = -200
 PRSA_TIME = ["year", "month", "day", "hour"]
 PRSA_TEXT = ("No", "station", "wd", "cbwd")
-"""Columns of a PRSA file that hold no series: row number, place, wind direction."""
+"""Columns of a PRSA file that are not series: row number, place and wind direction."""
 
 
 def read_csv_frame(file: TextFile) -> Iterator[Item]:
-    """The columns item_id, timestamp, target, or a column of time stamps and one per series.
+    """Reads a long table with item_id, timestamp and target, or a wide one.
+
+    A wide table has a column of time stamps and one column per series.
 
     Raises:
-      DataError: As `lagllama_jax.series.dataframe.read_frame`; names the file.
+      DataError: As for `lagllama_jax.series.dataframe.read_frame`. The message names the file.
     """
     import pandas as pd
 
@@ -37,10 +39,12 @@ def read_csv_frame(file: TextFile) -> Iterator[Item]:
 
 
 def read_nab(file: TextFile) -> Iterator[Item]:
-    """Numenta Anomaly Benchmark: `timestamp,value`, one series per file, named as the file.
+    """Reads a file of the Numenta Anomaly Benchmark, which has the columns timestamp and value.
+
+    The file contains one series, which gets the name of the file.
 
     Raises:
-      DataError: If the header is another, or as `read_csv_frame`.
+      DataError: If the columns have other names, or as for `read_csv_frame`.
     """
     table = _table(file)
     if list(table.frame.columns) != ["timestamp", "value"]:
@@ -50,12 +54,12 @@ def read_nab(file: TextFile) -> Iterator[Item]:
 
 
 def read_prsa(file: TextFile) -> Iterator[Item]:
-    """Beijing air quality (UCI): columns year, month, day, hour, then series and text columns.
+    """Reads Beijing air quality data (UCI), with the columns year, month, day, hour and series.
 
-    Items are named `station/column`, or by the column alone where there is no station.
+    Items are named `station/column`, or by the column alone if there is no station.
 
     Raises:
-      DataError: If there are no such time columns, or as `read_csv_frame`.
+      DataError: If a time column is missing, or as for `read_csv_frame`.
     """
     table = _table(file, dtype=dict.fromkeys(PRSA_TIME, str))
     frame = table.frame
@@ -68,12 +72,12 @@ def read_prsa(file: TextFile) -> Iterator[Item]:
 
 
 def read_air_quality(file: TextFile) -> Iterator[Item]:
-    """UCI Air Quality: `;` between fields, decimal commas, -200 for missing, empty last rows.
+    """Reads the UCI Air Quality data, with `;` between fields and decimal commas.
 
-    Some copies also end every line in commas.
+    Missing values are -200, and the last rows are empty. In some copies, every line ends in commas.
 
     Raises:
-      DataError: If the header is another, or as `read_csv_frame`.
+      DataError: If the columns have other names, or as for `read_csv_frame`.
     """
     table = _table(file, sep=";", decimal=",")
     frame = table.frame
@@ -88,7 +92,9 @@ def read_air_quality(file: TextFile) -> Iterator[Item]:
 
 
 def read_lstnet(file: TextFile) -> Iterator[Item]:
-    """Numbers alone, one row per time step, without a header (Lai et al. 2018); items 0, 1, ...
+    """Reads numbers without a header, one row per time step and one column per item (LSTNet).
+
+    The items are named 0, 1, ... The format is that of Lai et al. (2018).
 
     Raises:
       DataError: If a field is not a finite number, or a row is longer than the first.
@@ -106,7 +112,7 @@ def _table(file: TextFile, **options: Any) -> Table:
 
 
 def _times(table: Table, columns: list[str], layout: str) -> "pd.Series":
-    """The time stamps that stand in several columns."""
+    """Joins several columns to time stamps."""
     import pandas as pd
 
     texts = table.frame[columns].astype(str)

@@ -1,4 +1,4 @@
-"""Opens text files, also gzipped ones and those in zips and folders."""
+"""Opens text files, including gzipped files and files in zip files and folders."""
 
 import gzip
 import hashlib
@@ -25,11 +25,13 @@ class Line(NamedTuple):
 
 
 class TextFile:
-    """One text file; read its `lines` or its `content`, once, before you open the next file.
+    """An open text file.
+
+    Read either `lines` or `content`, once, before the next file is opened.
 
     Attributes:
-      name: Its path, with `/member` for a file in a zip.
-      lines: Its lines without line ends. Blank ones are skipped, but counted.
+      name: Path of the file, followed by `/member` for a file in a zip file.
+      lines: Iterator over the lines without line ends. Blank lines are skipped but counted.
     """
 
     def __init__(self, name: str, raw: Bytes):
@@ -57,23 +59,24 @@ class TextFile:
 
 
 def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[TextFile]:
-    """Opens a file, or in turn the files of a folder or a zip that end in one of `suffixes`.
+    """Opens a file, or one after the other the files of a folder or zip file with given suffixes.
 
-    The content tells whether a file is compressed, not its name. Zips in zips are opened too.
+    Whether a file is compressed is decided by its content, not by its name. Zip files in zip files
+    are opened, too.
 
     Raises:
-      DataError: If nothing is there, no file has such a suffix, or, while it is read, a file is
-        empty, damaged, truncated or not text.
+      DataError: If there is no such file or folder, or no file has one of the suffixes. It is also
+        raised while a file is read, if the file is empty, damaged, truncated or not text.
     """
     for name, content in _contents(Path(path), suffixes):
         yield TextFile(name, content)
 
 
 def unpacked_sha256(path: str | Path, suffixes: Collection[str] = ()) -> str:
-    """SHA-256 in hexadecimal of the content, unpacked, of the one file that `text_files` opens.
+    """Hexadecimal SHA-256 of the unpacked content of the one file that `text_files` opens.
 
     Raises:
-      DataError: As `text_files`, or if there are several files.
+      DataError: As for `text_files`, or if there are several files.
     """
     contents = (file.content().getbuffer() for file in text_files(path, suffixes))
     digests = [hashlib.sha256(content).hexdigest() for content in contents]

@@ -1,4 +1,4 @@
-"""Monash `.tsf`: a header of `@` lines, then one series per line (arXiv 2105.06643)."""
+"""Reads Monash `.tsf` files: a header of `@` lines, then one series per line (arXiv 2105.06643)."""
 
 import re
 from collections.abc import Iterator
@@ -35,13 +35,14 @@ class _Header:
 
 
 def read_tsf(file: TextFile) -> Iterator[Item]:
-    """The items of one file, in turn.
+    """Reads the items of one file.
 
-    An item is named by its attribute `series_name`, or else T1, T2, ...
+    An item is named by its attribute `series_name`, or by its position (T1, T2, ...).
 
     Raises:
       DataError: If `@data` is missing, the frequency is unknown, or a line has another number of
-        attributes than the header, a date or a value that cannot be read; names file and line.
+        attributes than the header, a date or a value that cannot be read. The message names the
+        file and the line.
     """
     header = _read_header(file)
     for position, line in enumerate(file.lines, start=1):

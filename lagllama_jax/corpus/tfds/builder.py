@@ -29,7 +29,7 @@ def _describe(data_set: DataSet) -> str:
 
 
 class SeriesConfig(tfds.core.BuilderConfig):
-    """One data set, of the catalogue or your own."""
+    """The configuration of one data set, which is in the catalogue or the user's own."""
 
     def __init__(self, data_set: DataSet):
         super().__init__(name=data_set.name, description=_describe(data_set))
@@ -37,18 +37,18 @@ class SeriesConfig(tfds.core.BuilderConfig):
 
 
 class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
-    """Series of one data set, in the splits of `lagllama_jax.corpus.tfds.splits`.
+    """The series of one data set, in the splits of `lagllama_jax.corpus.tfds.splits`.
 
     Attributes:
-      download: Whether to fetch the file from its address, instead of the manual folder.
-      verify: Whether to refuse a file with another checksum than the recorded one.
+      download: Whether to download the file. Otherwise, it is taken from the manual folder.
+      verify: Whether a file with another checksum than the recorded one is an error.
     """
 
     name = NAME
     VERSION = tfds.core.Version(VERSION)
     BUILDER_CONFIGS = [SeriesConfig(data_set) for data_set in CATALOGUE.values()]
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Put the data set's files, as published, into this folder."
-    # TFDS' own way to find this needs importlib_resources, which it does not install.
+    # By default, TFDS finds this path by importlib_resources, which it does not install.
     code_path = Path(__file__)
     download = False
     verify = True

@@ -1,12 +1,13 @@
 """The splits of a series in the paper: training, validation and test.
 
-A series is cut from its end, as in the reference. The last `horizon` points are the test. Of the
-rest, the last 14 windows are for validation; each begins one point after the one before, so that
-the training part is 14 points shorter. Every split holds a series from its beginning, as history:
-`test` the whole series, `validation` all but the test, and `train` all but both.
+The splits are taken from the end of a series, as in the reference implementation. The last
+`horizon` points are the test window. The last 14 windows before it are for validation. Each of them
+begins one point after the previous one, so the training part is 14 points shorter. In every split,
+a series begins with its first point: `test` has the whole series, `validation` has all points but
+the test window, and `train` has all points but the test window and the last 14 points before it.
 
-The reference uses the split of GluonTS if there is one, which has several rolling test windows for
-`exchange_rate` and `traffic`. Here the last window is the test of every data set.
+The reference uses the split of GluonTS if there is one. That has several rolling test windows for
+`exchange_rate` and `traffic`. Here, only the last window of each series is the test window.
 """
 
 from typing import Literal, get_args
@@ -21,10 +22,15 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 def cut(target: Float[np.ndarray, "T"], split: str, horizon: int) -> Float[np.ndarray, "t"] | None:
-    """The part of a series that belongs to a split; `None` if nothing is left.
+    """The part of a series that belongs to a split; `None` if the series is too short for it.
 
-    A series that is too short to train on is only in `test`; one that is too short for any history
-    before the test is in no split.
+    A series without a training point is only in `test`. A series without any history before the
+    test window is in no split.
+
+    Args:
+      target: The values of the series.
+      split: `train`, `validation` or `test`.
+      horizon: Number of points of the test window.
     """
     after_train = {"train": horizon + VALIDATION_WINDOWS, "validation": horizon, "test": 0}[split]
     needed = {"train": 1, "validation": VALIDATION_WINDOWS + 1, "test": horizon + 1}[split]

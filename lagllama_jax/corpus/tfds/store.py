@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lagllama_jax.corpus.tfds.builder import LagllamaSeries
 
 DATA_DIR = Path("~/tensorflow_datasets")
-"""Default of TFDS."""
+"""Default folder of TFDS."""
 
 
 def build(
@@ -26,18 +26,21 @@ def build(
     download: bool = False,
     verify: bool = True,
 ) -> Path:
-    """Writes a data set as array_record files, unless it exists already; returns their folder.
+    """Writes a data set as array_record files, unless it exists already.
 
     Args:
-      data_set: A data set of the catalogue by its name, or one of your own.
-      manual_dir: Folder of its files as published.
+      data_set: Name of a data set of the catalogue, or a description of the user's own.
+      manual_dir: Folder of the published files.
       data_dir: Folder of TFDS.
-      download: Whether to fetch the file from its address, instead of `manual_dir`.
-      verify: Whether to refuse a file with another checksum than the recorded one.
+      download: Whether to download the file. Otherwise, it is taken from `manual_dir`.
+      verify: Whether a file with another checksum than the recorded one is an error.
+
+    Returns:
+      The folder of the array_record files.
 
     Raises:
-      DataError: If there is no such data set or file, a file is not what it should be, or the
-        folder cannot be written. Nothing incomplete is left.
+      DataError: If there is no such data set or file, a file has other contents than expected, or
+        the folder cannot be written. No incomplete data set is left.
       MissingExtraError: If TFDS is not installed.
     """
     if not download and (manual_dir is None or not Path(manual_dir).is_dir()):
@@ -56,7 +59,7 @@ def build(
 
 
 def is_built(name: str, data_dir: str | Path = DATA_DIR) -> bool:
-    """Whether a data set is in a folder of TFDS; this needs no TFDS."""
+    """Whether a data set was built in a folder of TFDS. TFDS need not be installed."""
     folder = Path(data_dir).expanduser() / NAME / name / VERSION
     return (folder / "dataset_info.json").is_file()
 
@@ -70,10 +73,10 @@ def split_sizes(data_set: str | DataSet, data_dir: str | Path = DATA_DIR) -> dic
 def read_built(
     data_set: str | DataSet, split: str = "train", data_dir: str | Path = DATA_DIR
 ) -> Iterator[Item]:
-    """The items of one split of a built data set.
+    """Reads the items of one split of a built data set.
 
     Raises:
-      DataError: If it was not built there, or there is no such split.
+      DataError: If the data set was not built in `data_dir`, or there is no such split.
     """
     if split not in SPLITS:
         raise DataError(f"There is no split {split!r}; known are {', '.join(SPLITS)}.")

@@ -1,4 +1,4 @@
-"""Baselines: the classical forecasters that a model must beat, each a `Predictor`."""
+"""Baselines: established forecasting methods to compare a model with, each a `Predictor`."""
 
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.evaluation.baselines.baseline import Baseline

@@ -1,4 +1,4 @@
-"""`Baseline`: what all baselines have in common."""
+"""`Baseline`: the base class of the baselines."""
 
 import abc
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ Pasts: TypeAlias = Sequence[Float[np.ndarray, "T"]]
 class Baseline(abc.ABC):
     """A `Predictor` that forecasts every variate on its own and gives quantiles, not samples.
 
-    Of the forecast configuration only `quantile_levels` matters. The median stands for the mean.
+    Of the forecast configuration, only `quantile_levels` is used. The mean of the forecast is its
+    median.
 
     Attributes:
       season: Seasonal period in steps. `None`: the default of each series' frequency, or 1 for a
@@ -39,6 +40,11 @@ class Baseline(abc.ABC):
         self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
         """Forecasts the `prediction_length` points that follow each item.
+
+        Args:
+          dataset: The items.
+          prediction_length: Number of points ahead.
+          config: Configuration of the forecast, of which only `quantile_levels` is used.
 
         Raises:
           ConfigError: If `prediction_length` is not a whole number of at least 1.
@@ -75,5 +81,5 @@ class Baseline(abc.ABC):
           levels: Ascending quantile levels in (0, 1); 0.5 is among them.
 
         Returns:
-          The quantiles of each series, level and point, in the units of the series.
+          The quantiles `[B, Q, P]` of each series, level and point, in the units of the series.
         """

@@ -1,4 +1,4 @@
-"""DeepAR through gluonts' torch models (extra `deepar`): trained on the series, not zero-shot."""
+"""DeepAR of gluonts (extra `deepar`), which is trained on the series and is not zero-shot."""
 
 import logging
 import tempfile
@@ -21,7 +21,7 @@ class DeepAR(Baseline):
     """Trains DeepAR (Salinas et al. 2020) on the pasts and draws 100 sample paths of each series.
 
     Attributes:
-      season: See `Baseline`; decides the lags.
+      season: See `Baseline`. It determines the lags.
       seed: Random seed of the weights, batches and draws. The random states of Python, NumPy and
         PyTorch are left as they were.
     """
@@ -46,10 +46,10 @@ class DeepAR(Baseline):
 
 
 def training_pasts(pasts: Pasts) -> list[Float[np.ndarray, "T"]]:
-    """The pasts that may be trained on: of several windows of one series, the earliest alone.
+    """The pasts to train on: of several windows of one series, only the earliest.
 
     A longer past of the same series contains the points that an earlier window must forecast.
-    Pasts that agree in as many points as the shortest has count as the same series.
+    Two pasts are of the same series if they agree in as many points as the shortest past has.
     """
     shortest = min(map(len, pasts))
     earliest: dict[bytes, Float[np.ndarray, T]] = {}
@@ -60,7 +60,7 @@ def training_pasts(pasts: Pasts) -> list[Float[np.ndarray, "T"]]:
 
 
 def _lags(season: int, longest: int) -> list[int]:
-    """The last seven points and the neighbourhoods of the last three seasons, up to `longest`."""
+    """Lags 1 to 7, and those of the last three seasons and their neighbours, up to `longest`."""
     around = [k * season + d for k in (1, 2, 3) for d in (-1, 0, 1)]
     return sorted({lag for lag in [1, 2, 3, 4, 5, 6, 7, *around] if 1 <= lag <= longest})
 

@@ -1,7 +1,6 @@
 """The naive and the seasonal naive forecast.
 
-Both have the normal quantiles of the models of the same names in statsforecast, which GIFT-Eval
-uses.
+The quantiles are normal, as in the models of the same names in statsforecast, which GIFT-Eval uses.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ class SeasonalNaive(Baseline):
     """Repeats the last season, with normal quantiles.
 
     The variance is the mean squared seasonal difference of the past, times the number of seasons
-    ahead. A past that is not longer than one season is forecast as by `Naive`.
+    ahead. If the past is not longer than one season, the forecast is that of `Naive`.
     """
 
     name: ClassVar[str] = "seasonal_naive"
@@ -47,7 +46,7 @@ class Naive(SeasonalNaive):
 def _last_season(past: Float[np.ndarray, "T"], season: int) -> Float[np.ndarray, "season"]:
     """The latest observed value of each phase of the season, oldest phase first.
 
-    A phase that was never observed takes the latest value of all; with nothing observed, 0.
+    If a phase was never observed, the latest observed value is used, or 0 if there is none.
     """
     whole = -(-len(past) // season) * season
     padding = np.full(whole - len(past), np.nan)

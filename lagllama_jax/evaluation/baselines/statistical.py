@@ -12,7 +12,7 @@ from lagllama_jax.evaluation.baselines.naive import SeasonalNaive
 from lagllama_jax.typing import Float
 
 HISTORY = 1000
-"""Number of most recent points that are fitted: the cost of these models grows with the length."""
+"""Number of most recent points that are fitted. The cost of the models grows with the length."""
 
 
 class _Statistical(Baseline):
@@ -35,7 +35,7 @@ class _Statistical(Baseline):
                 fitted = model(season_length=season if len(filled) > season else 1)
                 forecast = fitted.forecast(y=filled, h=prediction_length, level=widths)
                 answer = _quantiles(forecast, levels)
-            except Exception:  # each model fails in its own ways on series it cannot fit
+            except Exception:  # the models raise various errors on series that they cannot fit
                 answer = np.full((len(levels), prediction_length), np.nan)
             if not np.isfinite(answer).all():
                 refused += 1
@@ -51,7 +51,7 @@ class _Statistical(Baseline):
 
 
 class AutoETS(_Statistical):
-    """Exponential smoothing; statsforecast ignores a season of more than 24 steps."""
+    """Exponential smoothing. Statsforecast ignores a season of more than 24 steps."""
 
     name: ClassVar[str] = "auto_ets"
 
@@ -69,7 +69,7 @@ class AutoARIMA(_Statistical):
 
 
 def _filled(past: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
-    """The last `HISTORY` points, with gaps bridged by straight lines."""
+    """The last `HISTORY` points, in which gaps are interpolated linearly."""
     recent = np.asarray(past, np.float64)[-HISTORY:]
     there = np.flatnonzero(np.isfinite(recent))
     if not len(there):

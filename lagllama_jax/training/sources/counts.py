@@ -17,7 +17,7 @@ def check_counts(corpus: Corpus, model: ModelConfig, data: DataConfig) -> None:
 
     Raises:
       ConfigError: If an augmentation would make negative or fractional values.
-      DataError: If a value is negative or fractional; names its series and point.
+      DataError: If a value is negative or fractional. The message names the series and the point.
     """
     if model.head != "negative_binomial":
         return

@@ -44,7 +44,7 @@ def alias_table(weights: Float[np.ndarray, "n"]) -> AliasTable:
         share[high] -= 1 - share[low]
         if share[high] < 1:
             small.append(large.pop())
-    left = np.asarray(small, np.int64)  # by rounding only: their share is 1, or 0 without weight
+    left = np.asarray(small, np.int64)  # left by rounding: their share is 1, or 0 without weight
     share[left] = weights[left] > 0
     alias[left[weights[left] == 0]] = np.argmax(weights)
     fields: Any = np.minimum(share, 1).astype(np.float32), alias
