@@ -33,7 +33,8 @@ from lagllama_jax.evaluation.run import evaluate_tasks  # noqa: E402
 from lagllama_jax.evaluation.scores import relative_score  # noqa: E402
 from lagllama_jax.evaluation.validation import seen_lengths, validation_tasks  # noqa: E402
 from lagllama_jax.training.presets import PRESETS  # noqa: E402
-from lagllama_jax.training.pretrain import Recipe, pretrain  # noqa: E402
+from lagllama_jax.training.pretrain import pretrain  # noqa: E402
+from lagllama_jax.training.recipe import Recipe  # noqa: E402
 
 RESULTS = HERE / "results"
 STRETCH = 0.25

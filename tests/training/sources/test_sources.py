@@ -25,7 +25,7 @@ from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, held_back
 from lagllama_jax.training.sources.device import DeviceSource
 from lagllama_jax.training.sources.grain import GrainSource
 from lagllama_jax.training.sources.windows import Draws, gather
-from tests.training.conftest import RECIPE, packed, two_waves
+from tests.training.conftest import RECIPE, packed
 
 pytest.importorskip("grain", reason="needs the extra grain")
 WAYS = ("device", "host")
@@ -138,26 +138,24 @@ def test_training_and_forecasting_share_one_clock_across_clock_changes(freq, sta
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_resumed_run_is_an_uninterrupted_one_bit_for_bit(way, tmp_path):
-    corpus, placement = two_waves(), Placement(on_device=way == "device")
+def test_a_resumed_run_is_an_uninterrupted_one_bit_for_bit(way, corpus, tmp_path):
+    placement, lengths = Placement(on_device=way == "device"), held_back(corpus, 4, 20)
     loop = LoopConfig(dispatch=4, checkpoint_every=8)
 
     def run(folder, steps):
-        recipe = Recipe(RECIPE.model, EVERYTHING, RECIPE.train.replace(steps=steps), loop)
-        lengths = held_back(corpus, 4, 20)
+        data, train = RECIPE.data.replace(flip=0.5), RECIPE.train.replace(steps=steps)
+        recipe = Recipe(RECIPE.model, data, train, loop)
         return pretrain(corpus, tmp_path / folder, recipe, lengths=lengths, placement=placement)
 
     whole = run("whole", 16)
-    run("parts", 10)
+    run("parts", 8)
     parts = run("parts", 16)
     jax.tree.map(np.testing.assert_array_equal, whole.state, parts.state)
-    one, other = (read_metrics(tmp_path / name / "metrics.csv") for name in ("whole", "parts"))
-    assert [row["step"] for row in one] == [4, 8, 12, 16]
-    assert tuple(one[0]) == tuple(other[0])
-    # The shorter run ended at step 10, where it validated; the rows after it are of fewer steps.
-    assert [row["step"] for row in other] == [4, 8, 10, 12, 16]
-    assert one[-1]["validation_loss"] == other[-1]["validation_loss"]
-    assert one[-1]["loss"] == other[-1]["loss"]
+    rows = [read_metrics(tmp_path / name / "metrics.csv") for name in ("whole", "parts")]
+    measured = {"tokens_per_second", "utilisation", "seconds"}
+    one, other = ([{k: row[k] for k in row.keys() - measured} for row in part] for part in rows)
+    assert one == other and [row["step"] for row in one] == [4, 8, 12, 16]
+    assert one[-1]["validation_loss"] is not None
 
 
 def test_both_write_the_same_columns_and_learn(corpus, tmp_path):
@@ -165,8 +163,7 @@ def test_both_write_the_same_columns_and_learn(corpus, tmp_path):
         placement = Placement(on_device=way == "device")
         pretrain(corpus, tmp_path / way, RECIPE, placement=placement)
     rows = [read_metrics(tmp_path / way / "metrics.csv") for way in WAYS]
-    assert [[tuple(row) for row in part] for part in rows[:1]] == [
-        [tuple(row) for row in part] for part in rows[1:]
-    ]
+    names = [[(row["step"], *row) for row in part] for part in rows]
+    assert names[0] == names[1] and len(names[0]) == 4
     for part in rows:
         assert part[-1]["scaled_loss"] < part[0]["scaled_loss"]
