@@ -1,8 +1,8 @@
-"""Distribution heads, one file per family, behind one interface.
+"""Distribution heads, one file per family, with a common interface.
 
-Every head is a Flax module with the methods `loss(hidden, target, loc, scale, key)`,
-`sample(hidden, loc, scale, key, stratified)` and `rescale_loss(losses, factor)`. loc and scale are
-those of the series; everything that these methods return is in the units of the series.
+Each head is a Flax module with the methods `loss(hidden, target, loc, scale, key)`,
+`sample(hidden, loc, scale, key, stratified)` and `rescale_loss(losses, factor)`. The arguments
+`loc` and `scale` are those of the series. The results are in the units of the series.
 """
 
 from typing import TypeAlias
@@ -22,7 +22,7 @@ HEADS: dict[str, type[Head]] = {
 
 
 def make_head(config: ModelConfig) -> Head:
-    """The head that a configuration names."""
+    """The distribution head of a configuration, not bound to weights."""
     return HEADS[config.head](config)
 
 
