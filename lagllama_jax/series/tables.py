@@ -86,7 +86,7 @@ def checked(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
 
 
 def like(data: Any, frame: "pd.DataFrame") -> Any:
-    """Converts a result to polars if the user's `data` is from polars. Otherwise it stays pandas."""
+    """Converts a result to polars if the user's `data` is from polars, otherwise returns it."""
     if type(data).__module__.partition(".")[0] != "polars":
         return frame
     import polars
