@@ -63,9 +63,9 @@ def _acquire(path: Path, folder: Path) -> int:
 
 
 def _try_lock(descriptor: int) -> bool:
-    """Tries to lock a file; false if another process holds the lock.
+    """Tries to lock a file, and returns whether it succeeded.
 
-    On a file system without locks, the result is true.
+    It fails if another process holds the lock. It always succeeds on a file system without locks.
     """
     if sys.platform == "win32":
         import msvcrt

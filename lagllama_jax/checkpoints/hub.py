@@ -110,7 +110,7 @@ def _is_hub_id(source: str) -> bool:
 
 
 def _find_checkpoint(folder: Path) -> Path | None:
-    """The path of the only or the authors' checkpoint in a folder; `None` if there is none."""
+    """The path of the authors' checkpoint in a folder, or of the only one, or `None`."""
     found = sorted(path for path in folder.glob("*.ckpt") if path.is_file())
     named = [path for path in found if path.name == AUTHORS_FILE]
     if len(named or found) > 1:
@@ -161,7 +161,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _download(repository: str, file: str, options: dict[str, Any]) -> Path | None:
-    """Returns the path of a file in the cache of the hub; `None` if the file is not available."""
+    """Downloads a file and returns its path in the cache, or `None` if it is not available."""
     hub = require("huggingface_hub", "hub")
     errors = require("huggingface_hub.errors", "hub")
     try:

@@ -92,7 +92,7 @@ class Row(NamedTuple):
         return tensor.T if self.is_kernel else tensor
 
     def from_torch(self, tensor: np.ndarray) -> np.ndarray:
-        """Converts a tensor from the layout of PyTorch to that of this package, as float32 copy."""
+        """Converts a tensor from PyTorch's layout to that of this package, as a float32 copy."""
         return np.array(self.to_torch(tensor), np.float32, order="C")
 
 

@@ -141,7 +141,7 @@ class ModelPredictor:
     def _batches(
         self, dataset: SeriesDataset, sampling: Sampling, config: ForecastConfig
     ) -> Iterator[tuple[slice, Prepared]]:
-        """Batches of consecutive items; the last batch is filled with copies of the last item."""
+        """Batches of consecutive items. The last batch is filled with copies of the last item."""
         model, count = forecast_model(self.model, config), len(dataset)
         devices = devices_for(count)
         variates = len(dataset.target_names)

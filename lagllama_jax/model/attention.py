@@ -217,7 +217,7 @@ class Attention(nn.Module):
     def __call__(
         self, x: Float[Array, "B T D"], window: int | None = None
     ) -> Float[Array, "B T D"]:
-        """Causal attention within a sequence; `window` is as in `causal_mask`."""
+        """Applies causal attention within a sequence. `window` is as in `causal_mask`."""
         length = x.shape[1]
         positions = jnp.arange(length)
         query, key, value = self.project(x)
@@ -227,7 +227,7 @@ class Attention(nn.Module):
     def prefill(
         self, x: Float[Array, "B C D"], window: int
     ) -> tuple[Float[Array, "B C D"], tuple[Float[Array, "B C K H"], Float[Array, "B C K H"]]]:
-        """Causal attention within the context; also returns the rotated keys, and the values.
+        """Applies causal attention within the context, and returns the rotated keys and the values.
 
         The rotation angles are those of a sequence of `window` tokens, whatever the length of the
         context, so that the cached keys stay valid during decoding.
@@ -246,10 +246,19 @@ class Attention(nn.Module):
         turn: Turn,
         window: int,
     ) -> tuple[Float[Array, "B S D"], KVCache]:
-        """Attention of decoded token `step` of each sample; also returns the extended cache.
+        """Applies attention to decoded token `step` of each sample, and extends the cache.
 
-        The token attends to the context and to the tokens that its sample decoded before. `turn`
-        rotates by the token's absolute position, so that cached keys stay valid.
+        The token attends to the context and to the tokens that its sample decoded before.
+
+        Args:
+          x: Hidden states of the token.
+          cache: The keys and values of the earlier tokens.
+          step: Number of the decoded token, from 0.
+          turn: Rotation by the absolute position of the token, so that cached keys stay valid.
+          window: Number of tokens that a token attends to, itself included.
+
+        Returns:
+          The output of the layer and the extended cache.
         """
         query, key, value = self.project(x)
         cache = append(cache, turn(key), value, step)

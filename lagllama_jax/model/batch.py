@@ -11,7 +11,7 @@ TARGET, PAST_COVARIATE, KNOWN_COVARIATE, PADDING = range(4)
 
 
 class Batch(NamedTuple):
-    """A batch of G groups of V variates over U points; a group shares one time grid.
+    """A batch of G groups of V variates over U points. The variates of a group share a time grid.
 
     The last U - M points have tokens, where M is the largest lag. Values are centred and scaled on
     the host in float64: `raw = unit * (value + level)`.

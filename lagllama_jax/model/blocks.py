@@ -52,7 +52,7 @@ class Block(nn.Module):
     def prefill(
         self, x: Float[Array, "B C D"], window: int
     ) -> tuple[Float[Array, "B C D"], tuple[Float[Array, "B C K H"], Float[Array, "B C K H"]]]:
-        """Applies the block to the context; also returns its keys and values.
+        """Applies the block to the context, and returns its keys and values as well.
 
         See `Attention.prefill`.
         """
@@ -67,7 +67,7 @@ class Block(nn.Module):
         turn: Turn,
         window: int,
     ) -> tuple[Float[Array, "B S D"], KVCache]:
-        """Applies the block to point `step` of each sample path; also returns the extended cache.
+        """Applies the block to point `step` of each sample path, and extends the cache.
 
         See `Attention.extend`.
         """

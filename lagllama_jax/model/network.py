@@ -59,7 +59,7 @@ class LagLlamaNetwork(nn.Module):
 
     Attributes:
       config: The architecture.
-      dtype: Data type of the computation; parameters are float32.
+      dtype: Data type of the computation. The parameters are float32.
       remat: Whether to recompute each block's activations in the backward pass.
     """
 
@@ -143,7 +143,14 @@ class LagLlamaNetwork(nn.Module):
         return decoding_context(config, rows, scale), turn, paths
 
     def extend(self, context: Context, turn: Turn, paths: Paths, step: Int[Array, ""]) -> Paths:
-        """Reads point `step` of each sample path; updates the hidden states and the caches."""
+        """Reads point `step` of each sample path, and updates the hidden states and the caches.
+
+        Args:
+          context: The past of each row.
+          turn: The rotations of all positions, as `prefill` returns them.
+          paths: The state of decoding.
+          step: Number of the point, from 0 at the start of the forecast.
+        """
         x, caches = self.embedding(path_tokens(self.config, context, paths.drawn, step)), []
         here = Turn(turn.cos[step], turn.sin[step])
         for block, cache in zip(self.blocks, paths.caches, strict=True):

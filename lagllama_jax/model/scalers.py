@@ -52,7 +52,7 @@ class Ordered(NamedTuple):
 
     @property
     def last(self) -> Int[Array, "B 1"]:
-        """Index of the largest observed value; 0 if nothing is observed."""
+        """Index of the largest observed value, or 0 if nothing is observed."""
         return jnp.maximum(self.size - 1, 0)
 
     def at(self, index: Int[Array, "B 1"]) -> Float[Array, "B 1"]:
@@ -61,7 +61,7 @@ class Ordered(NamedTuple):
 
 
 def weighted_mean(values: Float[Array, "B T"], observed: Bool[Array, "B T"]) -> Float[Array, "B 1"]:
-    """Mean of the observed values; 0 if there are none."""
+    """Mean of the observed values, or 0 if there are none."""
     total = jnp.sum(jnp.where(observed, values, 0), axis=-1, keepdims=True)
     return total / jnp.maximum(observed.sum(axis=-1, keepdims=True), 1)
 

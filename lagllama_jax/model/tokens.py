@@ -27,6 +27,13 @@ def model_inputs(
 
     `imputation="loc"` replaces a missing value by loc, and `imputation="zero"` by a raw 0, which is
     `-level` in the units of `values`.
+
+    Args:
+      config: The architecture.
+      values: The values.
+      observed: Whether each value is observed.
+      scale: Loc and scale of each row, in the units of `values`.
+      level: As in `Batch`.
     """
     missing = 0.0 if config.imputation == "loc" else scale.standardise(-level)
     scaled = jnp.where(observed, scale.standardise(values), missing)
@@ -40,6 +47,12 @@ def scale_features(
 
     `absolute` gives the logarithms of loc and scale in raw units, as in the reference. `relative`
     gives one feature without a unit, from the quotient of raw loc and scale. `none` gives none.
+
+    Args:
+      config: The architecture.
+      scale: Loc and scale of each row, in the units of `Batch.values`.
+      level: As in `Batch`.
+      unit: As in `Batch`.
     """
     loc = scale.loc + level
     if config.scale_features == "relative":

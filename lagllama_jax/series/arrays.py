@@ -60,8 +60,8 @@ def read_arrays(
       item_ids: Names of the series. `None`: their positions, from "0".
 
     Raises:
-      DataError: If there is no series; if a series is empty, not numeric, not 1-D, infinite at some
-        position, or missing everywhere; or if the number of starts, frequencies or names is wrong.
+      DataError: If there is no series, if a series is empty, not numeric, not 1-D, infinite at some
+        position or missing everywhere, or if the number of starts, frequencies or names is wrong.
         The message names the series and the position.
     """
     arrays = _split(series)

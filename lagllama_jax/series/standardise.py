@@ -1,8 +1,8 @@
 """Centres and scales raw values in float64, before they are converted to float32.
 
-In float32, a series with a level of 1e9 and an amplitude of 20 loses its shape. Values are
-therefore sent to the device as `(raw - center) / unit`, and converted back to
-`center + unit * value` in float64. The unit is a power of two, so that the division is exact.
+In float32, a series with a level of 1e9 and a range of 20 loses its shape. Values are therefore
+sent to the device as `(raw - center) / unit`, and converted back to `center + unit * value` in
+float64. The unit is a power of two, so that the division is exact.
 """
 
 from typing import NamedTuple

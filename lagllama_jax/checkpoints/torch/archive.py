@@ -76,7 +76,7 @@ def read_archive(path: str | os.PathLike[str], only: Sequence[str] | None = None
 
     Raises:
       CheckpointError: If the file is not a zip file of PyTorch, is truncated, or is made to exhaust
-        memory; if a storage is missing, or a tensor exceeds its storage; or if the pickle uses
+        memory, if a storage is missing, if a tensor exceeds its storage, or if the pickle uses
         names or instructions that no checkpoint needs.
     """
     path = Path(path)

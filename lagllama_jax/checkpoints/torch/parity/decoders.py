@@ -101,7 +101,7 @@ def run(
     mix: Mix,
     caches: list[LayerCache] | None = None,
 ) -> tuple[Float[Array, "B T D"], list[LayerCache]]:
-    """Applies the network with the attention `mix`; also returns unrotated keys, and values."""
+    """Applies the network with the attention `mix`, and returns the unrotated keys and values."""
     network = LagLlamaNetwork(config).bind({"params": parameters})
     x, kept = network.embedding(features), []
     for index, block in enumerate(network.blocks):

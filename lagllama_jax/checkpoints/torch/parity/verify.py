@@ -82,7 +82,7 @@ def read_recorded(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def verify(config: ModelConfig, parameters: Parameters, recorded: Recorded) -> Iterator[Check]:
-    """Compares all recorded quantities with those of the model, one at a time.
+    """Compares all recorded quantities with the results of the model, one at a time.
 
     Args:
       config: The architecture. Its `safe_scaling` is ignored, and series are scaled exactly as in
