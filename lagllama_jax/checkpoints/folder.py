@@ -170,7 +170,7 @@ def read_config_text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error}).") from error
     raise CheckpointError(
-        f"{path}: is larger than {LARGEST_CONFIG} bytes, so it is no model's configuration."
+        f"{path}: is larger than {LARGEST_CONFIG} bytes, so it is not the configuration of a model."
     )
 
 

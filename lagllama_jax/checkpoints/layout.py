@@ -181,7 +181,7 @@ def check_tensors(
             more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
             raise CheckpointError(
                 f"{source}: {verb} tensor(s) {', '.join(missing[:4])}{more}. The file does not "
-                "fit its configuration, or is no Lag-Llama."
+                "fit its configuration, or is not a Lag-Llama."
             )
     for name, shape in expected.items():
         _check_tensor(found[name], shape, f"{source}: tensor {name}")
@@ -206,8 +206,8 @@ def _check_sizes(found: Mapping[str, np.ndarray], config: ModelConfig, source: s
     for name, length in lengths.items():
         if length > LONGEST:
             raise CheckpointError(
-                f"{source}: {name} of its configuration is above {LONGEST}, which no series fills "
-                "and no memory holds. Correct it."
+                f"{source}: {name} of its configuration is above the limit of {LONGEST} steps. "
+                "Correct the configuration."
             )
 
 

@@ -256,11 +256,11 @@ def _storage_reference(reference: Any) -> tuple[str, str, int]:
 def _check_axes(offset: Any, size: Any, shape: Any, strides: Any) -> None:
     """Checks the offset, size, shape and strides of a tensor before they are used."""
     if not isinstance(shape, tuple) or not isinstance(strides, tuple):
-        raise TypeError("its shape or strides are no tuples")
+        raise TypeError("its shape or strides are not tuples")
     if len(shape) != len(strides) or len(shape) > _MOST_AXES:
         raise TypeError("its shape has too many axes, or others than its strides")
     numbers = (offset, size, *shape, *strides)
     if not all(type(n) is int and 0 <= n < _LARGEST_NUMBER for n in numbers):
-        raise TypeError("its offset, size, shape or strides are no moderate whole numbers")
+        raise TypeError("its offset, size, shape or strides are not whole numbers from 0 to 2**48")
     if math.prod(n for n in shape if n) >= _LARGEST_NUMBER:
         raise TypeError("its shape is larger than any memory")

@@ -125,7 +125,7 @@ def _without_wrappers(state: Mapping[Any, Any], source: str) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, value in state.items():
         if not isinstance(name, str):
-            raise CheckpointError(f"{source}: its state_dict has a key that is no text.")
+            raise CheckpointError(f"{source}: its state_dict has a key that is not a text.")
         short = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
         if short in plain:
             raise CheckpointError(
@@ -204,7 +204,7 @@ def _read_rope(rope_scaling: dict[str, Any] | None) -> dict[str, Any]:
         return {"rope": "plain"}
     kind, factor = rope_scaling.get("type"), rope_scaling.get("factor", 1.0)
     if kind not in _ROPES:
-        raise ConfigError(f"rope_scaling of type {kind!r} is none of {', '.join(_ROPES)}.")
+        raise ConfigError(f"rope_scaling of type {kind!r} is not one of {', '.join(_ROPES)}.")
     return {"rope": _ROPES[kind], "rope_factor": factor}
 
 

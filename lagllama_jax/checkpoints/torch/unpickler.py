@@ -173,7 +173,7 @@ class _Machine:
     def mention(self, module: str, name: str) -> None:
         """Pushes the record of a class or function."""
         if not isinstance(module, str) or not isinstance(name, str):
-            raise TypeError("it names a class by what is no text")
+            raise TypeError("it names a class by something other than text")
         if len(module) + len(name) > LONGEST_NAME:
             raise CheckpointError("its pickle has a name that is too long for a class. Refused.")
         # torch.save writes protocol 2, which uses the names of Python 2.
@@ -185,9 +185,9 @@ class _Machine:
     def call(self, function: Any, arguments: Any, keywords: Any = None) -> None:
         """Pushes the record of a call or an instantiation."""
         if not isinstance(function, Record) or not isinstance(arguments, tuple):
-            raise TypeError("it calls what is neither a class nor a function")
+            raise TypeError("it calls something that is neither a class nor a function")
         if not isinstance(keywords, dict | None):
-            raise TypeError("it calls with keywords that are no dictionary")
+            raise TypeError("it calls with keywords that are not a dictionary")
         name = function.name if function.arguments is None else "result of a call"
         self.stack.append(Record(name, arguments, keywords))
 
@@ -226,7 +226,7 @@ class _Machine:
         (state,) = self.pop(1)
         target = self.stack[-1]
         if not isinstance(target, Record) or target.arguments is None:
-            raise TypeError("it sets the state of what is no instance")
+            raise TypeError("it sets the state of something that is not an instance")
         target.state = state
 
     def dictionary(self) -> None:

@@ -9,6 +9,8 @@ have the same meaning in all heads:
 * `loc` and `scale` are the location and scale of the series, and broadcast against the targets.
 * `key` is the random key. Only the implicit quantile head uses it in `loss`.
 * `stratified` says whether the draws cover the distribution evenly across samples.
+
+Losses and draws are in the units of the series.
 """
 
 from typing import TypeAlias
