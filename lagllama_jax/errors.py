@@ -1,38 +1,45 @@
-"""The exceptions of the package: every one is a `LagLlamaError`, hence a `ValueError`."""
+"""The exceptions of the package. Each of them is a `LagLlamaError`, and thus a `ValueError`."""
 
 import importlib
 from types import ModuleType
 
 
 class LagLlamaError(ValueError):
-    """Base of all errors that the package raises on purpose."""
+    """Base class of all errors that the package raises on purpose."""
 
 
 class ConfigError(LagLlamaError):
-    """A configuration that cannot be: the message names the field and what it may hold."""
+    """Raised if a configuration is invalid. The message names the field and its valid values."""
 
 
 class DataError(LagLlamaError):
-    """Input data that cannot be used: the message names series, column, row or file, and remedy."""
+    """Raised if input data cannot be used.
+
+    The message names the series, column, row or file, and the remedy.
+    """
 
 
 class CheckpointError(LagLlamaError):
-    """A weights file or folder that cannot be read, or that does not fit its configuration."""
+    """Raised if a weights file or folder cannot be read, or does not fit its configuration."""
 
 
 class TrainingError(LagLlamaError):
-    """Training that cannot go on: the message names the step and what was found there."""
+    """Raised if training cannot continue. The message names the step and the problem."""
 
 
 class MissingExtraError(LagLlamaError, ImportError):
-    """An optional dependency that is not installed: the message says how to install it."""
+    """Raised if an optional dependency is not installed. The message says how to install it."""
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Imports an optional dependency where it is used.
+    """Imports an optional dependency.
+
+    Args:
+      module: Dotted name of the module.
+      extra: Name of the extra of this package that installs it.
 
     Raises:
-      MissingExtraError: `module` is not installed; names the extra of this package that brings it.
+      MissingExtraError: If the module is not installed. The message names the extra.
     """
     try:
         return importlib.import_module(module)

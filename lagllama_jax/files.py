@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and outputs that are checked before the work."""
+"""Writes files completely or not at all, and checks outputs before the work begins."""
 
 import contextlib
 import csv
@@ -15,18 +15,21 @@ from lagllama_jax.errors import DataError
 AnyPath = str | os.PathLike[str]
 
 _DEVICE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-"""Errors of writing that come without the name of the file."""
+"""Error codes of writing for which Python does not give the name of the file."""
 
 
 @contextlib.contextmanager
 def atomic_path(path: AnyPath) -> Iterator[Path]:
-    """Yields a temporary sibling of `path`, which takes its place when the block ends well.
+    """Yields a temporary path in the same folder, and renames it to `path` if the block succeeds.
 
-    The sibling has the same suffix, for writers that go by it. If the block fails or the process is
-    stopped, `path` stays as it was.
+    The temporary path has the suffix of `path`, because some writers choose the format by it. If
+    the block fails or the process is stopped, `path` is unchanged.
+
+    Args:
+      path: The file to write. Its folder must exist.
 
     Raises:
-      DataError: If `path` cannot be written; names it and the reason.
+      DataError: If `path` cannot be written. The message names the path and the reason.
     """
     target = _check_place(path)
     temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
@@ -36,7 +39,7 @@ def atomic_path(path: AnyPath) -> Iterator[Path]:
     except OSError as error:
         full = error.filename is None and error.errno in _DEVICE_ERRORS
         if not full and error.filename not in (str(temporary), os.fspath(path)):
-            raise  # it concerns something else that the block does
+            raise  # the error has another cause inside the block
         raise cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
@@ -44,18 +47,26 @@ def atomic_path(path: AnyPath) -> Iterator[Path]:
 
 
 def write_bytes(path: AnyPath, content: bytes) -> None:
-    """Writes a whole file, or nothing (see `atomic_path`)."""
+    """Writes a file completely or not at all (see `atomic_path`).
+
+    Raises:
+      DataError: If the file cannot be written.
+    """
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_rows(path: AnyPath, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Writes some columns of the rows as CSV, whole or not at all (see `atomic_path`).
+    """Writes rows to a CSV file, completely or not at all (see `atomic_path`).
 
     Args:
       path: The file. Its folder must exist.
-      rows: Values by column. Further columns are left out, and a missing value is an empty cell.
-      columns: The columns of the file, in order.
+      rows: The values of each row by column. Other columns than `columns` are left out, and missing
+        values become empty cells.
+      columns: Names of the columns of the file, in order.
+
+    Raises:
+      DataError: If the file cannot be written.
     """
     with (
         atomic_path(path) as temporary,
@@ -67,16 +78,16 @@ def write_rows(path: AnyPath, rows: Iterable[Mapping[str, Any]], columns: Sequen
 
 
 def read_rows(path: AnyPath) -> list[dict[str, str]]:
-    """The rows of a CSV file that `write_rows` wrote, every cell as text."""
+    """Reads the rows of a CSV file that `write_rows` wrote, with each cell as text."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder, with its parents, if it does not exist.
+    """Creates a folder and its parents if they do not exist.
 
     Raises:
-      DataError: If it cannot be made.
+      DataError: If the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,9 +104,10 @@ def check_outputs(
     """Checks that all outputs of a command can be written, before its work begins.
 
     Args:
-      files: Files to write; their folders must exist. `None` stands for one that is not wanted.
-      folders: Folders to write into; those that do not exist are made later, with their parents.
-      inputs: Files and folders to read, which no output may replace.
+      files: Files to write. Their folders must exist. `None` entries are ignored.
+      folders: Folders to write into. They need not exist, and are not created here. `None` entries
+        are ignored.
+      inputs: Files and folders to read. An output must not be one of them.
 
     Raises:
       DataError: If an output cannot be written, is also an input, or is given twice.
@@ -119,7 +131,7 @@ def check_outputs(
 
 
 def _identity(path: AnyPath) -> object:
-    """Equal for paths that lead to the same file, through links as well."""
+    """An object that is equal for two paths if they lead to the same file, also through links."""
     try:
         found = os.stat(path)
     except OSError:
@@ -128,7 +140,11 @@ def _identity(path: AnyPath) -> object:
 
 
 def _check_place(path: AnyPath) -> Path:
-    """The file that a path leads to."""
+    """Returns the file that a path leads to, after a check that it can be replaced.
+
+    Raises:
+      DataError: If the path is not a regular file, or its folder does not exist.
+    """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise DataError(f"Cannot write {path}: it is not a regular file. Give another path.")
@@ -158,5 +174,5 @@ def _check_folder(path: AnyPath) -> None:
 
 
 def cannot_write(path: AnyPath, error: OSError) -> DataError:
-    """The error of the package for one of the system."""
+    """Converts an error of the operating system to a `DataError` that names the path."""
     return DataError(f"Cannot write {path}: {error.strerror or error}. Give another path.")

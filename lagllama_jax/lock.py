@@ -1,4 +1,4 @@
-"""A lock on a folder, so that two processes do not write their results into it."""
+"""A lock on a folder, so that two processes do not write results into it at the same time."""
 
 import contextlib
 import errno
@@ -13,10 +13,13 @@ from lagllama_jax.files import cannot_write, make_folder
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder during the block, and makes it if it does not exist.
+    """Locks a folder during the block, and creates the folder if it does not exist.
 
-    The operating system drops the lock when the process ends, however it ends. A folder that was
-    made and is still empty at the end is removed.
+    The operating system releases the lock when the process ends in any way. A folder that was
+    created here and is empty at the end of the block is removed.
+
+    Args:
+      folder: The folder.
 
     Raises:
       DataError: If another process holds the lock, or the folder cannot be written.
@@ -28,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # Windows does not remove an open file
+        with contextlib.suppress(OSError):  # Windows cannot remove an open file
             path.unlink()
         os.close(descriptor)
         if made:
@@ -37,7 +40,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _acquire(path: Path, folder: Path) -> int:
-    """The descriptor of the locked file."""
+    """Locks the lock file of a folder and returns its file descriptor.
+
+    Raises:
+      DataError: If another process holds the lock, or the file cannot be written.
+    """
     while True:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -52,11 +59,14 @@ def _acquire(path: Path, folder: Path) -> int:
         with contextlib.suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 return descriptor
-        os.close(descriptor)  # its last holder has removed the file
+        os.close(descriptor)  # the process that held the lock has removed the file
 
 
 def _try_lock(descriptor: int) -> bool:
-    """Whether no other process holds the lock. A file system without locks counts as free."""
+    """Tries to lock a file, and returns whether it succeeded.
+
+    It fails if another process holds the lock. It always succeeds on a file system without locks.
+    """
     if sys.platform == "win32":
         import msvcrt
 

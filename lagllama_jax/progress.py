@@ -1,19 +1,24 @@
-"""Progress bars on the terminal, for work that takes long."""
+"""Progress bars in the terminal, for work that takes long."""
 
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
 Progress = Callable[[int, int], None]
-"""A function of the number of series that are done and of the number of all series."""
+"""A function of the number of finished series and the total number of series."""
 Finished = Callable[[int], None]
-"""A function of how many more series are done."""
+"""A function of the number of series that have been finished since its last call."""
 Report = Callable[..., None]
-"""A function of the amount that is done, of the whole amount and, if wanted, of words to show."""
+"""A function of the finished amount, the total amount and, optionally, a text to show."""
 
 
 def counted(progress: Progress | None, total: int) -> Finished | None:
-    """Adds up the series that are done in parts, and reports them to `progress`."""
+    """Returns a function that adds up finished series and reports their number to `progress`.
+
+    Args:
+      progress: The function to report to. `None`: nothing is reported, and the result is `None`.
+      total: Total number of series.
+    """
     if progress is None:
         return None
     done = 0
@@ -30,13 +35,13 @@ def counted(progress: Progress | None, total: int) -> Finished | None:
 def progress_bar(
     progress: bool | Progress | None, doing: str = "forecasting", unit: str = "series"
 ) -> Iterator[Report | None]:
-    """Yields a function to call as the work goes on, or `None` if nothing is to be shown.
+    """Yields a function that reports progress, or `None` if no progress is shown.
 
     Args:
-      progress: Whether to show a bar on stderr. `None`: if stderr is a terminal and the first call
-        leaves something to do. A function of the user's is yielded as it is.
-      doing: What is done, in front of the bar.
-      unit: What is counted, after the bar.
+      progress: Whether to show a bar on stderr. `None`: a bar is shown if stderr is a terminal and
+        the first report leaves work to do. A function is yielded as it is.
+      doing: Name of the work, which is shown in front of the bar.
+      unit: Name of the things that are counted, which is shown after the bar.
     """
     if callable(progress):
         yield progress
@@ -48,7 +53,7 @@ def progress_bar(
 
 
 def _lazy_bar(stack: contextlib.ExitStack, at_once: bool, doing: str, unit: str) -> Report:
-    """A bar that appears with the first call that leaves something to do."""
+    """A bar that appears at the first report, or at the first report that leaves work to do."""
     update: Report | None = None
 
     def report(done: int, total: int, words: str = "") -> None:
@@ -69,7 +74,7 @@ def _start_bar(stack: contextlib.ExitStack, doing: str, unit: str, total: int) -
     words = TextColumn(f"{unit} {{task.fields[words]}}")
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), words, TimeRemainingColumn())
     console = Console(stderr=True)
-    # Elsewhere than on a terminal, only the last state of a bar that stays is written.
+    # If stderr is not a terminal, only the last state of a bar that is not transient is written.
     bar = stack.enter_context(Bar(*columns, console=console, transient=console.is_terminal))
     task = bar.add_task(doing, total=total, words="")
     return lambda **state: bar.update(task, **state)

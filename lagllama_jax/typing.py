@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt
 
 Parameters: TypeAlias = Any
-"""A plain pytree of float32 arrays, as Flax's `init` returns under the key `params`."""
+"""A pytree of float32 arrays in nested dictionaries, as Flax's `init` returns under `params`."""
 
 Key: TypeAlias = PRNGKeyArray | UInt[Array, "2"]
-"""A JAX random key, new style or raw."""
+"""A JAX random key, typed (`jax.random.key`) or raw (`jax.random.PRNGKey`)."""
 
 __all__ = ["Array", "Bool", "Float", "Int", "Key", "PRNGKeyArray", "Parameters", "UInt"]

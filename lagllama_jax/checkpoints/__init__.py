@@ -1,1 +1,1 @@
-"""Reads and writes models: the bundled weights, folders, the hub, and the authors' checkpoints."""
+"""Loads and saves models: the bundled weights, folders, the hub and the authors' checkpoints."""

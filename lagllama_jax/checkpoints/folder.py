@@ -1,4 +1,4 @@
-"""A model as a folder: `config.json` and `model.safetensors`."""
+"""Saves and loads a model as a folder with `config.json` and `model.safetensors`."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from lagllama_jax.typing import Parameters
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT = 1
-"""Version of the weights file's layout; readers refuse higher ones."""
+"""Version of the layout of the weights file. Files with a higher version are refused."""
 LARGEST_CONFIG = 2**20
-"""Bytes of a `config.json`; that of the bundled weights has 1,500."""
+"""Largest accepted size of a `config.json` in bytes. That of the bundled weights has 1,500."""
 _METADATA = "lagllama_jax"
 _DAMAGED = (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError)
-"""What values of the wrong kind, without end or beyond all bounds make Python raise."""
+"""Exceptions that Python raises for values of a wrong type, endless nesting or absurd numbers."""
 
 
 def save_pretrained(
@@ -31,20 +31,22 @@ def save_pretrained(
     parameters: Parameters,
     dtype: Literal["float32", "float16"] = "float32",
 ) -> None:
-    """Writes `config.json` and `model.safetensors`.
+    """Saves a model as `config.json` and `model.safetensors` in a folder.
 
-    The weights file holds the configuration too and is put in place by one rename; `config.json`
-    is absent while that happens. Wherever the process is stopped, the folder holds the old model
-    or the new one.
+    The weights file contains the configuration too, and one rename puts it in place. `config.json`
+    is absent during the rename. If the process is interrupted at any time, the folder contains
+    either the complete old model or the complete new one.
 
     Args:
-      folder: made if it does not exist; other files in it stay.
-      config: the architecture.
-      parameters: its weights.
-      dtype: type in which they are stored. `float16` halves the file and rounds to 11 bits.
+      folder: The folder, which is created if it does not exist. Other files in it are kept.
+      config: The architecture.
+      parameters: The weights.
+      dtype: Data type of the stored weights. `float16` halves the file size and rounds the weights
+        to 11 significant bits.
 
     Raises:
-      CheckpointError: If the parameters do not fit the configuration, or not into float16.
+      CheckpointError: If the parameters do not fit the configuration, or a weight is too large for
+        float16.
       DataError: If the folder cannot be written.
 
     Example:
@@ -83,18 +85,21 @@ def _write(folder: Path, config: ModelConfig, tensors: dict[str, np.ndarray]) ->
 
 
 def load_folder(folder: str | os.PathLike[str]) -> tuple[ModelConfig, Parameters]:
-    """Reads a folder that `save_pretrained` wrote.
+    """Loads a model from a folder that `save_pretrained` wrote.
 
-    If `config.json` was edited by hand, it is followed, with a warning. If it is missing, the
-    configuration in the weights file is used.
+    If `config.json` differs from the configuration in the weights file, it is used, with a warning.
+    If it is missing, the configuration in the weights file is used.
+
+    Args:
+      folder: The folder.
 
     Returns:
-      The architecture, and the parameters as float32 arrays, whatever type they are stored in.
+      The architecture, and the parameters as float32 arrays on the host, whatever the stored type.
 
     Raises:
-      CheckpointError: If a file is missing or damaged, the configuration has unknown or missing
-        fields or absurd sizes, or a tensor is missing, not expected, or of another shape; names
-        the file and the tensor.
+      CheckpointError: If a file is missing or damaged, if the configuration has unknown or missing
+        fields or absurd sizes, or if a tensor is missing, unexpected or of a wrong shape. The
+        message names the file and the tensor.
 
     Example:
       >>> import tempfile
@@ -152,10 +157,10 @@ def _read_config(folder: Path, note: dict[str, Any]) -> ModelConfig:
 
 
 def read_config_text(path: Path) -> str:
-    """Reads a `config.json`.
+    """Reads the text of a `config.json`.
 
     Raises:
-      CheckpointError: If it cannot be read, is no text, or is too large for a configuration.
+      CheckpointError: If the file cannot be read, is not text, or is larger than `LARGEST_CONFIG`.
     """
     try:
         with path.open("rb") as file:
@@ -165,16 +170,20 @@ def read_config_text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error}).") from error
     raise CheckpointError(
-        f"{path}: is larger than {LARGEST_CONFIG} bytes, so it is no model's configuration."
+        f"{path}: is larger than {LARGEST_CONFIG} bytes, so it is not the configuration of a model."
     )
 
 
 def parse_config(text: str, source: str) -> ModelConfig:
-    """Makes a configuration of the text of a `config.json`.
+    """Parses the text of a `config.json`.
+
+    Args:
+      text: The text.
+      source: Name of the file, for error messages.
 
     Raises:
-      CheckpointError: If it is not JSON, has unknown or missing fields, or an invalid value;
-        names `source`.
+      CheckpointError: If the text is not JSON, has unknown or missing fields, or has an invalid
+        value.
     """
     try:
         return ModelConfig.from_json(text)

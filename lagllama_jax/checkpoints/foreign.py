@@ -1,4 +1,4 @@
-"""Files that are saved in the place of a model by mistake, told apart by how they begin."""
+"""Recognises files that were saved by mistake instead of a model, by their first bytes."""
 
 from pathlib import Path
 
@@ -23,11 +23,11 @@ _KINDS = {
 
 
 def refuse_foreign(path: Path) -> None:
-    """Recognises the usual wrong files.
+    """Refuses files that are often saved by mistake instead of a model.
 
     Raises:
-      CheckpointError: If the file is empty, a Git LFS pointer, a web page, or a checkpoint in
-        PyTorch's legacy format; says which, and what to do.
+      CheckpointError: If the file is empty, a Git LFS pointer, a web page, or a checkpoint in the
+        legacy format of PyTorch. The message says which of them, and what to do.
       OSError: If the file cannot be read.
     """
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""`from_pretrained`: a model from the package, a folder, an authors' checkpoint, or the hub."""
+"""`from_pretrained`: loads a model from the package, a folder, a checkpoint file or the hub."""
 
 import importlib.resources
 import json
@@ -24,14 +24,14 @@ from lagllama_jax.errors import CheckpointError, require
 from lagllama_jax.typing import Parameters
 
 AUTHORS_REPOSITORY = "time-series-foundation-models/Lag-Llama"
-"""Where the authors publish their weights."""
+"""The repository on the Hugging Face hub in which the authors publish their weights."""
 AUTHORS_FILE = "lag-llama.ckpt"
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 BOX = "box"
-"""The source by which the bundled weights can be asked for."""
+"""The `source` that stands for the bundled weights."""
 _OURS = {"num_layers", "num_heads", "head_dim", "lags"}
-"""Fields by which a `config.json` on the hub is recognised as this package's."""
+"""Fields by which a `config.json` on the hub is recognised as one of this package."""
 
 __all__ = ["AUTHORS_FILE", "AUTHORS_REPOSITORY", "from_pretrained", "save_pretrained"]
 
@@ -47,22 +47,26 @@ def from_pretrained(
     """Loads a model's configuration and parameters.
 
     Args:
-      source: `None` or `box` for the bundled weights; a folder written by `save_pretrained`, or one
-        that holds the authors' `lag-llama.ckpt` or a single other `.ckpt` file; such a file
-        itself (read without PyTorch, running nothing of it); or a repository `owner/name` on the
-        Hugging Face hub (extra `hub`) with either. An existing file or folder goes before the
-        hub; write `./box` for a folder of that name.
-      revision: branch, tag or commit on the hub.
-      cache_dir: where the hub's files are kept; the hub's own default if `None`.
-      local_files_only: whether to use only that cache and make no connection.
-      token: for private repositories.
+      source: The model, which is one of the following.
+
+        * `None` or `box`: the bundled weights. Write `./box` for a folder of that name.
+        * A folder that `save_pretrained` wrote, or one that contains the authors' `lag-llama.ckpt`
+          or a single other `.ckpt` file.
+        * A `.ckpt` file. It is read without PyTorch, and no code in it is run.
+        * A repository `owner/name` on the Hugging Face hub (needs the extra `hub`) with the files
+          of `save_pretrained` or the authors' `lag-llama.ckpt`. An existing file or folder of this
+          name is preferred.
+      revision: Branch, tag or commit on the hub.
+      cache_dir: Folder in which files from the hub are cached. `None`: the default of the hub.
+      local_files_only: Whether to use only the cache, without a connection to the hub.
+      token: Access token for private repositories.
 
     Returns:
-      The architecture, and the parameters as float32 arrays on the device.
+      The architecture, and the parameters as float32 arrays on the default device.
 
     Raises:
-      CheckpointError: If there is no such model, or it cannot be read; names the file and the
-        remedy.
+      CheckpointError: If the model does not exist or cannot be read. The message names the file and
+        the remedy.
       MissingExtraError: If the source is on the hub and the extra `hub` is not installed.
 
     Example:
@@ -107,7 +111,7 @@ def _is_hub_id(source: str) -> bool:
 
 
 def _find_checkpoint(folder: Path) -> Path | None:
-    """The authors' checkpoint in a folder, if there is one."""
+    """The path of the authors' checkpoint in a folder, or of the only one, or `None`."""
     found = sorted(path for path in folder.glob("*.ckpt") if path.is_file())
     named = [path for path in found if path.name == AUTHORS_FILE]
     if len(named or found) > 1:
@@ -130,7 +134,7 @@ def _load_bundled() -> tuple[ModelConfig, Parameters]:
 
 
 def _load_hub(repository: str, options: dict[str, Any]) -> tuple[ModelConfig, Parameters]:
-    """Loads our two files if the repository has them, else the authors' checkpoint."""
+    """Loads the files of `save_pretrained` if they exist, otherwise the authors' checkpoint."""
     where = "in the local cache" if options["local_files_only"] else "on the hub or in the cache"
     config = _download(repository, CONFIG, options)
     if config is not None and _is_ours(config):
@@ -158,13 +162,13 @@ def _is_ours(path: Path) -> bool:
 
 
 def _download(repository: str, file: str, options: dict[str, Any]) -> Path | None:
-    """Returns the file in the hub's cache; `None` if it is not there or out of reach."""
+    """Downloads a file and returns its path in the cache, or `None` if it is not available."""
     hub = require("huggingface_hub", "hub")
     errors = require("huggingface_hub.errors", "hub")
     try:
         return Path(hub.hf_hub_download(repository, file, **options))
     except errors.LocalEntryNotFoundError:
-        options["local_files_only"] = True  # the hub is out of reach: only the cache is left
+        options["local_files_only"] = True  # the hub cannot be reached, so only the cache is used
         return None
     except errors.EntryNotFoundError:
         return None

@@ -1,6 +1,6 @@
-"""Every weight of the model: its place in our tree, its name in the authors' checkpoint, its shape.
+"""The table of the model's weights: path in the parameter tree, name in PyTorch, and shape.
 
-Both directions of the conversion and all checks of shapes are derived from one table (`rows`).
+Both directions of the conversion and all checks of shapes use this table (`rows`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ from lagllama_jax.errors import CheckpointError
 from lagllama_jax.typing import Parameters
 
 COSINES = 64
-"""Width of the implicit quantile head's embedding of a level."""
+"""Number of cosines in which the implicit quantile head embeds a level."""
 
 LONGEST = 2**20
-"""Time steps that a configuration may ask for in one window."""
+"""Largest accepted length in time steps in a configuration."""
 
 _EMBEDDING = (
     ("wte.weight", "embedding/kernel", "F D"),
@@ -36,7 +36,7 @@ _FINAL = (("ln_f.scale", "final_norm/scale", "D"),)
 
 
 def _projections(*names: str) -> tuple[tuple[str, str, str], ...]:
-    """Rows of a head with one linear layer per parameter, in the reference's order."""
+    """Rows of a head with one linear layer per parameter, in the order of the reference."""
     return tuple(
         row
         for k, name in enumerate(names)
@@ -65,12 +65,12 @@ _HEADS = {
 
 
 class Row(NamedTuple):
-    """One weight.
+    """One weight of the model.
 
     Attributes:
-      torch: its key in the authors' `state_dict`.
-      path: its place in our tree, joined by `/`.
-      shape: its shape in our tree.
+      torch: Key of the weight in the authors' `state_dict`.
+      path: Path of the weight in the parameter tree, joined by `/`.
+      shape: Shape of the weight in the parameter tree.
     """
 
     torch: str
@@ -79,20 +79,20 @@ class Row(NamedTuple):
 
     @property
     def is_kernel(self) -> bool:
-        """Whether it is a matrix: `[in, out]` here, `[out, in]` in PyTorch."""
+        """Whether the weight is a matrix, which is `[in, out]` here and `[out, in]` in PyTorch."""
         return self.path.endswith("/kernel")
 
     @property
     def torch_shape(self) -> tuple[int, ...]:
-        """Its shape in the authors' checkpoint."""
+        """Shape of the weight in the authors' checkpoint."""
         return self.shape[::-1]
 
     def to_torch(self, tensor: np.ndarray) -> np.ndarray:
-        """Converts a tensor from our layout to PyTorch's."""
+        """Converts a tensor from the layout of this package to that of PyTorch."""
         return tensor.T if self.is_kernel else tensor
 
     def from_torch(self, tensor: np.ndarray) -> np.ndarray:
-        """Converts a tensor from PyTorch's layout to ours, as a float32 copy."""
+        """Converts a tensor from PyTorch's layout to that of this package, as a float32 copy."""
         return np.array(self.to_torch(tensor), np.float32, order="C")
 
 
@@ -122,7 +122,7 @@ def rows(config: ModelConfig) -> list[Row]:
 
 
 def flatten(parameters: Parameters) -> dict[str, np.ndarray]:
-    """Returns the tree's arrays by their places, joined by `/`."""
+    """Returns the arrays of a parameter tree by path, where `/` joins the parts of a path."""
     flat: dict[str, np.ndarray] = {}
     for key, value in parameters.items():
         if isinstance(value, Mapping):
@@ -133,7 +133,7 @@ def flatten(parameters: Parameters) -> dict[str, np.ndarray]:
 
 
 def unflatten(flat: Mapping[str, Any]) -> Parameters:
-    """Returns the tree of arrays that `flatten` made flat."""
+    """Returns the tree of arrays from which `flatten` returned `flat`."""
     tree: dict[str, Any] = {}
     for path, value in flat.items():
         *folders, name = path.split("/")
@@ -150,21 +150,22 @@ def check_tensors(
     source: str,
     names: Literal["path", "torch"] = "path",
 ) -> list[Row]:
-    """Checks that tensors are exactly those of a model, with the right shapes and sound values.
+    """Checks that tensors are exactly those of a model, with the right shapes and finite values.
 
     Args:
-      found: the tensors by name.
-      config: the architecture.
-      source: file name, for the messages.
-      names: whether names and shapes are ours or those of the authors' checkpoints.
+      found: The tensors by name.
+      config: The architecture.
+      source: File name for error messages.
+      names: `path` for the names and shapes of this package, `torch` for those of the authors'
+        checkpoints.
 
     Returns:
-      The model's weights, in the order of the authors' checkpoints.
+      The table of weights, in the order of the authors' checkpoints.
 
     Raises:
-      CheckpointError: If the configuration asks for absurd sizes, or a tensor is missing, not
-        expected, of another shape, not of floating-point numbers of at most 32 bits, or not
-        finite; names the file and the tensors.
+      CheckpointError: If the configuration has absurd sizes, or if a tensor is missing, unexpected,
+        of a wrong shape, not of type float32, float16 or bfloat16, or not finite. The message names
+        the file and the tensors.
     """
     _check_sizes(found, config, source)
     table = rows(config)
@@ -180,7 +181,7 @@ def check_tensors(
             more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
             raise CheckpointError(
                 f"{source}: {verb} tensor(s) {', '.join(missing[:4])}{more}. The file does not "
-                "fit its configuration, or is no Lag-Llama."
+                "fit its configuration, or is not a Lag-Llama."
             )
     for name, shape in expected.items():
         _check_tensor(found[name], shape, f"{source}: tensor {name}")
@@ -188,7 +189,7 @@ def check_tensors(
 
 
 def _check_sizes(found: Mapping[str, np.ndarray], config: ModelConfig, source: str) -> None:
-    """Refuses absurd sizes before anything of such a size is made."""
+    """Refuses absurd sizes in a configuration before memory is allocated for them."""
     numbers = sum(tensor.size for tensor in found.values())
     if config.num_layers > len(found) or config.width > numbers:
         raise CheckpointError(
@@ -205,8 +206,8 @@ def _check_sizes(found: Mapping[str, np.ndarray], config: ModelConfig, source: s
     for name, length in lengths.items():
         if length > LONGEST:
             raise CheckpointError(
-                f"{source}: {name} of its configuration is above {LONGEST}, which no series fills "
-                "and no memory holds. Correct it."
+                f"{source}: {name} of its configuration is above the limit of {LONGEST} steps. "
+                "Correct the configuration."
             )
 
 

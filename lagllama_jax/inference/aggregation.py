@@ -1,4 +1,4 @@
-"""`Aggregated`: a predictor around a predictor, for series finer than an hour."""
+"""`Aggregated`: a predictor that forecasts sub-hourly series through aggregated series."""
 
 from dataclasses import dataclass
 
@@ -18,15 +18,16 @@ from lagllama_jax.typing import Float, Int
 
 @dataclass(frozen=True)
 class Aggregated:
-    """Forecasts fine series through means of blocks of points (`ForecastConfig.coarsen`).
+    """Forecasts sub-hourly series through the means of blocks of points (`ForecastConfig.coarsen`).
 
-    The model has learnt most from hourly series, a day of hours fits into its context, and errors
-    accumulate over fewer steps. The first block is forecast point by point, and the points of later
-    blocks come from their means and from similar blocks of the past.
+    The model was trained mostly on hourly series, its context contains a day of hourly means, and
+    errors accumulate over fewer steps. The first block is forecast point by point. The points of
+    later blocks are computed from their means and from similar blocks of the past (`refine`).
 
     Attributes:
-      predictor: Forecasts means, and series that are not aggregated, by sample paths.
-      near: Forecasts the points of the first block by sample paths.
+      predictor: Predictor of the block means, and of series that are not aggregated. It must draw
+        sample paths.
+      near: Predictor of the points of the first block. It must draw sample paths.
     """
 
     predictor: Predictor
@@ -35,9 +36,15 @@ class Aggregated:
     def predict(
         self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
-        """Sample paths of the points that follow each item, in its units.
+        """Forecasts the points that follow each item by sample paths, in the units of the item.
+
+        Args:
+          dataset: The series.
+          prediction_length: Number of time steps to forecast.
+          config: Options of the forecast.
 
         Raises:
+          ConfigError: If an item is aggregated and a predictor draws no sample paths.
           DataError: If an item is shorter than the block that `config.coarsen` asks for.
         """
         sizes = sizes_of(dataset, prediction_length, config)
@@ -57,10 +64,10 @@ class Aggregated:
     def _by_blocks(
         self, dataset: SeriesDataset, size: int, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
-        """Forecasts with one block size.
+        """Forecasts items that have the same block size.
 
-        One mean more than the horizon has is forecast, because the last points lie on the way to
-        it.
+        One mean beyond the horizon is forecast too, because the points of the last block are
+        interpolated between its neighbours.
         """
         steps = -(-prediction_length // size) + 1
         near = paths_of(self.near.predict(dataset, size, config))
@@ -83,7 +90,7 @@ def paths_of(forecast: Forecast) -> Float[np.ndarray, "B S P"]:
     """The sample paths of a forecast.
 
     Raises:
-      ConfigError: If it has none.
+      ConfigError: If the forecast has no sample paths.
     """
     if forecast.samples is None:
         raise ConfigError("Aggregation needs sample paths: use coarsen=1 with this predictor.")
@@ -93,13 +100,13 @@ def paths_of(forecast: Forecast) -> Float[np.ndarray, "B S P"]:
 def sizes_of(
     dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
 ) -> Int[np.ndarray, "n"]:
-    """Number of points per block of each item; 1 where it is forecast point by point."""
+    """Number of points per block for each item. It is 1 for items that are not aggregated."""
     seconds = [np.inf if step is None else step.seconds for step in dataset.frequencies]
     lengths = dataset.lengths.tolist()
     return block_sizes(dataset.item_ids, lengths, seconds, prediction_length, config.coarsen)
 
 
 def points_per_day(frequency: Frequency | None) -> int:
-    """Number of time steps per day; 0 where it is unknown or not a whole number."""
+    """Number of time steps per day. It is 0 if it is unknown or not a whole number."""
     steps = 0.0 if frequency is None else SECONDS_A_DAY / frequency.seconds
     return int(steps) if steps.is_integer() else 0

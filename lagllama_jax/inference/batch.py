@@ -1,4 +1,4 @@
-"""A `Batch` of some items of a dataset: one window of M + C points each, whatever their lengths."""
+"""Prepares a `Batch` from items of a dataset, with one window of M + C points per item."""
 
 import zlib
 from typing import Any, NamedTuple
@@ -14,18 +14,18 @@ from lagllama_jax.series.standardise import FURTHEST, Standard, standard_of
 from lagllama_jax.typing import Float, Int
 
 LARGEST_VALUE = 1e18
-"""Largest value for models that read raw values: the square of a larger one overflows float32."""
+"""Largest value for models that read raw values. The square of a larger one overflows float32."""
 UNITS = 1e-20, 1e20
-"""Range of the units that models see, so that they are numbers of float32."""
+"""Range of the units that models read, so that they are finite and above 0 in float32."""
 
 
 class Prepared(NamedTuple):
-    """A batch, and what turns what is drawn from it back into raw values.
+    """A batch, and the numbers that convert draws of the model to raw values.
 
     Attributes:
       batch: The arrays for the network.
-      center: Raw value of a drawn 0.
-      width: Raw units per drawn unit; 0 for a constant variate, which stays as it is.
+      center: Raw value that corresponds to a drawn 0.
+      width: Raw units per drawn unit. It is 0 for a constant variate, whose forecast is constant.
     """
 
     batch: Batch
@@ -33,25 +33,25 @@ class Prepared(NamedTuple):
     width: Float[np.ndarray, "G V"]
 
     def raw(self, drawn: Float[np.ndarray, "G V S P"]) -> Float[np.ndarray, "G V S P"]:
-        """Drawn values in raw units, in float64."""
+        """Converts draws of the model to raw units, in float64."""
         return self.center[..., None, None] + self.width[..., None, None] * drawn.astype(np.float64)
 
 
 def identity(item_id: str) -> int:
-    """A stable 32-bit number of a name: an item draws the same numbers wherever it stands."""
+    """A 32-bit hash of a name, so that the random numbers of an item depend on its name only."""
     return zlib.crc32(str(item_id).encode())
 
 
 def prepare(
     dataset: SeriesDataset, rows: Int[np.ndarray, "G"], model: ModelConfig, coming: int
 ) -> Prepared:
-    """The windows that end with the last point of some items.
+    """Prepares the windows of M + C points that end with the last point of each of some items.
 
     Args:
-      dataset: The items.
-      rows: Which of them.
-      model: The architecture, with the context of the forecast.
-      coming: Number of points to come that need calendar features.
+      dataset: The dataset.
+      rows: Indices of the items.
+      model: The architecture, with the context length of the forecast.
+      coming: Number of future points for which calendar features are computed.
 
     Raises:
       DataError: If an item is empty, or has a value that is infinite or too large.
@@ -79,7 +79,7 @@ def prepare(
 def put_back(
     standard: Standard, raw: Float[np.ndarray, "G V U"]
 ) -> tuple[Float[np.ndarray, "G V"], Float[np.ndarray, "G V"]]:
-    """Center and width of what is drawn; those of a constant variate are its value and 0."""
+    """The `center` and `width` of `Prepared`. For a constant variate, they are its value and 0."""
     lowest = np.nan_to_num(np.min(raw, axis=-1, initial=np.inf, where=~np.isnan(raw)), posinf=0.0)
     center = np.where(standard.constant, lowest, standard.center)
     return center, np.where(standard.constant, 0.0, standard.unit)
@@ -89,7 +89,7 @@ def last_points(dataset: SeriesDataset, row: int, model: ModelConfig) -> Float[n
     """The last M + C points of an item in float64, NaN where missing or before its start.
 
     Raises:
-      DataError: As `prepare`.
+      DataError: If the item is empty, or has a value that is infinite or too large.
     """
     target, name, length = dataset.targets[row], dataset.item_ids[row], model.past_length
     if target.ndim != 2 or target.size == 0:
@@ -114,6 +114,6 @@ def last_points(dataset: SeriesDataset, row: int, model: ModelConfig) -> Float[n
 def time_features(
     dataset: SeriesDataset, rows: Int[np.ndarray, "G"], past: int, coming: int
 ) -> Float[np.ndarray, "G T 6"]:
-    """Calendar features of the last `past` points of some items and the `coming` ones."""
+    """Calendar features of the last `past` points and the next `coming` points of some items."""
     items = dataset.take(rows.tolist())
     return clock_features(*calendar_of(items), items.lengths - past, past + coming)

@@ -1,4 +1,4 @@
-"""`Forecast`: what a predictor returns, and what is read off it."""
+"""`Forecast`: the result of a predictor, with its quantiles, mean, table and plot."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Forecast:
-    """The distributions of the points that follow each series, in its units.
+    """The predictive distributions of the points that follow each series, in its units.
 
-    There is one row per target variate of each item of the dataset, items first.
+    There is one row per item and target variate. The variates of an item are consecutive rows.
 
     Attributes:
-      dataset: The series that were forecast: their names, dates and past values.
-      samples: Sample paths, each a joint future; `None` where the predictor draws none.
-      quantile_levels: Columns of `to_frame` by default. Without samples, the only levels there are.
-      values: Without samples, the quantiles at `quantile_levels`; otherwise `None`.
-      means: Without samples, the means; otherwise `None`.
+      dataset: The series that were forecast, with their names, dates and past values.
+      samples: Sample paths from the joint distribution of the P points. `None` if the predictor
+        draws no samples.
+      quantile_levels: Default quantile levels of `to_frame`. Without samples, these are the only
+        available levels.
+      values: Quantiles at `quantile_levels` if there are no samples, otherwise `None`.
+      means: Means if there are no samples, otherwise `None`.
+
+    Raises:
+      ConfigError: If there are neither samples nor both quantiles and means.
     """
 
     dataset: SeriesDataset
@@ -49,7 +54,7 @@ class Forecast:
 
     @property
     def item_ids(self) -> list[str]:
-        """The name of each row: its item's name, and the target's where there are several."""
+        """The name of each row, which is `item`, or `item/target` if there are several targets."""
         names = self.dataset.target_names
         if len(names) == 1:
             return list(self.dataset.item_ids)
@@ -57,19 +62,19 @@ class Forecast:
 
     @property
     def past(self) -> list[Float[np.ndarray, "T"]]:
-        """The past values of each row."""
+        """The past values of each row, NaN where a value is missing."""
         return [row for target in self.dataset.targets for row in target]
 
     @property
     def prediction_length(self) -> int:
-        """Number of points that are forecast, P."""
+        """Number of time steps of the forecast, P."""
         given = self.values if self.samples is None else self.samples
         assert given is not None  # as __post_init__ checked
         return given.shape[-1]
 
     @property
     def mean(self) -> Float[np.ndarray, "B P"]:
-        """The mean. With heavy tails single samples move the samples' mean; the median stays."""
+        """The mean of each point. With heavy tails, the median is more robust than this mean."""
         if self.samples is not None:
             return self.samples.mean(axis=1, dtype=np.float64)
         assert self.means is not None  # as __post_init__ checked
@@ -77,11 +82,14 @@ class Forecast:
 
     @property
     def median(self) -> Float[np.ndarray, "B P"]:
-        """The median."""
+        """The median of each point."""
         return self.quantile(0.5)
 
     def quantile(self, level: float) -> Float[np.ndarray, "B P"]:
-        """One quantile at every point.
+        """The quantile of each point at one level.
+
+        Args:
+          level: Quantile level between 0 and 1.
 
         Raises:
           ConfigError: If the level is not between 0 and 1, or is not available without samples.
@@ -91,11 +99,13 @@ class Forecast:
     def quantiles(
         self, levels: Sequence[float], row: int | None = None
     ) -> Float[np.ndarray, "B Q P"]:
-        """Quantiles at every point; of samples, interpolated linearly between them.
+        """The quantiles of each point at several levels.
+
+        Quantiles of samples are interpolated linearly between the samples.
 
         Args:
-          levels: Between 0 and 1.
-          row: Only this row; `None`: all.
+          levels: Quantile levels between 0 and 1.
+          row: Index of the only row to return. `None`: all rows.
 
         Raises:
           ConfigError: If a level is not between 0 and 1, or is not available without samples.
@@ -105,7 +115,7 @@ class Forecast:
             quantiles = np.quantile(self.samples[rows].astype(np.float64), levels, axis=1)
             return np.moveaxis(quantiles, 0, 1)
         assert self.values is not None  # as __post_init__ checked
-        levels = [round(level, 12) for level in levels]  # (1 - 0.8) / 2 is not quite 0.1
+        levels = [round(level, 12) for level in levels]  # (1 - 0.8) / 2 is not exactly 0.1
         known = [round(level, 12) for level in self.quantile_levels]
         missing = [level for level in levels if level not in known]
         if missing:
@@ -117,7 +127,10 @@ class Forecast:
 
     @property
     def index(self) -> list[Any]:
-        """The time stamps of the forecast points, one pandas index per row."""
+        """The time stamps of the forecast points, as one pandas index per row.
+
+        For a row without dates, they are positions, counted from the first value of the series.
+        """
         return [self.stamps(row, 0, self.prediction_length) for row in range(len(self))]
 
     def dated(self, row: int) -> bool:
@@ -125,9 +138,15 @@ class Forecast:
         return self.dataset.starts[row // len(self.dataset.target_names)] is not None
 
     def stamps(self, row: int, first: int, count: int) -> Any:
-        """Time stamps of a stretch of one row; point 0 is the first forecast, -1 the last known.
+        """The time stamps of consecutive points of one row.
 
-        Without dates these are positions, counted from the series' first value.
+        Without dates, they are positions, counted from the first value of the series.
+
+        Args:
+          row: Index of the row.
+          first: Number of the first point. Point 0 is the first forecast point, and point -1 is the
+            last point of the past.
+          count: Number of points.
         """
         item = row // len(self.dataset.target_names)
         if self.dated(row):
@@ -136,11 +155,14 @@ class Forecast:
         return np.arange(known + first, known + first + count)
 
     def to_frame(self, quantile_levels: Sequence[float] | None = None) -> "pd.DataFrame":
-        """One row per series and point: name, time stamp, `predictions` (the median), quantiles.
+        """The forecast as a pandas data frame, with one row per series and time step.
+
+        The columns are the name of the series, the time stamp, `predictions` (the median), and one
+        column per quantile level, named by the level, such as `"0.1"`. With several targets, there
+        is also a column `target_name`.
 
         Args:
-          quantile_levels: One column each, named by the level, such as `"0.1"`; `None`: those that
-            were asked for with the forecast.
+          quantile_levels: Quantile levels of the columns. `None`: the attribute `quantile_levels`.
 
         Raises:
           ConfigError: If a level is not between 0 and 1, or is not available without samples.
@@ -173,19 +195,21 @@ class Forecast:
         truth: Any = None,
         levels: Sequence[float] = (0.5, 0.8, 0.95),
     ) -> "Figure":
-        """A picture: the past, the median, and central intervals that hold given shares.
+        """Plots the past, the median, and central prediction intervals of some series.
 
         Args:
-          series: Names of the series to draw, one panel each; `None`: the first eight.
-          history: Number of past points to draw; `None`: chosen by the prediction length.
-          truth: The true values, for comparison: `[B, P]`, or one array per series.
-          levels: Shares of the futures that lie within the intervals.
+          series: Names of the series to plot, with one panel per series. `None`: the first eight.
+          history: Number of past points to plot. `None`: a number that depends on the prediction
+            length.
+          truth: The true values, as an array `[B, P]` or one array per series. `None`: not plotted.
+          levels: Coverage of each prediction interval, between 0 and 1.
 
         Returns:
-          A Matplotlib figure; `figure.savefig("forecast.png")` writes it.
+          A Matplotlib figure. `figure.savefig("forecast.png")` saves it.
 
         Raises:
-          ConfigError: If a name is unknown, or a share is not between 0 and 1.
+          ConfigError: If a name is unknown, or a level is not between 0 and 1.
+          DataError: If `truth` has another number of series than the forecast.
           MissingExtraError: If Matplotlib is not installed.
         """
         from lagllama_jax.inference.plots import plot_forecast
@@ -195,10 +219,16 @@ class Forecast:
 
 @runtime_checkable
 class Predictor(Protocol):
-    """Anything that forecasts: the model, a baseline, or a wrapper around another predictor."""
+    """The interface of the model, the baselines, and wrappers around other predictors."""
 
     def predict(
         self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
-        """Forecasts the `prediction_length` points that follow each item."""
+        """Forecasts the points that follow each item, in the units of the item.
+
+        Args:
+          dataset: The series.
+          prediction_length: Number of time steps to forecast.
+          config: Options of the forecast.
+        """
         ...

@@ -1,4 +1,4 @@
-"""`AcrossGaps`: a predictor around a predictor, for series that end with missing values."""
+"""`AcrossGaps`: a predictor that handles series that end with missing values."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float, Int
 
 LONGEST_GAP = 2048
-"""Largest number of missing points at the end of an item that are forecast across."""
+"""Largest accepted number of missing points at the end of an item."""
 
 
 @dataclass(frozen=True)
 class AcrossGaps:
-    """Forecasts each item from its last observed point on, across the gap that follows it.
+    """Forecasts each item from its last observed point, across the missing points at its end.
 
     Attributes:
-      predictor: Forecasts items that end with an observed point.
+      predictor: Predictor of items that end with an observed point.
     """
 
     predictor: Predictor
@@ -27,16 +27,24 @@ class AcrossGaps:
     def predict(
         self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
-        """Forecasts the points that follow each item; its missing end is part of the horizon.
+        """Forecasts the points that follow each item, in the units of the item.
+
+        The missing points at the end of an item are forecast too, and then removed.
+
+        Args:
+          dataset: The series.
+          prediction_length: Number of time steps to forecast.
+          config: Options of the forecast.
 
         Raises:
+          ConfigError: If `prediction_length` is not a whole number of at least 1.
           DataError: If an item has no value, or more than `LONGEST_GAP` missing points at its end.
         """
         checked("prediction_length", prediction_length, Count)
         gaps = trailing_gaps(dataset)
         if not gaps.any():
             return self.predictor.predict(dataset, prediction_length, config)
-        # A horizon depends on the item's own gap alone, and few horizons mean few programs.
+        # Gaps are rounded up to powers of two, so that few horizons, and so few programs, occur.
         longer = np.where(gaps > 0, 1 << np.ceil(np.log2(np.maximum(gaps, 1))).astype(int), 0)
         parts = {}
         for extra in np.unique(longer).tolist():
@@ -52,7 +60,7 @@ def trailing_gaps(dataset: SeriesDataset) -> Int[np.ndarray, "n"]:
     """Number of points at the end of each item at which no target is observed.
 
     Raises:
-      DataError: As `AcrossGaps.predict`.
+      DataError: If an item has no value, or more than `LONGEST_GAP` missing points at its end.
     """
     ends = np.array([dataset.observed_end(row) for row in range(len(dataset))], int)
     gaps = dataset.lengths - ends
@@ -69,7 +77,7 @@ def trailing_gaps(dataset: SeriesDataset) -> Int[np.ndarray, "n"]:
 
 
 def cut(forecast: Forecast, gaps: Int[np.ndarray, "n"], prediction_length: int) -> Forecast:
-    """The last part of a forecast: the points that follow each item's gap."""
+    """The `prediction_length` points of a forecast that follow the gap of each item."""
     first = np.repeat(gaps, len(forecast.dataset.target_names))
     index = first[:, None] + np.arange(prediction_length)
 
@@ -89,7 +97,12 @@ def cut(forecast: Forecast, gaps: Int[np.ndarray, "n"], prediction_length: int) 
 
 
 def join(dataset: SeriesDataset, parts: list[tuple[Int[np.ndarray, "n"], Forecast]]) -> Forecast:
-    """One forecast of forecasts of parts of a dataset, given the items of each."""
+    """Combines the forecasts of parts of a dataset to one forecast.
+
+    Args:
+      dataset: The whole dataset.
+      parts: Indices of the items of each part, and its forecast.
+    """
     variates = len(dataset.target_names)
     place = np.concatenate([rows for rows, _ in parts])
     order = (np.argsort(place)[:, None] * variates + np.arange(variates)).ravel()

@@ -1,4 +1,4 @@
-"""How much memory decoding takes, and how many series go into one call of the program."""
+"""Estimates the memory that decoding needs, and chooses the batch size."""
 
 import os
 
@@ -9,18 +9,18 @@ from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.kv_cache import ring_slots
 
 BATCH_BYTES = 2**30
-"""Memory that the batch size is chosen for: enough to keep every device busy, and little enough
-for any machine."""
+"""Memory per device in bytes for which the batch size is chosen. It keeps any device busy and fits
+any machine."""
 FLOAT_BYTES = 4
 
 
 def series_bytes(model: ModelConfig, config: ForecastConfig, capacity: int) -> int:
-    """Bytes that one series takes while it is decoded, by estimate: what grows, generously.
+    """A generous estimate of the memory in bytes that decoding needs per series.
 
     Args:
-      model: the architecture, with the context and the window of the forecast.
-      config: the number of samples.
-      capacity: most steps that the buffers hold.
+      model: The architecture, with the context length and attention window of the forecast.
+      config: Options of the forecast, of which the number of samples matters.
+      capacity: Largest number of steps that the buffers hold.
     """
     length, width, samples = model.context_length, model.width, config.num_samples
     cached = 2 * model.num_layers * model.kv_heads * model.head_dim
@@ -33,7 +33,7 @@ def series_bytes(model: ModelConfig, config: ForecastConfig, capacity: int) -> i
 
 
 def device_memory(device: jax.Device) -> int:
-    """Bytes that a device has; of a CPU, the machine's."""
+    """Memory of a device in bytes. For a CPU, it is the memory of the machine."""
     statistics = device.memory_stats() or {}
     if "bytes_limit" in statistics:
         return statistics["bytes_limit"]
@@ -46,10 +46,16 @@ def device_memory(device: jax.Device) -> int:
 def check_memory(
     model: ModelConfig, config: ForecastConfig, capacity: int, device: jax.Device
 ) -> int:
-    """Bytes of one series.
+    """Returns `series_bytes`, after a check that the device has as much memory.
+
+    Args:
+      model: As in `series_bytes`.
+      config: As in `series_bytes`.
+      capacity: As in `series_bytes`.
+      device: The device.
 
     Raises:
-      ConfigError: they are more than the device has.
+      ConfigError: If one series needs more memory than the device has.
     """
     needed = series_bytes(model, config, capacity)
     available = device_memory(device)
@@ -64,20 +70,23 @@ def check_memory(
 
 
 def round_up(count: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, ...: few sizes, few programs."""
+    """Rounds up to the next of 1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, and so on.
+
+    Few different batch sizes mean that few programs are compiled.
+    """
     power = 1 << max(count - 1, 0).bit_length()
     step = max(power // (8 if count > 16 else 4), 1)
     return -(-count // step) * step
 
 
 def batch_size(count: int, bytes_a_series: int, asked: int | None, devices: int) -> int:
-    """Series in one call: `count` in equal parts that fit the memory, as one shape.
+    """Number of series per call of the program, so that all calls have one shape.
 
     Args:
-      count: series in all.
-      bytes_a_series: estimated memory.
-      asked: the user's upper bound; `None`: by memory.
-      devices: among which a batch is divided; the result is a multiple of them.
+      count: Total number of series.
+      bytes_a_series: Estimated memory per series in bytes.
+      asked: Upper bound that the user asks for. `None`: chosen for `BATCH_BYTES` per device.
+      devices: Number of devices that share a batch. The batch size is a multiple of it.
     """
     most = max(BATCH_BYTES // bytes_a_series, 1) if asked is None else -(-asked // devices)
     share = -(-count // devices)

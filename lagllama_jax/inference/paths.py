@@ -1,8 +1,8 @@
-"""Sample paths: the context is read once per series, then one point per step for all samples.
+"""Draws sample paths: the context is encoded once per series, then one point is drawn per step.
 
-The scale is fit once, at the forecast's start, as in training. (The reference refits it at every
-step: `checkpoints.torch.parity.decoders`.) So the context is the same for all samples of a series,
-and they share its keys and values.
+The scale is fitted once, at the start of the forecast, as in training. The context is thus the same
+for all samples of a series, and they share its keys and values. The reference implementation
+refits the scale at each step (see `checkpoints.torch.parity.decoders`).
 """
 
 import functools
@@ -19,16 +19,16 @@ from lagllama_jax.model.tokens import Context, model_inputs
 from lagllama_jax.typing import Array, Float, Int, Parameters, UInt
 
 LARGEST_DRAW = 1e6
-"""Draws further than this many scales from loc are moved there, so that a path that runs away over
-hundreds of steps stays finite."""
+"""Draws are clipped to this many scales from loc, so that a path that diverges over hundreds of
+steps stays finite."""
 
 
 class Sampling(NamedTuple):
-    """How paths are drawn; static under `jit`.
+    """Options of sampling, which are static under `jit`.
 
     Attributes:
       num_samples: Number of paths per series.
-      capacity: Largest number of steps, for which there are buffers.
+      capacity: Largest number of steps that the buffers hold.
       stratified: Whether the draws of one step cover the distribution evenly across samples.
       nonnegative: Whether draws are clipped at 0 before they are fed back.
     """
@@ -40,7 +40,7 @@ class Sampling(NamedTuple):
 
 
 def row_keys(batch: Batch, seed: UInt[Array, ""]) -> Keys[Array, "B"]:
-    """One key per row, from the call's seed, the group's seed and the variate's place in it."""
+    """One random key per row, from the seeds of the call and the group, and the variate's index."""
     groups, variates = batch.values.shape[:2]
     key = jax.random.key(seed)
     of_group = jax.vmap(lambda number: jax.random.fold_in(key, number))(batch.seed)
@@ -61,9 +61,21 @@ def draw_values(
     keys: Keys[Array, "B"],
     step: Int[Array, ""],
 ) -> Float[Array, "B S"]:
-    """Draws one value for each hidden state.
+    """Draws one value per hidden state.
 
-    The random numbers of a row and step come from its key and the step alone.
+    The random numbers of a row depend only on its key and the step.
+
+    Args:
+      parameters: The parameters of the model.
+      config: The architecture.
+      sampling: Options of sampling.
+      hidden: Hidden states.
+      context: The past of each row.
+      keys: Random key of each row.
+      step: Number of the step.
+
+    Returns:
+      The values, in the units in which the model reads the batch.
     """
     head, scale = bind_head(config, parameters), context.scale
 
@@ -85,15 +97,19 @@ def sample_paths(
     seed: UInt[Array, ""],
     sampling: Sampling,
 ) -> Float[Array, "G V S P"]:
-    """Sample paths of `capacity` points, of which the first `num_steps` are drawn.
+    """Draws sample paths of `num_steps` points.
 
     Args:
-      parameters: The model's.
-      config: The architecture; `context_length` and `window` are those of the forecast.
+      parameters: The parameters of the model.
+      config: The architecture, with the context length and attention window of the forecast.
       batch: The series. Their calendar features reach `capacity` points beyond the context.
-      num_steps: Number of points to draw; traced, so that horizons share a program.
-      seed: Of the random numbers.
-      sampling: How paths are drawn.
+      num_steps: Number of points to draw. It is traced, so that all horizons share a program.
+      seed: Seed of the random numbers.
+      sampling: Options of sampling.
+
+    Returns:
+      The paths, of length P = `capacity`, in the units in which the model reads the batch. Points
+      from number `num_steps` on are 0.
     """
     network = functools.partial(LagLlamaNetwork(config).apply, {"params": parameters})
     start: Any = network(batch, sampling.num_samples, sampling.capacity, method="prefill")

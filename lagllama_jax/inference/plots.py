@@ -1,4 +1,4 @@
-"""The picture of a forecast."""
+"""Plots a forecast with Matplotlib."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_PANELS = 8
 PAST, MEDIAN, TRUTH = "#3d4451", "#0b4f8a", "#d9480f"
 NARROW, WIDE = np.array([0.45, 0.68, 0.90]), np.array([0.87, 0.93, 0.98])
-"""Colours of the narrowest and the widest interval."""
+"""Colours (RGB, 0 to 1) of the narrowest and the widest interval."""
 
 
 def plot_forecast(
@@ -26,7 +26,7 @@ def plot_forecast(
     truth: Any,
     levels: Sequence[float],
 ) -> "Figure":
-    """Draws what `Forecast.plot` describes."""
+    """Plots a forecast. The arguments and errors are those of `Forecast.plot`."""
     pyplot = require("matplotlib.pyplot", "plot")
     numbers = _numbers(forecast, series)
     truths = _truths(forecast, truth)
@@ -96,7 +96,7 @@ def _panel(
 
 
 def _past(axis: "Axes", known: np.ndarray, past: np.ndarray) -> None:
-    """A line that breaks at gaps, and dots where a value stands alone between two."""
+    """Plots the past as a line with breaks at gaps, and single values between gaps as dots."""
     axis.plot(known, past, color=PAST, linewidth=1.3, label="past")
     missing = np.isnan(np.pad(past, 1, constant_values=np.nan))
     alone = ~missing[1:-1] & missing[:-2] & missing[2:]
@@ -116,7 +116,7 @@ def _interval(
 
 
 def _ticks(stamps: Any) -> np.ndarray:
-    """Matplotlib draws the local clock."""
+    """Time stamps for Matplotlib, without their time zone, so that it shows the local clock."""
     if hasattr(stamps, "tz_localize"):
         return np.asarray(stamps.tz_localize(None).to_numpy())
     return np.asarray(stamps)

@@ -1,7 +1,7 @@
-"""`ModelPredictor`: the model as a predictor; batches, the compiled program, devices.
+"""`ModelPredictor`: forecasts with the model, in batches, by a compiled program, on all devices.
 
-Every item becomes one window of M + C points, so that only the batch size and the capacity for the
-horizon decide which program runs.
+Each item becomes one window of M + C points, so that series of any length share one compiled
+program. A new program is compiled only for another batch size or a capacity for longer horizons.
 """
 
 from collections.abc import Iterator
@@ -29,10 +29,10 @@ BATCH, WHOLE = PartitionSpec("batch"), PartitionSpec()
 
 
 def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
-    """The architecture with the context, attention window and RoPE stretch of the forecast.
+    """The architecture, with the context length, attention window and RoPE factor of the forecast.
 
-    A longer context than the window in training widens the window to it, unless a window is asked
-    for. A stretch makes plain RoPE linear.
+    If `config` asks for a longer context than the window in training, and for no window, the
+    window is widened to the context. A RoPE factor changes plain RoPE to linear scaling.
     """
     asked = config.context_length
     context = asked or model.context_length
@@ -45,7 +45,9 @@ def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
 
 
 def capacity_for(prediction_length: int) -> int:
-    """Number of steps that the buffers hold: a power of two, so that horizons share programs.
+    """Number of steps that the buffers hold.
+
+    It is a power of two, so that different horizons share a program.
 
     Raises:
       ConfigError: If `prediction_length` is not a whole number of at least 1.
@@ -55,22 +57,23 @@ def capacity_for(prediction_length: int) -> int:
 
 
 def sampling_for(config: ForecastConfig, prediction_length: int) -> Sampling:
-    """How the sample paths of a forecast are drawn."""
+    """The options of sampling for a forecast."""
     stratified = config.sampling == "stratified"
     capacity = capacity_for(prediction_length)
     return Sampling(config.num_samples, capacity, stratified, config.nonnegative)
 
 
 def device_mesh(devices: tuple[jax.Device, ...]) -> Mesh:
-    """The devices along one axis, that of the batch."""
+    """A mesh of the devices with one axis, along which a batch is divided."""
     return Mesh(np.array(devices), ("batch",))
 
 
 @lru_cache(maxsize=32)
 def program(model: ModelConfig, sampling: Sampling, devices: tuple[jax.Device, ...]) -> Any:
-    """The decoder for one configuration, to be compiled at its first call of each batch size.
+    """The jitted function that draws sample paths for one configuration.
 
-    Several devices divide a batch among them: each decodes its part on its own.
+    It is compiled at the first call for each batch size. If there are several devices, each decodes
+    its own part of the batch.
     """
 
     def run(parameters: Parameters, batch: Batch, num_steps: Array, seed: Array) -> Array:
@@ -84,7 +87,7 @@ def program(model: ModelConfig, sampling: Sampling, devices: tuple[jax.Device, .
 
 
 def place_parameters(parameters: Parameters, devices: tuple[jax.Device, ...]) -> Parameters:
-    """Parameters on every device that takes part."""
+    """Copies the parameters to each of the devices."""
     if len(devices) == 1:
         return jax.device_put(parameters, devices[0])
     return jax.device_put(parameters, NamedSharding(device_mesh(devices), WHOLE))
@@ -92,15 +95,15 @@ def place_parameters(parameters: Parameters, devices: tuple[jax.Device, ...]) ->
 
 @dataclass(frozen=True)
 class ModelPredictor:
-    """Forecasts by sample paths of a model, one step of the model per point of the series.
+    """Forecasts by sample paths, with one step of the model per point of the series.
 
-    An item's forecast depends on its values, dates and name, and on the seed: not on the other
-    items of the call, the batch size or the number of devices (up to rounding).
+    The forecast of an item depends on its values, dates and name, and on the seed. Up to rounding,
+    it does not depend on the other items, the batch size or the number of devices.
 
     Attributes:
-      parameters: The model's weights.
-      model: Its architecture.
-      finished: Called after each batch with how many more items are done.
+      parameters: The weights of the model.
+      model: The architecture.
+      finished: Function that is called after each batch with the number of items in it.
     """
 
     parameters: Parameters = field(repr=False)
@@ -110,12 +113,17 @@ class ModelPredictor:
     def predict(
         self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
-        """Sample paths of the points that follow each item, in its units.
+        """Forecasts the points that follow each item by sample paths, in the units of the item.
+
+        Args:
+          dataset: The series.
+          prediction_length: Number of time steps to forecast.
+          config: Options of the forecast.
 
         Raises:
-          ConfigError: If a length is not possible, or more memory is needed than there is.
-          DataError: If an item is empty, or has an infinite or too large value; or if paths are
-            not finite, which only unsound weights give.
+          ConfigError: If a length is invalid, or one series needs more memory than there is.
+          DataError: If an item is empty, or has a value that is infinite or too large, or if its
+            forecast is not finite because of invalid weights.
         """
         sampling = sampling_for(config, prediction_length)
         variates, steps = len(dataset.target_names), int(prediction_length)
@@ -133,7 +141,7 @@ class ModelPredictor:
     def _batches(
         self, dataset: SeriesDataset, sampling: Sampling, config: ForecastConfig
     ) -> Iterator[tuple[slice, Prepared]]:
-        """Consecutive parts of one size; the last is filled up with copies of the last item."""
+        """Batches of consecutive items. The last batch is filled with copies of the last item."""
         model, count = forecast_model(self.model, config), len(dataset)
         devices = devices_for(count)
         variates = len(dataset.target_names)
@@ -149,7 +157,7 @@ class ModelPredictor:
     def _draw(
         self, batch: Batch, sampling: Sampling, steps: int, config: ForecastConfig
     ) -> Float[np.ndarray, "G V S P"]:
-        """One batch through the program, at the precision asked for, back on the host."""
+        """Runs the program on one batch, and returns the sample paths on the host."""
         devices = devices_for(batch.values.shape[0])
         parameters = place_parameters(self.parameters, devices)
         run = program(forecast_model(self.model, config), sampling, devices)
@@ -159,12 +167,16 @@ class ModelPredictor:
 
 
 def devices_for(count: int) -> tuple[jax.Device, ...]:
-    """The devices that share `count` items: at most one per item."""
+    """The local devices that share `count` items, at most one device per item."""
     return tuple(jax.local_devices())[: max(count, 1)]
 
 
 def check_finite(samples: Float[np.ndarray, "n V S P"], dataset: SeriesDataset) -> None:
-    """Raises `DataError` naming the first item whose paths are not finite."""
+    """Checks that all sample paths are finite.
+
+    Raises:
+      DataError: If a path is not finite. The message names the first such item.
+    """
     finite = np.isfinite(samples).all(axis=(1, 2, 3))
     if not finite.all():
         name = dataset.item_ids[int(np.argmin(finite))]

@@ -1,4 +1,4 @@
-"""Causal self-attention with rotary positions; the mathematics are pure functions."""
+"""Causal self-attention with rotary position encoding, computed by pure functions."""
 
 import functools
 from typing import NamedTuple
@@ -16,7 +16,11 @@ from lagllama_jax.typing import Array, Bool, Float, Int
 
 
 def causal_mask(num_tokens: int, window: int | None = None) -> Bool[Array, "T T"]:
-    """Who may look at whom: token t at itself and at the `window - 1` tokens before it."""
+    """The causal attention mask: `mask[t, u]` is true where token t attends to token u.
+
+    A token attends to itself and to the `window - 1` tokens before it. With `window=None`, it
+    attends to all tokens before it.
+    """
     distance = jnp.arange(num_tokens)[:, None] - jnp.arange(num_tokens)[None, :]
     return (distance >= 0) & (distance < (num_tokens if window is None else window))
 
@@ -27,7 +31,10 @@ def attend(
     value: Float[Array, "B U K H"],
     mask: Bool[Array, "T U"],
 ) -> Float[Array, "B T N H"]:
-    """Scaled dot-product attention, softmax in float32; query heads share key heads in groups."""
+    """Scaled dot-product attention with grouped key-value heads and a softmax in float32.
+
+    Each of the K key-value heads serves N / K consecutive query heads (arXiv 2305.13245).
+    """
     batch, length, heads, width = query.shape
     grouped = query.reshape(batch, length, key.shape[2], -1, width) * width**-0.5
     scores = jnp.einsum("btkgh,bukh->bkgtu", grouped, key).astype(jnp.float32)
@@ -36,7 +43,7 @@ def attend(
 
 
 SHORTEST_BLOCK, MOST_BLOCKS = 32, 8
-"""Queries are taken in blocks of at least 32 tokens, and in at most 8 blocks."""
+"""`attend_causal` processes queries in blocks of at least 32 tokens, and in at most 8 blocks."""
 
 
 def attend_causal(
@@ -45,11 +52,12 @@ def attend_causal(
     value: Float[Array, "B T K H"],
     window: int | None = None,
 ) -> Float[Array, "B T N H"]:
-    """`attend` under `causal_mask`, a block of queries at a time against the keys it may see.
+    """Equals `attend` with `causal_mask`, computed one block of queries at a time.
 
-    With heads ahead of tokens the products are plain batched matrices, what lies above the
-    diagonal is mostly never computed, and the softmax divides the mixed values, which are fewer
-    than its weights: on the CPU a fourth of the time of `attend` at 128 tokens.
+    On the CPU this takes a quarter of the time of `attend` at 128 tokens. The head axis comes
+    before the token axis, so that the products are plain batched matrix products. Most scores
+    above the diagonal are never computed. The weighted sums of the values are normalised instead
+    of the attention weights, because there are fewer of them.
     """
     batch, length, heads, width = query.shape
     groups = heads // key.shape[2]
@@ -74,16 +82,16 @@ def attend_causal(
 
 
 HIDDEN = -1e30
-"""Score of a key that is not looked at; finite, so that none at all is possible."""
+"""Score of a masked key. It is finite, so that masking all keys does not produce NaN."""
 
 
 class Mixture(NamedTuple):
-    """Attention over some of the keys, to be joined with that over others (arXiv 1805.02867).
+    """Attention over a part of the keys, to be combined with the other parts (arXiv 1805.02867).
 
     Attributes:
-      peak: largest score.
-      total: sum of the weights, each the exponential of its score less the peak.
-      mixed: weighted sum of the values.
+      peak: Largest score.
+      total: Sum of the weights. The weight of a key is `exp(score - peak)`.
+      mixed: Weighted sum of the values.
     """
 
     peak: Float[Array, "B K G S"]
@@ -94,10 +102,10 @@ class Mixture(NamedTuple):
 def attend_cached(
     query: Float[Array, "B S N H"], cache: KVCache, step: Int[Array, ""], window: int
 ) -> Float[Array, "B S N H"]:
-    """Attention of own token `step` of every sample over the shared prefix and its own ring.
+    """Attention of decoded token `step` of each sample over the shared prefix and its own ring.
 
-    Reading the ring is what it costs. The CPU reads only the slots that are written, block by
-    block; an accelerator reads all in one go.
+    Reading the ring takes most of the time. The CPU reads only the slots that have been written,
+    block by block. An accelerator reads all slots at once.
     """
     batch, samples, _, width = query.shape
     major = (query * width**-0.5).reshape(batch, samples, cache.key.shape[1], -1, width)
@@ -126,7 +134,7 @@ def attend_cached(
 def attend_prefix(
     query: Float[Array, "B K H G S"], cache: KVCache, mask: Bool[Array, "C"]
 ) -> Mixture:
-    """Attention over the context, whose keys and values all samples share."""
+    """Attention over the context, whose keys and values are shared by all samples."""
     batch, heads, width, groups, samples = query.shape
     flat = query.reshape(batch, heads, width, -1)
     scores = jnp.einsum("bkch,bkhx->bkcx", cache.prefix_key, flat)
@@ -146,7 +154,7 @@ def attend_ring(
     so_far: Mixture,
     unrolled: bool,
 ) -> Mixture:
-    """Adds slots of the ring to a mixture."""
+    """Adds the attention over some slots of the ring to the mixture `so_far`."""
     scores = contract(query[:, :, None], key[:, :, :, :, None], 3, unrolled)
     scores = jnp.where(mask[:, None, None], scores, HIDDEN)
     peak = jnp.maximum(so_far.peak, scores.max(2))
@@ -160,10 +168,10 @@ def attend_ring(
 def contract(
     left: Float[Array, "..."], right: Float[Array, "..."], axis: int, unrolled: bool
 ) -> Float[Array, "..."]:
-    """Sum of the products along an axis that is not the last one.
+    """Sum of the products of `left` and `right` along an axis that is not the last one.
 
-    Written out term by term, the CPU computes it a vector of samples at a time, ten times as fast
-    as the reduction, which GPUs and TPUs prefer.
+    If `unrolled`, the sum is written out term by term: the CPU then computes a vector of samples
+    at a time, ten times as fast as by the reduction. GPUs and TPUs are faster with the reduction.
     """
     if not unrolled:
         return (left * right).sum(axis)
@@ -172,7 +180,12 @@ def contract(
 
 
 class Attention(nn.Module):
-    """Projections to queries, keys and values, rotation, attention, projection back; no biases."""
+    """Multi-head attention with rotary position encoding, without biases.
+
+    Attributes:
+      config: The architecture.
+      dtype: Data type of the computation.
+    """
 
     config: ModelConfig
     dtype: DTypeLike = jnp.float32
@@ -187,7 +200,7 @@ class Attention(nn.Module):
     def project(
         self, x: Float[Array, "*b D"]
     ) -> tuple[Float[Array, "*b N H"], Float[Array, "*b K H"], Float[Array, "*b K H"]]:
-        """Queries, keys and values, not yet rotated."""
+        """The queries, keys and values of tokens, not yet rotated."""
         config = self.config
         query = self.query(x).reshape(*x.shape[:-1], config.num_heads, config.head_dim)
         both = self.key_value(x).reshape(*x.shape[:-1], 2, config.kv_heads, config.head_dim)
@@ -196,7 +209,7 @@ class Attention(nn.Module):
     def rotate(
         self, x: Float[Array, "*b N H"], positions: Int[Array, "*t"], length: int
     ) -> Float[Array, "*b N H"]:
-        """Turns queries or keys by their positions in a sequence of `length` tokens."""
+        """Rotates queries or keys by their positions in a sequence of `length` tokens."""
         if self.config.rope == "none":
             return x
         return rotate(x, rope_angles(self.config, positions, length)[..., None, :])
@@ -204,7 +217,7 @@ class Attention(nn.Module):
     def __call__(
         self, x: Float[Array, "B T D"], window: int | None = None
     ) -> Float[Array, "B T D"]:
-        """Attention within one sequence."""
+        """Applies causal attention within a sequence. `window` is as in `causal_mask`."""
         length = x.shape[1]
         positions = jnp.arange(length)
         query, key, value = self.project(x)
@@ -214,7 +227,11 @@ class Attention(nn.Module):
     def prefill(
         self, x: Float[Array, "B C D"], window: int
     ) -> tuple[Float[Array, "B C D"], tuple[Float[Array, "B C K H"], Float[Array, "B C K H"]]]:
-        """As `__call__`, with the rotation of a sequence of `window` tokens whatever its length."""
+        """Applies causal attention within the context, and returns the rotated keys and the values.
+
+        The rotation angles are those of a sequence of `window` tokens, whatever the length of the
+        context, so that the cached keys stay valid during decoding.
+        """
         positions = jnp.arange(x.shape[1])
         query, key, value = self.project(x)
         query, key = self.rotate(query, positions, window), self.rotate(key, positions, window)
@@ -229,9 +246,19 @@ class Attention(nn.Module):
         turn: Turn,
         window: int,
     ) -> tuple[Float[Array, "B S D"], KVCache]:
-        """Own token `step` of every sample, which follows the prefix and the own tokens before it.
+        """Applies attention to decoded token `step` of each sample, and extends the cache.
 
-        `turn` rotates by the token's absolute position, so that cached keys stay valid.
+        The token attends to the context and to the tokens that its sample decoded before.
+
+        Args:
+          x: Hidden states of the token.
+          cache: The keys and values of the earlier tokens.
+          step: Number of the decoded token, from 0.
+          turn: Rotation by the absolute position of the token, so that cached keys stay valid.
+          window: Number of tokens that a token attends to, itself included.
+
+        Returns:
+          The output of the layer and the extended cache.
         """
         query, key, value = self.project(x)
         cache = append(cache, turn(key), value, step)

@@ -1,4 +1,4 @@
-"""`Batch`: groups of variates as arrays, for training and forecasting alike."""
+"""`Batch`: groups of variates as arrays, for both training and forecasting."""
 
 from typing import NamedTuple
 
@@ -11,21 +11,22 @@ TARGET, PAST_COVARIATE, KNOWN_COVARIATE, PADDING = range(4)
 
 
 class Batch(NamedTuple):
-    """A batch of groups of variates on common time grids.
+    """A batch of G groups of V variates over U points. The variates of a group share a time grid.
 
-    The last U - M points have tokens, M being the largest lag. Values are centred and scaled on
+    The last U - M points have tokens, where M is the largest lag. Values are centred and scaled on
     the host in float64: `raw = unit * (value + level)`.
 
     Attributes:
-      values: The points, 0 where missing.
-      observed: Which of them are observed.
-      time_features: Calendar features of point M and of the T - 1 points after it; the ones beyond
-        U are for points to come.
-      role: `TARGET`, `PAST_COVARIATE`, `KNOWN_COVARIATE` or `PADDING`.
-      start: Number of points before the forecast's start; loc and scale are fit on these alone.
+      values: The values of the points, 0 where a value is missing.
+      observed: Whether each value is observed.
+      time_features: Calendar features of point M and of the T - 1 points after it. Features beyond
+        point U belong to future points.
+      role: Role of each variate: `TARGET`, `PAST_COVARIATE`, `KNOWN_COVARIATE` or `PADDING`.
+      start: Number of points before the start of the forecast. Loc and scale are fit to these
+        points only.
       level: The raw value at which `values` is 0, in multiples of `unit`.
       unit: Raw units per unit of `values`.
-      seed: Decides a group's random numbers, together with the seed of the call.
+      seed: Seed of each group's random numbers, combined with the seed of the call.
     """
 
     values: Float[Array, "G V U"]
@@ -39,7 +40,10 @@ class Batch(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The variates of all groups of a batch, one per row (B = G V); fields as in `Batch`."""
+    """The variates of all groups of a batch, one per row (B = G V).
+
+    The fields have the same meaning as in `Batch`.
+    """
 
     values: Float[Array, "B U"]
     observed: Bool[Array, "B U"]
@@ -50,19 +54,19 @@ class Rows(NamedTuple):
 
     @property
     def before_start(self) -> Bool[Array, "B U"]:
-        """Which points are observed and lie before the forecast's start."""
+        """Whether each point is observed and lies before the start of the forecast."""
         points = jnp.arange(self.values.shape[1])
         return self.observed & (points[None, :] < self.start[:, None])
 
     def raw(self) -> "Rows":
-        """The same rows in raw units, for models whose features depend on the level."""
+        """The same rows in raw units (`level` 0, `unit` 1), for models that read raw values."""
         values = jnp.where(self.observed, self.unit * (self.values + self.level), 0)
         zeros = jnp.zeros_like(self.level)
         return self._replace(values=values, level=zeros, unit=zeros + 1)
 
 
 def rows_of(batch: Batch) -> Rows:
-    """The variates of a batch as rows."""
+    """The variates of a batch as rows, group by group."""
     groups, variates, length = batch.values.shape
     count = groups * variates
     time_features, start = batch.time_features, batch.start

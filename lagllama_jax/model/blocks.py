@@ -1,4 +1,4 @@
-"""A block of the decoder: pre-norm attention and SwiGLU, each added to the residual stream."""
+"""A decoder block: pre-norm attention and SwiGLU, each added to the residual stream."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -13,7 +13,12 @@ from lagllama_jax.typing import Array, Float, Int
 
 
 class Block(nn.Module):
-    """`x += attention(norm(x)); x += mlp(norm(x))`."""
+    """A decoder block: `x += attention(norm(x)); x += mlp(norm(x))`.
+
+    Attributes:
+      config: The architecture.
+      dtype: Data type of the computation.
+    """
 
     config: ModelConfig
     dtype: DTypeLike = jnp.float32
@@ -27,13 +32,19 @@ class Block(nn.Module):
         self.drop = nn.Dropout(self.config.dropout)
 
     def feed_forward(self, x: Float[Array, "*b D"], deterministic: bool) -> Float[Array, "*b D"]:
-        """The block's second half."""
+        """The second half of the block: norm, SwiGLU and dropout, added to `x`."""
         return x + self.drop(self.mlp(self.mlp_norm(x)), deterministic=deterministic)
 
     def __call__(
         self, x: Float[Array, "B T D"], deterministic: bool, window: int | None
     ) -> Float[Array, "B T D"]:
-        """One block over a whole sequence."""
+        """Applies the block to a whole sequence.
+
+        Args:
+          x: Hidden states.
+          deterministic: Whether to leave out dropout.
+          window: Number of tokens that a token attends to, itself included. `None`: all.
+        """
         mixed = self.attention(self.attention_norm(x), window)
         x = x + self.drop(mixed, deterministic=deterministic)
         return self.feed_forward(x, deterministic)
@@ -41,7 +52,10 @@ class Block(nn.Module):
     def prefill(
         self, x: Float[Array, "B C D"], window: int
     ) -> tuple[Float[Array, "B C D"], tuple[Float[Array, "B C K H"], Float[Array, "B C K H"]]]:
-        """One block over the context (`Attention.prefill`); also returns its keys and values."""
+        """Applies the block to the context, and returns its keys and values as well.
+
+        See `Attention.prefill`.
+        """
         mixed, cache = self.attention.prefill(self.attention_norm(x), window)
         return self.feed_forward(x + mixed, deterministic=True), cache
 
@@ -53,6 +67,9 @@ class Block(nn.Module):
         turn: Turn,
         window: int,
     ) -> tuple[Float[Array, "B S D"], KVCache]:
-        """One block for point `step` of every sample path."""
+        """Applies the block to point `step` of each sample path, and extends the cache.
+
+        See `Attention.extend`.
+        """
         mixed, cache = self.attention.extend(self.attention_norm(x), cache, step, turn, window)
         return self.feed_forward(x + mixed, deterministic=True), cache

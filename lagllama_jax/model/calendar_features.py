@@ -1,8 +1,8 @@
 """Calendar features of time grids, in integer arithmetic that runs on NumPy and under `jit`.
 
-A `Calendar` is the time grid of a series. `wall_clock` gives the day and the second of its points
-on the local clock, and `calendar_features` the six numbers that a token carries. Training and
-forecasting both call these two functions.
+A `Calendar` is the time grid of a series. `wall_clock` returns the day and the second of its points
+on the local clock, and `calendar_features` returns the six calendar features of a token. Training
+and forecasting both call these two functions.
 """
 
 from collections.abc import Callable
@@ -17,16 +17,17 @@ from lagllama_jax.typing import Float, Int
 UNKNOWN, SECOND, BUSINESS_DAY, WEEK, MONTH, SUBSECOND = -1, 0, 1, 2, 3, 4
 SECONDS_A_DAY = 86_400
 NEUTRAL_DAY = -(2**31)
-"""The day that stands for an unknown date; its features are all 0."""
+"""The day number that stands for an unknown date. Its calendar features are all 0."""
 
 
 class Zones(NamedTuple):
-    """When the clocks of time zones change, one row per zone; row 0 stands for no zone.
+    """The clock changes of time zones, one row per zone. Row 0 stands for no time zone.
 
     Attributes:
-      day: Day (since 1970-01-01, UTC) of each change, ascending. The first change lies before all
-        time, and unused columns at the end lie after it. The number of columns is a power of two.
-      second: Second of that day.
+      day: Day of each change in days since 1970-01-01 (UTC), ascending. The first change lies
+        before all representable dates, and unused columns at the end lie after all of them. The
+        number of columns is a power of two.
+      second: Second of that day at which the clock changes.
       ahead: Seconds by which the local clock is ahead of UTC from that change on.
     """
 
@@ -41,19 +42,20 @@ class Zones(NamedTuple):
 
 
 class Calendar(NamedTuple):
-    """A regular time grid; each field is an integer, or an int32 array with one entry per series.
+    """A regular time grid. Each field is an integer, or an int32 array with one entry per series.
 
     Attributes:
       unit: `SECOND` (also minutes, hours and days), `BUSINESS_DAY`, `WEEK`, `MONTH` (also quarters
-        and years), `SUBSECOND`, or `UNKNOWN` (neutral features).
-      step: Units between two points. `SUBSECOND`: the seconds that pass in `anchor` points.
-      day: Days since 1970-01-01 of the first point.
-      second: Second of that day of the first point.
-      anchor: `WEEK`: the weekday (Monday is 0) on which a week ends. `MONTH`: the month (January is
-        0), modulo `step`, in which a period ends, such as 11 for years and 2 for quarters that end
-        in December. `SUBSECOND`: see `step`.
-      zone: Row of `Zones` by which the local clock is found from the grid, which is then in UTC; 0
-        for grids on the local clock.
+        and years), `SUBSECOND`, or `UNKNOWN` (all calendar features are 0).
+      step: Number of units between two points. For `SUBSECOND`, it is the number of seconds that
+        `anchor` points span.
+      day: Day of the first point, in days since 1970-01-01.
+      second: Second of that day at the first point.
+      anchor: For `WEEK`, the weekday (Monday is 0) on which a week ends. For `MONTH`, the month
+        (January is 0), modulo `step`, in which a period ends, such as 11 for years and 2 for
+        quarters that end in December. For `SUBSECOND`, see `step`.
+      zone: Row of `Zones` that converts the grid from UTC to the local clock. It is 0 for a grid
+        that is on the local clock already.
     """
 
     unit: Any
@@ -65,11 +67,11 @@ class Calendar(NamedTuple):
 
     @classmethod
     def unknown(cls) -> "Calendar":
-        """A series without dates: its calendar features are 0, the middle of their range."""
+        """The grid of a series without dates. Its calendar features are 0, mid-range."""
         return cls(UNKNOWN, 1, 0, 0, 0)
 
     def column(self) -> "Calendar":
-        """The calendars of many series, to be combined with a row of points per series."""
+        """Adds an axis to each field, to broadcast against one row of points per series."""
         return Calendar(*(field[:, None] for field in self))
 
 
@@ -78,7 +80,11 @@ def _module(*arrays: Any) -> Any:
 
 
 def civil_from_days(day: Int[Any, "*n"]) -> tuple[Int[Any, "*n"], Int[Any, "*n"], Any]:
-    """Year, month (March 0) and day of the March-based month; proleptic Gregorian calendar."""
+    """Converts days since 1970-01-01 to year, month and day in the proleptic Gregorian calendar.
+
+    Years begin in March here: the month is 0 for March and 11 for February. The day of the month
+    counts from 0.
+    """
     era_day = day + 719_468
     era = era_day // 146_097
     of_era = era_day - era * 146_097
@@ -89,7 +95,7 @@ def civil_from_days(day: Int[Any, "*n"]) -> tuple[Int[Any, "*n"], Int[Any, "*n"]
 
 
 def days_from_month(months: Int[Any, "*n"]) -> Int[Any, "*n"]:
-    """Day number of the first of a month, given as months since January of year 0."""
+    """Days from 1970-01-01 to the first day of a month, given in months since January of year 0."""
     shifted = months - 2
     year, month = shifted // 12, shifted % 12
     era = year // 400
@@ -99,7 +105,7 @@ def days_from_month(months: Int[Any, "*n"]) -> Int[Any, "*n"]:
 
 
 def month_of_day(day: Int[Any, "*n"]) -> Int[Any, "*n"]:
-    """Months since January of year 0."""
+    """Months from January of year 0 to the month of a day, given in days since 1970-01-01."""
     year, month, _ = civil_from_days(day)
     return year * 12 + month + 2
 
@@ -107,16 +113,19 @@ def month_of_day(day: Int[Any, "*n"]) -> Int[Any, "*n"]:
 def wall_clock(
     calendar: Calendar, index: Int[Any, "*n"], zones: Zones | None = None
 ) -> tuple[Any, Any]:
-    """Day number and second of the day of the points `index` of a grid, on the local clock.
+    """Day and second of the day, on the local clock, of the points `index` of a grid.
 
-    For weeks, months, quarters and years this is the period's last day at second 0, the
-    reference's convention. Unknown grids give `NEUTRAL_DAY`.
+    For weeks, months, quarters and years, this is second 0 of the last day of the period, as in
+    the reference implementation. Unknown grids give `NEUTRAL_DAY`.
 
     Args:
-      calendar: The grid, or one per element of `index`.
-      index: Numbers of the points; negative ones lie before the first.
+      calendar: The grid, or one grid per element of `index`.
+      index: Numbers of the points. Negative numbers lie before the first point.
       zones: The table that `calendar.zone` refers to. `None`: the clock of the grid itself, which
-        is UTC where there is a zone.
+        is UTC for a grid with a zone.
+
+    Returns:
+      The days since 1970-01-01, and the seconds since midnight.
     """
     xp = _module(index, *calendar)
     unit, step, day, second, anchor, zone = (xp.asarray(field) for field in calendar)
@@ -136,7 +145,7 @@ def wall_clock(
 
 
 def _local(xp: Any, zones: Zones, zone: Any, day: Any, second: Any) -> tuple[Any, Any]:
-    """From UTC to the local clock: bisects for the last change that is not later."""
+    """Converts from UTC to the local clock, by bisection for the last change that is not later."""
     changes_day, changes_second, ahead = (xp.asarray(field) for field in zones)
     last, stride = xp.zeros_like(day), changes_day.shape[1] // 2
     while stride:
@@ -151,7 +160,11 @@ def _local(xp: Any, zones: Zones, zone: Any, day: Any, second: Any) -> tuple[Any
 def _fixed_step(
     xp: Any, unit: Any, step: Any, day: Any, second: Any, anchor: Any, index: Any
 ) -> tuple[Any, Any]:
-    """Splits off whole days before it multiplies, since int32 would overflow after 68 years."""
+    """Day and second of points at a fixed step.
+
+    Whole days are split off before the multiplication, because int32 seconds overflow after 68
+    years.
+    """
     per_step = xp.where(unit == SECOND, step, 1)
     points = xp.maximum(anchor, 1)
     below = index // points * step + index % points * step // points
@@ -173,7 +186,7 @@ def _month_end(day: Any, step: Any, anchor: Any, index: Any) -> Any:
 
 
 def _business_day(day: Any, steps: Any) -> Any:
-    """A start on a weekend counts as the Monday after."""
+    """The day that is `steps` business days after `day`. A weekend counts as the next Monday."""
     weekday = (day + 3) % 7
     weekend = weekday // 5
     monday = day - weekday + 7 * weekend
@@ -182,10 +195,15 @@ def _business_day(day: Any, steps: Any) -> Any:
 
 
 def calendar_features(day: Int[Any, "*n"], second: Int[Any, "*n"]) -> Float[Any, "*n 6"]:
-    """Second of minute, minute, hour, weekday, day of month, day of year, each in [-0.5, 0.5].
+    """Six calendar features of each time step, each scaled to [-0.5, 0.5].
 
-    As in the reference, series of any step have the same six. Unknown dates (`NEUTRAL_DAY`) give
-    zeros.
+    These are second of the minute, minute of the hour, hour of the day, day of the week, day of
+    the month and day of the year. As in the reference implementation, series of any frequency have
+    the same six. Unknown dates (`NEUTRAL_DAY`) give zeros.
+
+    Args:
+      day: Days since 1970-01-01, as `wall_clock` returns them.
+      second: Seconds since midnight.
     """
     xp = _module(day, second)
     known = xp.asarray(day) != NEUTRAL_DAY

@@ -1,7 +1,7 @@
-"""Keys and values for decoding: a prefix that all samples share and a ring of each sample's own.
+"""The key-value cache for decoding: a prefix shared by all samples, and a ring buffer per sample.
 
-A cache is a value: functions here take one and return another. Under `jit`, inside a loop that
-carries it, the ring is updated in place.
+The cache is immutable: functions take a cache and return a new one. Under `jit`, in a loop that
+carries the cache, XLA updates the ring buffer in place.
 """
 
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from lagllama_jax.typing import Array, Bool, Float, Int
 
 
 class KVCache(NamedTuple):
-    """One layer's keys (rotated by their absolute positions) and values.
+    """The keys and values of one layer. Keys are rotated by their absolute positions.
 
     Attributes:
-      prefix_key: Keys of the context, one set per series.
+      prefix_key: Keys of the context, shared by the samples of a series.
       prefix_value: Values of the context.
-      key: Keys of each sample's own tokens; own token t lies in slot `t % R`. Samples are last,
-        so that a token is written, and slots are read, in long runs.
-      value: Values of each sample's own tokens.
+      key: Keys of the tokens that each sample has decoded. Decoded token t is in slot `t % R`. The
+        sample axis is the last one, so that memory is read and written in long contiguous runs.
+      value: Values of the tokens that each sample has decoded.
     """
 
     prefix_key: Float[Array, "B K C H"]
@@ -30,12 +30,20 @@ class KVCache(NamedTuple):
 
 
 def ring_block(slots: int) -> int:
-    """Slots that are read together: few in a short ring, most of which is not yet written."""
+    """Number of slots that are read together.
+
+    It is smaller in a short ring, most of which has not been written yet.
+    """
     return 8 if slots < 64 else 16
 
 
 def ring_slots(window: int, capacity: int) -> int:
-    """Slots of a ring: own tokens that a token can see, itself included, in whole blocks."""
+    """Number of slots of a ring, a multiple of `ring_block`.
+
+    Args:
+      window: Number of tokens that a token attends to, itself included.
+      capacity: Largest number of tokens that a sample decodes.
+    """
     needed = min(window, capacity)
     block = ring_block(needed)
     return -(-needed // block) * block
@@ -47,7 +55,7 @@ def start_cache(
     num_samples: int,
     slots: int,
 ) -> KVCache:
-    """A cache with the context's keys and values and an empty ring."""
+    """A cache with the keys and values of the context and an empty ring of `slots` slots."""
     batch, _, heads, width = prefix_key.shape
     ring = jnp.zeros((batch, heads, slots, width, num_samples), prefix_key.dtype)
     return KVCache(prefix_key.swapaxes(1, 2), prefix_value.swapaxes(1, 2), ring, ring)
@@ -59,7 +67,7 @@ def append(
     value: Float[Array, "B S K H"],
     step: Int[Array, ""],
 ) -> KVCache:
-    """Writes own token `step` over the oldest slot."""
+    """Writes decoded token `step` into the ring, over the oldest token if the ring is full."""
 
     def write(ring: Array, new: Array) -> Array:
         entry = new.transpose(0, 2, 3, 1)[:, :, None]
@@ -71,7 +79,15 @@ def append(
 def visible(
     cache: KVCache, step: Int[Array, ""], window: int
 ) -> tuple[Bool[Array, "C"], Bool[Array, "R"]]:
-    """What own token `step` sees of the prefix and of the ring that it has been written to."""
+    """Attention masks of decoded token `step` over the prefix and over the ring.
+
+    The token must have been written to the ring already (`append`).
+
+    Args:
+      cache: The cache.
+      step: Number of the decoded token.
+      window: Number of tokens that a token attends to, itself included.
+    """
     context, slots = cache.prefix_key.shape[2], cache.key.shape[2]
     prefix = context + step - jnp.arange(context) < window
     age = (step - jnp.arange(slots)) % slots

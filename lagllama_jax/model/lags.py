@@ -1,4 +1,4 @@
-"""Lagged values: what a token holds of the past."""
+"""Lagged values: the past values that a token contains."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,10 +9,17 @@ from lagllama_jax.typing import Array, Float
 def lag_features(
     values: Float[Array, "B U"], lags: tuple[int, ...], num_tokens: int
 ) -> Float[Array, "B T L"]:
-    """The values at each lag of the last `num_tokens` points.
+    """The lagged values of the last T = `num_tokens` points, in the units of `values`.
 
-    Token t of the last T points holds `values[U - T + t - lag]`; lag 0 is the point itself.
-    The history must reach back `max(lags)` points before the first token.
+    Token t contains `values[U - T + t - lag]` for each lag. Lag 0 is the point itself.
+
+    Args:
+      values: The series, which must reach back `max(lags)` points before the first token.
+      lags: The lags in time steps, ascending.
+      num_tokens: Number of tokens.
+
+    Raises:
+      ValueError: If the series does not reach back far enough.
     """
     first = values.shape[-1] - num_tokens
     index = first + np.arange(num_tokens)[:, None] - np.asarray(lags)[None, :]

@@ -1,4 +1,4 @@
-"""The position-wise layers of a block: linear map, RMSNorm and SwiGLU."""
+"""The position-wise layers of a decoder block: linear layer, RMSNorm and SwiGLU."""
 
 import flax.linen as nn
 import jax
@@ -9,11 +9,21 @@ from lagllama_jax.config import ModelConfig
 from lagllama_jax.typing import Array, Float
 
 uniform_fan_in = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-"""U(-1/sqrt(fan_in), 1/sqrt(fan_in)), the initialisation in force in the reference."""
+"""U(-1/sqrt(fan_in), 1/sqrt(fan_in)), the initialisation that the reference implementation uses."""
 
 
 class Linear(nn.Module):
-    """`x @ kernel (+ bias)`, computed on a matrix: on the CPU that is faster than on 3-D arrays."""
+    """A linear layer: `x @ kernel (+ bias)` along the last axis.
+
+    The leading axes are flattened, because a matrix product is faster on the CPU than a product
+    of 3-D arrays.
+
+    Attributes:
+      features: Size of the last axis of the output.
+      use_bias: Whether to add a bias.
+      dtype: Data type of the computation.
+      kernel_init: Initialiser of the kernel.
+    """
 
     features: int
     use_bias: bool = False
@@ -22,7 +32,7 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b I"]) -> Float[Array, "*b O"]:
-        """Maps the last axis."""
+        """Applies the layer to the last axis."""
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
         y = x.reshape(-1, x.shape[-1]).astype(self.dtype) @ kernel.astype(self.dtype)
         if self.use_bias:
@@ -33,7 +43,10 @@ class Linear(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """`scale * x / sqrt(mean(x^2) + 1e-5)`, statistics in float32 (arXiv 1910.07467)."""
+    """Root mean square normalisation: `scale * x / sqrt(mean(x^2) + 1e-5)` (arXiv 1910.07467).
+
+    The mean is computed in float32.
+    """
 
     dtype: DTypeLike = jnp.float32
 
@@ -47,14 +60,19 @@ class RMSNorm(nn.Module):
 
 
 class SwiGLU(nn.Module):
-    """`down(silu(gate(x)) * up(x))` without biases (arXiv 2002.05202)."""
+    """A gated feed-forward layer: `down(silu(gate(x)) * up(x))`, without biases (arXiv 2002.05202).
+
+    Attributes:
+      config: The architecture.
+      dtype: Data type of the computation.
+    """
 
     config: ModelConfig
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b D"]) -> Float[Array, "*b D"]:
-        """Maps every position by itself."""
+        """Applies the layer to each position independently."""
         gate = Linear(self.config.mlp_width, dtype=self.dtype, name="gate")(x)
         up = Linear(self.config.mlp_width, dtype=self.dtype, name="up")(x)
         return Linear(self.config.width, dtype=self.dtype, name="down")(nn.silu(gate) * up)

@@ -1,4 +1,4 @@
-"""`LagLlamaNetwork` (arXiv 2310.08278): batches to hidden states to distributions."""
+"""`LagLlamaNetwork` (arXiv 2310.08278): maps batches to hidden states and distributions."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -27,10 +27,10 @@ from lagllama_jax.typing import Array, Float, Int, Key, Parameters
 
 
 class Encoding(NamedTuple):
-    """Hidden states of a batch, one row per variate, with what puts them into units.
+    """The hidden states of a batch, one row per variate, with the loc and scale of each row.
 
     Attributes:
-      hidden: Token t's hidden state, which describes point t + 1.
+      hidden: Hidden states. That of token t describes the distribution of point t + 1.
       scale: Loc and scale of each row, in the units of `rows`.
       rows: The rows that were encoded.
     """
@@ -41,11 +41,11 @@ class Encoding(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """What grows while sample paths are drawn.
+    """The state of decoding: the sample paths so far and the key-value caches.
 
     Attributes:
-      drawn: The points so far as the model sees them.
-      hidden: Hidden states of the last ones, which describe the next points.
+      drawn: The points drawn so far, as the model reads them (`model_inputs`).
+      hidden: Hidden states of the last points, which describe the next points.
       caches: Keys and values, one cache per block.
     """
 
@@ -59,7 +59,7 @@ class LagLlamaNetwork(nn.Module):
 
     Attributes:
       config: The architecture.
-      dtype: Data type of the computation; parameters are float32.
+      dtype: Data type of the computation. The parameters are float32.
       remat: Whether to recompute each block's activations in the backward pass.
     """
 
@@ -78,7 +78,7 @@ class LagLlamaNetwork(nn.Module):
         self.head: Head = make_head(self.config)
 
     def rows(self, batch: Batch) -> Rows:
-        """The batch's rows, in the units in which this model reads them."""
+        """The rows of a batch, in raw units if this model reads raw values."""
         rows = rows_of(batch)
         return rows.raw() if self.config.reads_raw_values else rows
 
@@ -90,7 +90,7 @@ class LagLlamaNetwork(nn.Module):
         Args:
           batch: The batch.
           deterministic: Whether to leave out dropout.
-          window: Number of tokens that a token attends to, itself included; `None`: all.
+          window: Number of tokens that a token attends to, itself included. `None`: all.
         """
         rows = self.rows(batch)
         scale = series_scale(self.config, rows)
@@ -103,7 +103,15 @@ class LagLlamaNetwork(nn.Module):
         deterministic: bool = True,
         window: int | None = None,
     ) -> Float[Array, "B T D"]:
-        """Hidden states of sequences of tokens; each block's output is sown as an intermediate."""
+        """Hidden states of sequences of tokens.
+
+        The output of each block is sown in the collection `intermediates`.
+
+        Args:
+          features: The tokens.
+          deterministic: Whether to leave out dropout.
+          window: Number of tokens that a token attends to, itself included. `None`: all.
+        """
         x = self.embedding(features)
         for index, block in enumerate(self.blocks):
             x = block(x, deterministic, window)
@@ -111,11 +119,11 @@ class LagLlamaNetwork(nn.Module):
         return self.final_norm(x)
 
     def prefill(self, batch: Batch, num_samples: int, capacity: int) -> tuple[Context, Turn, Paths]:
-        """Reads the context once per row, for paths of at most `capacity` points.
+        """Encodes the context once per row, for sample paths of at most `capacity` points.
 
         Returns:
-          What the paths' tokens need of the past, the rotations of their positions, and the paths,
-          which are empty but for the hidden states of the context's end.
+          The past that the tokens of the paths need, the rotations of their positions, and the
+          initial state of decoding, which holds the hidden states of the last context token.
         """
         config, rows = self.config, self.rows(batch)
         scale = series_scale(config, rows)
@@ -135,7 +143,14 @@ class LagLlamaNetwork(nn.Module):
         return decoding_context(config, rows, scale), turn, paths
 
     def extend(self, context: Context, turn: Turn, paths: Paths, step: Int[Array, ""]) -> Paths:
-        """Reads point `step` of every path: hidden states of the next point, keys and values."""
+        """Reads point `step` of each sample path, and updates the hidden states and the caches.
+
+        Args:
+          context: The past of each row.
+          turn: The rotations of all positions, as `prefill` returns them.
+          paths: The state of decoding.
+          step: Number of the point, from 0 at the start of the forecast.
+        """
         x, caches = self.embedding(path_tokens(self.config, context, paths.drawn, step)), []
         here = Turn(turn.cos[step], turn.sin[step])
         for block, cache in zip(self.blocks, paths.caches, strict=True):
@@ -144,20 +159,24 @@ class LagLlamaNetwork(nn.Module):
         return paths._replace(hidden=self.final_norm(x), caches=caches)
 
     def init_all(self, features: Float[Array, "1 1 F"]) -> Any:
-        """Runs every layer once, so that each makes its parameters."""
+        """Runs each layer once, so that Flax creates its parameters."""
         zero = jnp.zeros(1)
         return self.head.loss(self.transform(features)[:, 0], zero, zero, zero + 1)
 
 
 def bind_head(config: ModelConfig, parameters: Parameters) -> Head:
-    """The head with its weights, its methods ready to be called."""
+    """The distribution head, bound to its weights, so that its methods can be called directly."""
     return make_head(config).bind({"params": parameters["head"]})
 
 
 def init_parameters(config: ModelConfig, key: Key, residual_gain: float = 1.0) -> Parameters:
-    """Fresh float32 parameters, distributed as in the reference.
+    """Random float32 parameters, with the distributions of the reference implementation.
 
-    `residual_gain` multiplies the weights that write to the residual stream.
+    Args:
+      config: The architecture.
+      key: Random key.
+      residual_gain: Factor of the initial weights of the two layers of each block that add to the
+        residual stream.
     """
     features = jnp.zeros((1, 1, config.num_features))
     parameters = LagLlamaNetwork(config).init(key, features, method="init_all")["params"]
@@ -170,15 +189,18 @@ def init_parameters(config: ModelConfig, key: Key, residual_gain: float = 1.0) -
 def add_lags(
     config: ModelConfig, parameters: Parameters, lags: Iterable[int]
 ) -> tuple[ModelConfig, Parameters]:
-    """A model that also reads `lags`; until it is trained it forecasts as before.
+    """Adds lags to a model. The forecasts stay the same until the model is trained further.
 
     The weights of the new lags, and of their observed flags, are 0.
 
     Args:
       config: The architecture.
-      parameters: The whole model's.
-      lags: Numbers of points back from the last known one, as in `config.lags`; known ones change
-        nothing.
+      parameters: The parameters of the whole model.
+      lags: Lags to add, in time steps before the last observed point, as in `config.lags`. Lags
+        that the model already has change nothing.
+
+    Returns:
+      The architecture and the parameters of the extended model.
 
     Raises:
       ConfigError: If a lag is below 0.

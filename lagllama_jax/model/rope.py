@@ -1,4 +1,4 @@
-"""Rotary position encoding (arXiv 2104.09864), with linear and dynamic (NTK) stretching."""
+"""Rotary position encoding (arXiv 2104.09864), with linear and dynamic (NTK) scaling."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,10 @@ BASE = 10_000.0
 
 
 def rope_base(config: ModelConfig, length: int | Int[Array, ""]) -> float | Float[Array, ""]:
-    """The base of the angles; `dynamic` raises it for sequences over `max_context_length`.
+    """The base of the rotation angles for a sequence of `length` tokens.
 
-    A pure function of the length, where the reference keeps the longest base that it has seen.
+    With `rope="dynamic"` it grows for sequences longer than `max_context_length`. It depends on the
+    length only, whereas the reference implementation keeps the largest base so far.
     """
     if config.rope != "dynamic":
         return BASE
@@ -25,7 +26,13 @@ def rope_base(config: ModelConfig, length: int | Int[Array, ""]) -> float | Floa
 def rope_angles(
     config: ModelConfig, positions: Int[Array, "*t"], length: int | Int[Array, ""]
 ) -> Float[Array, "*t R"]:
-    """Angle of every pair of channels at every position, for a sequence of `length` tokens."""
+    """Angle in radians of each pair of channels at each position of a sequence.
+
+    Args:
+      config: The architecture.
+      positions: Positions in the sequence, from 0.
+      length: Number of tokens in the sequence, on which `rope="dynamic"` depends.
+    """
     half = config.head_dim // 2
     frequencies = rope_base(config, length) ** -(jnp.arange(half) / half)
     stretch = config.rope_factor if config.rope == "linear" else 1.0
@@ -33,29 +40,37 @@ def rope_angles(
 
 
 def rotate(x: Float[Array, "*b H"], angles: Float[Array, "*a R"]) -> Float[Array, "*b H"]:
-    """Rotates the pairs (x[j], x[j + H/2]) by their angles; angles broadcast against `x`."""
+    """Rotates the pairs (x[j], x[j + H/2]) by their angles, which broadcast against `x`."""
     cos, sin = jnp.cos(angles).astype(x.dtype), jnp.sin(angles).astype(x.dtype)
     first, second = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
 class Turn(NamedTuple):
-    """Cosines and signed sines of rotations, for every channel: a table made once and looked up.
+    """A table of rotations, computed once before decoding.
 
-    Computed where they are used, XLA's CPU backend would compute them anew for every element.
+    If they were computed where they are used, XLA's CPU backend would recompute them for each
+    element.
+
+    Attributes:
+      cos: Cosine of the angle of each channel.
+      sin: Sine of the angle of each channel, negated in the first half of the channels.
     """
 
     cos: Float[Array, "*t H"]
     sin: Float[Array, "*t H"]
 
     def __call__(self, x: Float[Array, "*b H"]) -> Float[Array, "*b H"]:
-        """`rotate` by these angles, which broadcast against `x`."""
+        """Equals `rotate` by these angles, which broadcast against `x`."""
         swapped = jnp.roll(x, x.shape[-1] // 2, axis=-1)
         return x * self.cos.astype(x.dtype) + swapped * self.sin.astype(x.dtype)
 
 
 def turns(config: ModelConfig, positions: Int[Array, "*t"], length: int) -> Turn:
-    """The rotations at some positions of a sequence of `length` tokens; none without RoPE."""
+    """The rotations at some positions of a sequence of `length` tokens.
+
+    With `rope="none"` they change nothing.
+    """
     angles = rope_angles(config, positions, length)
     if config.rope == "none":
         angles = jnp.zeros_like(angles)

@@ -1,4 +1,4 @@
-"""Tokens: the features of one time step, in the order that the first layer fixes."""
+"""Tokens: the features of one time step, in the order that the embedding layer expects."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from lagllama_jax.typing import Array, Bool, Float, Int
 
 
 def series_scale(config: ModelConfig, rows: Rows) -> Scale:
-    """Loc and scale of each row, from the observed points before the forecast's start."""
+    """Loc and scale of each row, from the observed points before the start of the forecast."""
     return fit_scale(rows.values, rows.before_start, config.scaling, config.safe_scaling)
 
 
@@ -23,9 +23,17 @@ def model_inputs(
     scale: Scale,
     level: Float[Array, "B 1"],
 ) -> Float[Array, "B T"]:
-    """Values as the model sees them: standardised, missing ones imputed, squashed if configured.
+    """Values as the model reads them: standardised, imputed where missing, squashed if configured.
 
-    Imputation by `zero` is a raw 0, which lies at `-level`.
+    `imputation="loc"` replaces a missing value by loc, and `imputation="zero"` by a raw 0, which is
+    `-level` in the units of `values`.
+
+    Args:
+      config: The architecture.
+      values: The values.
+      observed: Whether each value is observed.
+      scale: Loc and scale of each row, in the units of `values`.
+      level: As in `Batch`.
     """
     missing = 0.0 if config.imputation == "loc" else scale.standardise(-level)
     scaled = jnp.where(observed, scale.standardise(values), missing)
@@ -35,7 +43,17 @@ def model_inputs(
 def scale_features(
     config: ModelConfig, scale: Scale, level: Float[Array, "B 1"], unit: Float[Array, "B 1"]
 ) -> Float[Array, "B E"]:
-    """The features of raw loc and scale: absolute as in the reference, unit-free, or none."""
+    """The features of the loc and scale of each row, as `config.scale_features` says.
+
+    `absolute` gives the logarithms of loc and scale in raw units, as in the reference. `relative`
+    gives one feature without a unit, from the quotient of raw loc and scale. `none` gives none.
+
+    Args:
+      config: The architecture.
+      scale: Loc and scale of each row, in the units of `Batch.values`.
+      level: As in `Batch`.
+      unit: As in `Batch`.
+    """
     loc = scale.loc + level
     if config.scale_features == "relative":
         return jnp.arcsinh(loc / scale.scale)
@@ -52,7 +70,15 @@ def assemble(
     time_features: Float[Array, "*b 6"],
     observed: Float[Array, "*b L"],
 ) -> Float[Array, "*b F"]:
-    """Joins the parts of a token: lags, scale, calendar, and the lags' observed flags."""
+    """Concatenates the parts of a token.
+
+    Args:
+      config: The architecture, which says whether the last two parts are included.
+      lagged: Lagged values.
+      scale_part: Features of loc and scale.
+      time_features: Calendar features.
+      observed: Whether each lagged value is observed, as 0 or 1.
+    """
     parts = [lagged, jnp.broadcast_to(scale_part, (*lagged.shape[:-1], scale_part.shape[-1]))]
     if config.time_features:
         parts.append(jnp.broadcast_to(time_features, (*lagged.shape[:-1], 6)))
@@ -62,9 +88,9 @@ def assemble(
 
 
 def tokens(config: ModelConfig, rows: Rows, scale: Scale) -> Float[Array, "B T F"]:
-    """Tokens of all points but the first M of each row (arXiv 2310.08278, section 4.1).
+    """The tokens of each row, for all points except the first M (arXiv 2310.08278, section 4.1).
 
-    Token t contains the lagged values x[t - lag], lag 0 being x[t] itself, and predicts x[t + 1].
+    Token t contains the lagged values x[t - lag] and predicts x[t + 1]. Lag 0 is x[t] itself.
     """
     count = rows.values.shape[1] - config.max_lag
     inputs = model_inputs(config, rows.values, rows.observed, scale, rows.level)
@@ -77,15 +103,15 @@ def tokens(config: ModelConfig, rows: Rows, scale: Scale) -> Float[Array, "B T F
 
 
 class Context(NamedTuple):
-    """What the tokens of sample paths need of the past; the same for all samples of a row.
+    """The past that the tokens of sample paths need. All samples of a row share it.
 
     Attributes:
-      inputs: The past as the model sees it.
-      observed: Which of its points are observed.
+      inputs: The past as the model reads it (`model_inputs`).
+      observed: Whether each past point is observed.
       scale: Loc and scale of each row.
       level: As in `Batch`.
       scale_part: The features of loc and scale.
-      time_features: Calendar features of the points to come.
+      time_features: Calendar features of the future points.
     """
 
     inputs: Float[Array, "B U"]
@@ -97,7 +123,7 @@ class Context(NamedTuple):
 
 
 def decoding_context(config: ModelConfig, rows: Rows, scale: Scale) -> Context:
-    """What `path_tokens` needs of rows that end at the forecast's start."""
+    """The `Context` of rows that end at the start of the forecast, for `path_tokens`."""
     count = rows.values.shape[1] - config.max_lag
     return Context(
         model_inputs(config, rows.values, rows.observed, scale, rows.level),
@@ -115,10 +141,15 @@ def path_tokens(
     drawn: Float[Array, "P B S"],
     step: Int[Array, ""],
 ) -> Float[Array, "B S F"]:
-    """Tokens of point `step` of every sample path.
+    """The tokens of point `step` of each sample path.
 
-    Lags that reach before the forecast's start are the same for all samples; `drawn` holds the
-    points of the paths as the model sees them.
+    Lagged values from before the start of the forecast are the same for all samples of a row.
+
+    Args:
+      config: The architecture.
+      context: The past of each row.
+      drawn: The points drawn so far, as the model reads them (`model_inputs`).
+      step: Number of the point, from 0 at the start of the forecast.
     """
     length = context.inputs.shape[1]
     index = step - jnp.asarray(config.lags)

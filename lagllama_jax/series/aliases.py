@@ -1,4 +1,4 @@
-"""Reads and writes the frequency aliases of pandas, in old and new spellings."""
+"""Reads the frequency aliases of pandas in old and new spellings, and writes the new ones."""
 
 import re
 from math import gcd
@@ -17,17 +17,20 @@ NANOSECONDS = {
     "h": 3600 * 10**9,
     "D": 86_400 * 10**9,
 }
-"""Units of a fixed length."""
+"""Length of each unit of a fixed length, in nanoseconds."""
 MONTHS_PER = {"M": 1, "Q": 3, "Y": 12}
 _FIXED = {"N": "ns", "U": "us", "L": "ms", "T": "min"}
-"""Old names of units."""
+"""Old names of units, with their current names."""
 _PERIOD = re.compile(r"(B?)([MQAY])([ES]?)")
 _FINE = {"milliseconds", "microseconds", "nanoseconds"}
 _PART = re.compile(r"(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?")
 
 
 class Step(NamedTuple):
-    """The meaning of an alias, with the fields of `lagllama_jax.series.frequency.Frequency`."""
+    """The meaning of an alias.
+
+    The fields have the same meaning as in `lagllama_jax.series.frequency.Frequency`.
+    """
 
     unit: str
     step: int
@@ -36,10 +39,10 @@ class Step(NamedTuple):
 
 
 def read_alias(text: str) -> Step:
-    """The meaning of an alias.
+    """Parses a frequency alias of pandas.
 
     Raises:
-      DataError: If it is not an alias, or its grid is not regular, as that of business hours.
+      DataError: If the text is not an alias, or its grid is not regular, such as business hours.
     """
     parts = list(_PART.finditer(text))
     if not parts or "".join(part.group() for part in parts) != text:
@@ -81,7 +84,7 @@ def _read_period(text: str, step: int, name: str, anchor: str | None) -> Step:
 
 
 def _checked(text: str, step: Step) -> Step:
-    """Writes whole seconds as seconds, and refuses steps whose calendar would exceed 32 bits."""
+    """Converts whole seconds to the unit seconds, and refuses steps that exceed 32 bits."""
     total, second = step.step * NANOSECONDS[step.unit], NANOSECONDS["s"]
     if NANOSECONDS[step.unit] >= second or total % second == 0:
         return step if NANOSECONDS[step.unit] >= second else Step("s", total // second)
@@ -94,17 +97,21 @@ def _checked(text: str, step: Step) -> Step:
 
 
 def fixed_step(nanoseconds: int) -> Step:
-    """The step of a number of nanoseconds, in the largest unit that divides it."""
+    """The step of a number of nanoseconds, in the largest unit that divides it.
+
+    Raises:
+      DataError: If a step with a fraction of a second has no calendar in 32 bits.
+    """
     unit = next(u for u in reversed(NANOSECONDS) if nanoseconds % NANOSECONDS[u] == 0)
     step = Step(unit, nanoseconds // NANOSECONDS[unit])
     return _checked(f"{step.step}{unit}", step)
 
 
 def read_length(length: Any) -> Step:
-    """The step of a length of time: a `Timedelta`, `timedelta` or `timedelta64`.
+    """Converts a length of time (`Timedelta`, `timedelta` or `timedelta64`) to a step.
 
     Raises:
-      DataError: If it is not positive, or too fine a fraction of a second.
+      DataError: If the length is not positive, or has a fraction of a second that is too fine.
     """
     import pandas as pd
 
@@ -115,10 +122,10 @@ def read_length(length: Any) -> Step:
 
 
 def read_offset(offset: Any) -> Step:
-    """The step of a `pandas.DateOffset` of months and years, or of fixed lengths.
+    """Converts a `pandas.DateOffset` of months and years, or of fixed lengths, to a step.
 
     Raises:
-      DataError: If it mixes the two, or sets a calendar field such as `day`.
+      DataError: If the offset mixes the two, or sets a calendar field such as `day`.
     """
     import pandas as pd
 
@@ -136,7 +143,7 @@ def read_offset(offset: Any) -> Step:
 
 
 def write_alias(step: Step) -> str:
-    """The alias in the current spelling; `read_alias` gives the step back."""
+    """The alias of a step in the current spelling of pandas, which `read_alias` parses."""
     name, starts = step.unit, "start" in step.stamp
     if step.unit == "W":
         name = f"W-{WEEKDAYS[step.anchor]}"

@@ -1,4 +1,4 @@
-"""Reads series from arrays, or from anything else that holds series."""
+"""Reads series from arrays, data frames and datasets."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 def read_series(
     data: Any, start: Any = None, freq: Any = None, item_ids: Sequence[Any] | None = None
 ) -> SeriesDataset:
-    """A dataset from arrays, a data frame, or a dataset.
+    """Makes a dataset from arrays or a data frame.
 
-    `read_frame` reads data frames and pandas Series with an index of dates, `read_arrays` anything
-    else. A `SeriesDataset` is returned as it is.
+    Data frames, and pandas Series with an index of dates, are read by `read_frame`. Other inputs,
+    and inputs with `start` or `item_ids`, are read by `read_arrays`. A `SeriesDataset` is returned
+    as it is.
+
+    Args:
+      data: The series.
+      start: As in `read_arrays`.
+      freq: Step between the time stamps, as in `read_arrays` or `read_frame`.
+      item_ids: As in `read_arrays`.
 
     Raises:
-      DataError: As these two functions.
+      DataError: If the series cannot be read. The message names the series and the place in it.
 
     >>> read_series([[1.0, 2.0], [3.0, None, 5.0]], "2024-01-31", "ME").timestamps(1, 0, 1)[0]
     Timestamp('2024-04-30 00:00:00')
@@ -43,18 +50,19 @@ def read_arrays(
     freq: Any = None,
     item_ids: Sequence[Any] | None = None,
 ) -> SeriesDataset:
-    """A dataset from a 1-D array, a list of 1-D arrays, or a 2-D array with one series per row.
+    """Makes a dataset from a 1-D array, a list of 1-D arrays, or a 2-D array of one series per row.
 
     Args:
-      series: The values. NaN, None and masked entries are missing.
-      start: Time stamp of the first value, one for all series or one each; needs `freq`.
-      freq: Step, one for all series or one each, as `Frequency.parse` reads it; needs `start`.
+      series: The values. NaN, None and masked entries are missing values.
+      start: Time stamp of the first value, one for all series or one per series. Requires `freq`.
+      freq: Step between the time stamps, one for all series or one per series, in a form that
+        `Frequency.parse` accepts. Requires `start`.
       item_ids: Names of the series. `None`: their positions, from "0".
 
     Raises:
-      DataError: If there is no series; if a series is empty, has no value, has an infinite one, is
-        not of numbers or not 1-D; or if there are too few or too many starts, frequencies or names.
-        Names the series and the position.
+      DataError: If there is no series, if a series is empty, not numeric, not 1-D, infinite at some
+        position or missing everywhere, or if the number of starts, frequencies or names is wrong.
+        The message names the series and the position.
     """
     arrays = _split(series)
     if not arrays:
@@ -127,10 +135,10 @@ def _first_text(array: Any) -> str:
 
 
 def as_timestamp(value: Any) -> "pd.Timestamp":
-    """A time stamp from text, a date, a period, or anything else that pandas reads as one.
+    """Converts text, a date, a period, or anything else that pandas accepts to a time stamp.
 
     Raises:
-      DataError: If it is not a time stamp, or missing.
+      DataError: If the value is missing or is not a time stamp.
     """
     import pandas as pd
 

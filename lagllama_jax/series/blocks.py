@@ -1,4 +1,4 @@
-"""Aggregation of a series to the means of blocks of points, and disaggregation of forecasts."""
+"""Aggregates series to the means of blocks of points, and disaggregates their forecasts."""
 
 import math
 import warnings
@@ -12,23 +12,28 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Float, Int
 
 SHORTEST = 64
-"""`block_size` leaves at least this many blocks of the past."""
+"""Smallest number of past blocks with a block size that `block_size` returns."""
 GRIDS = (900, 1800, 3600)
-"""Lengths in seconds of the blocks that `block_size` chooses from, as the model was trained on."""
+"""Lengths in seconds of the blocks that `block_size` chooses from. The model was trained on them.
+"""
 DETAIL_BLOCKS = 14 * 24
-"""Number of past blocks that `refine` looks at: two weeks of hours."""
+"""Number of past blocks that `refine` uses, which is two weeks of hours."""
 CONSTANT_DAYS = 14
-"""Number of days that must be alike at a time of day for `daily_constants`."""
+"""Number of days that must have the same value at a time of day for `daily_constants`."""
 CANDIDATES = 100
-"""Number of past blocks that are drawn for each block to come; the most similar one is taken."""
+"""Number of past blocks that are drawn for each future block. The most similar one is used."""
 CONTINUITY = 8.0
-"""Weight of the step from the previous point in the similarity of blocks."""
+"""Weight of the step from the previous point in the distance between blocks."""
 
 
 def block_means(
     values: Float[np.ndarray, "T"], size: int, share: float = 0.0
 ) -> Float[np.ndarray, "t"]:
-    """Means of consecutive whole blocks; NaN where less than a share of a block is observed."""
+    """Means of the observed values of consecutive blocks of `size` points, in float64.
+
+    The mean is NaN if a smaller part of the block than `share` is observed. An incomplete block at
+    the end is left out.
+    """
     blocks = values[: len(values) // size * size].reshape(-1, size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of a block without values
@@ -37,19 +42,20 @@ def block_means(
 
 
 def last_blocks(values: Float[np.ndarray, "T"], size: int) -> Float[np.ndarray, "t"]:
-    """`block_means` of blocks that are counted from the end, so that the last point is in one."""
+    """`block_means` with blocks counted from the end. The last block ends with the last point."""
     return block_means(values[len(values) % size :], size)
 
 
 def block_size(seconds: float, points: int, prediction_length: int) -> int:
-    """Number of points per block with which a series is forecast best; 1 for no aggregation.
+    """Number of points per block for a series, or 1 if it should not be aggregated.
 
-    This is the longest block of `GRIDS` of which the past has `SHORTEST`, and the horizon at least
-    twice as many as the block has points.
+    This is the largest block size of n points such that the block has a length in `GRIDS`, the past
+    contains at least `SHORTEST` blocks, and the horizon contains at least 2 n blocks.
 
     Args:
-      seconds: Length of a time step; steps of less than a second are not aggregated.
-      points: Length of the past.
+      seconds: Length of a time step in seconds. Series with steps of less than a second or of at
+        least an hour are not aggregated.
+      points: Number of time steps of the past.
       prediction_length: Number of time steps to forecast.
     """
     most = min(math.isqrt(prediction_length // 2), points // SHORTEST)
@@ -64,12 +70,12 @@ def block_sizes(
     prediction_length: int,
     coarsen: int | Literal["auto"],
 ) -> Int[np.ndarray, "n"]:
-    """Number of points per block of each series, in forecasts and in fine-tuning.
+    """Number of points per block for each series, in forecasts and in fine-tuning.
 
     Args:
       item_ids: Names of the series.
-      lengths: Number of points of each.
-      seconds: Length of a time step of each; infinite where it is unknown or varies.
+      lengths: Number of time steps of each series.
+      seconds: Length of a time step of each series in seconds, infinite if unknown or variable.
       prediction_length: Number of time steps to forecast.
       coarsen: As in `ForecastConfig`.
 
@@ -89,9 +95,9 @@ def block_sizes(
 
 
 def between_means(means: Float[np.ndarray, "*s t"], size: int) -> Float[np.ndarray, "*s t-2 n"]:
-    """The n = `size` points of all blocks but the first and the last.
+    """Interpolates block means linearly to the n = `size` points of each block.
 
-    They lie on the straight lines that join the means at the middles of their blocks.
+    The means are placed at the middles of their blocks. The first and the last block are left out.
     """
     place = (np.arange(size) + 0.5) / size - 0.5  # from the block's middle, in blocks
     before, here, after = means[..., :-2, None], means[..., 1:-1, None], means[..., 2:, None]
@@ -104,18 +110,18 @@ def refine(
     past: Float[np.ndarray, "T"],
     generator: np.random.Generator,
 ) -> Float[np.ndarray, "S P"]:
-    """Sample paths of the points of the coming blocks, P = (t - 1) n.
+    """Disaggregates sample paths of block means to paths of their points, P = (t - 1) n.
 
-    The points of the first block are those of `near`. Later points lie on straight lines between
-    the means, plus the deviations from such lines of a similar block of the past. Blocks are
-    similar if the steps from the previous point, the means, and the means of the neighbours are.
-    Deviations thus depend on the level, and a block continues the one before it.
+    The points of the first block are those of `near`. The points of a later block are the linear
+    interpolation of the means, plus the residuals of a similar block of the past. Two blocks are
+    similar if they have similar steps from the previous point, means, and means of the neighbouring
+    blocks. The residuals thus depend on the level, and each block continues the block before it.
 
     Args:
-      near: Sample paths of the points of the first block.
-      means: Sample paths of the means of the coming blocks, and of one more.
-      past: The series before them, NaN where a value is missing.
-      generator: Random numbers.
+      near: Sample paths of the n points of the first block.
+      means: Sample paths of the means of the future blocks, and of one block more.
+      past: The series before these blocks, NaN where a value is missing.
+      generator: Random number generator.
     """
     (paths, size), past = near.shape, np.asarray(past, np.float64)
     near, means = join(near, means)
@@ -136,15 +142,16 @@ def refine(
 def daily_constants(
     past: Float[np.ndarray, "T"], day: int, prediction_length: int
 ) -> Float[np.ndarray, "P"]:
-    """Values of times of day at which the past never changes, such as nights of solar power.
+    """Values at times of day at which the past is constant, such as the nights of solar power.
 
-    A coming point has this value if all known points of the last `CONSTANT_DAYS` days within an
-    hour of its time of day have it, and each of these days has one; the others are NaN.
+    A future point has a constant value if all observed points within an hour of its time of day
+    have this value on the last `CONSTANT_DAYS` days, and each of these days has such a point.
+    Otherwise it is NaN.
 
     Args:
       past: The series, NaN where a value is missing.
-      day: Number of points per day; less than 24 if no time of day is constant.
-      prediction_length: Number of points to come.
+      day: Number of time steps per day. If it is below 24, the result is NaN.
+      prediction_length: Number of time steps to forecast.
     """
     if day < 24 or len(past) < CONSTANT_DAYS * day:
         return np.full(prediction_length, np.nan)
@@ -161,15 +168,19 @@ def daily_constants(
 def join(
     near: Float[np.ndarray, "S n"], means: Float[np.ndarray, "S t"]
 ) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S t"]]:
-    """Pairs the paths of two forecasts, and lets the means go on from the points of `near`.
+    """Pairs the sample paths of two forecasts, and shifts the means to agree with `near`.
 
-    Paths are paired by the rank of the mean of the first block. Where the two forecasts of it
-    differ, the later means are moved by linear regression on the first one among the sample paths:
-    by the whole difference for a random walk, not at all for white noise.
+    Paths are paired by the rank of the mean of the first block. The two forecasts of this mean
+    differ. Each later mean is shifted by the difference times its regression slope on the first
+    mean, estimated from the sample paths and clipped to 0 to 1. The slope is 1 for a random walk
+    and 0 for white noise.
 
     Args:
       near: Sample paths of the points of the first block.
-      means: Sample paths of the means of all blocks; their order is kept.
+      means: Sample paths of the means of all blocks.
+
+    Returns:
+      The reordered paths of `near`, and the shifted paths of `means` in their given order.
     """
     near, means = np.asarray(near, np.float64), np.asarray(means, np.float64)
     near = near[near.mean(axis=1).argsort()[means[:, 0].argsort().argsort()]]
@@ -183,7 +194,10 @@ def join(
 def past_details(
     past: Float[np.ndarray, "T"], size: int
 ) -> tuple[Float[np.ndarray, "b 4"], Float[np.ndarray, "b n"]]:
-    """Features of the last fully observed blocks, and their points minus the lines of the means."""
+    """The features and residuals of the last fully observed blocks, for `refine`.
+
+    The residuals are the points of a block minus the linear interpolation of the means.
+    """
     means = last_blocks(past, size)[-DETAIL_BLOCKS - 2 :]
     blocks = past[len(past) - len(means) * size :].reshape(-1, size)
     if len(means) < 3:
@@ -198,6 +212,10 @@ def past_details(
 def _features(
     previous: Float[np.ndarray, "b"], line: Float[np.ndarray, "b"], means: Float[np.ndarray, "b 3"]
 ) -> Float[np.ndarray, "b 4"]:
-    """What is compared: the step from the previous point to the line, and the means."""
+    """The features by which blocks are compared.
+
+    They are the step from the previous point to the interpolation line, the differences to the
+    means of the neighbouring blocks, and the mean of the block.
+    """
     before, here, after = means.T
     return np.stack([CONTINUITY * (previous - line), before - here, after - here, here], axis=1)

@@ -1,4 +1,4 @@
-"""The time grids of many series, and their calendar features."""
+"""Computes the time grids and calendar features of many series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     from lagllama_jax.series.dataset import SeriesDataset
 
 FIRST_DAY, LAST_DAY = "1678-01-01", "2262-01-01"
-"""Clock changes are known between these days."""
+"""Clock changes of time zones are searched between these days."""
 NEVER = 2**31 - 1
-"""A day after all time."""
+"""A day number after all representable dates."""
 
 
 def calendar_of(dataset: "SeriesDataset") -> tuple[Calendar, Zones]:
     """The time grids of a dataset, one entry per item, and the clock changes of its time zones.
 
-    Steps within a day are counted in absolute time, so that the local clock follows the changes to
-    and from summer time; longer steps follow the local calendar. Items without dates are unknown.
+    Steps shorter than a day are counted in absolute time, so that the local clock follows daylight
+    saving time. Longer steps follow the local calendar. The grids of items without dates are
+    `Calendar.unknown()`.
     """
-    # Objects are told apart by their id, which is fast; the lists keep them alive meanwhile.
+    # Objects are distinguished by their id, which is fast. The lists keep them alive.
     starts, frequencies = list(dataset.starts), list(dataset.frequencies)
     keys = list(zip(map(id, starts), map(id, frequencies), strict=True))
     grids = dict(zip(keys, zip(starts, frequencies, strict=True), strict=True))
@@ -50,7 +51,7 @@ def calendar_of(dataset: "SeriesDataset") -> tuple[Calendar, Zones]:
 def _row(
     start: "pd.Timestamp | None", frequency: Frequency | None, zones: "dict[_Zone, int]"
 ) -> Calendar:
-    """The grid of one item; numbers the zones as they come."""
+    """The grid of one item. A time zone that occurs for the first time is added to `zones`."""
     if start is None or frequency is None:
         return Calendar.unknown()
     zone = NO_ZONE if start.tz is None else _Zone(str(start.tz), start.tz)
@@ -64,17 +65,18 @@ def clock_features(
     """The calendar features of `count` consecutive points of each item.
 
     Args:
-      calendar: One entry per item, as `calendar_of` gives it.
-      zones: As `calendar_of` gives it.
-      first: Number of the first of these points, counted from the item's start; may be negative.
-      count: Points per item.
+      calendar: The time grids, one entry per item, as `calendar_of` returns them.
+      zones: The clock changes, as `calendar_of` returns them.
+      first: Number of the first of these points, counted from the start of the item. It may be
+        negative.
+      count: Number of points per item.
     """
     index = np.asarray(first, np.int32)[:, None] + np.arange(count, dtype=np.int32)
     return calendar_features(*wall_clock(calendar.column(), index, zones))
 
 
 def stack_zones(tables: Sequence[Zones]) -> Zones:
-    """One table of the rows of several, in order."""
+    """Concatenates the rows of several tables of clock changes."""
     widest = max(table.day.shape[1] for table in tables)
 
     def padded(name: str, filling: int) -> Int[np.ndarray, "Z K"]:
@@ -87,7 +89,14 @@ def stack_zones(tables: Sequence[Zones]) -> Zones:
 
 
 def join_zones(parts: Sequence[tuple[Zones, Int[np.ndarray, "n"]]]) -> tuple[Zones, list[Any]]:
-    """One table for several corpora, without repeated rows, and the zones of their series in it."""
+    """Joins the tables of clock changes of several corpora, without repeated rows.
+
+    Args:
+      parts: The table of each corpus, and the zone of each of its series.
+
+    Returns:
+      The joined table, and the zones of the series of each corpus in this table.
+    """
     stacked = stack_zones([zones for zones, _ in parts])
     rows = np.stack(stacked, axis=1).reshape(len(stacked.day), -1)
     place = {row.tobytes(): number for number, row in reversed(list(enumerate(rows)))}
@@ -100,7 +109,7 @@ def join_zones(parts: Sequence[tuple[Zones, Int[np.ndarray, "n"]]]) -> tuple[Zon
 
 @dataclass(frozen=True)
 class _Zone:
-    """A time zone by its name, since not every kind of zone object can be hashed."""
+    """A time zone that is hashed by its name, because some time zone objects cannot be hashed."""
 
     name: str
     tz: Any = field(compare=False)
@@ -111,9 +120,10 @@ NO_ZONE = _Zone("", None)
 
 @lru_cache(maxsize=65_536)
 def _grid(start: "pd.Timestamp", zone: _Zone, frequency: Frequency) -> Calendar:
-    """The grid of one item; `zone` is 1 if it is in UTC.
+    """The time grid of one item. Its field `zone` is 1 if the grid is in UTC, otherwise 0.
 
-    The zone is an argument of its own because time stamps of one moment in two zones are equal.
+    The time zone is a separate argument, because time stamps of the same moment in two time zones
+    are equal and so would share a cache entry.
     """
     changing = zone is not NO_ZONE and frequency.within_day and len(_changes(zone)[0]) > 1
     ahead = 0
@@ -125,7 +135,7 @@ def _grid(start: "pd.Timestamp", zone: _Zone, frequency: Frequency) -> Calendar:
 
 @lru_cache(maxsize=1024)
 def _changes(zone: _Zone) -> tuple[Any, Any, Any]:
-    """Day, second and offset of each clock change of a zone, as in one row of `Zones`."""
+    """Day, second and UTC offset of each clock change of a time zone, as in one row of `Zones`."""
     import pandas as pd
 
     def ahead(seconds: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:

@@ -1,4 +1,4 @@
-"""Finds the roles of a table's columns, and reads their cells as time stamps or numbers."""
+"""Finds the roles of the columns of a table, and reads columns as time stamps or numbers."""
 
 import warnings
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ ITEM_NAMES = ("item_id", "unique_id")
 TIMESTAMP_NAMES = ("timestamp", "ds")
 TARGET_NAMES = ("target", "y")
 DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time", "month", "year", "index")
-"""Names, in any case, of the column of time stamps in a table with one column per series."""
+"""Names by which a column of time stamps is recognised, whatever their case."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Column names of a long table (with `target`) or a wide one (with one column per series).
+    """The column names of a long table, or of a wide table with one column per series.
 
     Attributes:
-      item_id: Column of item names. `None`: a single series, or a wide table.
-      timestamp: Column of time stamps.
-      target: Column of values. `None`: a wide table.
+      item_id: Name of the column of item names. `None`: a single series, or a wide table.
+      timestamp: Name of the column of time stamps.
+      target: Name of the column of values. `None`: a wide table.
     """
 
     item_id: Any
@@ -38,10 +38,16 @@ class Columns:
 def find_columns(
     table: Table, item_id: str | None, timestamp: str | None, target: str | None
 ) -> Columns:
-    """The roles of a table's columns, as given or by their names.
+    """Finds the columns of a table by the given names, or by usual names and types.
+
+    Args:
+      table: The table.
+      item_id: Name of the column of item names. `None`: found by its name.
+      timestamp: Name of the column of time stamps. `None`: found by its name or type.
+      target: Name of the column of values. `None`: found by its name.
 
     Raises:
-      DataError: If a given column does not exist, or a necessary one is not recognised.
+      DataError: If a given column does not exist, or a required column is not found.
     """
     names = list(table.frame.columns)
     for role, name in (("id", item_id), ("timestamp", timestamp), ("target", target)):
@@ -62,13 +68,13 @@ def find_columns(
 
 
 def _named(names: list[Any], wanted: tuple[str, ...]) -> Any:
-    """The first of the wanted names that exists, in this spelling or else in any case."""
+    """The first of the wanted names that exists, with the same case if possible."""
     exact = next((name for name in wanted if name in names), None)
     return exact or next((name for name in names if str(name).lower() in wanted), None)
 
 
 def _date_column(table: Table) -> Any:
-    """The only column of dates, one with such a name, or the only text column with a date in it."""
+    """The only column of dates, or a column with a usual name, or the only text column of dates."""
     import pandas as pd
 
     frame = table.frame
@@ -104,16 +110,16 @@ def _listed(names: list[Any]) -> str:
 def numbers(
     table: Table, column: Any, series: str | np.ndarray, keep: Bool[np.ndarray, "n"] | None = None
 ) -> Float[np.ndarray, "n"]:
-    """A column as float64, NaN where a cell is empty.
+    """Reads a column as float64, NaN where a cell is empty.
 
     Args:
       table: The table.
       column: Name of the column.
-      series: Name of the series, or one per row, for messages.
-      keep: Rows to check; cells of other rows may hold anything. `None`: all rows.
+      series: Name of the series, or one name per row, for error messages.
+      keep: Which rows to check. Cells of the other rows may contain anything. `None`: all rows.
 
     Raises:
-      DataError: If a cell is not a number, or infinite; names series, column and row.
+      DataError: If a cell is infinite or not a number. The message names series, column and row.
     """
     import pandas as pd
 
@@ -144,13 +150,19 @@ def _series_name(series: str | np.ndarray, row: int) -> str:
 
 
 def timestamps(table: Table, column: Any, series: np.ndarray | None = None) -> "pd.DatetimeIndex":
-    """A column as time stamps, with their time zone if they have one.
+    """Reads a column as time stamps, with their time zone if they have one.
 
-    Whole numbers are read as years (1000 to 2999) or as days written `20240131`. Text with several
-    offsets from UTC becomes UTC.
+    Whole numbers are read as years (1000 to 2999) or as dates in the format `20240131`. Text with
+    different UTC offsets is converted to UTC.
+
+    Args:
+      table: The table.
+      column: Name of the column.
+      series: Name of the series of each row, for error messages.
 
     Raises:
-      DataError: If a cell is missing or not a time stamp; names series, column and row.
+      DataError: If a cell is missing or is not a time stamp. The message names series, column and
+        row.
     """
     import pandas as pd
 
@@ -196,7 +208,7 @@ def _from_text(cells: "pd.Series") -> "pd.Series":
     )
     best: pd.Series | None = None
     with warnings.catch_warnings():
-        # pandas warns of slow or ambiguous formats; cells that it cannot read are reported by row.
+        # pandas warns of slow or ambiguous formats. Unreadable cells are reported by row instead.
         warnings.simplefilter("ignore")
         for options in attempts:
             try:

@@ -1,4 +1,4 @@
-"""Reads data frames as series on regular time grids."""
+"""Reads series on regular time grids from data frames."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,22 +25,24 @@ def read_frame(
     timestamp_column: str | None = None,
     target_column: str | None = None,
 ) -> SeriesDataset:
-    """A dataset from a data frame; its rows may be in any order.
+    """Makes a dataset from a data frame, whose rows may be in any order.
 
     A time step without a row is a missing value.
 
     Args:
-      data: A pandas, polars or Arrow frame, or a pandas Series with an index of dates. A long frame
-        has the columns `item_id, timestamp, target` or `unique_id, ds, y`, without the first for a
-        single series; other columns are ignored. A wide frame has time stamps and one column per
-        series.
-      freq: The step, as `Frequency.parse` reads it. `None`: inferred from the time stamps.
-      id_column: Name of the column of item names, if it is another.
-      timestamp_column: Name of the column of time stamps, if it is another.
-      target_column: Name of the column of values, if it is another.
+      data: A pandas, polars or Arrow data frame, or a pandas Series with an index of dates. A long
+        data frame has the columns `item_id`, `timestamp` and `target`, or `unique_id`, `ds` and
+        `y`. The first column may be absent for a single series, and other columns are ignored. A
+        wide data frame has a column of time stamps and one column per series.
+      freq: Step between the time stamps, in a form that `Frequency.parse` accepts. `None`: inferred
+        from the time stamps.
+      id_column: Name of the column of item names, if it is not one of those above.
+      timestamp_column: Name of the column of time stamps, if it is not one of those above.
+      target_column: Name of the column of values, if it is not one of those above.
 
     Raises:
-      DataError: If the frame cannot be read; names series, column, row and remedy.
+      DataError: If the data frame cannot be read. The message names the series, the column, the row
+        and the remedy.
 
     >>> import pandas as pd
     >>> days = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-04"])
@@ -116,7 +118,7 @@ def _read_wide(table: Table, columns: Columns, frequency: Frequency | None) -> S
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows sorted by series and time, with their places in the table for messages."""
+    """The rows of a table, sorted by series and time, with their places for error messages."""
 
     table: Table
     order: Int[np.ndarray, "n"]
@@ -129,14 +131,19 @@ class _Rows:
 
 
 def _sorted_order(stamps: "pd.DatetimeIndex", codes: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-    """Sorts by series in order of appearance, then by time; equal time stamps keep their order."""
+    """The order of rows by series, in order of appearance, and by time. The sort is stable."""
     return np.lexsort((stamps.asi8, codes))
 
 
 def _place(
     rows: _Rows, codes: Int[np.ndarray, "n"], frequency: Frequency | None
 ) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "k"], Frequency]:
-    """The steps since the first row of the series, the first rows, and the frequency."""
+    """Places sorted rows on the regular grid.
+
+    Returns:
+      The number of steps of each row since the first row of its series, the first row of each
+      series, and the frequency.
+    """
     same = (rows.stamps.asi8[1:] == rows.stamps.asi8[:-1]) & (codes[1:] == codes[:-1])
     if same.any():
         row = int(np.argmax(same))
@@ -155,7 +162,7 @@ def _place(
 def _scatter(
     values: Float[np.ndarray, "n"], position: Int[np.ndarray, "n"], first: Int[np.ndarray, "k"]
 ) -> list[Float[np.ndarray, "T"]]:
-    """One array per series, with every value in its place and NaN between them."""
+    """One array per series, with each value at its position and NaN at the other positions."""
     last = np.r_[first[1:], len(values)] - 1
     lengths = position[last] + 1
     offsets = np.cumsum(lengths) - lengths

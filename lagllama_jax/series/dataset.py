@@ -1,4 +1,4 @@
-"""`SeriesDataset`: the one container of series on the host, made by every reader."""
+"""`SeriesDataset`: the container of series on the host, which all readers return."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,15 +18,15 @@ Covariates = list[Float[np.ndarray, "K T"]]
 
 
 class Item(NamedTuple):
-    """One item of a dataset: a group of variates on one regular time grid.
+    """One item of a dataset, which is a group of variates on one regular time grid.
 
     Attributes:
-      item_id: Its name.
+      item_id: Name of the item.
       target: The variates to forecast, NaN where a value is missing.
-      start: Time stamp of the first value, with its time zone; `None`: unknown.
-      frequency: The step; `None`: unknown.
-      past_covariates: Variates that are known up to the end of `target`.
-      known_covariates: Variates that are known beyond the end of `target` as well.
+      start: Time stamp of the first value, with its time zone. `None`: unknown.
+      frequency: Step of the time grid. `None`: unknown.
+      past_covariates: Variates that are known up to the end of `target`. `None`: there are none.
+      known_covariates: Variates that are known beyond the end of `target`. `None`: there are none.
     """
 
     item_id: str
@@ -39,26 +39,27 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class SeriesDataset:
-    """Items on regular time grids; one column per field, so that a million items are cheap.
+    """Items on regular time grids, stored as one column per field to suit millions of items.
 
-    `lagllama_jax.series.arrays.read_series` makes one from arrays and data frames.
+    `lagllama_jax.series.arrays.read_series` makes a dataset from arrays and data frames.
 
     Attributes:
-      item_ids: Names of the items, which also decide their random numbers.
-      targets: The variates to forecast of each item, float64, NaN where a value is missing.
-      starts: Time stamp of each item's first value, or `None` where there are no dates.
-      frequencies: Step of each item, or `None` where there are no dates.
+      item_ids: Names of the items. They also determine the random numbers of the items.
+      targets: The variates to forecast of each item in float64, NaN where a value is missing.
+      starts: Time stamp of the first value of each item, or `None` if the item has no dates.
+      frequencies: Step of each item, or `None` if the item has no dates.
       past_covariates: Variates of each item that are known up to the end of its target.
-      known_covariates: Variates of each item that are known beyond the end of its target too.
+      known_covariates: Variates of each item that are known beyond the end of its target.
       target_names: Names of the rows of a target.
       past_names: Names of the rows of `past_covariates`.
       known_names: Names of the rows of `known_covariates`.
-      id_column: Name of the column of item names in tables made of a result.
-      timestamp_column: Name of the column of time stamps in these tables.
-      labels: The item names as the user's table has them, such as whole numbers.
+      id_column: Name of the column of item names in tables of results.
+      timestamp_column: Name of the column of time stamps in tables of results.
+      labels: Names of the items as they are in the user's table, such as whole numbers.
 
     Raises:
-      DataError: If a column has another length than `targets`, or a target is not two-dimensional.
+      DataError: If a column has another length than `targets`, or a target is not two-dimensional
+        or has another number of variates than `target_names`.
 
     >>> import numpy as np
     >>> data = SeriesDataset(["a", "b"], [np.ones((1, 5)), np.array([[1.0, 2.0, np.nan]])])
@@ -101,7 +102,12 @@ class SeriesDataset:
 
     @classmethod
     def of(cls, items: Iterable[Item], **columns: Any) -> Self:
-        """A dataset of items that have the same variates; `columns` are further fields of it."""
+        """Makes a dataset from items that have the same variates.
+
+        Args:
+          items: The items.
+          **columns: Further fields of the dataset, such as `target_names`.
+        """
         rows = list(items)
         return cls(
             [item.item_id for item in rows],
@@ -114,7 +120,7 @@ class SeriesDataset:
         )
 
     def _columns(self) -> dict[str, Any]:
-        """The columns that there are: one entry per item each."""
+        """The columns of the dataset that have one entry per item, without absent covariates."""
         names = ("item_ids", "targets", "starts", "frequencies", "labels")
         columns = {name: getattr(self, name) for name in names}
         covariates = {"past_covariates": self.past_covariates}
@@ -140,11 +146,11 @@ class SeriesDataset:
 
     @property
     def lengths(self) -> Int[np.ndarray, "n"]:
-        """Time steps of each item's target, missing ones included."""
+        """Number of time steps of each item's target, including missing values."""
         return np.array([target.shape[1] for target in self.targets], np.int64)
 
     def observed_end(self, index: int) -> int:
-        """Number of time steps up to the last one at which any target of an item is observed."""
+        """Number of time steps of an item up to the last one with an observed target value."""
         target = self.targets[index]
         if target.shape[1] and not np.isnan(target[:, -1]).all():
             return target.shape[1]
@@ -157,10 +163,10 @@ class SeriesDataset:
 
     @property
     def frequency(self) -> Frequency | None:
-        """The one step of all items; `None` without dates.
+        """The common step of all items. `None` if there are no items, or an item has no dates.
 
         Raises:
-          DataError: If they have several.
+          DataError: If the items have different steps.
         """
         if not self.dated:
             return None
@@ -173,14 +179,16 @@ class SeriesDataset:
         return self.frequencies[0]
 
     def take(self, rows: Sequence[int]) -> Self:
-        """Some of the items, in the order of `rows`."""
+        """A dataset of the items with the indices `rows`, in this order."""
         columns: dict[str, Any] = {
             name: [column[row] for row in rows] for name, column in self._columns().items()
         }
         return replace(self, **columns)
 
     def truncate(self, ends: Int[np.ndarray, "n"]) -> Self:
-        """The same items up to their `ends`, as views; known covariates are kept whole.
+        """Truncates the targets and past covariates of the items, as views.
+
+        Known covariates are not truncated.
 
         Args:
           ends: Number of time steps to keep of each item.
@@ -199,7 +207,10 @@ class SeriesDataset:
         return replace(self, targets=cut(self.targets), past_covariates=past)
 
     def variates(self) -> Self:
-        """Each variate as an item of its own, named `item/variate`, without covariates."""
+        """A dataset with each target variate as a separate item, without covariates.
+
+        If there are several variates, the items are named `item/variate`.
+        """
         plain = replace(self, past_covariates=None, known_covariates=None)
         if len(self.target_names) == 1:
             return plain
@@ -210,7 +221,10 @@ class SeriesDataset:
         return replace(repeated, item_ids=ids, targets=apart, labels=ids, target_names=("target",))
 
     def coarsen(self, size: int) -> Self:
-        """Means of blocks of `size` points, the last of which ends with the last value."""
+        """Aggregates the targets to the means of blocks of `size` points (see `last_blocks`).
+
+        The last block ends with the last value. Starts and frequencies are those of the blocks.
+        """
         if size == 1:
             return self
         targets = [np.stack([last_blocks(row, size) for row in target]) for target in self.targets]
@@ -226,7 +240,13 @@ class SeriesDataset:
         return replace(self, targets=targets, starts=starts, frequencies=frequencies)
 
     def timestamps(self, index: int, first: int, count: int) -> "pd.DatetimeIndex":
-        """Time stamps of a stretch of one item; point 0 follows its last value, -1 is the last.
+        """The time stamps of consecutive points of one item.
+
+        Args:
+          index: Index of the item.
+          first: Number of the first point. Point 0 follows the last value, and point -1 is the last
+            value.
+          count: Number of points.
 
         Raises:
           DataError: If the item has no dates.

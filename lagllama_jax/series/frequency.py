@@ -1,4 +1,4 @@
-"""`Frequency`: the step of a regular time grid, with its calendar and its time stamps."""
+"""`Frequency`: the step of a regular time grid, which gives its calendar and its time stamps."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -33,11 +33,11 @@ class Frequency:
 
     Attributes:
       unit: `ns`, `us`, `ms`, `s`, `min`, `h`, `D`, `B` (business days), `W`, `M`, `Q` or `Y`.
-      step: Units between two points.
-      anchor: `W`: the weekday (Monday is 0) on which a week ends. `Q`, `Y`: the month (January is
-        0), modulo the length of the period, in which a quarter or a year ends.
-      stamp: `M`, `Q`, `Y`: the day that stands for a period: its `start`, `end`, `business start`
-        or `business end`. A series whose first time stamp is another day keeps that day.
+      step: Number of units between two points.
+      anchor: For `W`, the weekday (Monday is 0) on which a week ends. For `Q` and `Y`, the month
+        (January is 0), modulo the length of the period, in which a quarter or a year ends.
+      stamp: For `M`, `Q` and `Y`, the day of the period that its time stamp gives: `start`, `end`,
+        `business start` or `business end`. A series that starts on another day keeps that day.
     """
 
     unit: str
@@ -47,15 +47,15 @@ class Frequency:
 
     @classmethod
     def parse(cls, given: Any) -> "Frequency":
-        """Reads a frequency.
+        """Parses a frequency.
 
         Args:
-          given: A pandas alias of any age, such as `h`, `15T`, `W-SUN`, `M`, `QE-DEC` or `2YS`; a
-            pandas offset; or a length of time (`pandas.Timedelta`, `datetime.timedelta`,
+          given: An alias of any version of pandas, such as `h`, `15T`, `W-SUN`, `M`, `QE-DEC` or
+            `2YS`, a pandas offset, or a length of time (`pandas.Timedelta`, `datetime.timedelta` or
             `numpy.timedelta64`).
 
         Raises:
-          DataError: If it is not a frequency, or one without a regular grid.
+          DataError: If `given` is not a frequency, or its time grid is not regular.
 
         >>> import pandas as pd
         >>> str(Frequency.parse("15T")), str(Frequency.parse(pd.Timedelta(minutes=15)))
@@ -73,7 +73,7 @@ class Frequency:
 
     @property
     def alias(self) -> str:
-        """The alias in the current spelling of pandas; `parse` gives the frequency back."""
+        """The alias in the current spelling of pandas, which `parse` accepts."""
         return write_alias(Step(self.unit, self.step, self.anchor, self.stamp))
 
     def __str__(self) -> str:
@@ -81,43 +81,46 @@ class Frequency:
 
     @property
     def nanoseconds(self) -> int | None:
-        """Length of a step; `None` if it varies, as for business days, months and longer."""
+        """Length of a step in nanoseconds. `None` for business days, months and longer units."""
         if self.unit == "W":
             return 7 * self.step * NANOSECONDS["D"]
         return self.step * NANOSECONDS[self.unit] if self.unit in NANOSECONDS else None
 
     @property
     def seconds(self) -> float:
-        """Length of a step in seconds; infinite if it varies."""
+        """Length of a step in seconds. It is infinite if the length varies."""
         return np.inf if self.nanoseconds is None else self.nanoseconds / _SECOND
 
     @property
     def months(self) -> int | None:
-        """Length of a step in months; `None` for shorter units."""
+        """Length of a step in months. `None` for units shorter than a month."""
         return self.step * MONTHS_PER[self.unit] if self.unit in MONTHS_PER else None
 
     @property
     def within_day(self) -> bool:
-        """Whether steps are counted in absolute time; longer ones follow the local calendar."""
+        """Whether the unit is shorter than a day.
+
+        Such steps are counted in absolute time, and longer ones follow the local calendar.
+        """
         return self.unit in NANOSECONDS and self.unit != "D"
 
     @property
     def season(self) -> int:
-        """Default seasonal period in steps, as in GluonTS and GIFT-Eval (24 for hours)."""
+        """Default seasonal period in steps, as in GluonTS and GIFT-Eval, such as 24 for hours."""
         season, rest = divmod(_SEASONS.get(self.unit, 1), self.step)
         return season if rest == 0 else 1
 
     def calendar(self, start: Any, ahead: int | Int[np.ndarray, "n"] = 0) -> Calendar:
-        """The grid from `start` on, from which the six calendar features are made.
+        """The time grid that begins at `start`, for the calendar features.
 
-        As in the reference, a time stamp finer than the unit is rounded down to it: a daily value
+        As in the reference implementation, `start` is rounded down to the unit. A daily value thus
         stands for its day, whatever the hour of its time stamp.
 
         Args:
-          start: A time stamp (pandas, NumPy, or ISO 8601 text) or an array of them. With a time
-            zone, the local clock at `start` counts.
-          ahead: Seconds by which this clock is ahead of that of the grid (UTC, where the zone's
-            clock changes are followed).
+          start: A time stamp (pandas, NumPy, or ISO 8601 text) or an array of time stamps. If it
+            has a time zone, its local clock is used.
+          ahead: Seconds by which this local clock is ahead of the clock of the grid. The grid is in
+            UTC if it has to follow clock changes.
         """
         seconds = self._rounded(local_clock(start)) - ahead
         day, second = np.divmod(seconds, time_features.SECONDS_A_DAY)
@@ -126,7 +129,7 @@ class Frequency:
         return Calendar(*(field.astype(np.int32) for field in fields))
 
     def _rounded(self, stamps: np.ndarray) -> np.ndarray:
-        """Seconds since 1970, rounded down to the unit; to days for longer units."""
+        """Seconds since 1970-01-01, rounded down to the unit, or to days for longer units."""
         unit = max(NANOSECONDS.get(self.unit, NANOSECONDS["D"]) // _SECOND, 1)
         return stamps.astype("datetime64[s]").astype(np.int64) // unit * unit
 
@@ -144,10 +147,15 @@ class Frequency:
         return time_features.MONTH, self.months, last % self.months
 
     def timestamps(self, start: "pd.Timestamp", first: int, count: int) -> "pd.DatetimeIndex":
-        """The time stamps of points `first` to `first + count - 1` of a series from `start`.
+        """The time stamps of `count` consecutive points of a series.
 
-        Steps within a day are counted in absolute time, longer ones on the local calendar. A local
-        hour that a clock change skips becomes the next one that exists.
+        Steps shorter than a day are counted in absolute time, and longer ones on the local
+        calendar. A local time that a clock change skips is moved to the next time that exists.
+
+        Args:
+          start: Time stamp of point 0, with its time zone.
+          first: Number of the first of the points.
+          count: Number of points.
         """
         import pandas as pd
 
@@ -183,7 +191,7 @@ class Frequency:
         return np.minimum(same_day, stamp_day(months, "end")) + (start - day)
 
     def stamped_like(self, days: np.ndarray) -> Self:
-        """The same frequency with the stamping rule that all these days follow, if there is one."""
+        """The same frequency, with the `stamp` that fits all these days, if there is one."""
         if self.months is None:
             return self
         days = np.asarray(days, dtype="datetime64[D]")
@@ -194,12 +202,17 @@ class Frequency:
 
 
 def _resolution(unit: str) -> int:
-    """Rank of the resolution that time stamps of a unit need."""
+    """Rank of the resolution that time stamps of a unit need, from 0 for seconds or longer."""
     return {"ms": 1, "us": 2, "ns": 3}.get(unit, 0)
 
 
 def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:
-    """The day (datetime64[D]) that stands for each month (datetime64[M]) by a stamping rule."""
+    """The time stamp (datetime64[D]) of each month (datetime64[M]).
+
+    Args:
+      months: The months.
+      rule: The day of the month, as in `Frequency.stamp`.
+    """
     starts = rule.endswith("start")
     days = months.astype("datetime64[D]") if starts else (months + 1).astype("datetime64[D]") - 1
     if rule.startswith("business"):
@@ -208,7 +221,7 @@ def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:
 
 
 def local_clock(stamps: Any) -> np.ndarray:
-    """Time stamps as datetime64 of their local clock, since NumPy has no time zones."""
+    """Converts time stamps to datetime64 of their local clock, because NumPy has no time zones."""
     if hasattr(stamps, "tz_localize"):
         return np.asarray(stamps.tz_localize(None).to_numpy())
     return np.asarray(stamps, dtype=None if hasattr(stamps, "dtype") else "datetime64[us]")

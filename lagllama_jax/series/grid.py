@@ -1,4 +1,4 @@
-"""Infers the regular grid of time stamps, and places rows on it."""
+"""Infers the regular time grid of time stamps, and places the rows of a table on it."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = NANOSECONDS["D"] // 1000
-"""A day in microseconds, the tick in which time stamps are compared."""
+"""Length of a day in microseconds, the unit in which time stamps are compared."""
 SPARSE_POINTS, SPARSE_SHARE = 10_000_000, 50
-"""A grid is refused if it has more points than this in all, and more than this per row."""
+"""A grid is refused if it exceeds both limits: the total number of points, and points per row."""
 
 Describe = Callable[[int], str]
-"""Describes a row for a message: its series and its place in the table."""
+"""Describes a row for an error message, by its series and its place in the table."""
 
 
 def infer(stamps: "pd.DatetimeIndex", series: Int[np.ndarray, "n"] | None = None) -> Frequency:
-    """The frequency of time stamps that may have gaps.
+    """Infers the frequency of time stamps, which may have gaps.
 
     Args:
       stamps: Time stamps, ascending within each series.
@@ -59,7 +59,7 @@ def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
         return Frequency("W", common // 7, int(weekdays[0]) if same else 6)
     business = np.diff(np.busday_count("1970-01-01", days))[within]
     step = _common_step(business)
-    # Several business days take longer across a weekend; days that are all regular stay days.
+    # Steps of business days are longer across a weekend. Regular steps are steps of days.
     across = weekdays.max() < 5 and np.ptp(steps) > 0 and (business < steps).any()
     if across and (business == step).mean() > 0.5:
         return Frequency("B", step)
@@ -69,7 +69,7 @@ def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
 
 
 def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency | None:
-    """Months, quarters or years, if all days have the same place in their month."""
+    """The frequency in months, quarters or years. `None` if the day of the month varies."""
     months = days.astype("datetime64[M]")
     rule = Frequency("M").stamped_like(days).stamp
     place_in_month = days - (
@@ -88,7 +88,10 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
 
 
 def _common_step(steps: Int[np.ndarray, "n"]) -> int:
-    """The greatest common divisor of the steps, or the usual step if few rows need the divisor."""
+    """The greatest common divisor of the steps, or the most frequent step.
+
+    The latter is used if only a few of many steps equal the divisor.
+    """
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
         return 1
@@ -111,11 +114,12 @@ def place(
       frequency: The step.
       stamps: Time stamps, ascending within each series.
       series: Number of the series of each time stamp.
-      describe: Describes a row in a message.
-      inferred: Whether the frequency was inferred, for the message.
+      describe: Function that describes a row for an error message.
+      inferred: Whether the frequency was inferred, for the error message.
 
     Raises:
-      DataError: If a row is off the grid, or the grid is much finer than the rows; names a row.
+      DataError: If a row is not on the grid, or the grid is much finer than the rows. The message
+        names a row.
     """
     coordinate, off, unit = _coordinates(frequency, stamps)
     starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
@@ -142,7 +146,12 @@ def place(
 def _coordinates(
     frequency: Frequency, stamps: "pd.DatetimeIndex"
 ) -> tuple[Int[np.ndarray, "n"], Bool[np.ndarray, "n"], int]:
-    """A whole number per row, whether the row cannot be on the grid, and the length of a step."""
+    """The coordinates of rows on a grid.
+
+    Returns:
+      A whole number per row, whether each row cannot be on the grid, and the length of a step in
+      the units of these numbers.
+    """
     local = local_clock(stamps)
     fits = np.zeros(len(local), dtype=bool)
     if frequency.nanoseconds is not None:
@@ -167,7 +176,12 @@ def _check_density(
     starts: Int[np.ndarray, "k"],
     describe: Describe,
 ) -> None:
-    """Refuses a frequency at which a series has a value at every n-th step only."""
+    """Refuses a frequency that is much finer than the rows of a series.
+
+    Raises:
+      DataError: If the grid exceeds `SPARSE_POINTS` and `SPARSE_SHARE`, or if a series has values
+        at every n-th step only.
+    """
     ends = np.r_[starts[1:], len(position)]
     total, rows = int((position[ends - 1] + 1).sum()), len(position)
     if total > SPARSE_POINTS and total > SPARSE_SHARE * rows:

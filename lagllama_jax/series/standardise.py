@@ -1,8 +1,8 @@
-"""Centring and scaling of raw values in float64, before they become float32.
+"""Centres and scales raw values in float64, before they are converted to float32.
 
-A level of 1e9 with a swing of 20 has no shape left in float32. So values go to the device as
-`(raw - center) / unit`, and come back as `center + unit * value` in float64. A unit is a power of
-two, by which a division is exact.
+In float32, a series with a level of 1e9 and a range of 20 loses its shape. Values are therefore
+sent to the device as `(raw - center) / unit`, and converted back to `center + unit * value` in
+float64. The unit is a power of two, so that the division is exact.
 """
 
 from typing import NamedTuple
@@ -12,21 +12,22 @@ import numpy as np
 from lagllama_jax.typing import Bool, Float
 
 RANGES = ((0.25, 0.75), (0.05, 0.95), (0.01, 0.99), (0.0, 1.0))
-"""Quantile ranges that are tried in turn as the spread, until one is above 0."""
+"""Quantile ranges, of which the first that is above 0 is the spread."""
 LEVELS = np.array([*(low for low, _ in RANGES), *(high for _, high in RANGES), 0.5])
 FEWEST_CONSTANT = 3
-"""Number of equal values, without any other, from which a series counts as constant."""
+"""Smallest number of values of a constant series. A shorter one does not count as constant."""
 FURTHEST = 1e15
-"""Values further than this many units from the center are moved there: their squares are finite."""
+"""Values are clipped to this many units from the center, so that their squares are finite."""
 
 
 class Standard(NamedTuple):
     """Center and unit of each series.
 
     Attributes:
-      center: The lower median of the observed values; 0 where nothing is observed.
-      unit: A power of two near the spread; without variation, near the value, or 1 if that is 0.
-      constant: Whether the series has values, all of which are equal.
+      center: The lower median of the observed values, 0 if nothing is observed.
+      unit: A power of two near the spread. If all values are equal, it is a power of two near the
+        value, or 1 if the value is 0.
+      constant: Whether the series has at least `FEWEST_CONSTANT` values, all of which are equal.
     """
 
     center: Float[np.ndarray, "*n"]
@@ -34,17 +35,17 @@ class Standard(NamedTuple):
     constant: Bool[np.ndarray, "*n"]
 
     def apply(self, raw: Float[np.ndarray, "*n T"]) -> Float[np.ndarray, "*n T"]:
-        """Raw values as float32 on the standard scale; NaN stays."""
+        """Converts raw values to `(raw - center) / unit` in float32. NaN remains NaN."""
         with np.errstate(over="ignore"):
             scaled = (raw - self.center[..., None]) / self.unit[..., None]
         return np.clip(scaled, -FURTHEST, FURTHEST).astype(np.float32)
 
 
 def standard_of(raw: Float[np.ndarray, "*n T"]) -> Standard:
-    """Center and unit of series in float64, NaN where a value is missing.
+    """Computes the center and unit of series in float64, which are NaN where a value is missing.
 
-    The center of a series of whole numbers is a whole number, and whole numbers that span less than
-    2**23 are restored exactly.
+    The center of a series of whole numbers is a whole number. Whole numbers with a range of less
+    than 2**23 are restored exactly.
 
     >>> standard_of(np.array([1e9, 1e9 + 20, 1e9 + 10, np.nan]))[:2]
     (array(1.00000001e+09), np.float64(8.0))
@@ -55,7 +56,7 @@ def standard_of(raw: Float[np.ndarray, "*n T"]) -> Standard:
     quantiles = np.take_along_axis(ordered, places, axis=-1)
     quantiles = np.where(np.isnan(quantiles), 0.0, quantiles)
     low, high, center = np.split(quantiles, [len(RANGES), 2 * len(RANGES)], axis=-1)
-    halves = high / 2 - low / 2  # the whole could overflow
+    halves = high / 2 - low / 2  # high - low could overflow
     first = np.argmax(halves > 0, axis=-1, keepdims=True)
     spread = np.take_along_axis(halves, first, axis=-1)[..., 0]
     varied = spread > 0

@@ -20,12 +20,14 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Table:
-    """A table from a CSV file (with commas, semicolons or tabs; compressed or not) or Parquet.
+    """Reads a table from a CSV file or a Parquet file.
+
+    A CSV file has commas, semicolons or tabs as separators, and may be compressed.
 
     Args:
-      path: The file; its suffix tells the format.
-      id_column: Column whose cells are names, so that `007` stays `007`. `item_id` and `unique_id`
-        are always read so.
+      path: The file. Its suffix determines the format.
+      id_column: Name of a column to read as text, so that `007` remains `007`. The columns
+        `item_id` and `unique_id` are always read as text.
 
     Raises:
       DataError: If the file cannot be opened or read, is empty, or has another suffix.
@@ -43,7 +45,11 @@ def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Ta
 
 
 def check_suffix(path: Path) -> None:
-    """Raises `DataError` unless the name of a file ends like those of CSV or Parquet files."""
+    """Checks that the suffix of a file is one of CSV or Parquet files.
+
+    Raises:
+      DataError: If the file has another suffix.
+    """
     if not path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES):
         raise DataError(f"{path}: the name should end in .csv or .parquet, which tells the format.")
 
@@ -65,11 +71,11 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
 
 
 def read_csv(source: Any, name: str, id_column: str | None = None, **options: Any) -> Table:
-    """A table from a CSV file with commas, semicolons or tabs.
+    """Reads a table from a CSV file with commas, semicolons or tabs as separators.
 
     Args:
-      source: Path, or the content as `io.BytesIO`.
-      name: Name of the file in messages.
+      source: Path of the file, or its content as `io.BytesIO`.
+      name: Name of the file for error messages.
       id_column: As in `read_table`.
       **options: Further arguments of `pandas.read_csv`.
 
@@ -86,7 +92,7 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
             texts = {column: str for column in names if column in (*ITEM_NAMES, id_column)}
             settings["dtype"] = texts | settings.get("dtype", {})
         with warnings.catch_warnings():
-            # Of rows longer than the line of names, pandas would drop the end.
+            # pandas would drop the end of rows that are longer than the line of names.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(_again(source), **settings)
     except pd.errors.EmptyDataError as error:
@@ -101,7 +107,11 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
 
 
 def _column_names(source: Any, name: str, separator: str) -> list[str]:
-    """The column names; pandas would rename the second of two equal ones."""
+    """Reads the column names and checks that they differ, because pandas would rename duplicates.
+
+    Raises:
+      DataError: If a name occurs twice.
+    """
     import pandas as pd
 
     line = pd.read_csv(_again(source), sep=separator, header=None, nrows=1, dtype=str)
@@ -129,7 +139,7 @@ def _again(source: Any) -> Any:
 
 
 def _separator(source: Any) -> str:
-    """The candidate that occurs most often in the first line."""
+    """The separator among comma, semicolon and tab that occurs most often in the first line."""
     import pandas as pd
 
     whole_line = pd.read_csv(_again(source), sep="\x00", nrows=0).columns
@@ -137,7 +147,9 @@ def _separator(source: Any) -> str:
 
 
 def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
-    """Writes a table without its index as CSV or Parquet, by the suffix: whole or not at all.
+    """Writes a table without its index as CSV or Parquet, depending on the suffix.
+
+    The file is written completely or not at all.
 
     Raises:
       DataError: If the name has another suffix, or the file cannot be written.

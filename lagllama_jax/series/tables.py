@@ -1,4 +1,4 @@
-"""`Table`: a user's table as a pandas frame, with names of its rows for messages."""
+"""`Table`: a user's table as a pandas data frame, with names of its rows for error messages."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """A frame, and the names of its rows in messages.
+    """A data frame, with the names of its rows for error messages.
 
     Attributes:
-      frame: The rows, with their index.
-      name: File name, or "the frame".
-      lines: Line in the file of each row. `None`: rows are counted from 0.
+      frame: The data frame.
+      name: Name of the file, or "the frame".
+      lines: Line number of each row in the file. `None`: rows are counted from 0.
     """
 
     frame: "pd.DataFrame"
@@ -27,20 +27,21 @@ class Table:
     lines: Int[np.ndarray, "n"] | None = None
 
     def row(self, position: int) -> str:
-        """The place of a row, such as `line 19 of data.csv`."""
+        """Describes the place of a row, such as `line 19 of data.csv`."""
         if self.lines is None:
             return f"row {position} of {self.name}"
         return f"line {self.lines[position]} of {self.name}"
 
 
 def as_table(data: Any) -> Table:
-    """A table from a pandas DataFrame or Series, or a frame with `to_pandas` (polars, Arrow).
+    """Makes a table from a pandas DataFrame or Series, or from a polars or Arrow data frame.
 
-    Levels of a named or multiple index become columns. So does an index of dates, under its name or
-    as `timestamp`.
+    The levels of a named index become columns. An index of dates without a name becomes the column
+    `timestamp`.
 
     Raises:
-      DataError: If it is something else, the table is empty, or two columns have the same name.
+      DataError: If `data` is something else, if it has no rows, or if two columns have the same
+        name.
     """
     import pandas as pd
 
@@ -71,10 +72,10 @@ def _with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def checked(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
-    """Returns the frame.
+    """Returns the data frame, after a check that it has rows and distinct column names.
 
     Raises:
-      DataError: If it is empty, or two columns have the same name.
+      DataError: If the data frame has no rows, or two columns have the same name.
     """
     if frame.columns.has_duplicates:
         twice = frame.columns[frame.columns.duplicated()][0]
@@ -85,7 +86,7 @@ def checked(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
 
 
 def like(data: Any, frame: "pd.DataFrame") -> Any:
-    """A result as the kind of frame that the user gave: polars, or else pandas."""
+    """Converts a result to polars if the user's `data` is from polars, otherwise returns it."""
     if type(data).__module__.partition(".")[0] != "polars":
         return frame
     import polars

@@ -1,8 +1,8 @@
-"""PyTorch's zip checkpoints, read without PyTorch.
+"""Reads PyTorch's zip checkpoints without PyTorch.
 
-The format is a zip file without compression that holds `NAME/data.pkl` and one raw file
+The format is a zip file without compression that contains `NAME/data.pkl` and one raw file
 `NAME/data/KEY` per storage. The pickle refers to storages by persistent ids
-`("storage", type, key, device, size)` and makes tensors of them with
+`("storage", type, key, device, size)` and creates tensors from them with
 `torch._utils._rebuild_tensor_v2`.
 """
 
@@ -37,25 +37,25 @@ STORAGES: dict[str, np.dtype] = {
     "torch.ComplexFloatStorage": np.dtype(np.complex64),
     "torch.ComplexDoubleStorage": np.dtype(np.complex128),
 }
-"""NumPy's types of PyTorch's storages."""
+"""NumPy data type of each storage class of PyTorch."""
 
 _ORDERED = "collections.OrderedDict"
 
 _TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
 _MOST_AXES, _LARGEST_NUMBER = 64, 2**48
-"""NumPy's limit of axes, and one on sizes that keeps their products within 64 bits."""
+"""NumPy's limit of the number of axes, and a limit of sizes that keeps products within 64 bits."""
 
 _DAMAGED = (zipfile.BadZipFile, struct.error, EOFError, RuntimeError, TypeError, ValueError)
-"""What reading a damaged zip file raises."""
+"""Exceptions that reading a damaged zip file raises."""
 
 
 class Archive(NamedTuple):
     """The content of a checkpoint.
 
     Attributes:
-      value: the checkpoint's dictionary: tensors are read-only NumPy arrays, and what is neither
-        tensor, container nor plain value is an inert `Record`.
-      unknown: names in the pickle that are not known as harmless; nothing of them was run.
+      value: The dictionary of the checkpoint. Tensors are read-only NumPy arrays. Anything that is
+        not a tensor, a container or a plain value is an inert `Record`.
+      unknown: Names in the pickle that are not known to be harmless. None of them was run.
     """
 
     value: dict[Any, Any]
@@ -63,21 +63,21 @@ class Archive(NamedTuple):
 
 
 def read_archive(path: str | os.PathLike[str], only: Sequence[str] | None = None) -> Archive:
-    """Reads a PyTorch checkpoint, running nothing that it holds.
+    """Reads a PyTorch checkpoint without running any code in it.
 
-    Time and memory are bounded by the size of the file, whatever it holds: it must be stored
-    without compression and without members that overlap, and its tensors together may not be
+    Time and memory are bounded by the size of the file, whatever its content. Files with
+    compression or overlapping members are refused, and so are files whose tensors together are
     larger than the file.
 
     Args:
-      path: the file.
-      only: entries of the checkpoint's dictionary to read; storages that only the others use
-        (an optimizer's state) are left in the file. `None` reads all.
+      path: The checkpoint file.
+      only: Entries of the checkpoint's dictionary to read. Storages that only other entries use
+        (such as an optimizer's state) are not read. `None`: all entries.
 
     Raises:
-      CheckpointError: If the file is no zip of PyTorch's, truncated, or made to exhaust memory;
-        if a storage is missing or a tensor reaches outside its storage; or if the pickle asks for
-        what no checkpoint needs.
+      CheckpointError: If the file is not a zip file of PyTorch, is truncated, or is made to exhaust
+        memory, if a storage is missing, if a tensor exceeds its storage, or if the pickle uses
+        names or instructions that no checkpoint needs.
     """
     path = Path(path)
     if not path.is_file():
@@ -117,7 +117,7 @@ def _top(value: Any, path: Path) -> Iterable[tuple[Any, Any]]:
 
 
 def _check_members(archive: zipfile.ZipFile, size: int, source: str) -> None:
-    """Refuses members that are larger when they are read than they are in the file."""
+    """Refuses members that are compressed or overlap, which could unpack to any size."""
     members = archive.infolist()
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
@@ -134,7 +134,7 @@ def _check_members(archive: zipfile.ZipFile, size: int, source: str) -> None:
 
 
 class _Reader:
-    """Gives meaning to the records of tensors, storages and ordered dictionaries."""
+    """Converts the records of tensors, storages and ordered dictionaries to objects."""
 
     def __init__(self, archive: zipfile.ZipFile, size: int, source: str) -> None:
         self.archive, self.source = archive, source
@@ -152,15 +152,15 @@ class _Reader:
         self.big_endian = order in found and archive.read(order).strip() == b"big"
         self.storages: dict[str, np.ndarray] = {}
         self.left = size
-        """Bytes that further tensors may have."""
-        self.built: dict[int, tuple[Any, Any]] = {}  # keeps what it knows by id alive
+        """Number of bytes that further tensors may have."""
+        self.built: dict[int, tuple[Any, Any]] = {}  # keeps the objects alive, so ids stay unique
 
     def build(self, value: Any) -> Any:
-        """A tree with tensors and containers in the place of their records."""
+        """A tree in which the records of tensors and containers are replaced by these."""
         if not isinstance(value, Record | dict | list | tuple):
             return value
         if id(value) not in self.built:
-            self.built[id(value)] = value, value  # what refers to itself meets itself here
+            self.built[id(value)] = value, value  # ends the recursion if it contains itself
             self.built[id(value)] = value, self._build(value)
         return self.built[id(value)][1]
 
@@ -244,7 +244,7 @@ class _Reader:
 
 
 def _storage_reference(reference: Any) -> tuple[str, str, int]:
-    """Type, key and number of elements of the storage that a persistent id stands for."""
+    """Type, key and number of elements of the storage that a persistent id refers to."""
     if not is_record_of(reference, "persistent"):
         raise TypeError("its storage is not in the archive")
     _, kind, key, _, size = reference.arguments[0]
@@ -254,13 +254,13 @@ def _storage_reference(reference: Any) -> tuple[str, str, int]:
 
 
 def _check_axes(offset: Any, size: Any, shape: Any, strides: Any) -> None:
-    """Checks the numbers of a tensor before anything is computed from them."""
+    """Checks the offset, size, shape and strides of a tensor before they are used."""
     if not isinstance(shape, tuple) or not isinstance(strides, tuple):
-        raise TypeError("its shape or strides are no tuples")
+        raise TypeError("its shape or strides are not tuples")
     if len(shape) != len(strides) or len(shape) > _MOST_AXES:
         raise TypeError("its shape has too many axes, or others than its strides")
     numbers = (offset, size, *shape, *strides)
     if not all(type(n) is int and 0 <= n < _LARGEST_NUMBER for n in numbers):
-        raise TypeError("its offset, size, shape or strides are no moderate whole numbers")
+        raise TypeError("its offset, size, shape or strides are not whole numbers from 0 to 2**48")
     if math.prod(n for n in shape if n) >= _LARGEST_NUMBER:
         raise TypeError("its shape is larger than any memory")

@@ -1,4 +1,4 @@
-"""Converts the authors' Lightning checkpoints to our configuration and parameters, and back."""
+"""Converts the authors' Lightning checkpoints to a configuration and parameters, and back."""
 
 import dataclasses
 import os
@@ -28,16 +28,17 @@ _OPTIONS = {
     "time_feat": "time_features",
     "dropout": "dropout",
 }
-"""The reference's names of our options, for those that have the same values there."""
+"""Maps options of the reference to the fields of `ModelConfig` that have the same values."""
 
 _DEFAULTS = {"max_context_length": 2048, "dropout": 0.0, "rope_scaling": None, "input_size": 1}
-"""Options that older checkpoints lack, as the reference would set them."""
+"""Options that older checkpoints lack, with the default values of the reference."""
 
 _IGNORED = ("distr_output", "num_parallel_samples")
-"""Options that are not needed: the tensors tell the head, and forecasts set their own samples."""
+"""Options that are not needed, because the head follows from the tensors, and the number of samples
+is set for each forecast."""
 
 _WRAPPERS = {"module", "_orig_mod"}
-"""What `DataParallel` and `torch.compile` insert into the names of the tensors."""
+"""Prefixes that `DataParallel` and `torch.compile` insert into the names of tensors."""
 
 _ROPES = {"linear": "linear", "dynamic": "dynamic", "nope": "none"}
 _HEAD_NAMES = {
@@ -46,7 +47,7 @@ _HEAD_NAMES = {
     "implicit_quantile": "iqn",
 }
 _LEVELS = "model.param_proj.quantile_layer.integers"
-"""A constant, 0 to 63, that the reference saves among the weights of its implicit quantile head."""
+"""A constant, 0 to 63, that the reference saves with the weights of its implicit quantile head."""
 
 
 def from_torch(
@@ -58,16 +59,17 @@ def from_torch(
     (`_orig_mod.`) add. Time and memory are bounded by the size of the file.
 
     Args:
-      path: the `.ckpt` file.
-      reference_scaling: whether to scale series exactly as the reference does. By default, a
-        degenerate scale is replaced by a sound one; both agree where the scale is sound.
+      path: The `.ckpt` file.
+      reference_scaling: Whether to scale series exactly as the reference implementation does. By
+        default, degenerate scales are replaced by larger ones, and other scales are the same.
 
     Returns:
-      The architecture, and the parameters as float32 arrays.
+      The architecture, and the parameters as float32 arrays on the host.
 
     Raises:
-      CheckpointError: If the file is no such checkpoint, is damaged or hostile, or if its options
-        or tensors do not fit; names the file and the tensor or option.
+      CheckpointError: If the file is not a checkpoint of Lag-Llama, if it is damaged or malicious,
+        or if its options or tensors do not fit. The message names the file and the tensor or
+        option.
 
     Example:
       >>> import tempfile, jax
@@ -98,7 +100,7 @@ def from_torch(
 def _parts(
     contents: dict[Any, Any], path: str | os.PathLike[str]
 ) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """The `state_dict` and the model's options."""
+    """The `state_dict` and the options of the model in a checkpoint."""
     state, options = contents.get("state_dict"), contents.get("hyper_parameters")
     options = options.get("model_kwargs") if isinstance(options, dict) else None
     if isinstance(state, dict) and isinstance(options, dict):
@@ -119,11 +121,11 @@ def _parts(
 
 
 def _without_wrappers(state: Mapping[Any, Any], source: str) -> dict[str, Any]:
-    """The same tensors under the names that they have in the model itself."""
+    """The same tensors, with the prefixes of `_WRAPPERS` removed from their names."""
     plain: dict[str, Any] = {}
     for name, value in state.items():
         if not isinstance(name, str):
-            raise CheckpointError(f"{source}: its state_dict has a key that is no text.")
+            raise CheckpointError(f"{source}: its state_dict has a key that is not a text.")
         short = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
         if short in plain:
             raise CheckpointError(
@@ -137,10 +139,15 @@ def _without_wrappers(state: Mapping[Any, Any], source: str) -> dict[str, Any]:
 def parameters_from_torch(
     state: Mapping[str, np.ndarray], config: ModelConfig, source: str = "state_dict"
 ) -> Parameters:
-    """Converts the authors' `state_dict` to our parameters.
+    """Converts the authors' `state_dict` to the parameters of this package, in float32.
+
+    Args:
+      state: The tensors by name.
+      config: The architecture.
+      source: File name for error messages.
 
     Raises:
-      CheckpointError: If a tensor is missing, not expected, or of another shape or type.
+      CheckpointError: If a tensor is missing, unexpected, or of a wrong shape or type.
     """
     state = _without_wrappers(state, source)
     levels = state.pop(_LEVELS, None) if config.head == "implicit_quantile" else None
@@ -178,7 +185,7 @@ def _read_config(
 
 
 def _is_simple(value: Any) -> bool:
-    """Whether a value is short when printed: what repeats itself by reference can be endless."""
+    """Whether a value is short when printed. A value with repeated references can be endless."""
     parts = [value]
     if isinstance(value, dict):
         parts = [*value, *value.values()]
@@ -197,12 +204,12 @@ def _read_rope(rope_scaling: dict[str, Any] | None) -> dict[str, Any]:
         return {"rope": "plain"}
     kind, factor = rope_scaling.get("type"), rope_scaling.get("factor", 1.0)
     if kind not in _ROPES:
-        raise ConfigError(f"rope_scaling of type {kind!r} is none of {', '.join(_ROPES)}.")
+        raise ConfigError(f"rope_scaling of type {kind!r} is not one of {', '.join(_ROPES)}.")
     return {"rope": _ROPES[kind], "rope_factor": factor}
 
 
 def _detect_head(state: Mapping[str, np.ndarray]) -> Any:
-    """Tells the head from the tensors, because its class in the pickle moved between versions."""
+    """Infers the head from the tensors, because its class in the pickle moved between versions."""
     prefix = "model.param_proj."
     if any(name.startswith(prefix + "quantile_layer.") for name in state):
         return "implicit_quantile"
@@ -217,22 +224,23 @@ def _detect_head(state: Mapping[str, np.ndarray]) -> Any:
 
 
 def to_torch(path: str | os.PathLike[str], config: ModelConfig, parameters: Parameters) -> None:
-    """Writes a `.ckpt` with the authors' keys and plain hyper-parameters, without any class.
+    """Exports a model as a `.ckpt` file with the authors' tensor names and options.
 
-    `torch.load(path, weights_only=True)` reads it. The option `distr_output` is the reference's
-    name of the head, since an instance of its class cannot be stored without a pickled class.
+    The file contains no pickled classes, so that `torch.load(path, weights_only=True)` reads it.
+    The option `distr_output` is therefore the name of the head, not an instance of its class.
 
-    The reference has no `attention_window`, so that a model is exported if its window is at least
-    `context_length`, as fine-tuning sets it. The tensors are exact, and so is the first step of a
-    forecast. The reference trains, and decodes without a cache of keys and values, with attention
-    to all tokens of context and future: here that is any window of at least
-    `context_length + prediction_length - 1`. With its cache it attends to the last
-    `context_length` tokens: that is the window with which `from_torch` reads the file again.
+    The reference implementation has no `attention_window`. A model can be exported if its window is
+    at least `context_length`, as after fine-tuning. The tensors and the first step of a forecast
+    are then exact. Later steps agree if both attend to the same tokens. In training, and in
+    decoding without a cache, the reference attends to all tokens of the context and the future,
+    which corresponds to a window of at least `context_length + prediction_length - 1` here. With
+    its cache, it attends to the last `context_length` tokens, and `from_torch` sets this window
+    when it reads the file.
 
     Args:
-      path: the `.ckpt` file to write.
-      config: the architecture.
-      parameters: its weights.
+      path: The `.ckpt` file to write.
+      config: The architecture.
+      parameters: The weights.
 
     Raises:
       ConfigError: If the model uses options that the published architecture lacks.
@@ -285,7 +293,7 @@ def _write_options(config: ModelConfig) -> dict[str, Any]:
 
 
 def _check_published(config: ModelConfig) -> None:
-    """Refuses options of ours that would change the numbers and that the reference lacks."""
+    """Refuses options that change the results and that the reference implementation lacks."""
     if config.window < config.context_length:
         raise ConfigError(
             f"attention_window={config.window} cannot be exported: the published architecture "

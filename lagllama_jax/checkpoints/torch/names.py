@@ -1,7 +1,7 @@
-"""Which names in a checkpoint's pickle are ordinary, which are strange, and which are a threat.
+"""Classifies the names in a checkpoint's pickle as harmless, unknown or hostile.
 
-None of them is ever imported or called (see `unpickler`). The lists decide only what the user is
-told: nothing, a warning, or that the file is refused.
+None of them is ever imported or called (see `unpickler`). Unknown names lead to a warning, and
+hostile names to an error.
 """
 
 import sys
@@ -50,7 +50,7 @@ _HARMLESS["pathlib._local"] = _HARMLESS["pathlib"]  # where Python 3.13 keeps th
 HARMLESS = frozenset(
     f"{module}.{name}" for module in _HARMLESS for name in _HARMLESS[module].split()
 )
-"""Names that checkpoints carry for good reasons."""
+"""Names that occur in ordinary checkpoints."""
 
 HARMLESS_PACKAGES = (
     "gluonts.torch.",
@@ -60,21 +60,21 @@ HARMLESS_PACKAGES = (
     "lightning_fabric.",
     "pytorch_lightning.",
 )
-"""Packages of the classes that the reference's checkpoints name, in all of their versions."""
+"""Packages of the classes in the checkpoints of the reference, in all versions."""
 
 
 def is_unknown(name: str) -> bool:
-    """Whether checkpoints of the reference do not carry this name."""
+    """Whether this name does not occur in ordinary checkpoints."""
     storage = name.startswith("torch.") and name.endswith("Storage") and name.count(".") == 1
     return not (storage or name in HARMLESS or name.startswith(HARMLESS_PACKAGES))
 
 
 def is_hostile(name: str) -> bool:
-    """Whether the name is in the standard library, but not among those that a model needs."""
+    """Whether the name is one of Python's standard library that no model needs."""
     return is_unknown(name) and name.partition(".")[0] in sys.stdlib_module_names
 
 
 def listed(names: tuple[str, ...] | list[str], most: int = 5) -> str:
-    """The first names, each cut to a readable length, and the number of the others."""
+    """The first `most` names for a message, each shortened, and the number of the other names."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(name if len(name) < 100 else f"{name[:97]}..." for name in names[:most]) + more

@@ -1,14 +1,13 @@
-"""Reads the pickles of strangers without running anything that they ask for.
+"""Reads untrusted pickles without running any code in them.
 
-A pickle is a program for a stack machine that may import and call anything. This machine imports
-and calls nothing: a class or function that the pickle names, and what the pickle makes of it,
-becomes a `Record` of the name and the arguments. The result is a tree of plain values, containers
-and records; the reader of that tree gives some records a meaning (tensors, ordered dictionaries).
+A pickle is a program for a stack machine that may import and call anything. The stack machine here
+imports and calls nothing. A class or function that the pickle names, and each call of it, becomes a
+`Record` of the name and the arguments. The result is a tree of plain values, containers and
+records. `archive` converts the records of tensors and ordered dictionaries.
 
-Time and memory grow linearly with the pickle's size. The pickle can neither copy (a name or a
-container that is mentioned again is the same object) nor make Python compute anything expensive:
-only texts, moderate numbers and records may be keys, because hashing nested tuples takes
-exponential time and hashes of chosen numbers collide.
+Time and memory grow linearly with the size of the pickle. A name or container that is repeated is
+the same object, not a copy. Keys of dictionaries must be texts, moderate numbers or records,
+because hashing nested tuples can take exponential time, and hashes of chosen numbers collide.
 """
 
 import pickletools
@@ -20,22 +19,23 @@ from lagllama_jax.checkpoints.torch.names import is_hostile, is_unknown, listed
 from lagllama_jax.errors import CheckpointError
 
 LARGEST_PICKLE = 8 * 2**20
-"""Bytes; that of a checkpoint at the published size has 18,000, more with an optimizer's state."""
+"""Largest accepted size of a pickle in bytes. That of a checkpoint of the published size has
+18,000, or more with an optimizer's state."""
 LONGEST_NAME = 200
-"""Characters of the dotted name of a class."""
+"""Largest accepted number of characters of the dotted name of a class."""
 
 
 class Record:
-    """Stands for a class, a function, an instance or a call's result; has no behaviour.
+    """Stands for a class, a function, an instance or the result of a call, without behaviour.
 
     Attributes:
-      name: dotted name that the pickle gave.
-      arguments: positional arguments of the call or instantiation; `None` if the pickle only
+      name: Dotted name in the pickle.
+      arguments: Positional arguments of the call or instantiation. `None` if the pickle only
         mentions the name.
-      keywords: its keyword arguments.
-      state: what the pickle wanted to be set on the instance, or `None`.
-      entries: pairs that the pickle stored by key.
-      members: values that the pickle appended or added.
+      keywords: Keyword arguments of the call or instantiation.
+      state: The state that the pickle sets on the instance, or `None`.
+      entries: Pairs of key and value that the pickle stores in the instance.
+      members: Values that the pickle appends or adds to the instance.
     """
 
     __slots__ = ("arguments", "entries", "keywords", "members", "name", "state")
@@ -56,15 +56,16 @@ class Record:
 
 
 def is_record_of(value: Any, *names: str) -> bool:
-    """Whether `value` is the record of an instance or a call, of one of these names."""
+    """Whether `value` is the record of an instance or a call with one of these names."""
     return isinstance(value, Record) and value.arguments is not None and value.name in names
 
 
 def check_key(key: Any) -> Any:
-    """Returns a dictionary's key that is cheap to hash.
+    """Returns the key of a dictionary, after a check that it is cheap to hash.
 
     Raises:
-      CheckpointError: If it is not a text, a number of at most 60 bits, or a record.
+      CheckpointError: If the key is not `None`, a text, bytes, a number of at most 60 bits, or a
+        record.
     """
     moderate = isinstance(key, int) and abs(key) < 2**60
     if moderate or key is None or isinstance(key, str | bytes | float | Record):
@@ -80,8 +81,9 @@ class Unpickled(NamedTuple):
     """The content of a pickle.
 
     Attributes:
-      value: plain values and containers, with records in the place of all else.
-      unknown: names that checkpoints do not carry, sorted; none was imported or called.
+      value: Plain values and containers. Everything else is replaced by records.
+      unknown: Names that do not occur in ordinary checkpoints, sorted. None of them was imported or
+        called.
     """
 
     value: Any
@@ -92,12 +94,12 @@ def unpickle(data: bytes, source: str) -> Unpickled:
     """Reads a pickle without importing or calling anything.
 
     Args:
-      data: the pickle.
-      source: file name, for the messages.
+      data: The pickle.
+      source: File name for error messages.
 
     Raises:
-      CheckpointError: If the pickle is damaged or too large, or names something of Python's
-        standard library that no checkpoint needs (`os.system`, `builtins.eval`).
+      CheckpointError: If the pickle is damaged or too large, or names anything in Python's standard
+        library that no checkpoint needs (such as `os.system` or `builtins.eval`).
     """
     if len(data) > LARGEST_PICKLE:
         raise CheckpointError(
@@ -134,7 +136,7 @@ class _Machine:
         self.names: set[str] = set()
 
     def run(self, data: bytes) -> Any:
-        """The value that the pickle leaves on the stack."""
+        """Runs a pickle and returns the value that it leaves on the stack."""
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name in _LITERALS:
                 self.stack.append(argument)
@@ -150,7 +152,7 @@ class _Machine:
         return self.stack.pop()
 
     def pop(self, count: int) -> list[Any]:
-        """Takes values off the top of the stack, the lowest first."""
+        """Removes `count` values from the top of the stack and returns them, the lowest first."""
         if count > len(self.stack):
             raise IndexError("it takes more values than there are")
         values = self.stack[len(self.stack) - count :]
@@ -158,23 +160,23 @@ class _Machine:
         return values
 
     def drop(self) -> None:
-        """Takes away the top, which may be a mark."""
+        """Removes the top of the stack, which may be a mark."""
         if self.marks and self.marks[-1] == len(self.stack):
             self.marks.pop()
         else:
             self.pop(1)
 
     def pop_mark(self) -> list[Any]:
-        """Takes the values above the last mark off the stack."""
+        """Removes the values above the last mark from the stack and returns them."""
         return self.pop(max(len(self.stack) - self.marks.pop(), 0))
 
     def mention(self, module: str, name: str) -> None:
         """Pushes the record of a class or function."""
         if not isinstance(module, str) or not isinstance(name, str):
-            raise TypeError("it names a class by what is no text")
+            raise TypeError("it names a class by something other than text")
         if len(module) + len(name) > LONGEST_NAME:
             raise CheckpointError("its pickle has a name that is too long for a class. Refused.")
-        # torch.save writes protocol 2, and in that the names of Python 2.
+        # torch.save writes protocol 2, which uses the names of Python 2.
         module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
         full = f"{module}.{name}"
         self.names.add(full)
@@ -183,23 +185,23 @@ class _Machine:
     def call(self, function: Any, arguments: Any, keywords: Any = None) -> None:
         """Pushes the record of a call or an instantiation."""
         if not isinstance(function, Record) or not isinstance(arguments, tuple):
-            raise TypeError("it calls what is neither a class nor a function")
+            raise TypeError("it calls something that is neither a class nor a function")
         if not isinstance(keywords, dict | None):
-            raise TypeError("it calls with keywords that are no dictionary")
+            raise TypeError("it calls with keywords that are not a dictionary")
         name = function.name if function.arguments is None else "result of a call"
         self.stack.append(Record(name, arguments, keywords))
 
     def make(self, function: Any, *arguments: Any) -> None:
-        """The same, of a class that lies below its arguments."""
+        """Pushes the record of a call of a class that is below its arguments on the stack."""
         self.call(function, arguments)
 
     def instantiate(self, module: str, name: str) -> None:
-        """The same, of a class that is named by the instruction itself."""
+        """Pushes the record of a call of a class that the instruction itself names."""
         self.mention(module, name)
         self.call(self.stack.pop(), tuple(self.pop_mark()))
 
     def store(self, items: list[Any]) -> None:
-        """Puts keys and values, in turn, into the container on the top."""
+        """Stores alternating keys and values in the container on top of the stack."""
         target = self.stack[-1]
         pairs = zip(items[::2], items[1::2], strict=True)
         if isinstance(target, Record):
@@ -210,7 +212,7 @@ class _Machine:
             raise TypeError(f"it stores by key in a {type(target).__name__}")
 
     def append(self, items: Iterable[Any]) -> None:
-        """Puts values into the container on the top."""
+        """Adds values to the container on top of the stack."""
         target = self.stack[-1]
         if isinstance(target, set):
             target.update(map(check_key, items))
@@ -220,21 +222,21 @@ class _Machine:
             raise TypeError(f"it appends to a {type(target).__name__}")
 
     def build(self) -> None:
-        """Notes the state of the instance below the top."""
+        """Removes the top of the stack and stores it as the state of the instance below."""
         (state,) = self.pop(1)
         target = self.stack[-1]
         if not isinstance(target, Record) or target.arguments is None:
-            raise TypeError("it sets the state of what is no instance")
+            raise TypeError("it sets the state of something that is not an instance")
         target.state = state
 
     def dictionary(self) -> None:
-        """Makes a dictionary of the values above the last mark."""
+        """Creates a dictionary from the keys and values above the last mark."""
         items = self.pop_mark()
         self.stack.append({})
         self.store(items)
 
     def remember(self, place: int) -> None:
-        """Keeps the top in the memo."""
+        """Stores the top of the stack in the memo."""
         self.memo[place] = self.stack[-1]
 
 

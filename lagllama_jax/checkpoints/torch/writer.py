@@ -1,4 +1,4 @@
-"""PyTorch's zip checkpoints, written without PyTorch (the format: see `archive`)."""
+"""Writes PyTorch's zip checkpoints without PyTorch. The module `archive` describes the format."""
 
 import os
 import struct
@@ -14,13 +14,17 @@ from lagllama_jax.files import atomic_path
 
 
 def write_archive(path: str | os.PathLike[str], value: dict[str, Any]) -> None:
-    """Writes a checkpoint of tensors, containers and plain values, as `torch.save` would.
+    """Writes a checkpoint of tensors, containers and plain values, as `torch.save` does.
 
-    The pickle names no class but `collections.OrderedDict` and those that make tensors, so that
-    `torch.load(weights_only=True)` reads it.
+    The pickle names only `collections.OrderedDict` and the classes and functions that create
+    tensors, so that `torch.load(weights_only=True)` reads it.
+
+    Args:
+      path: The file to write.
+      value: The content. Tensors are NumPy arrays.
 
     Raises:
-      CheckpointError: If a value is neither array, container nor plain.
+      CheckpointError: If a value is not an array, a container or a plain value.
       DataError: If the path cannot be written.
     """
     writer = _Writer()
@@ -30,11 +34,12 @@ def write_archive(path: str | os.PathLike[str], value: dict[str, Any]) -> None:
     files |= {f"data/{key}": raw for key, raw in enumerate(writer.storages)}
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)  # dated 1980: same bytes
+            # ZipInfo dates members 1980, so that the same content gives the same bytes.
+            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)
 
 
 class _Writer:
-    """Writes opcodes of pickle protocol 2, without a memo: every tensor has its own storage."""
+    """Writes opcodes of pickle protocol 2, without a memo. Each tensor has its own storage."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []

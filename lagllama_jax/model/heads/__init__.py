@@ -1,8 +1,16 @@
-"""Distribution heads, one file per family, behind one interface.
+"""Distribution heads, one file per family, with a common interface.
 
-Every head is a Flax module with the methods `loss(hidden, target, loc, scale, key)`,
-`sample(hidden, loc, scale, key, stratified)` and `rescale_loss(losses, factor)`. loc and scale are
-those of the series; everything that these methods return is in the units of the series.
+Each head is a Flax module with the methods `loss(hidden, target, loc, scale, key)`,
+`sample(hidden, loc, scale, key, stratified)` and `rescale_loss(losses, factor)`. These arguments
+have the same meaning in all heads:
+
+* `hidden` are the hidden states, one per target or draw.
+* `target` are the true values, in the units of the series.
+* `loc` and `scale` are the location and scale of the series, and broadcast against the targets.
+* `key` is the random key. Only the implicit quantile head uses it in `loss`.
+* `stratified` says whether the draws cover the distribution evenly across samples.
+
+Losses and draws are in the units of the series.
 """
 
 from typing import TypeAlias
@@ -22,7 +30,7 @@ HEADS: dict[str, type[Head]] = {
 
 
 def make_head(config: ModelConfig) -> Head:
-    """The head that a configuration names."""
+    """The distribution head of a configuration, not bound to weights."""
     return HEADS[config.head](config)
 
 

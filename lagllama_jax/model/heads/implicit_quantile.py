@@ -1,4 +1,4 @@
-"""The implicit quantile head (arXiv 2107.03743): a network of the hidden state and a level."""
+"""The implicit quantile head (arXiv 2107.03743): maps a hidden state and a level to a quantile."""
 
 import flax.linen as nn
 import jax
@@ -13,7 +13,11 @@ NUM_COSINES = 64
 
 
 class ImplicitQuantileHead(nn.Module):
-    """Quantiles of the next value at any level; there is no density."""
+    """Predicts the quantile of the next value at any level. It has no density.
+
+    Attributes:
+      config: The architecture.
+    """
 
     config: ModelConfig
 
@@ -31,7 +35,7 @@ class ImplicitQuantileHead(nn.Module):
     def __call__(
         self, hidden: Float[Array, "*b D"], level: Float[Array, "*b"]
     ) -> Float[Array, "*b"]:
-        """The quantile at `level`, in scaled units."""
+        """The quantile at `level` (between 0 and 1), in scaled units."""
         cosines = jnp.cos(jnp.pi * level[..., None] * jnp.arange(NUM_COSINES))
         embedded = self.embedding(prelu(self.cosine(cosines), self.cosine_slope))
         mixed = prelu(self.hidden(hidden * (1 + embedded)), self.hidden_slope)
@@ -45,7 +49,10 @@ class ImplicitQuantileHead(nn.Module):
         scale: Float[Array, "*c"],
         key: Key | None = None,
     ) -> Float[Array, "*b"]:
-        """Quantile loss at one random level a target, in the series' units, without factor 2."""
+        """Quantile loss at one random level per target, in the units of the series.
+
+        The loss is not multiplied by 2.
+        """
         level = jax.random.uniform(jax.random.key(0) if key is None else key, target.shape)
         return self.level_loss(hidden, target, loc, scale, level)
 
@@ -57,13 +64,16 @@ class ImplicitQuantileHead(nn.Module):
         scale: Float[Array, "*c"],
         level: Float[Array, "*b"],
     ) -> Float[Array, "*b"]:
-        """Quantile loss at given levels."""
+        """Quantile loss at given levels, in the units of the series."""
         quantile = self(hidden, level) * scale + loc
         return (level - (target < quantile)) * (target - quantile)
 
     @staticmethod
     def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
-        """The losses of series times a factor. A quantile loss is in the target's units."""
+        """Converts losses of series to losses of the same series multiplied by `factor`.
+
+        A quantile loss has the units of the series, so it is multiplied by the factor.
+        """
         return losses * factor
 
     def sample(
@@ -74,10 +84,13 @@ class ImplicitQuantileHead(nn.Module):
         key: Key,
         stratified: bool = False,
     ) -> Float[Array, "*b"]:
-        """The quantile at a random level for each hidden state; the last axis is the samples'."""
+        """Draws one value per hidden state, with the samples along the last axis.
+
+        The draw is the quantile at a random level, in the units of the series.
+        """
         return self(hidden, uniforms(key, hidden.shape[:-1], stratified)) * scale + loc
 
 
 def prelu(x: Float[Array, "*b"], slope: Float[Array, "1"]) -> Float[Array, "*b"]:
-    """`x` where positive, `slope * x` elsewhere."""
+    """Parametric ReLU: `x` where it is not negative, `slope * x` elsewhere."""
     return jnp.where(x >= 0, x, slope * x)

@@ -10,11 +10,11 @@ from lagllama_jax.model.layers import Linear
 from lagllama_jax.typing import Array, Float, Int, Key
 
 LARGE_RATE = 1e6
-"""Poisson draws above this rate are rounded normal ones: `jax.random.poisson` counts in int32."""
+"""Above this rate, Poisson draws are rounded normal draws, since JAX draws Poisson in int32."""
 
 
 def poisson(key: Key, rate: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """Poisson draws as floats, for rates of any size."""
+    """Draws from Poisson distributions as floats, for rates of any size."""
     small_key, large_key = jax.random.split(key)
     small = jax.random.poisson(small_key, jnp.minimum(rate, LARGE_RATE)).astype(rate.dtype)
     normal = jax.random.normal(large_key, rate.shape)
@@ -22,21 +22,29 @@ def poisson(key: Key, rate: Float[Array, "*b"]) -> Float[Array, "*b"]:
 
 
 class NegativeBinomial(distrax.Distribution):
-    """Counts with mean `total_count exp(logits)` and variance `mean (1 + exp(logits))`."""
+    """Negative binomial distribution of counts, parametrised by `total_count` and `logits`.
+
+    The mean is `total_count * exp(logits)` and the variance `mean * (1 + exp(logits))`.
+    """
 
     def __init__(self, total_count: Float[Array, "*b"], logits: Float[Array, "*b"]):
-        """Args are the (real) number of failures and the log odds of success."""
+        """Creates the distribution.
+
+        Args:
+          total_count: Number of failures, a positive real number.
+          logits: Log odds of success.
+        """
         super().__init__()
         self.total_count, self.logits = total_count, logits
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """A scalar."""
+        """The shape of one event, which is a scalar."""
         return ()
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
-        """The shape of the parameters, broadcast."""
+        """The common shape of the parameters after broadcasting."""
         return jnp.broadcast_shapes(self.total_count.shape, self.logits.shape)
 
     def _sample_n(self, key: Key, n: int) -> Float[Array, "n *b"]:
@@ -46,10 +54,10 @@ class NegativeBinomial(distrax.Distribution):
         return poisson(poisson_key, rate * jnp.exp(self.logits))
 
     def log_prob(self, value: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """Log probability of a count; `-inf` for a value that is negative or not whole.
+        """Log probability of a count. It is `-inf` for a negative or fractional value.
 
-        `gammaln(r + x) - gammaln(x + 1) - gammaln(r)` is `-log r` where `x = 0`, else
-        `-log x - betaln(r, x)`, which keeps its digits in float32 for large counts.
+        `gammaln(r + x) - gammaln(x + 1) - gammaln(r)` equals `-log x - betaln(r, x)` for `x > 0`,
+        which stays accurate in float32 for large counts, and 0 for `x = 0`.
 
         >>> law = NegativeBinomial(jnp.array(2.0), jnp.array(0.0))
         >>> jnp.exp(law.log_prob(jnp.array([0.0, 1.0, -1.0, 0.5]))).round(3).tolist()
@@ -65,15 +73,15 @@ class NegativeBinomial(distrax.Distribution):
         return jnp.where(possible, found, -jnp.inf)
 
     def mean(self) -> Float[Array, "*b"]:
-        """`total_count exp(logits)`."""
+        """The mean, `total_count * exp(logits)`."""
         return self.total_count * jnp.exp(self.logits)
 
     def variance(self) -> Float[Array, "*b"]:
-        """`mean (1 + exp(logits))`."""
+        """The variance, `mean * (1 + exp(logits))`."""
         return self.mean() * (1 + jnp.exp(self.logits))
 
     def cdf(self, value: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """Probability of at most `value`, by the regularised incomplete beta function."""
+        """Probability of at most `value`, from the regularised incomplete beta function."""
         failure = jax.nn.sigmoid(-self.logits)
         below = jax.scipy.special.betainc(
             self.total_count, jnp.maximum(jnp.floor(value), 0) + 1, failure
@@ -81,7 +89,7 @@ class NegativeBinomial(distrax.Distribution):
         return jnp.where(value < 0, 0.0, below)
 
     def quantile(self, level: Float[Array, "*b"] | float) -> Float[Array, "*b"]:
-        """The smallest count whose `cdf` reaches `level`, by bisection."""
+        """The smallest count whose `cdf` is at least `level`, found by bisection."""
         level = jnp.asarray(level, self.logits.dtype)
         shape = jnp.broadcast_shapes(level.shape, self.batch_shape)
         deviation = jnp.sqrt(self.variance())
@@ -98,7 +106,13 @@ class NegativeBinomial(distrax.Distribution):
 
 
 class NegativeBinomialHead(nn.Module):
-    """Hidden states to a negative binomial; the series' scale shifts the logits, loc is ignored."""
+    """Maps hidden states to negative binomial distributions.
+
+    The logarithm of the scale of the series is added to the logits. Loc is ignored.
+
+    Attributes:
+      config: The architecture.
+    """
 
     config: ModelConfig
 
@@ -113,7 +127,7 @@ class NegativeBinomialHead(nn.Module):
         loc: Float[Array, "*c"] | float = 0.0,
         scale: Float[Array, "*c"] | float = 1.0,
     ) -> NegativeBinomial:
-        """The distribution in the series' units; in scaled ones where scale is left out."""
+        """The distribution in the units of the series, or in scaled units without `scale`."""
         total_count = jax.nn.softplus(self.total_count(hidden)[..., 0])
         return NegativeBinomial(total_count, self.logits(hidden)[..., 0] + jnp.log(scale))
 
@@ -130,7 +144,7 @@ class NegativeBinomialHead(nn.Module):
 
     @staticmethod
     def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
-        """The losses of series times a factor. Counts have no unit."""
+        """Returns the losses as they are, because the probability of a count has no unit."""
         return losses
 
     def sample(
@@ -141,5 +155,5 @@ class NegativeBinomialHead(nn.Module):
         key: Key,
         stratified: bool = False,
     ) -> Float[Array, "*b"]:
-        """One independent draw for each hidden state (counts are not stratified)."""
+        """Draws one count per hidden state. Draws of counts are never stratified."""
         return self(hidden, loc, scale).sample(seed=key)

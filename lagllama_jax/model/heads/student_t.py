@@ -14,27 +14,33 @@ from lagllama_jax.typing import Array, Float, Key
 def standard_draw(
     df: Float[Array, "*b"], radius: Float[Array, "*n"], turn: Float[Array, "*n"]
 ) -> Float[Array, "*n"]:
-    """Standard Student-t draws from two uniforms in [0, 1): Bailey's polar method (1994)."""
+    """Standard Student-t draws from two uniform numbers in [0, 1), by Bailey's method (1994)."""
     squared = df * jnp.expm1(-2 / df * jnp.log1p(-radius))
     return jnp.sqrt(squared) * jnp.cos(2 * jnp.pi * turn)
 
 
 class StudentT(distrax.Distribution):
-    """Student-t distribution with location and scale, exact in float32 for large `df`."""
+    """Student-t distribution with location and scale, accurate in float32 for large `df`."""
 
     def __init__(self, df: Float[Array, "*b"], loc: Float[Array, "*b"], scale: Float[Array, "*b"]):
-        """Args are degrees of freedom (above 2 for a finite variance), centre and scale."""
+        """Creates the distribution.
+
+        Args:
+          df: Degrees of freedom. The variance is finite if they are above 2.
+          loc: Location.
+          scale: Scale.
+        """
         super().__init__()
         self.df, self.loc, self.scale = df, loc, scale
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """A scalar."""
+        """The shape of one event, which is a scalar."""
         return ()
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
-        """The shape of the parameters, broadcast."""
+        """The common shape of the parameters after broadcasting."""
         return jnp.broadcast_shapes(self.df.shape, self.loc.shape, self.scale.shape)
 
     def _sample_n(self, key: Key, n: int) -> Float[Array, "n *b"]:
@@ -42,21 +48,21 @@ class StudentT(distrax.Distribution):
         return self.loc + self.scale * standard_draw(self.df, radius, turn)
 
     def log_prob(self, value: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """Log density.
+        """Log density of a value.
 
-        The normalising constant is written with `betaln(1/2, df/2)`: a difference of two
-        `gammaln` loses it in float32.
+        The normalising constant is computed with `betaln(1/2, df/2)`, because a difference of two
+        `gammaln` is inaccurate in float32.
         """
         squared = ((value - self.loc) / self.scale) ** 2
         constant = jax.scipy.special.betaln(0.5, self.df / 2) + 0.5 * jnp.log(self.df)
         return -constant - jnp.log(self.scale) - (self.df + 1) / 2 * jnp.log1p(squared / self.df)
 
     def mean(self) -> Float[Array, "*b"]:
-        """The location."""
+        """The mean, which is the location."""
         return jnp.broadcast_to(self.loc, self.batch_shape)
 
     def variance(self) -> Float[Array, "*b"]:
-        """`scale^2 df / (df - 2)`."""
+        """The variance, `scale^2 * df / (df - 2)`."""
         return self.scale**2 * self.df / (self.df - 2)
 
     def cdf(self, value: Float[Array, "*b"]) -> Float[Array, "*b"]:
@@ -66,14 +72,18 @@ class StudentT(distrax.Distribution):
         return stdtr(self.df, (value - self.loc) / self.scale)
 
     def quantile(self, level: Float[Array, "*b"] | float) -> Float[Array, "*b"]:
-        """Inverse of `cdf`."""
+        """The quantile at a level between 0 and 1, the inverse of `cdf`."""
         from tensorflow_probability.substrates.jax.distributions.student_t import stdtrit
 
         return self.loc + self.scale * stdtrit(self.df, jnp.asarray(level))
 
 
 class StudentTHead(nn.Module):
-    """Hidden states to a Student-t in the series' units; one linear layer a parameter."""
+    """Maps hidden states to Student-t distributions, with one linear layer per parameter.
+
+    Attributes:
+      config: The architecture.
+    """
 
     config: ModelConfig
 
@@ -89,9 +99,9 @@ class StudentTHead(nn.Module):
         loc: Float[Array, "*c"] | float = 0.0,
         scale: Float[Array, "*c"] | float = 1.0,
     ) -> StudentT:
-        """The distribution `loc + scale * t`; in scaled units where loc and scale are left out."""
+        """The distribution in the units of the series, or in scaled units without loc and scale."""
         layers = self.df(hidden), self.loc(hidden), self.scale(hidden)
-        # Of one array, so that the gradient's kernels are compiled once and not for each of them.
+        # Concatenated, so that the kernels of the gradient are compiled once, not three times.
         raw = jnp.concatenate(layers, axis=-1)
         df = 2 + jax.nn.softplus(raw[..., 0])
         sigma = jnp.maximum(jax.nn.softplus(raw[..., 2]), self.config.min_sigma)
@@ -105,13 +115,16 @@ class StudentTHead(nn.Module):
         scale: Float[Array, "*c"],
         key: Key | None = None,
     ) -> Float[Array, "*b"]:
-        """Negative log likelihood of each target, in the series' units."""
+        """Negative log likelihood of each target, in the units of the series."""
         standard = self(hidden)
         return jnp.log(scale) - standard.log_prob((target - loc) / scale)
 
     @staticmethod
     def rescale_loss(losses: Float[Array, "*b"], factor: Float[Array, "*c"]) -> Float[Array, "*b"]:
-        """The losses of series times a factor. A density is divided by the factor."""
+        """Converts losses of series to losses of the same series multiplied by `factor`.
+
+        The density is divided by the factor, so the negative log likelihood grows by its logarithm.
+        """
         return losses + jnp.log(factor)
 
     def sample(
@@ -122,7 +135,7 @@ class StudentTHead(nn.Module):
         key: Key,
         stratified: bool = False,
     ) -> Float[Array, "*b"]:
-        """One draw for each hidden state; the last axis is that of the samples."""
+        """Draws one value per hidden state, with the samples along the last axis."""
         law = self(hidden, loc, scale)
         radius, turn = uniforms(key, (2, *law.batch_shape), stratified)
         return law.loc + law.scale * standard_draw(law.df, radius, turn)

@@ -1,12 +1,14 @@
-"""The reference's ways of decoding, for comparison with it.
+"""The decoding modes of the reference implementation, for comparison with it.
 
-All of them refit loc and scale at every step on everything so far, the drawn values included:
+All of them refit loc and scale at each step to all values so far, including the drawn ones.
 
-* `recompute`: the whole sequence, one token longer at every step, is run again.
-* `kv_cache`: keys and values of earlier tokens are kept as they were made, with older scales; each
-  step appends one token and drops the oldest. Keys turn by their place in that window.
-* `single_pass`, `single_pass_kv`: the same two, fed the distribution's mean; at each step all
-  samples are drawn from that step's marginal, so they are no joint paths.
+* `recompute`: At each step, the whole sequence, which is one token longer, is encoded again.
+* `kv_cache`: The keys and values of earlier tokens are kept, although they were computed with older
+  scales. Each step appends one token and drops the oldest one. Keys are rotated by their position
+  in this window.
+* `single_pass`, `single_pass_kv`: These are like the first two, but the mean of the distribution is
+  fed back. All samples of a step are drawn from its marginal distribution, so that they do not form
+  joint paths.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,13 +38,16 @@ Mix = Callable[[Array, Array, Array, LayerCache | None], tuple[Array, LayerCache
 
 
 def until(rows: Rows, end: Int[Array, ""] | int) -> Rows:
-    """The first `end` points observed as they are, those after them hidden."""
+    """The rows with all points from number `end` on marked as not observed."""
     known = jnp.arange(rows.values.shape[1]) < end
     return rows._replace(observed=rows.observed & known)
 
 
 def cut(rows: Rows, first: Int[Array, ""] | int, config: ModelConfig, count: int) -> Rows:
-    """The points that the tokens of `count` points from number `first` of the context on need."""
+    """The part of the rows that the tokens of `count` points need.
+
+    The first of these points is number `first` of the context.
+    """
 
     def part(array: Array, size: int) -> Array:
         return jax.lax.dynamic_slice_in_dim(array, first, size, axis=1)
@@ -63,7 +68,7 @@ def turn(config: ModelConfig, x: Array, positions: Array, length: Any) -> Array:
 
 
 def causal(config: ModelConfig, length: Any) -> Mix:
-    """Attention within a sequence, of which only the first `length` tokens count."""
+    """Causal attention within a sequence, of which the first `length` tokens are used."""
 
     def mix(query: Array, key: Array, value: Array, _: Any) -> tuple[Array, LayerCache]:
         places = jnp.arange(query.shape[1])
@@ -74,7 +79,7 @@ def causal(config: ModelConfig, length: Any) -> Mix:
 
 
 def sliding(config: ModelConfig) -> Mix:
-    """Attention of one token over a window of constant length, whose oldest token it replaces."""
+    """Attention of a new token over a window of constant length, without the oldest token."""
 
     def mix(query: Array, key: Array, value: Array, cache: Any) -> tuple[Array, LayerCache]:
         keys, values = (
@@ -96,7 +101,7 @@ def run(
     mix: Mix,
     caches: list[LayerCache] | None = None,
 ) -> tuple[Float[Array, "B T D"], list[LayerCache]]:
-    """The network with another attention; also returns keys, not rotated, and values."""
+    """Applies the network with the attention `mix`, and returns the unrotated keys and values."""
     network = LagLlamaNetwork(config).bind({"params": parameters})
     x, kept = network.embedding(features), []
     for index, block in enumerate(network.blocks):
@@ -108,14 +113,14 @@ def run(
 
 
 def fit(config: ModelConfig, rows: Rows) -> Scale:
-    """Loc and scale of everything observed so far."""
+    """Loc and scale of each row, fitted to all observed points."""
     return fit_scale(rows.values, rows.observed, config.scaling, config.safe_scaling)
 
 
 def read_all(
     parameters: Parameters, config: ModelConfig, rows: Rows, scale: Scale, length: Any
 ) -> Float[Array, "B D"]:
-    """Hidden states of token `length - 1`, from the whole sequence."""
+    """Hidden states of token `length - 1`, computed from the whole sequence."""
     hidden, _ = run(parameters, config, tokens(config, rows, scale), causal(config, length))
     return hidden[:, length - 1]
 
@@ -128,7 +133,7 @@ def read_next(
     step: Int[Array, ""],
     caches: list[LayerCache],
 ) -> tuple[Float[Array, "B D"], list[LayerCache]]:
-    """Hidden states of own token `step`, from the caches of the tokens before it."""
+    """Hidden states of decoded token `step`, computed from the caches of the earlier tokens."""
     one = cut(rows, config.context_length + step, config, 1)
     features = tokens(config, one, scale)
     hidden, caches = run(parameters, config, features, sliding(config), caches)
@@ -138,7 +143,7 @@ def read_next(
 def read_context(
     parameters: Parameters, config: ModelConfig, rows: Rows, scale: Scale
 ) -> tuple[Float[Array, "B D"], list[LayerCache]]:
-    """Hidden states of the context's last token, and the caches of the context."""
+    """Hidden states of the last context token, and the caches of the context."""
     context = config.context_length
     features = tokens(config, cut(rows, 0, config, context), scale)
     hidden, caches = run(parameters, config, features, causal(config, context))
@@ -146,11 +151,11 @@ def read_context(
 
 
 Choose = Callable[[Array, Scale, Array], tuple[Array, Any]]
-"""Hidden states, scale and step to the values that are fed back, and anything to be recorded."""
+"""Maps hidden states, scale and step to the values to feed back, and to anything to record."""
 
 
 def walk(parameters: Parameters, config: ModelConfig, rows: Rows, mode: str, choose: Choose) -> Any:
-    """Decodes step by step; what `choose` records is stacked over the steps, on axis 0."""
+    """Decodes step by step, and stacks the records of `choose` over the steps on axis 0."""
     past = config.past_length
     scale = fit(config, until(rows, past))
     hidden, caches = read_context(parameters, config, until(rows, past), scale)
@@ -181,22 +186,22 @@ def reference_decode(
     noise: Float[Array, "P B 1"] | None = None,
     fed: Float[Array, "B P"] | None = None,
 ) -> dict[str, Float[Array, "B P ..."]]:
-    """One path per series, step by step, with everything that a recorded trace holds.
+    """Decodes one path per series step by step, and returns the quantities of a recorded trace.
 
     Args:
-      parameters: The model's.
+      parameters: The parameters of the model.
       config: The architecture.
-      inputs: `past_target` and `past_observed_values`, the last M + C points, and for a model with
-        calendar features `past_time_feat` and `future_time_feat`.
+      inputs: The arrays `past_target` and `past_observed_values`, which are the last M + C points.
+        A model with calendar features also needs `past_time_feat` and `future_time_feat`.
       prediction_length: Number of steps P.
       mode: `recompute`, `kv_cache`, `single_pass` or `single_pass_kv`.
-      noise: In the first two modes the value fed back is
-        `mean + 0.3 min(deviation, 1e6) noise[step]`; in the others it is the mean.
+      noise: Noise of the first two modes, in which the value fed back is
+        `mean + 0.3 * min(deviation, 1e6) * noise[step]`. In the other modes it is the mean.
       fed: Values to feed back instead.
 
     Returns:
-      `params`, the distribution's parameters; `loc` and `scale`, refitted; `fed`, the values by
-      the rule above (also where `fed` replaces them).
+      The distribution parameters `params`, the refitted `loc` and `scale`, and the values `fed` by
+      the rule above, even if the argument `fed` replaces them.
 
     Raises:
       ConfigError: If the head is an implicit quantile network, which has no parameters to return.
@@ -221,7 +226,11 @@ def reference_decode(
 def law_parameters(
     head: StudentTHead | NegativeBinomialHead, hidden: Array, scale: Scale
 ) -> Float[Array, "B K"]:
-    """Parameters as the reference's projection gives them: the scale in the logits alone."""
+    """The distribution parameters in the form of the reference's projection layer.
+
+    Those of the Student-t head are in scaled units. The logits of the negative binomial head
+    include the scale of the series.
+    """
     if isinstance(head, StudentTHead):
         law = head(hidden)
         return jnp.stack([law.df, law.loc, law.scale], axis=-1)
@@ -230,7 +239,7 @@ def law_parameters(
 
 
 def lay_out(config: ModelConfig, inputs: Mapping[str, Array], steps: int) -> Rows:
-    """The past in raw units, and room for `steps` more points, which count as observed."""
+    """The past in raw units, followed by `steps` zeros, which count as observed, for the future."""
     target, observed = inputs["past_target"], inputs["past_observed_values"] > 0
     batch = target.shape[0]
     clock = jnp.zeros((batch, config.context_length + steps, 6))

@@ -1,4 +1,4 @@
-"""What the reference's recordings hold, computed here: a training window on its way to the loss."""
+"""Computes the quantities in the reference's recordings, from a training window to its loss."""
 
 from typing import Any
 
@@ -20,16 +20,16 @@ def training_quantities(
     inputs: dict[str, Array],
     levels: Float[Array, "B T"] | None,
 ) -> tuple[Float[Array, ""], Quantities]:
-    """The training loss of a window, and every quantity on the way under its recorded name.
+    """The training loss of a window, and all intermediate quantities under their recorded names.
 
-    The tokens are those of the context and of the future but its last point; loc and scale come
-    from the past.
+    The tokens are those of the context and of all future points except the last one. Loc and scale
+    are fitted to the past.
 
     Args:
-      parameters: the model's.
-      config: the architecture.
-      inputs: `past_*` and `future_*` of `target`, `observed_values` and `time_feat`.
-      levels: for an implicit quantile head, the level at every token.
+      parameters: The parameters of the model.
+      config: The architecture.
+      inputs: The arrays `past_*` and `future_*` of `target`, `observed_values` and `time_feat`.
+      levels: The level of each token for an implicit quantile head, `None` for the other heads.
     """
     batch = recorded_batch(config, inputs)
     (hidden, scale, rows), states = _encode(parameters, config, until(batch, -1))
@@ -47,7 +47,7 @@ def training_quantities(
 
 
 def recorded_batch(config: ModelConfig, inputs: dict[str, Array]) -> Batch:
-    """The past and the future that were recorded, each series a group in raw units."""
+    """A batch of the recorded past and future in raw units, with one group per series."""
     values, observed = _joined(inputs, "target"), _joined(inputs, "observed_values") > 0
     clock = jnp.zeros((*values.shape, 6))
     if config.time_features:
@@ -70,7 +70,7 @@ def raw_batch(
 
 
 def until(batch: Batch, end: int) -> Batch:
-    """The batch without the points from `end` on."""
+    """The batch without the points from number `end` on."""
     return batch._replace(values=batch.values[..., :end], observed=batch.observed[..., :end])
 
 
@@ -100,7 +100,7 @@ def _law(
     hidden: Float[Array, "B T D"],
     levels: Float[Array, "B T"] | None,
 ) -> dict[str, Float[Array, "B T"]]:
-    """The distribution's parameters in scaled units, in the reference's order."""
+    """The distribution parameters in scaled units, in the order of the reference."""
     head: Any = bind_head(config, parameters)
     if levels is not None:
         return {"train_param_0": head(hidden, levels)}
@@ -118,6 +118,6 @@ def _loss(
     counted: Bool[Array, "B T"],
     scale: Scale,
 ) -> tuple[Float[Array, ""], Float[Array, "B T"]]:
-    """The mean over observed targets, and each target's term, 0 where it is missing."""
+    """The mean loss over the observed targets, and the loss of each target (0 if missing)."""
     points = bind_head(config, parameters).loss(hidden, target, *scale) * counted
     return points.sum() / jnp.maximum(counted.sum(), 1), points

@@ -1,4 +1,4 @@
-"""A converted checkpoint against numbers that the reference implementation gave for it."""
+"""Compares a converted checkpoint with recorded results of the reference implementation."""
 
 import functools
 import os
@@ -19,7 +19,7 @@ from lagllama_jax.typing import Array, Parameters
 TOLERANCE = 2e-5
 GRADIENT_TOLERANCE = 1e-4
 COUNT_LOSS_TOLERANCE = 2e-3
-"""The reference takes the negative binomial's lgamma terms in float32, which costs it digits."""
+"""The reference computes the lgamma terms of the negative binomial in float32, less accurately."""
 
 _PROGRAMS = {
     "recompute": "recompute",
@@ -27,8 +27,8 @@ _PROGRAMS = {
     "single_pass": "recompute",
     "single_pass_kv": "kv_cache",
 }
-"""Recorded ways of decoding, and the mode that gives each: single passes differ from the other two
-in the values that are fed back, which have no noise, so that one program serves both."""
+"""The recorded decoding modes, with the mode of `reference_decode` that reproduces each. Single
+passes differ from the other two only in the values that are fed back, which have no noise."""
 
 _INPUTS = tuple(
     f"{when}_{what}"
@@ -43,14 +43,14 @@ Recorded = Mapping[str, np.ndarray]
 
 
 class Check(NamedTuple):
-    """One quantity's agreement.
+    """The agreement of one quantity with the recorded results.
 
     Attributes:
-      quantity: what was compared.
-      error: the largest `max |ours - recorded| / max |recorded|` of its tensors; loc, scale and
-        values fed back are taken series by series.
-      worst: the tensor in which it is found.
-      tolerance: the largest error that passes.
+      quantity: Name of the quantity.
+      error: Largest `max |ours - recorded| / max |recorded|` of its tensors. For loc, scale and
+        values fed back, it is the largest over the series.
+      worst: Name of the tensor with the largest error.
+      tolerance: Largest error that passes.
     """
 
     quantity: str
@@ -65,10 +65,10 @@ class Check(NamedTuple):
 
 
 def read_recorded(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads recorded inputs and results.
+    """Reads the recorded inputs and results of the reference implementation from an `.npz` file.
 
     Raises:
-      CheckpointError: the file is missing, damaged, or holds none.
+      CheckpointError: If the file is missing or damaged, or does not contain such results.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -82,16 +82,19 @@ def read_recorded(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def verify(config: ModelConfig, parameters: Parameters, recorded: Recorded) -> Iterator[Check]:
-    """Compares everything that was recorded, one quantity at a time.
+    """Compares all recorded quantities with the results of the model, one at a time.
 
     Args:
-      config: the architecture. Series are scaled as in the reference, to the letter, whatever its
-        `safe_scaling`: recordings may have degenerate series.
-      parameters: its weights.
-      recorded: from `read_recorded`.
+      config: The architecture. Its `safe_scaling` is ignored, and series are scaled exactly as in
+        the reference implementation, because the recordings may contain degenerate series.
+      parameters: The weights.
+      recorded: The result of `read_recorded`.
+
+    Yields:
+      The agreement of each quantity.
 
     Raises:
-      CheckpointError: something that belongs to what was recorded is missing.
+      CheckpointError: If a tensor is missing in the recorded results.
     """
     config = config.replace(safe_scaling=False)
     try:
@@ -103,13 +106,21 @@ def verify(config: ModelConfig, parameters: Parameters, recorded: Recorded) -> I
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled in a hurry, as each program runs once or twice."""
+    """Compiles a function with few optimisations on the CPU, because it runs only once or twice."""
     on_cpu = jax.default_backend() == "cpu"
     return jax.jit(function, compiler_options=_HURRY if on_cpu else None)
 
 
 def relative_error(ours: Any, recorded: Any, per_series: bool = False) -> float:
-    """`max |ours - recorded| / max |recorded|`, over all or for the worst series (axis 0)."""
+    """The relative error `max |ours - recorded| / max |recorded|`.
+
+    It is infinite if the shapes differ or a value of `ours` is not finite.
+
+    Args:
+      ours: The array of this package.
+      recorded: The array of the reference implementation.
+      per_series: Whether to return the largest error over the series (axis 0).
+    """
     ours, recorded = np.asarray(ours, np.float64), np.asarray(recorded, np.float64)
     if ours.shape != recorded.shape or not np.isfinite(ours).all():
         return np.inf
@@ -130,7 +141,7 @@ def _check(
 def _verify_training(
     config: ModelConfig, parameters: Parameters, recorded: Recorded
 ) -> Iterator[Check]:
-    """Features, scales, hidden states, parameters, and the loss and gradients if recorded."""
+    """Compares features, scales, hidden states and parameters, and recorded loss and gradients."""
     inputs = {name: recorded[name] for name in _INPUTS if name in recorded}
     levels = recorded["train_param_1"] if config.head == "implicit_quantile" else None
 
@@ -160,7 +171,7 @@ def _verify_training(
 def _verify_decoding(
     config: ModelConfig, parameters: Parameters, recorded: Recorded
 ) -> Iterator[Check]:
-    """Every step of each decoding mode, given the recorded values to feed back."""
+    """Compares all steps of each decoding mode, with the recorded values fed back."""
     inputs = {name: recorded[name] for name in _INPUTS if name in recorded}
     fixed = {"config": config, "prediction_length": recorded["future_target"].shape[1]}
     programs = {
