@@ -133,7 +133,8 @@ def refine(
         if len(details):
             wanted = _features(fine[-1][:, -1], points[:, 0], means[:, block : block + 3])
             drawn = generator.integers(len(details), size=(paths, CANDIDATES))
-            distance = np.square(similar[drawn] - wanted[:, None]).sum(axis=2)
+            with np.errstate(over="ignore"):  # blocks that are too far apart to say how far
+                distance = np.square(similar[drawn] - wanted[:, None]).sum(axis=2)
             points = points + details[drawn[np.arange(paths), distance.argmin(axis=1)]]
         fine.append(points)
     return np.concatenate(fine, axis=1)

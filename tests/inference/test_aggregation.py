@@ -153,9 +153,15 @@ def test_progress_counts_series_of_all_steps(model, series):
 
 def test_a_value_that_cannot_be_is_named_by_its_own_position(model, series):
     bad = series[0].copy()
-    bad[870] = np.inf
-    with pytest.raises(DataError, match="'0': value inf at point 870"):
+    bad[897] = 1e308
+    with pytest.raises(DataError, match="'0': value 1e\\+308 at point 897"):
         predict(model, bad, 100)
+
+
+def test_a_huge_value_of_the_past_leaves_the_detail_finite(model, series):
+    huge = series[0].copy()
+    huge[[500, 870]] = 1e307, -1e307
+    assert np.isfinite(predict(model, huge, 100)).all()
 
 
 @pytest.mark.parametrize("size", [0, 2.5, "hour"])
