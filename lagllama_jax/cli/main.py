@@ -87,7 +87,9 @@ def _guarded(name: str, words: list[str], cache: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
-        return _complain("out of memory: lower --num-samples or --batch-size.", 1)
+        return _complain(
+            "out of memory: lower --prediction-length, --num-samples or --batch-size.", 1
+        )
     except Exception as error:
         if os.environ.get("LAGLLAMA_TRACEBACK"):
             raise

@@ -50,7 +50,11 @@ def test_an_unknown_command_is_named(lagllama):
             2,
             "lagllama: Series 'a' is empty: drop it.\n",
         ),
-        (MemoryError(), 1, "lagllama: out of memory: lower --num-samples or --batch-size.\n"),
+        (
+            MemoryError(),
+            1,
+            "lagllama: out of memory: lower --prediction-length, --num-samples or --batch-size.\n",
+        ),
         (KeyboardInterrupt(), 130, "lagllama: interrupted; nothing half-written was left.\n"),
         (KeyError("x\ny"), 1, "lagllama: KeyError: 'x\\ny' (LAGLLAMA_TRACEBACK=1 shows where)\n"),
     ],
