@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import tyro
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from ledger import Ledger, provenance, stop_if  # noqa: E402
+from report import write_report  # noqa: E402
 
 from lagllama_jax import LagLlama  # noqa: E402
 from lagllama_jax.cli.compilation_cache import keep_programs  # noqa: E402
@@ -38,8 +38,6 @@ from lagllama_jax.config import (  # noqa: E402
 from lagllama_jax.corpus.store import Corpus  # noqa: E402
 from lagllama_jax.errors import ConfigError, LagLlamaError  # noqa: E402
 from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
-from lagllama_jax.evaluation.plots import OTHER, OWN, save  # noqa: E402
-from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
 from lagllama_jax.evaluation.scores import (  # noqa: E402
     CRPS,
     LEVELS,
@@ -49,7 +47,6 @@ from lagllama_jax.evaluation.scores import (  # noqa: E402
     score,
 )
 from lagllama_jax.evaluation.windows import EvaluationWindows, cut  # noqa: E402
-from lagllama_jax.files import atomic_path  # noqa: E402
 from lagllama_jax.inference.forecast import Forecast, Predictor  # noqa: E402
 from lagllama_jax.series.dataset import SeriesDataset  # noqa: E402
 from lagllama_jax.series.frequency import Frequency  # noqa: E402
@@ -284,56 +281,6 @@ def made_up() -> Corpus:
     )
 
 
-def summary(rows: pd.DataFrame) -> str:
-    """A Markdown table of means over seeds, with one line per scaler, sorted by CRPS."""
-    header = (
-        "scaler",
-        "CRPS / naive (lowest to highest seed)",
-        "MASE / naive",
-        "80 % coverage",
-        "better than naive on",
-        "seconds",
-        "trainings",
-    )
-    lines = []
-    groups = sorted(rows.groupby("scaler"), key=lambda group: group[1]["crps"].mean())
-    for scaler, group in groups:
-        mean, crps = group.mean(numeric_only=True), group["crps"]
-        finished = int((group["outcome"] == "finished").sum())
-        line = (
-            scaler,
-            f"{crps.mean():.3f} ({crps.min():.3f} to {crps.max():.3f})",
-            f"{mean['mase']:.3f}",
-            f"{mean['coverage_80']:.0%}",
-            f"{mean['better_than_naive']:.0%}",
-            f"{mean['seconds']:.0f}",
-            f"{finished} of {len(group)} finished",
-        )
-        lines.append(line)
-    return markdown_table(header, lines) + "\n"
-
-
-def picture(rows: pd.DataFrame) -> Any:
-    """Plots the CRPS relative to seasonal naive of each scaler on a logarithmic axis."""
-    from matplotlib.figure import Figure
-
-    means = rows.groupby("scaler")["crps"].mean().sort_values(ascending=False).dropna()
-    figure = Figure((6.4, 0.9 + 0.4 * len(means)), layout="constrained")
-    axes = figure.subplots()
-    axes.hlines(means.index, np.minimum(means, 1), np.maximum(means, 1), color=OTHER)
-    axes.plot(rows["crps"], rows["scaler"], "o", color=OWN, alpha=0.6)
-    axes.axvline(1.0, color="black", linewidth=0.8)
-    for scaler, value in means.items():
-        axes.annotate(
-            f"{value:.3f}", (value, scaler), (0, 7), textcoords="offset points", ha="center",
-            fontsize=8,
-        )  # fmt: skip
-    axes.set(xscale="log", xlabel="CRPS relative to seasonal naive (the line at 1)")
-    axes.margins(x=0.15, y=0.2)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
 def main(settings: Settings) -> None:
     if settings.smoke:
         settings = dataclasses.replace(settings, **SMOKE)
@@ -345,10 +292,7 @@ def main(settings: Settings) -> None:
     keep_programs()
     shown = ("scaler", "seed", "crps", "mase", "outcome", "seconds")
     rows = run(corpus, name, settings, lambda row: print({k: row[k] for k in shown}, flush=True))
-    with atomic_path(settings.output / "scalers.md") as temporary:
-        temporary.write_text(summary(rows))
-    save(picture(rows), settings.output / "scalers.png")
-    print(summary(rows))
+    print(write_report(rows, settings.output))
 
 
 if __name__ == "__main__":
