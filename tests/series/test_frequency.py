@@ -114,7 +114,7 @@ def test_lengths_of_time_and_offsets_are_frequencies(given, alias):
     start = pd.Timestamp("2024-01-31")
     read = read_arrays([np.arange(3.0), np.arange(4.0)], start, given)
     assert read.frequencies == [frequency] * 2
-    if isinstance(given, pd.DateOffset):
+    if isinstance(given, pd.offsets.BaseOffset):
         stamps = [start + k * given for k in range(5)]
         assert list(read.timestamps(0, -3, 5)) == stamps or "Q" in alias
 

@@ -115,7 +115,7 @@ def _times(table: Table, columns: list[str], layout: str) -> "pd.Series":
     """Joins several columns to time stamps."""
     import pandas as pd
 
-    texts = table.frame[columns].astype(str)
+    texts = table.frame[columns].map(str)
     text = texts[columns[0]].str.cat(texts[columns[1:]], sep=" ")
     stamps = pd.to_datetime(text, format=layout, errors="coerce")
     if stamps.isna().any():
