@@ -11,8 +11,8 @@ import numpy as np
 from lagllama_jax.checkpoints.foreign import refuse_foreign
 from lagllama_jax.checkpoints.layout import check_tensors, flatten, unflatten
 from lagllama_jax.config import ModelConfig, checked
-from lagllama_jax.errors import CheckpointError, DataError
-from lagllama_jax.files import atomic_path, write_bytes
+from lagllama_jax.errors import CheckpointError
+from lagllama_jax.files import atomic_path, make_folder, write_bytes
 from lagllama_jax.typing import Parameters
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -67,10 +67,7 @@ def save_pretrained(
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise CheckpointError(f"Tensor {name} is too large for float16. Save as float32.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot create the folder {folder}: {error.strerror}.") from error
+    make_folder(folder)
     _write(folder, config, tensors)
 
 
