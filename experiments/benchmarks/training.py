@@ -76,7 +76,7 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
     source = DeviceSource(arrays, ("walks",), recipe, mesh, Rules())
     parameters = init_parameters(model, key, train.residual_gain)
     state = shard_state(mesh, Rules(), init_state(parameters, train))
-    advance = jax.jit(make_steps(source.batch, model, train, together), donate_argnums=0)
+    advance = jax.jit(make_steps(source.batch, recipe, together), donate_argnums=0)
     sample = jax.jit(lambda corpus, key: sample_batch(corpus, key, batch, model, data))
     rates = []
 

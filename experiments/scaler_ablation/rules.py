@@ -107,10 +107,11 @@ def rule(name: str) -> Iterator[None]:
     """Within the block, the package scales series with a rule of `RULES`."""
     point_losses = loss.point_losses
 
-    def sound_windows(*args: Any, **options: Any) -> loss.PointLosses:
+    def sound_windows(*args: Any, **options: Any) -> loss.Losses:
         losses, rows = point_losses(*args, **options), rows_of(args[3])
         scale = reference_rule(rows.values, rows.before_start, False).scale
-        return losses._replace(weight=losses.weight & (scale > 1e-9))
+        near = losses.near._replace(weight=losses.near.weight & (scale > 1e-9))
+        return losses._replace(near=near)
 
     jax.clear_caches()
     scalers.robust_scale = RULES[name]

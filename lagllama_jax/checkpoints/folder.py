@@ -144,7 +144,7 @@ def _read_config(folder: Path, note: dict[str, Any]) -> ModelConfig:
         raise CheckpointError(f"{folder}: holds no {CONFIG}. Give a saved model's folder.")
     text = read_config_text(path)
     config = parse_config(text, str(path))
-    if inside is not None and json.loads(config.to_json()) != inside:
+    if inside is not None and json.loads(text) != inside:
         warnings.warn(
             f"{path} differs from the configuration that {WEIGHTS} was saved with; {CONFIG} is "
             "followed.",

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from lagllama_jax.training.loop import Trained
     from lagllama_jax.training.recipe import Recipe
 
-FREE_OF_WEIGHTS = ("context_length", "attention_window", "max_context_length", "dropout")
+FREE_OF_WEIGHTS = (
+    "one_pass",
+    "context_length",
+    "attention_window",
+    "max_context_length",
+    "dropout",
+)
 """Fields of the architecture that can be changed after training."""
 
 

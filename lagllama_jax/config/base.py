@@ -7,7 +7,17 @@ import math
 import reprlib
 import types
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import numpy as np
 
@@ -155,7 +165,12 @@ class Config:
 
     A subclass that has a condition on several fields checks this in `__post_init__`, after calling
     `super().__post_init__()`.
+
+    Attributes:
+      ADDED: Fields that older files lack.
     """
+
+    ADDED: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -171,7 +186,8 @@ class Config:
     @functools.cache
     def hints(cls) -> dict[str, Any]:
         """The types of the fields, with their intervals."""
-        return get_type_hints(cls, include_extras=True)
+        hints = get_type_hints(cls, include_extras=True)
+        return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
 
     @classmethod
     def of(cls, **options: Any) -> Self:
@@ -205,13 +221,15 @@ class Config:
         """Makes a configuration from the text that `to_json` wrote.
 
         Raises:
-          ConfigError: If the text is not JSON, or a field is unknown, missing or does not fit.
+          ConfigError: If the text is not JSON, or a field is unknown, missing or does not fit. A
+            field of `ADDED` may be missing and then has its default.
         """
         try:
             fields = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"Not valid JSON: {error}.") from error
         check(isinstance(fields, dict), "Expected a JSON object with one entry per field.")
-        missing = [field.name for field in dataclasses.fields(cls) if field.name not in fields]
+        names = [field.name for field in dataclasses.fields(cls)]
+        missing = [name for name in names if name not in fields and name not in cls.ADDED]
         check(not missing, f"Missing field(s) {', '.join(missing)} for {cls.__name__}.")
         return cls.of(**fields)

@@ -12,6 +12,8 @@ class DataConfig(Config):
 
     Attributes:
       future_length: Number of points of a window after its longest context.
+      queries: Number of points per window that are forecast in one pass, if the model does so.
+      farthest: Largest number of points from the forecast's start to such a point.
       min_context: Smallest context length. The context length is drawn uniformly between this and
         that of the model, and the rest of the window is future. `None`: always the full context.
       min_past: Number of points of a series that must precede the start of the forecast. A shorter
@@ -29,11 +31,14 @@ class DataConfig(Config):
       noise: Share of windows to which autocorrelated noise is added.
       mixup: Share of windows that are mixed with others of the batch after standardisation.
       flip: Share of windows that are multiplied by -1.
+      shift: Share of windows to whose level 1 to 1e8 times their scale is added or subtracted.
       synthetic: Share of windows that are synthetic (`lagllama_jax.training.synthetic`).
       augmentation: Share of batches to which frequency masking and mixing are applied.
     """
 
     future_length: Length = 1
+    queries: Count = 32
+    farthest: Length = 1024
     min_context: Length | None = None
     min_past: Count | None = None
     mixture: Literal[
@@ -46,5 +51,6 @@ class DataConfig(Config):
     noise: Share = 0.0
     mixup: Share = 0.0
     flip: Share = 0.0
+    shift: Share = 0.0
     synthetic: Share = 0.0
     augmentation: Share = 0.5

@@ -1,7 +1,7 @@
 """The configuration of a model."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from lagllama_jax.config.base import Config, Decay, Interval, Length, Positive, check
 
@@ -47,11 +47,15 @@ class ModelConfig(Config):
         `none`: no feature, so that forecasts do not depend on the level either.
       observed_features: Whether to add one flag per lag, which is 1 if its value was observed.
       squash: `arcsinh` compresses the scaled lags before the first layer. `none`: as published.
+      one_pass: Whether the weights can forecast a whole horizon in one pass: future tokens, whose
+        values are hidden, look at the context. It needs `observed_features` and the Student-t head.
       min_sigma: Smallest scale of the Student-t head, in scaled units.
       rope: Rotary position encoding. `linear` and `dynamic` stretch it by `rope_factor`.
       rope_factor: Stretch of the `linear` and `dynamic` encodings.
       dropout: Dropout rate on the outputs of attention and MLP, in training only.
     """
+
+    ADDED: ClassVar[frozenset[str]] = frozenset({"one_pass"})
 
     num_layers: Annotated[int, Interval(least=1, most=1024)] = 8
     num_heads: Size = 9
@@ -69,6 +73,7 @@ class ModelConfig(Config):
     scale_features: Literal["absolute", "relative", "none"] = "absolute"
     observed_features: bool = False
     squash: Literal["none", "arcsinh"] = "none"
+    one_pass: bool = False
     min_sigma: Positive = 1.1920929e-07
     rope: Rope = "plain"
     rope_factor: Annotated[float, Interval(least=1)] = 1.0
@@ -80,6 +85,10 @@ class ModelConfig(Config):
         check(
             self.num_heads % self.kv_heads == 0,
             f"num_heads={self.num_heads} must be a multiple of num_kv_heads={self.kv_heads}.",
+        )
+        check(
+            not self.one_pass or (self.observed_features and self.head == "student_t"),
+            "one_pass=True needs observed_features=True and head='student_t'.",
         )
         ascending = all(a < b for a, b in zip(self.lags, self.lags[1:], strict=False))
         check(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lagllama_jax.config.base import Config, Count, Decay, Interval, Positive, Seed, check
+from lagllama_jax.config.base import Config, Count, Decay, Interval, Positive, Seed, Share, check
 
 Whole = Annotated[int, Interval(least=0)]
 
@@ -31,6 +31,8 @@ class TrainConfig(Config):
       ema_decay: Decay of the moving average of the weights, which is validated and saved. 0: no
         average.
       max_scaled: Largest absolute standardised target that counts in the loss. `None`: no limit.
+      one_pass_share: Weight of the one-pass loss in the objective, if the model forecasts in one
+        pass. The rest is the weight of the loss of predicting each next point.
       freeze: Parts of the model that are not trained, such as `embedding` or `block_0/mlp`.
       dtype: Data type of the computation. Parameters are float32 in any case.
       remat: Whether to recompute activations in the backward pass, which saves memory.
@@ -52,6 +54,7 @@ class TrainConfig(Config):
     accumulate: Count = 1
     ema_decay: Decay = 0.0
     max_scaled: Positive | None = None
+    one_pass_share: Share = 0.5
     freeze: tuple[str, ...] = ()
     dtype: Literal["float32", "bfloat16"] = "float32"
     remat: bool = False

@@ -42,6 +42,13 @@ def attend(
     return jnp.einsum("bkgtu,bukh->btkgh", weights, value).reshape(batch, length, heads, width)
 
 
+class KeysValues(NamedTuple):
+    """The rotated keys and the values of some tokens."""
+
+    key: Float[Array, "B U K H"]
+    value: Float[Array, "B U K H"]
+
+
 SHORTEST_BLOCK, MOST_BLOCKS = 32, 8
 """`attend_causal` processes queries in blocks of at least 32 tokens, and in at most 8 blocks."""
 
@@ -79,6 +86,41 @@ def attend_causal(
         out = jnp.einsum("bktu,bkuh->bkth", flat, values[:, :, first:end])
         mixed.append(out.reshape(batch, -1, groups, end - begin, width) / total)
     return jnp.concatenate(mixed, axis=3).transpose(0, 3, 1, 2, 4).reshape(query.shape)
+
+
+def attend_apart(
+    query: Float[Array, "B Q N H"],
+    own: KeysValues,
+    context: KeysValues,
+    seen: Bool[Array, "#B C"],
+) -> Float[Array, "B Q N H"]:
+    """Attention of tokens that each see a part of a context and themselves, not one another.
+
+    Args:
+      query: Queries of the tokens.
+      own: Keys and values of the tokens.
+      context: Keys and values of the context.
+      seen: Which tokens of the context are seen.
+    """
+    batch, count, heads, width = query.shape
+    shape = batch, count, own.key.shape[2], heads // own.key.shape[2], width
+    major = (query * width**-0.5).reshape(shape).transpose(0, 2, 3, 1, 4)
+    flat = major.reshape(batch, shape[2], -1, width)
+    keys, values = (part.transpose(0, 2, 1, 3) for part in context)
+    own_key, own_value = (part.transpose(0, 2, 1, 3)[:, :, None] for part in own)
+    scores = jnp.einsum("bkxh,bkch->bkxc", flat, keys).astype(jnp.float32)
+    scores = jnp.where(seen[:, None, None], scores, HIDDEN)
+    to_self = (major * own_key).sum(-1).astype(jnp.float32).reshape(*flat.shape[:3], 1)
+    peak = jax.lax.stop_gradient(jnp.maximum(scores.max(-1, keepdims=True), to_self))
+    weights, weight = jnp.exp(scores - peak), jnp.exp(to_self - peak)
+    total = weights.sum(-1, keepdims=True) + weight
+    mixed = jnp.einsum("bkxc,bkch->bkxh", weights.astype(values.dtype), values)
+    mixed = mixed.reshape(major.shape)
+    weight, total = (
+        part.astype(values.dtype).reshape(*major.shape[:4], 1) for part in (weight, total)
+    )
+    mixed = (mixed + weight * own_value) / total
+    return mixed.transpose(0, 3, 1, 2, 4).reshape(query.shape)
 
 
 HIDDEN = -1e30
@@ -215,28 +257,49 @@ class Attention(nn.Module):
         return rotate(x, rope_angles(self.config, positions, length)[..., None, :])
 
     def __call__(
-        self, x: Float[Array, "B T D"], window: int | None = None
-    ) -> Float[Array, "B T D"]:
-        """Applies causal attention within a sequence. `window` is as in `causal_mask`."""
-        length = x.shape[1]
-        positions = jnp.arange(length)
-        query, key, value = self.project(x)
-        query, key = self.rotate(query, positions, length), self.rotate(key, positions, length)
-        return self.output(attend_causal(query, key, value, window).reshape(x.shape))
+        self, x: Float[Array, "B T D"], window: int | None = None, length: int | None = None
+    ) -> tuple[Float[Array, "B T D"], KeysValues]:
+        """Applies causal attention within a sequence, and returns its keys and values as well.
 
-    def prefill(
-        self, x: Float[Array, "B C D"], window: int
-    ) -> tuple[Float[Array, "B C D"], tuple[Float[Array, "B C K H"], Float[Array, "B C K H"]]]:
-        """Applies causal attention within the context, and returns the rotated keys and the values.
-
-        The rotation angles are those of a sequence of `window` tokens, whatever the length of the
-        context, so that the cached keys stay valid during decoding.
+        Args:
+          x: Hidden states.
+          window: As in `causal_mask`.
+          length: Number of tokens on which the rotation angles of `rope="dynamic"` depend. `None`:
+            that of the sequence.
         """
         positions = jnp.arange(x.shape[1])
         query, key, value = self.project(x)
-        query, key = self.rotate(query, positions, window), self.rotate(key, positions, window)
-        mixed = attend(query, key, value, causal_mask(x.shape[1], window))
-        return self.output(mixed.reshape(x.shape)), (key, value)
+        length = x.shape[1] if length is None else length
+        query, key = self.rotate(query, positions, length), self.rotate(key, positions, length)
+        mixed = attend_causal(query, key, value, window)
+        return self.output(mixed.reshape(x.shape)), KeysValues(key, value)
+
+    def keys_values(self, x: Float[Array, "B T D"], length: int) -> KeysValues:
+        """The rotated keys and the values of a sequence. `length` is as in `__call__`."""
+        _, key, value = self.project(x)
+        return KeysValues(self.rotate(key, jnp.arange(x.shape[1]), length), value)
+
+    def look(
+        self,
+        x: Float[Array, "B Q D"],
+        context: KeysValues,
+        seen: Bool[Array, "#B C"],
+        positions: Int[Array, "#B Q"],
+        length: int,
+    ) -> Float[Array, "B Q D"]:
+        """Applies attention to tokens that each look at the context and at themselves only.
+
+        Args:
+          x: Hidden states of the tokens.
+          context: Keys and values of the context.
+          seen: Which tokens of the context are looked at.
+          positions: Positions of the tokens in the sequence.
+          length: As in `__call__`.
+        """
+        query, key, value = self.project(x)
+        query, key = self.rotate(query, positions, length), self.rotate(key, positions, length)
+        mixed = attend_apart(query, KeysValues(key, value), context, seen)
+        return self.output(mixed.reshape(x.shape))
 
     def extend(
         self,

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.model.attention import Attention
+from lagllama_jax.model.attention import Attention, KeysValues
 from lagllama_jax.model.kv_cache import KVCache
 from lagllama_jax.model.layers import RMSNorm, SwiGLU
 from lagllama_jax.model.rope import Turn
-from lagllama_jax.typing import Array, Float, Int
+from lagllama_jax.typing import Array, Bool, Float, Int
 
 
 class Block(nn.Module):
@@ -36,28 +36,40 @@ class Block(nn.Module):
         return x + self.drop(self.mlp(self.mlp_norm(x)), deterministic=deterministic)
 
     def __call__(
-        self, x: Float[Array, "B T D"], deterministic: bool, window: int | None
-    ) -> Float[Array, "B T D"]:
-        """Applies the block to a whole sequence.
+        self,
+        x: Float[Array, "B T D"],
+        deterministic: bool,
+        window: int | None,
+        length: int | None = None,
+    ) -> tuple[Float[Array, "B T D"], KeysValues]:
+        """Applies the block to a whole sequence, and returns its keys and values as well.
 
         Args:
           x: Hidden states.
           deterministic: Whether to leave out dropout.
           window: Number of tokens that a token attends to, itself included. `None`: all.
+          length: As in `Attention.__call__`.
         """
-        mixed = self.attention(self.attention_norm(x), window)
+        mixed, keys_values = self.attention(self.attention_norm(x), window, length)
         x = x + self.drop(mixed, deterministic=deterministic)
-        return self.feed_forward(x, deterministic)
+        return self.feed_forward(x, deterministic), keys_values
 
-    def prefill(
-        self, x: Float[Array, "B C D"], window: int
-    ) -> tuple[Float[Array, "B C D"], tuple[Float[Array, "B C K H"], Float[Array, "B C K H"]]]:
-        """Applies the block to the context, and returns its keys and values as well.
+    def keys_values(self, x: Float[Array, "B T D"], length: int) -> KeysValues:
+        """The keys and values of a sequence. See `Attention.keys_values`."""
+        return self.attention.keys_values(self.attention_norm(x), length)
 
-        See `Attention.prefill`.
-        """
-        mixed, cache = self.attention.prefill(self.attention_norm(x), window)
-        return self.feed_forward(x + mixed, deterministic=True), cache
+    def look(
+        self,
+        x: Float[Array, "B Q D"],
+        context: KeysValues,
+        seen: Bool[Array, "#B C"],
+        positions: Int[Array, "#B Q"],
+        length: int,
+        deterministic: bool,
+    ) -> Float[Array, "B Q D"]:
+        """Applies the block to tokens that each look at the context. See `Attention.look`."""
+        mixed = self.attention.look(self.attention_norm(x), context, seen, positions, length)
+        return self.feed_forward(x + self.drop(mixed, deterministic=deterministic), deterministic)
 
     def extend(
         self,

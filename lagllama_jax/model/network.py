@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.attention import KeysValues
 from lagllama_jax.model.batch import Batch, Rows, rows_of
 from lagllama_jax.model.blocks import Block
 from lagllama_jax.model.heads import Head, make_head
@@ -20,10 +21,11 @@ from lagllama_jax.model.tokens import (
     Context,
     decoding_context,
     path_tokens,
+    query_tokens,
     series_scale,
     tokens,
 )
-from lagllama_jax.typing import Array, Float, Int, Key, Parameters
+from lagllama_jax.typing import Array, Bool, Float, Int, Key, Parameters
 
 
 class Encoding(NamedTuple):
@@ -33,11 +35,14 @@ class Encoding(NamedTuple):
       hidden: Hidden states. That of token t describes the distribution of point t + 1.
       scale: Loc and scale of each row, in the units of `rows`.
       rows: The rows that were encoded.
+      ahead: Hidden states of the queries. That of a query for point t describes point t + 1.
+        `None`: there were no queries.
     """
 
     hidden: Float[Array, "B T D"]
     scale: Scale
     rows: Rows
+    ahead: Float[Array, "B Q D"] | None = None
 
 
 class Paths(NamedTuple):
@@ -69,7 +74,7 @@ class LagLlamaNetwork(nn.Module):
 
     def setup(self) -> None:
         """Makes the layers."""
-        block = nn.remat(Block, static_argnums=(2, 3)) if self.remat else Block
+        block = nn.remat(Block, static_argnums=(2, 3, 4)) if self.remat else Block
         self.embedding = Linear(self.config.width, use_bias=True, dtype=self.dtype)
         self.blocks = [
             block(self.config, self.dtype, name=f"block_{i}") for i in range(self.config.num_layers)
@@ -83,19 +88,30 @@ class LagLlamaNetwork(nn.Module):
         return rows.raw() if self.config.reads_raw_values else rows
 
     def encode(
-        self, batch: Batch, deterministic: bool = True, window: int | None = None
+        self,
+        batch: Batch,
+        deterministic: bool = True,
+        window: int | None = None,
+        queries: Int[Array, "B Q"] | None = None,
     ) -> Encoding:
-        """Hidden states of every token of a batch.
+        """Hidden states of every token of a batch, and of queries for points of the future.
 
         Args:
           batch: The batch.
           deterministic: Whether to leave out dropout.
           window: Number of tokens that a token attends to, itself included. `None`: all.
+          queries: Indices of points at or after the start of the forecast. A query reads the points
+            before the start only, and describes the point after its own. `None`: no queries.
         """
         rows = self.rows(batch)
         scale = series_scale(self.config, rows)
-        hidden = self.transform(tokens(self.config, rows, scale), deterministic, window)
-        return Encoding(hidden, scale, rows)
+        hidden, keys_values = self._blocks(tokens(self.config, rows, scale), deterministic, window)
+        ahead = None
+        if queries is not None:
+            places = jnp.arange(hidden.shape[1]) + self.config.max_lag
+            seen = places < rows.start[:, None]
+            ahead = self._ahead(rows, scale, queries, keys_values, seen, deterministic)
+        return Encoding(hidden, scale, rows, ahead)
 
     def transform(
         self,
@@ -112,11 +128,78 @@ class LagLlamaNetwork(nn.Module):
           deterministic: Whether to leave out dropout.
           window: Number of tokens that a token attends to, itself included. `None`: all.
         """
-        x = self.embedding(features)
+        return self._blocks(features, deterministic, window)[0]
+
+    def _blocks(
+        self, features: Float[Array, "B T F"], deterministic: bool, window: int | None
+    ) -> tuple[Float[Array, "B T D"], list[KeysValues]]:
+        """Hidden states of sequences of tokens, and the keys and values of each block."""
+        x, found = self.embedding(features), []
         for index, block in enumerate(self.blocks):
-            x = block(x, deterministic, window)
+            x, keys_values = block(x, deterministic, window, None)
+            found.append(keys_values)
             self.sow("intermediates", f"block_{index}_output", x)
+        return self.final_norm(x), found
+
+    def _ahead(
+        self,
+        rows: Rows,
+        scale: Scale,
+        queries: Int[Array, "#B Q"],
+        context: list[KeysValues],
+        seen: Bool[Array, "#B C"],
+        deterministic: bool = True,
+    ) -> Float[Array, "B Q D"]:
+        """Hidden states of queries, which look at the keys and values of the context.
+
+        Args:
+          rows: The rows.
+          scale: Loc and scale of each row.
+          queries: As in `encode`.
+          context: Keys and values of the context in each block.
+          seen: Which tokens of the context are before the start of the forecast.
+          deterministic: Whether to leave out dropout.
+        """
+        config = self.config
+        x = self.embedding(query_tokens(config, rows, scale, queries))
+        positions = queries - config.max_lag
+        for block, keys_values in zip(self.blocks, context, strict=True):
+            x = block.look(x, keys_values, seen, positions, config.window, deterministic)
         return self.final_norm(x)
+
+    def _context(self, rows: Rows, scale: Scale) -> tuple[Float[Array, "B 1 D"], list[KeysValues]]:
+        """The hidden state of the last token of rows that end at the start of the forecast.
+
+        In the last block, only the keys and values of the other tokens are computed.
+
+        Returns:
+          The hidden state, and the keys and values of all tokens in each block.
+        """
+        window = self.config.window
+        x, found = self.embedding(tokens(self.config, rows, scale)), []
+        for block in self.blocks[:-1]:
+            x, keys_values = block(x, True, window, window)
+            found.append(keys_values)
+        block, last = self.blocks[-1], x.shape[1] - 1
+        found.append(block.keys_values(x, window))
+        before = KeysValues(*(part[:, :last] for part in found[-1]))
+        seen = jnp.arange(last)[None] > last - window
+        x = block.look(x[:, last:], before, seen, jnp.full((1, 1), last), window, True)
+        return self.final_norm(x), found
+
+    def one_pass(self, batch: Batch, count: int) -> tuple[Float[Array, "B P D"], Scale]:
+        """Hidden states that describe the `count` points after a batch, and the scale of each row.
+
+        The first is that of the last token. The others are those of queries, whose values are
+        hidden.
+        """
+        rows = self.rows(batch)
+        scale = series_scale(self.config, rows)
+        first, context = self._context(rows, scale)
+        queries = rows.values.shape[1] + jnp.arange(count - 1)[None]
+        seen = jnp.ones((1, rows.values.shape[1] - self.config.max_lag), bool)
+        ahead = self._ahead(rows, scale, queries, context, seen)
+        return jnp.concatenate([first, ahead], axis=1), scale
 
     def prefill(self, batch: Batch, num_samples: int, capacity: int) -> tuple[Context, Turn, Paths]:
         """Encodes the context once per row, for sample paths of at most `capacity` points.
@@ -127,12 +210,9 @@ class LagLlamaNetwork(nn.Module):
         """
         config, rows = self.config, self.rows(batch)
         scale = series_scale(config, rows)
-        x, prefix = self.embedding(tokens(config, rows, scale)), []
-        for block in self.blocks:
-            x, keys_and_values = block.prefill(x, config.window)
-            prefix.append(keys_and_values)
-        count, length, width = x.shape
-        last = self.final_norm(x[:, -1:])
+        last, prefix = self._context(rows, scale)
+        count, width = last.shape[0], last.shape[2]
+        length = rows.values.shape[1] - config.max_lag
         slots = ring_slots(config.window, capacity)
         paths = Paths(
             jnp.zeros((capacity, count, num_samples), rows.values.dtype),

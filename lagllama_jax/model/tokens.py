@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
@@ -35,8 +36,19 @@ def model_inputs(
       scale: Loc and scale of each row, in the units of `values`.
       level: As in `Batch`.
     """
-    missing = 0.0 if config.imputation == "loc" else scale.standardise(-level)
-    scaled = jnp.where(observed, scale.standardise(values), missing)
+    missing = missing_value(config, scale, level)
+    return squash(config, jnp.where(observed, scale.standardise(values), missing))
+
+
+def missing_value(
+    config: ModelConfig, scale: Scale, level: Float[Array, "B 1"]
+) -> Float[Array, "B 1"]:
+    """The scaled value in place of a missing one, as `config.imputation` says."""
+    return jnp.zeros_like(level) if config.imputation == "loc" else scale.standardise(-level)
+
+
+def squash(config: ModelConfig, scaled: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """Scaled values as the first layer reads them."""
     return jnp.arcsinh(scaled) if config.squash == "arcsinh" else scaled
 
 
@@ -100,6 +112,40 @@ def tokens(config: ModelConfig, rows: Rows, scale: Scale) -> Float[Array, "B T F
         flags = lag_features(rows.observed.astype(lagged.dtype), config.lags, count)
     scale_part = scale_features(config, scale, rows.level, rows.unit)[:, None, :]
     return assemble(config, lagged, scale_part, rows.time_features[:, :count], flags)
+
+
+def query_tokens(
+    config: ModelConfig, rows: Rows, scale: Scale, points: Int[Array, "#B Q"]
+) -> Float[Array, "B Q F"]:
+    """The tokens of points at or after the start of the forecast, all of which is hidden.
+
+    Lagged values from the start of the forecast on are missing. Token t describes x[t + 1].
+
+    Args:
+      config: The architecture.
+      rows: The rows.
+      scale: Loc and scale of each row.
+      points: Indices of the points in the rows. They may lie beyond the last value of the rows, but
+        not beyond the last calendar features.
+    """
+    seen = rows.before_start
+    inputs = model_inputs(config, rows.values, seen, scale, rows.level)
+    lagged_points = points[:, :, None] - jnp.asarray(config.lags)
+    inside = lagged_points < rows.values.shape[1]
+
+    def pick(values: Array, index: Array) -> Array:
+        if index.shape[0] == 1:
+            return jnp.take(values, index[0], axis=1, mode="clip")
+        return jax.vmap(lambda row, places: jnp.take(row, places, axis=0, mode="clip"))(
+            values, index
+        )
+
+    flags = pick(seen, lagged_points) & inside
+    missing = squash(config, missing_value(config, scale, rows.level))[:, :, None]
+    lagged = jnp.where(flags, pick(inputs, lagged_points), missing)
+    scale_part = scale_features(config, scale, rows.level, rows.unit)[:, None, :]
+    calendar = pick(rows.time_features, points - config.max_lag)
+    return assemble(config, lagged, scale_part, calendar, flags.astype(lagged.dtype))
 
 
 class Context(NamedTuple):

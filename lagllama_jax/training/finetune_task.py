@@ -141,7 +141,11 @@ def make_task(
     first = lengths if validation is None else np.maximum(whole.lengths - prediction_length, 1)
     past = int(np.median(lengths)) - prediction_length
     data = DataConfig(
-        future_length=prediction_length, min_past=min(max(past, 1), context), augmentation=0.0
+        future_length=prediction_length,
+        farthest=prediction_length,
+        queries=min(prediction_length, DataConfig.queries),
+        min_past=min(max(past, 1), context),
+        augmentation=0.0,
     )
     recipe = Recipe(model, data, _train_config(options), _loop_config(options))
     task = FineTuning(recipe, config, corpus, lengths, whole, first)

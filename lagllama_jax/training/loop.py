@@ -72,7 +72,7 @@ class Run:
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs `count` steps that follow `step` and returns their metrics. The state is donated."""
         if count not in self._compiled:
-            steps = make_steps(self.source.batch, self.recipe.model, self.recipe.train, count)
+            steps = make_steps(self.source.batch, self.recipe, count)
             self._compiled[count] = jax.jit(steps, donate_argnums=0)
         feed = self.source.next(step, count)
         state, metrics = self._compiled[count](state, feed, self.run_key)

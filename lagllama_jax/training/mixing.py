@@ -8,6 +8,8 @@ from lagllama_jax.model.batch import Batch, rows_of
 from lagllama_jax.model.scalers import Scale, fit_scale
 from lagllama_jax.typing import Array, Bool, Float, Key
 
+HIGHEST_LEVEL = 1e8
+
 
 def mixup(key: Key, batch: Batch, share: float) -> Batch:
     """Replaces a share of the windows by a weighted mean with another window of the batch.
@@ -71,6 +73,21 @@ def autoregression(
 
     factors = jnp.broadcast_to(persistence, shocks.shape)
     return jax.lax.associative_scan(join, (factors, shocks), axis=-1)[1]
+
+
+def shift(key: Key, batch: Batch, share: float) -> Batch:
+    """Adds a random number of scales to the level of a share of the windows.
+
+    The number is log-uniform from 1 to `HIGHEST_LEVEL`, with a random sign, so that forecasts
+    learn not to depend on the level.
+    """
+    if share == 0:
+        return batch
+    groups = batch.values.shape[0], 1
+    chosen, size, sign = jax.random.uniform(key, (3, *groups))
+    number = jnp.where(sign < 0.5, -1.0, 1.0) * HIGHEST_LEVEL**size
+    added = jnp.where(chosen < share, number, 0.0) * own_scale(batch).scale[..., 0]
+    return batch._replace(level=batch.level + added)
 
 
 def flip(key: Key, batch: Batch, share: float) -> Batch:

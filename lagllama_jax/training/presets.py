@@ -45,6 +45,7 @@ PRESETS: dict[str, Recipe] = {
             scale_features="relative",
             observed_features=True,
             squash="arcsinh",
+            one_pass=True,
             min_sigma=1e-3,
         ),
         DataConfig(
@@ -59,6 +60,7 @@ PRESETS: dict[str, Recipe] = {
             noise=0.25,
             mixup=0.1,
             flip=0.1,
+            shift=0.25,
             synthetic=0.35,
             augmentation=0.0,
         ),

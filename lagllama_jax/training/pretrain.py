@@ -178,7 +178,7 @@ def _evaluate(
         return None
     split = batch_sharding(mesh, Rules(), recipe.train.batch_size)
     place = lambda windows: jax.device_put(windows, split)  # noqa: E731
-    windows = gather(host_arrays(corpus), draws, model, data)
+    windows = gather(host_arrays(corpus), draws, model, data.replace(farthest=1))
     return make_evaluate(windows, model, recipe.train, place)
 
 

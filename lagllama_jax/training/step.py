@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from lagllama_jax.config import ModelConfig, TrainConfig
+from lagllama_jax.config import TrainConfig
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.loss import targets_loss
+from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.state import TrainState, apply_gradients
 from lagllama_jax.typing import Array, Float, Int, Key
 
@@ -31,26 +32,26 @@ def batch_key(window_key: Key, index: Int[Array, ""] | int, train: TrainConfig) 
 
 
 def update(
-    state: TrainState, batch_of: BatchOf, key: Key, model: ModelConfig, train: TrainConfig
+    state: TrainState, batch_of: BatchOf, key: Key, recipe: Recipe
 ) -> tuple[TrainState, Metrics]:
-    """Applies one optimizer step with the mean gradient of `train.accumulate` batches.
+    """Applies one optimizer step with the mean gradient of `accumulate` batches.
 
     Args:
       state: State before the step.
       batch_of: Gives the batches of the step.
       key: Random key of the run; the random numbers depend on it and on the number of the step.
-      model: The architecture.
-      train: The optimizer.
+      recipe: The architecture, the objective and the optimizer.
 
     Returns:
-      The new state, and the metrics `loss`, `scaled_loss` and `gradient_norm`.
+      The new state, and the metrics of `targets_loss` and `gradient_norm`.
     """
+    train = recipe.train
     window_key, step_key = step_keys(key, state.step)
 
     def gradient(index: Int[Array, ""] | int) -> Any:
         batch = batch_of(index, batch_key(window_key, index, train))
         loss = jax.grad(targets_loss, has_aux=True)
-        return loss(state.parameters, model, train, batch, batch_key(step_key, index, train))
+        return loss(state.parameters, recipe, batch, batch_key(step_key, index, train))
 
     if train.accumulate == 1:
         grads, metrics = gradient(0)
@@ -69,16 +70,14 @@ def update(
 
 def make_steps(
     batch: Callable[[Any, Int[Array, ""], Int[Array, ""] | int, Key], Batch],
-    model: ModelConfig,
-    train: TrainConfig,
+    recipe: Recipe,
     count: int,
 ) -> Callable[[TrainState, Any, Key], tuple[TrainState, Metrics]]:
     """Makes a function that runs `count` steps in one call.
 
     Args:
       batch: The method `batch` of a `BatchSource`.
-      model: The architecture.
-      train: The optimizer.
+      recipe: The architecture, the objective and the optimizer.
       count: Number of steps.
 
     Returns:
@@ -89,7 +88,7 @@ def make_steps(
     def steps(state: TrainState, feed: Any, key: Key) -> Any:
         def step(state: TrainState, place: Int[Array, ""]) -> Any:
             batch_of = lambda index, key: batch(feed, place, index, key)  # noqa: E731
-            return update(state, batch_of, key, model, train)
+            return update(state, batch_of, key, recipe)
 
         return jax.lax.scan(step, state, jnp.arange(count))
 

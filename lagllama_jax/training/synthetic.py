@@ -22,7 +22,7 @@ from lagllama_jax.model.calendar_features import (
     wall_clock,
 )
 from lagllama_jax.training.dice import Dice, poisson_quantile
-from lagllama_jax.training.sources.windows import SHORTEST_HISTORY, between
+from lagllama_jax.training.sources.windows import SHORTEST_HISTORY, between, window_length
 from lagllama_jax.typing import Array, Bool, Float, Int, Key
 
 # Unit, step, anchor, three natural periods in steps (0: none), and the weight of the grid.
@@ -185,7 +185,7 @@ def synthetic_windows(key: Key, batch: int, model: ModelConfig, data: DataConfig
       model: The architecture, for the lengths of a window.
       data: Shares of windows with a short history or without dates, and the future length.
     """
-    length = model.past_length + data.future_length
+    length = window_length(model, data)
     shares = np.cumsum(GRIDS[:, 6]) / GRIDS[:, 6].sum()
 
     def window(key: Key) -> Batch:

@@ -10,7 +10,7 @@ import numpy as np
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
-from lagllama_jax.model.batch import Batch, rows_of
+from lagllama_jax.model.batch import Batch
 from lagllama_jax.model.network import bind_head
 from lagllama_jax.training.loss import point_losses
 from lagllama_jax.training.sources.windows import Draws
@@ -76,7 +76,8 @@ def make_evaluate(
     """Makes the function that computes the mean loss of the futures of fixed windows.
 
     The loss is in scaled units; lower is better. Each point is predicted from the true points
-    before it, with the attention window of forecasts. Missing points do not count.
+    before it, with the attention window of forecasts. If the model forecasts in one pass, the loss
+    is the mean of this loss and that of one pass. Missing points do not count.
 
     Args:
       windows: The gathered windows of `tail_draws`.
@@ -102,13 +103,17 @@ def make_evaluate(
     def totals(
         parameters: Parameters, windows: Batch, unit: Float[Array, "B 1"] | None
     ) -> Float[Array, "2"]:
-        losses, weight, scale = point_losses(
-            parameters, model, train, windows, None, window=model.window
+        future = windows.values.shape[-1] - model.past_length
+        steps = jnp.arange(1, future)[None] if model.one_pass and future > 1 else None
+        kinds = point_losses(
+            parameters, model, train, windows, None, window=model.window, steps=steps
         )
-        point = jnp.arange(windows.values.shape[-1])[None, -losses.shape[1] :]
-        weight &= point >= rows_of(windows).start[:, None]
-        free = head.rescale_loss(losses, 1 / (scale if unit is None else unit))
-        return jnp.stack([jnp.where(weight, free, 0).sum(), weight.sum()])
+        sums = []
+        for losses, weight, scale in (kind for kind in kinds if kind is not None):
+            free = head.rescale_loss(losses, 1 / (scale if unit is None else unit))
+            counted = jnp.stack([jnp.where(weight, free, 0), weight])
+            sums.append(counted[:, :, -future:].sum((1, 2)))
+        return jnp.stack(sums).sum(0)
 
     def evaluate(parameters: Parameters) -> float:
         sums = [np.asarray(totals(parameters, *place(batch))) for batch in batches]

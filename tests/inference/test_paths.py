@@ -82,7 +82,7 @@ def uncached(config, parameters, batch, drawn):
     bound = model.bind({"params": parameters})
     x = bound.embedding(features)
     for block in bound.blocks:
-        x, _ = block.prefill(x, config.window)
+        x, _ = block(x, True, config.window, config.window)
     return bound.final_norm(x)
 
 
@@ -122,7 +122,7 @@ def test_first_draws_cover_the_distribution_that_the_whole_model_gives(
     def first(parameters, batch):
         sampling = Sampling(samples, 1)
         drawn = sample_paths(parameters, tiny_config, batch, jnp.int32(1), SEED, sampling)
-        hidden, scale, _ = network(tiny_config, parameters, batch, method="encode")
+        hidden, scale, *_ = network(tiny_config, parameters, batch, method="encode")
         law = bind_head(tiny_config, parameters)(hidden[:, -1], scale.loc[:, 0], scale.scale[:, 0])
         return drawn[:, 0, :, 0], law.cdf(drawn[:, 0, :, 0].T)
 

@@ -36,7 +36,7 @@ def test_a_training_step_lowers(corpus, platform, preset, dtype):
     arrays = corpus_arrays(corpus, model, data)
     whole = Recipe(model, data, train)
     source = DeviceSource(arrays, corpus.dataset_names, whole, make_mesh(), Rules())
-    steps = jax.jit(make_steps(source.batch, model, train, 10), donate_argnums=0)
+    steps = jax.jit(make_steps(source.batch, whole, 10), donate_argnums=0)
     exported = jax.export.export(steps, platforms=[platform])(state, shapes(arrays), key)
     assert exported.platforms == (platform,)
     assert {leaf.dtype for leaf in jax.tree.leaves(state.parameters)} == {jnp.dtype("float32")}

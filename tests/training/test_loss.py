@@ -11,6 +11,7 @@ from lagllama_jax.checkpoints.torch.converter import from_torch, parameters_from
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.model.network import bind_head, init_parameters
 from lagllama_jax.training.loss import point_losses, targets_loss
+from lagllama_jax.training.recipe import Recipe
 from tests.training.conftest import batch_of
 
 TRAIN = TrainConfig()
@@ -37,8 +38,8 @@ def test_loss_and_gradients_are_the_references(repository, name):
     @jax.jit
     def everything(parameters):
         gradient = jax.grad(targets_loss, has_aux=True)
-        grads, metrics = gradient(parameters, config, TRAIN, windows, None)
-        losses, weight, _ = point_losses(parameters, config, TRAIN, windows, None)
+        grads, metrics = gradient(parameters, Recipe(config, train=TRAIN), windows, None)
+        losses, weight, _ = point_losses(parameters, config, TRAIN, windows, None).near
         return grads, metrics["loss"], jnp.where(weight, losses, 0)
 
     grads, loss, losses = everything(parameters)
@@ -68,9 +69,13 @@ def parameters():
     return init_parameters(SMALL, jax.random.key(0))
 
 
+def small_loss(parameters, windows, train=TRAIN):
+    return targets_loss(parameters, Recipe(SMALL, train=train), windows, None)[0]
+
+
 @pytest.fixture(scope="module")
 def loss(parameters):
-    return jax.jit(lambda windows: targets_loss(parameters, SMALL, TRAIN, windows, None)[0])
+    return jax.jit(lambda windows: small_loss(parameters, windows))
 
 
 def test_a_missing_or_far_target_does_not_count(parameters, loss):
@@ -81,7 +86,7 @@ def test_a_missing_or_far_target_does_not_count(parameters, loss):
     assert float(loss(hidden)) == float(loss(wild_hidden))
     assert float(loss(wild)) > float(loss(windows)) + 1
     capped = TrainConfig(max_scaled=1e3)
-    got = jax.jit(lambda w: targets_loss(parameters, SMALL, capped, w, None)[0])(wild)
+    got = jax.jit(lambda w: small_loss(parameters, w, capped))(wild)
     np.testing.assert_allclose(got, loss(hidden), rtol=1e-6)
 
 
@@ -98,7 +103,7 @@ def test_the_attention_window_limits_what_a_target_depends_on(parameters):
 
     def last(windows, window):
         losses = point_losses(parameters, SMALL, TRAIN, windows, None, window=window)
-        return float(losses.values[0, -1])
+        return float(losses.near.values[0, -1])
 
     assert last(windows, 4) == last(changed, 4)
     assert last(windows, None) != last(changed, None)
@@ -107,8 +112,8 @@ def test_the_attention_window_limits_what_a_target_depends_on(parameters):
 @pytest.mark.parametrize("dtype", ["bfloat16"])
 def test_bfloat16_computes_nearly_the_same_with_float32_parameters(parameters, loss, dtype):
     windows, low = made(SMALL), TrainConfig(dtype=dtype)
-    gradient = jax.jit(jax.grad(lambda p: targets_loss(p, SMALL, low, windows, None)[0]))
-    rounded = jax.jit(lambda p: targets_loss(p, SMALL, low, windows, None)[0])(parameters)
+    gradient = jax.jit(jax.grad(lambda p: small_loss(p, windows, low)))
+    rounded = jax.jit(lambda p: small_loss(p, windows, low))(parameters)
     assert abs(float(rounded) - float(loss(windows))) < 0.05
     assert float(rounded) != float(loss(windows))
     assert {leaf.dtype for leaf in jax.tree.leaves(gradient(parameters))} == {jnp.dtype("float32")}
@@ -123,7 +128,7 @@ def test_a_loss_free_of_units_does_not_change_with_them(head):
 
     @jax.jit
     def free(windows):
-        losses, weight, scale = point_losses(parameters, config, TRAIN, windows, None)
+        losses, weight, scale = point_losses(parameters, config, TRAIN, windows, None).near
         return jnp.where(weight, bind_head(config, parameters).rescale_loss(losses, 1 / scale), 0)
 
     windows = made(config)

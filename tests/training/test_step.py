@@ -35,7 +35,7 @@ def parameters(recipe):
 def run(recipe, arrays, parameters, train, count):
     whole = dataclasses.replace(recipe, train=train)
     source = DeviceSource(arrays, ("waves", "other"), whole, make_mesh(), Rules())
-    steps = jax.jit(make_steps(source.batch, recipe.model, train, count))
+    steps = jax.jit(make_steps(source.batch, whole, count))
     return lambda state: steps(state, source.next(0, count), KEY)
 
 
@@ -69,7 +69,7 @@ def test_accumulated_batches_give_the_mean_gradient(recipe, arrays, parameters):
     def part(index):
         key = batch_key(window_key, index, train)
         windows = sample_batch(arrays, key, train.batch_size, recipe.model, recipe.data)
-        loss = lambda p: targets_loss(p, recipe.model, train, windows, None)[0]  # noqa: E731
+        loss = lambda p: targets_loss(p, dataclasses.replace(recipe, train=train), windows, None)[0]  # noqa: E731
         return jax.value_and_grad(loss)(parameters)
 
     losses, grads = jax.tree.map(lambda *parts: np.stack(parts), *map(part, range(3)))
@@ -173,7 +173,7 @@ def test_recomputed_activations_give_the_same_gradients(recipe, arrays, paramete
 
     def gradient(remat):
         train = recipe.train.replace(remat=remat)
-        loss = lambda p: targets_loss(p, recipe.model, train, windows, None)[0]  # noqa: E731
+        loss = lambda p: targets_loss(p, dataclasses.replace(recipe, train=train), windows, None)[0]  # noqa: E731
         program = jax.jit(jax.grad(loss)).lower(parameters)
         return program.as_text().count("optimization_barrier"), program.compile()(parameters)
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.augment import augment
-from lagllama_jax.training.mixing import flip, mixup, roughen
+from lagllama_jax.training.mixing import flip, mixup, roughen, shift
 from lagllama_jax.training.synthetic import synthetic_windows
 from lagllama_jax.typing import Key
 
@@ -43,4 +43,5 @@ def complete(
     count = num_synthetic(size, data)
     if count:
         parts.append(synthetic_windows(synthetic_key, count, model, data))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+    whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+    return shift(jax.random.fold_in(key, 6), whole, data.shift)

@@ -144,13 +144,19 @@ def between(uniform: Any, low: Any, high: Any) -> Any:
     return low + (uniform * (high - low + 1)).astype("int32")
 
 
+def window_length(model: ModelConfig, data: DataConfig) -> int:
+    """Number of points of a training window, which reaches as far as queries do."""
+    reach = data.farthest if model.one_pass else 1
+    return model.past_length + max(data.future_length, reach)
+
+
 def gather(corpus: CorpusArrays, draws: Draws, model: ModelConfig, data: DataConfig) -> Batch:
     """Gathers the windows of a batch of draws. Each window is a group of one variate.
 
     Arrays of NumPy and of JAX both stay what they are.
     """
     xp = jnp if isinstance(corpus.values, jax.Array) else np
-    length = model.past_length + data.future_length
+    length = window_length(model, data)
     start = model.max_lag + draws.context
     offset = xp.arange(length, dtype=xp.int32)[None, :] - start[:, None]
     values = read(xp, corpus, draws, offset, interpolate=data.stretch > 0)

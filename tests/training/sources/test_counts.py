@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.model.batch import rows_of
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.loss import targets_loss
+from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays
 from lagllama_jax.training.sources.counts import CHANGES
 from lagllama_jax.training.sources.windows import Draws, gather
@@ -45,7 +46,7 @@ counts = st.one_of(st.integers(0, 20), st.integers(0, 10**6), st.integers(0, 10*
 def loss():
     parameters = init_parameters(MODEL, jax.random.key(0))
     whole = jax.value_and_grad(targets_loss, has_aux=True)
-    return jax.jit(lambda batch: whole(parameters, MODEL, TrainConfig(), batch, None))
+    return jax.jit(lambda batch: whole(parameters, Recipe(MODEL, DATA), batch, None))
 
 
 @settings(max_examples=60)

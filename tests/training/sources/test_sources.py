@@ -105,7 +105,7 @@ def test_a_level_changes_no_value_no_loss_and_no_gradient(way):
     def loss_and_gradient(batch):
         parameters = init_parameters(model, jax.random.key(0))
         whole = jax.value_and_grad(targets_loss, has_aux=True)
-        return whole(parameters, model, recipe.train, batch, None)
+        return whole(parameters, recipe, batch, None)
 
     for one, other in zip(*map(jax.tree.leaves, map(loss_and_gradient, (low, high))), strict=True):
         np.testing.assert_array_equal(one, other)

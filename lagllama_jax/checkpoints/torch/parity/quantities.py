@@ -32,7 +32,7 @@ def training_quantities(
       levels: The level of each token for an implicit quantile head, `None` for the other heads.
     """
     batch = recorded_batch(config, inputs)
-    (hidden, scale, rows), states = _encode(parameters, config, until(batch, -1))
+    (hidden, scale, rows, _), states = _encode(parameters, config, until(batch, -1))
     features = tokens(config, rows, scale)
     first = config.max_lag + 1
     target, counted = batch.values[:, 0, first:], batch.observed[:, 0, first:]
