@@ -117,7 +117,7 @@ class LagLlama:
         start: Any = None,
         freq: "str | Frequency | Sequence[str | Frequency] | None" = None,
         item_ids: Sequence[Any] | None = None,
-        num_samples: int = ForecastConfig.num_samples,
+        num_samples: int | None = None,
         seed: int = ForecastConfig.seed,
         context_length: int | None = None,
         quantile_levels: Sequence[float] = DEFAULT_LEVELS,
@@ -183,7 +183,7 @@ class LagLlama:
         id_column: str | None = None,
         timestamp_column: str | None = None,
         target_column: str | None = None,
-        num_samples: int = ForecastConfig.num_samples,
+        num_samples: int | None = None,
         seed: int = ForecastConfig.seed,
         context_length: int | None = None,
         progress: bool | Progress | None = None,
@@ -320,8 +320,10 @@ class LagLlama:
         from lagllama_jax.inference.gaps import AcrossGaps
         from lagllama_jax.inference.predictor import ModelPredictor
 
-        model = ModelPredictor(self.parameters, self.config)
         reporting = ModelPredictor(self.parameters, self.config, finished)
+        if self.config.one_pass:
+            return AcrossGaps(reporting)
+        model = ModelPredictor(self.parameters, self.config)
         return AcrossGaps(Aggregated(reporting, near=model))
 
 

@@ -28,7 +28,13 @@ class ForecastConfig(Config):
     """How a forecast is drawn.
 
     Attributes:
-      num_samples: Number of sample paths per series.
+      method: How quantiles and means are made. `one_pass`: the whole horizon at once, from
+        distributions of the single points. `paths`: from sample paths that are drawn step by step.
+        `both`: the mean of both quantile functions, which takes the time of `paths`. `auto`: in one
+        pass if the weights can, otherwise by paths.
+      num_samples: Number of sample paths per series. `None`: none in one pass, otherwise 100.
+      match_marginals: Whether the sample paths take the one-pass distribution of each point and
+        keep their ranks.
       context_length: Number of past steps that the model attends to. `None`: as in training. A
         longer context than in training is possible, and the lags reach further back in any case.
       attention_window: Number of steps that a token attends to, itself included. `None`: as in
@@ -49,7 +55,9 @@ class ForecastConfig(Config):
       quantile_levels: Quantile levels of the result, each between 0 and 1.
     """
 
-    num_samples: Count = 100
+    method: Literal["auto", "one_pass", "paths", "both"] = "auto"
+    num_samples: Count | None = None
+    match_marginals: bool = False
     context_length: Length | None = None
     attention_window: Length | None = None
     coarsen: Aggregation = "auto"

@@ -32,9 +32,20 @@ class Prepared(NamedTuple):
     center: Float[np.ndarray, "G V"]
     width: Float[np.ndarray, "G V"]
 
-    def raw(self, drawn: Float[np.ndarray, "G V S P"]) -> Float[np.ndarray, "G V S P"]:
-        """Converts draws of the model to raw units, in float64."""
-        return self.center[..., None, None] + self.width[..., None, None] * drawn.astype(np.float64)
+    def raw(self, drawn: Float[np.ndarray, "G V *s P"]) -> Float[np.ndarray, "G V *s P"]:
+        """Converts values of the model to raw units, in float64."""
+        return _along(self.center, drawn) + self.raw_scale(drawn)
+
+    def raw_scale(self, scale: Float[np.ndarray, "G V *s P"]) -> Float[np.ndarray, "G V *s P"]:
+        """Converts scales of the model's distributions to raw units, in float64."""
+        return _along(self.width, scale) * scale.astype(np.float64)
+
+
+def _along(
+    part: Float[np.ndarray, "G V"], values: Float[np.ndarray, "G V *s P"]
+) -> Float[np.ndarray, "G V *o"]:
+    """Adds axes of size 1, so that `part` broadcasts against `values`."""
+    return part.reshape(*part.shape, *(1,) * (values.ndim - 2))
 
 
 def identity(item_id: str) -> int:

@@ -1,6 +1,6 @@
 """`Forecast`: the result of a predictor, with its quantiles, mean, table and plot."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, check_levels
 from lagllama_jax.errors import ConfigError
+from lagllama_jax.inference.marginals import Marginals
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float
 
@@ -30,9 +31,13 @@ class Forecast:
         available levels.
       values: Quantiles at `quantile_levels` if there are no samples, otherwise `None`.
       means: Means if there are no samples, otherwise `None`.
+      marginals: Distributions of the single points, if they were forecast in one pass.
+      one_pass_share: Weight of the quantiles of `marginals` in the quantiles of the forecast. The
+        rest is the weight of the quantiles of `samples`.
+      lowest: Smallest possible value. Quantiles below it are replaced by it.
 
     Raises:
-      ConfigError: If there are neither samples nor both quantiles and means.
+      ConfigError: If there are neither samples, marginals, nor both quantiles and means.
     """
 
     dataset: SeriesDataset
@@ -40,17 +45,24 @@ class Forecast:
     quantile_levels: Sequence[float] = DEFAULT_LEVELS
     values: Float[np.ndarray, "B Q P"] | None = None
     means: Float[np.ndarray, "B P"] | None = None
+    marginals: Marginals | None = None
+    one_pass_share: float = 0.0
+    lowest: float = -np.inf
 
     def __post_init__(self) -> None:
-        if self.samples is None and (self.values is None or self.means is None):
+        drawn = self.samples is not None or self.marginals is not None
+        if not drawn and (self.values is None or self.means is None):
             raise ConfigError("A forecast needs samples, or quantiles (values) and means.")
 
     def __len__(self) -> int:
         return len(self.item_ids)
 
     def __repr__(self) -> str:
-        paths = "quantiles" if self.samples is None else f"{self.samples.shape[1]} samples"
-        return f"Forecast({len(self)} series, {paths}, {self.prediction_length} points)"
+        parts = ["one pass"] if self.one_pass_share > 0 else []
+        if self.samples is not None:
+            parts.append(f"{self.samples.shape[1]} samples")
+        made = " and ".join(parts) or "quantiles"
+        return f"Forecast({len(self)} series, {made}, {self.prediction_length} points)"
 
     @property
     def item_ids(self) -> list[str]:
@@ -68,17 +80,40 @@ class Forecast:
     @property
     def prediction_length(self) -> int:
         """Number of time steps of the forecast, P."""
-        given = self.values if self.samples is None else self.samples
-        assert given is not None  # as __post_init__ checked
-        return given.shape[-1]
+        arrays = (self.samples, self.values, *(self.marginals or ()))
+        return next(array.shape[-1] for array in arrays if array is not None)
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """The fields with one row per item and target variate; `None` where there is none."""
+        names = ("samples", "values", "means", "marginals")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def mean(self) -> Float[np.ndarray, "B P"]:
         """The mean of each point. With heavy tails, the median is more robust than this mean."""
-        if self.samples is not None:
-            return self.samples.mean(axis=1, dtype=np.float64)
-        assert self.means is not None  # as __post_init__ checked
-        return self.means
+        if self.means is not None:
+            return self.means
+        return self._mixed(
+            lambda marginals: marginals.mean(self.lowest),
+            lambda samples: samples.mean(axis=1, dtype=np.float64),
+        )
+
+    def _mixed(
+        self,
+        of_marginals: Callable[[Marginals], Float[np.ndarray, "B ..."]],
+        of_samples: Callable[[Float[np.ndarray, "B S P"]], Float[np.ndarray, "B ..."]],
+    ) -> Float[np.ndarray, "B ..."]:
+        """The weighted mean of a statistic of the marginals and of the samples."""
+        share = self.one_pass_share
+        if share == 0:
+            assert self.samples is not None
+            return of_samples(self.samples)
+        assert self.marginals is not None
+        if share == 1:
+            return of_marginals(self.marginals)
+        assert self.samples is not None
+        return share * of_marginals(self.marginals) + (1 - share) * of_samples(self.samples)
 
     @property
     def median(self) -> Float[np.ndarray, "B P"]:
@@ -111,10 +146,15 @@ class Forecast:
           ConfigError: If a level is not between 0 and 1, or is not available without samples.
         """
         levels, rows = check_levels(levels), slice(row, None if row is None else row + 1)
-        if self.samples is not None:
-            quantiles = np.quantile(self.samples[rows].astype(np.float64), levels, axis=1)
-            return np.moveaxis(quantiles, 0, 1)
-        assert self.values is not None  # as __post_init__ checked
+        if self.values is None:
+            return self._mixed(
+                lambda marginals: np.maximum(
+                    Marginals(*(part[rows] for part in marginals)).quantiles(levels), self.lowest
+                ),
+                lambda samples: np.moveaxis(
+                    np.quantile(samples[rows].astype(np.float64), levels, axis=1), 0, 1
+                ),
+            )
         levels = [round(level, 12) for level in levels]  # (1 - 0.8) / 2 is not exactly 0.1
         known = [round(level, 12) for level in self.quantile_levels]
         missing = [level for level in levels if level not in known]

@@ -1,7 +1,9 @@
 """`AcrossGaps`: a predictor that handles series that end with missing values."""
 
+import dataclasses
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from lagllama_jax.config import Count, ForecastConfig, checked
@@ -81,19 +83,11 @@ def cut(forecast: Forecast, gaps: Int[np.ndarray, "n"], prediction_length: int) 
     first = np.repeat(gaps, len(forecast.dataset.target_names))
     index = first[:, None] + np.arange(prediction_length)
 
-    def steps(values: Float[np.ndarray, "B ..."] | None) -> Float[np.ndarray, "B ..."] | None:
-        if values is None:
-            return None
+    def steps(values: Float[np.ndarray, "B ..."]) -> Float[np.ndarray, "B ..."]:
         place = index.reshape(len(index), *[1] * (values.ndim - 2), prediction_length)
         return np.take_along_axis(values, place, axis=-1)
 
-    return Forecast(
-        forecast.dataset,
-        steps(forecast.samples),
-        forecast.quantile_levels,
-        steps(forecast.values),
-        steps(forecast.means),
-    )
+    return dataclasses.replace(forecast, **jax.tree.map(steps, forecast.arrays))
 
 
 def join(dataset: SeriesDataset, parts: list[tuple[Int[np.ndarray, "n"], Forecast]]) -> Forecast:
@@ -107,11 +101,8 @@ def join(dataset: SeriesDataset, parts: list[tuple[Int[np.ndarray, "n"], Forecas
     place = np.concatenate([rows for rows, _ in parts])
     order = (np.argsort(place)[:, None] * variates + np.arange(variates)).ravel()
 
-    def rows_of(name: str) -> Float[np.ndarray, "B ..."] | None:
-        fields = [getattr(forecast, name) for _, forecast in parts]
-        if any(values is None for values in fields):
-            return None
+    def rows_of(*fields: Float[np.ndarray, "B ..."]) -> Float[np.ndarray, "B ..."]:
         return np.concatenate(fields)[order]
 
-    levels = parts[0][1].quantile_levels
-    return Forecast(dataset, rows_of("samples"), levels, rows_of("values"), rows_of("means"))
+    arrays = jax.tree.map(rows_of, *(forecast.arrays for _, forecast in parts))
+    return dataclasses.replace(parts[0][1], dataset=dataset, **arrays)

@@ -1,10 +1,10 @@
-"""Estimates the memory that decoding needs, and chooses the batch size."""
+"""Estimates the memory that forecasts need, and chooses the batch size."""
 
 import os
 
 import jax
 
-from lagllama_jax.config import ForecastConfig, ModelConfig
+from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.kv_cache import ring_slots
 
@@ -14,22 +14,23 @@ any machine."""
 FLOAT_BYTES = 4
 
 
-def series_bytes(model: ModelConfig, config: ForecastConfig, capacity: int) -> int:
-    """A generous estimate of the memory in bytes that decoding needs per series.
+def series_bytes(model: ModelConfig, num_samples: int, capacity: int) -> int:
+    """A generous estimate of the memory in bytes that a forecast needs per series.
 
     Args:
       model: The architecture, with the context length and attention window of the forecast.
-      config: Options of the forecast, of which the number of samples matters.
+      num_samples: Number of sample paths. 0: the forecast is made in one pass.
       capacity: Largest number of steps that the buffers hold.
     """
-    length, width, samples = model.context_length, model.width, config.num_samples
+    length, samples = model.context_length, num_samples
     cached = 2 * model.num_layers * model.kv_heads * model.head_dim
     rings = samples * ring_slots(model.window, capacity) * cached
     prefix = length * cached
-    scores = 2 * model.num_heads * length**2
-    activations = (length + samples) * (3 * model.mlp_width + 8 * width + 3 * model.num_features)
+    together = samples or capacity
+    scores = 2 * model.num_heads * length * max(length, 0 if samples else capacity)
+    each = 3 * model.mlp_width + 8 * model.width + 3 * model.num_features
     paths = 4 * samples * capacity + 4 * (model.past_length + capacity)
-    return FLOAT_BYTES * (rings + prefix + scores + activations + paths)
+    return FLOAT_BYTES * (rings + prefix + scores + (length + together) * each + paths)
 
 
 def device_memory(device: jax.Device) -> int:
@@ -43,27 +44,25 @@ def device_memory(device: jax.Device) -> int:
         return 2**63
 
 
-def check_memory(
-    model: ModelConfig, config: ForecastConfig, capacity: int, device: jax.Device
-) -> int:
+def check_memory(model: ModelConfig, num_samples: int, capacity: int, device: jax.Device) -> int:
     """Returns `series_bytes`, after a check that the device has as much memory.
 
     Args:
       model: As in `series_bytes`.
-      config: As in `series_bytes`.
+      num_samples: As in `series_bytes`.
       capacity: As in `series_bytes`.
       device: The device.
 
     Raises:
       ConfigError: If one series needs more memory than the device has.
     """
-    needed = series_bytes(model, config, capacity)
+    needed = series_bytes(model, num_samples, capacity)
     available = device_memory(device)
     if needed > available:
         raise ConfigError(
             f"One series needs about {needed / 2**30:.1f} GiB at context_length="
-            f"{model.context_length}, attention_window={model.window}, num_samples="
-            f"{config.num_samples} and {capacity} steps, but {device} has "
+            f"{model.context_length}, attention_window={model.window}, num_samples={num_samples} "
+            f"and {capacity} steps, but {device} has "
             f"{available / 2**30:.1f} GiB. Lower one of them."
         )
     return needed

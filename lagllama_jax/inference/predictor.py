@@ -17,7 +17,10 @@ from lagllama_jax.config import Count, ForecastConfig, ModelConfig, checked
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import Prepared, prepare
 from lagllama_jax.inference.forecast import Forecast
-from lagllama_jax.inference.memory import batch_size, check_memory
+from lagllama_jax.inference.marginals import Marginals, middle_levels
+from lagllama_jax.inference.memory import batch_size, check_memory, round_up
+from lagllama_jax.inference.method import method_of
+from lagllama_jax.inference.one_pass import distributions
 from lagllama_jax.inference.paths import Sampling, sample_paths
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.progress import Finished
@@ -45,7 +48,7 @@ def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
 
 
 def capacity_for(prediction_length: int) -> int:
-    """Number of steps that the buffers hold.
+    """Number of steps that the buffers of sample paths hold.
 
     It is a power of two, so that different horizons share a program.
 
@@ -56,33 +59,39 @@ def capacity_for(prediction_length: int) -> int:
     return max(1 << (int(prediction_length) - 1).bit_length(), SMALLEST_CAPACITY)
 
 
-def sampling_for(config: ForecastConfig, prediction_length: int) -> Sampling:
-    """The options of sampling for a forecast."""
-    stratified = config.sampling == "stratified"
-    capacity = capacity_for(prediction_length)
-    return Sampling(config.num_samples, capacity, stratified, config.nonnegative)
-
-
 def device_mesh(devices: tuple[jax.Device, ...]) -> Mesh:
     """A mesh of the devices with one axis, along which a batch is divided."""
     return Mesh(np.array(devices), ("batch",))
 
 
 @lru_cache(maxsize=32)
-def program(model: ModelConfig, sampling: Sampling, devices: tuple[jax.Device, ...]) -> Any:
-    """The jitted function that draws sample paths for one configuration.
-
-    It is compiled at the first call for each batch size. If there are several devices, each decodes
-    its own part of the batch.
-    """
+def paths_program(model: ModelConfig, sampling: Sampling, devices: tuple[jax.Device, ...]) -> Any:
+    """The jitted function that draws sample paths for one configuration."""
 
     def run(parameters: Parameters, batch: Batch, num_steps: Array, seed: Array) -> Array:
         return sample_paths(parameters, model, batch, num_steps, seed, sampling)
 
+    return divided(run, (WHOLE, BATCH, WHOLE, WHOLE), BATCH, devices)
+
+
+@lru_cache(maxsize=32)
+def one_pass_program(model: ModelConfig, count: int, devices: tuple[jax.Device, ...]) -> Any:
+    """The jitted function that forecasts the distributions of `count` points."""
+
+    def run(parameters: Parameters, batch: Batch) -> Array:
+        return distributions(parameters, model, batch, count)
+
+    return divided(run, (WHOLE, BATCH), PartitionSpec(None, "batch"), devices)
+
+
+def divided(run: Any, inputs: Any, output: PartitionSpec, devices: tuple[jax.Device, ...]) -> Any:
+    """Jits a function. If there are several devices, each processes its own part of the batch.
+
+    It is compiled at the first call for each batch size.
+    """
     if len(devices) > 1:
-        specs = (WHOLE, BATCH, WHOLE, WHOLE)
         mesh = device_mesh(devices)
-        run = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=BATCH, check_vma=False)
+        run = jax.shard_map(run, mesh=mesh, in_specs=inputs, out_specs=output, check_vma=False)
     return jax.jit(run)
 
 
@@ -95,7 +104,7 @@ def place_parameters(parameters: Parameters, devices: tuple[jax.Device, ...]) ->
 
 @dataclass(frozen=True)
 class ModelPredictor:
-    """Forecasts by sample paths, with one step of the model per point of the series.
+    """Forecasts in one pass or by sample paths, with one step of the model per point of the series.
 
     The forecast of an item depends on its values, dates and name, and on the seed. Up to rounding,
     it does not depend on the other items, the batch size or the number of devices.
@@ -113,7 +122,7 @@ class ModelPredictor:
     def predict(
         self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
-        """Forecasts the points that follow each item by sample paths, in the units of the item.
+        """Forecasts the points that follow each item, in the units of the item.
 
         Args:
           dataset: The series.
@@ -121,49 +130,119 @@ class ModelPredictor:
           config: Options of the forecast.
 
         Raises:
-          ConfigError: If a length is invalid, or one series needs more memory than there is.
+          ConfigError: If a length is invalid, the model cannot forecast by the method, or one
+            series needs more memory than there is.
           DataError: If an item is empty, or has a value that is infinite or too large, or if its
             forecast is not finite because of invalid weights.
         """
-        sampling = sampling_for(config, prediction_length)
-        variates, steps = len(dataset.target_names), int(prediction_length)
-        samples = np.empty((len(dataset), variates, config.num_samples, steps))
-        for rows, part in self._batches(dataset, sampling, config):
-            drawn = self._draw(part.batch, sampling, steps, config)
-            raw = part.raw(drawn[..., :steps])[: rows.stop - rows.start]
-            samples[rows] = np.maximum(raw, 0) if config.nonnegative else raw
-            if self.finished is not None:
-                self.finished(rows.stop - rows.start)
-        check_finite(samples, dataset)
-        flat = samples.reshape(len(dataset) * variates, config.num_samples, steps)
-        return Forecast(dataset, flat, config.quantile_levels)
+        steps = int(checked("prediction_length", prediction_length, Count))
+        method = method_of(self.model, config)
+        marginals, samples = None, None
+        if method.one_pass:
+            report = None if method.num_samples else self.finished
+            marginals = self._marginals(dataset, steps, config, report)
+        if method.num_samples:
+            samples = self._paths(dataset, steps, method.num_samples, config)
+        if method.match:
+            assert marginals is not None and samples is not None  # as `method_of` checked
+            samples = matched(samples, marginals)
+        lowest = 0.0 if config.nonnegative else -np.inf
+        if samples is not None:
+            samples = np.maximum(samples, lowest)
+        return Forecast(
+            dataset,
+            samples,
+            config.quantile_levels,
+            marginals=marginals,
+            one_pass_share=method.share,
+            lowest=lowest,
+        )
+
+    def _marginals(
+        self,
+        dataset: SeriesDataset,
+        steps: int,
+        config: ForecastConfig,
+        finished: Finished | None,
+    ) -> Marginals:
+        """The distributions of all points of all items, in one pass."""
+        variates, capacity = len(dataset.target_names), round_up(steps)
+        batches = self._batches(dataset, 0, capacity, config, finished)
+        found = np.empty((3, len(dataset), variates, steps))
+        for rows, part, devices in batches:
+            run = one_pass_program(forecast_model(self.model, config), capacity, devices)
+            drawn = self._call(run, devices, config, part.batch)[..., :steps]
+            df, loc, scale = drawn
+            raw = np.stack([df, part.raw(loc), part.raw_scale(scale)])
+            found[:, rows] = raw[:, : rows.stop - rows.start]
+        check_finite(np.moveaxis(found, 0, 1), dataset)
+        return Marginals(*found.reshape(3, len(dataset) * variates, steps))
+
+    def _paths(
+        self, dataset: SeriesDataset, steps: int, num_samples: int, config: ForecastConfig
+    ) -> Float[np.ndarray, "B S P"]:
+        """Sample paths of all items."""
+        variates, capacity = len(dataset.target_names), capacity_for(steps)
+        stratified = config.sampling == "stratified"
+        sampling = Sampling(num_samples, capacity, stratified, config.nonnegative)
+        batches = self._batches(dataset, num_samples, capacity, config, self.finished)
+        found = np.empty((len(dataset), variates, num_samples, steps))
+        for rows, part, devices in batches:
+            run = paths_program(forecast_model(self.model, config), sampling, devices)
+            seed = np.uint32(config.seed)
+            drawn = self._call(run, devices, config, part.batch, np.int32(steps), seed)
+            found[rows] = part.raw(drawn[..., :steps])[: rows.stop - rows.start]
+        check_finite(found, dataset)
+        return found.reshape(len(dataset) * variates, num_samples, steps)
 
     def _batches(
-        self, dataset: SeriesDataset, sampling: Sampling, config: ForecastConfig
-    ) -> Iterator[tuple[slice, Prepared]]:
-        """Batches of consecutive items. The last batch is filled with copies of the last item."""
+        self,
+        dataset: SeriesDataset,
+        num_samples: int,
+        capacity: int,
+        config: ForecastConfig,
+        finished: Finished | None,
+    ) -> Iterator[tuple[slice, Prepared, tuple[jax.Device, ...]]]:
+        """Batches of consecutive items. The last batch is filled with copies of the last item.
+
+        The memory is checked at once.
+        """
         model, count = forecast_model(self.model, config), len(dataset)
         devices = devices_for(count)
         variates = len(dataset.target_names)
-        bytes_each = variates * check_memory(model, config, sampling.capacity, devices[0])
-        if count == 0:
-            return
-        size = batch_size(count, bytes_each, config.batch_size, len(devices))
-        for first in range(0, count, size):
-            rows = np.minimum(np.arange(first, first + size), count - 1)
-            part = prepare(dataset, rows, model, sampling.capacity)
-            yield slice(first, min(first + size, count)), part
+        bytes_each = variates * check_memory(model, num_samples, capacity, devices[0])
+        size = batch_size(max(count, 1), bytes_each, config.batch_size, len(devices))
 
-    def _draw(
-        self, batch: Batch, sampling: Sampling, steps: int, config: ForecastConfig
-    ) -> Float[np.ndarray, "G V S P"]:
-        """Runs the program on one batch, and returns the sample paths on the host."""
-        devices = devices_for(batch.values.shape[0])
+        def batches() -> Iterator[tuple[slice, Prepared, tuple[jax.Device, ...]]]:
+            for first in range(0, count, size):
+                rows = np.minimum(np.arange(first, first + size), count - 1)
+                end = min(first + size, count)
+                yield slice(first, end), prepare(dataset, rows, model, capacity), devices
+                if finished is not None:
+                    finished(end - first)
+
+        return batches()
+
+    def _call(
+        self, run: Any, devices: tuple[jax.Device, ...], config: ForecastConfig, *inputs: Any
+    ) -> Float[np.ndarray, "..."]:
+        """Runs a program on one batch, and returns its output on the host."""
         parameters = place_parameters(self.parameters, devices)
-        run = program(forecast_model(self.model, config), sampling, devices)
         precision = None if config.precision == "default" else config.precision
         with jax.default_matmul_precision(precision):
-            return np.asarray(run(parameters, batch, np.int32(steps), np.uint32(config.seed)))
+            return np.asarray(run(parameters, *inputs))
+
+
+def matched(
+    samples: Float[np.ndarray, "B S P"], marginals: Marginals
+) -> Float[np.ndarray, "B S P"]:
+    """Sample paths with given marginals and the ranks of `samples` at each point.
+
+    This is the Schaake shuffle (https://doi.org/10.1175/1525-7541(2004)005<0243:TSSAMF>2.0.CO;2).
+    """
+    ranks = samples.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+    quantiles = marginals.quantiles(middle_levels(samples.shape[1]))
+    return np.take_along_axis(quantiles, ranks, axis=1)
 
 
 def devices_for(count: int) -> tuple[jax.Device, ...]:
@@ -171,13 +250,13 @@ def devices_for(count: int) -> tuple[jax.Device, ...]:
     return tuple(jax.local_devices())[: max(count, 1)]
 
 
-def check_finite(samples: Float[np.ndarray, "n V S P"], dataset: SeriesDataset) -> None:
-    """Checks that all sample paths are finite.
+def check_finite(values: Float[np.ndarray, "n *any"], dataset: SeriesDataset) -> None:
+    """Checks that the forecast of each item is finite.
 
     Raises:
-      DataError: If a path is not finite. The message names the first such item.
+      DataError: If it is not. The message names the first such item.
     """
-    finite = np.isfinite(samples).all(axis=(1, 2, 3))
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         name = dataset.item_ids[int(np.argmin(finite))]
         raise DataError(

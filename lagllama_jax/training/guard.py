@@ -7,8 +7,9 @@ import numpy as np
 
 from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.evaluation.metrics import sample_crps
+from lagllama_jax.inference.marginals import Marginals, middle_levels
 from lagllama_jax.inference.paths import Sampling
-from lagllama_jax.inference.predictor import program
+from lagllama_jax.inference.predictor import one_pass_program, paths_program
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.typing import Float, Parameters
 
@@ -63,7 +64,8 @@ def forecast_crps(
 ) -> Float[np.ndarray, "v P"]:
     """CRPS of each forecast point of the windows, in units of the scale of each window.
 
-    Windows in which no point to forecast was observed are left out.
+    The forecasts are made in one pass if the model can, otherwise by sample paths. Windows in which
+    no point to forecast was observed are left out.
 
     Args:
       parameters: Parameters of the model.
@@ -75,8 +77,6 @@ def forecast_crps(
     usable = np.flatnonzero(np.asarray(windows.observed)[:, 0, -future:].any(axis=1))
     most = min(len(usable), MOST_FORECASTS)
     chosen = usable[np.linspace(0, len(usable) - 1, most).round().astype(int)]
-    sampling = Sampling(NUM_SAMPLES, future)
-    run = program(model, sampling, (jax.local_devices()[0],))
     scores = []
     for first in range(0, len(chosen), BATCH_SIZE):
         index = chosen[np.minimum(np.arange(first, first + BATCH_SIZE), len(chosen) - 1)]
@@ -86,10 +86,22 @@ def forecast_crps(
             observed=batch.observed[..., :-future],
             seed=index.astype(np.uint32),
         )
-        seed = ForecastConfig().seed
-        drawn = np.asarray(run(parameters, past, np.int32(future), np.uint32(seed)))[:, 0]
+        drawn = _draws(parameters, model, past, future)
         level, scale = batch.level[:, :, None], batch.unit[:, :, None]
         values = drawn / scale - level if model.reads_raw_values else drawn
         truth = np.where(batch.observed[:, 0], batch.values[:, 0], np.nan)[:, -future:]
         scores.append(sample_crps(truth, values, axis=()) * batch.unit / unit[index])
     return np.concatenate(scores)[: len(chosen)]
+
+
+def _draws(
+    parameters: Parameters, model: ModelConfig, past: Batch, future: int
+) -> Float[np.ndarray, "B S P"]:
+    """Draws of each point, in the units of the batch: evenly spaced quantiles, or sample paths."""
+    devices = (jax.local_devices()[0],)
+    if model.one_pass:
+        laws = np.asarray(one_pass_program(model, future, devices)(parameters, past))[:, :, 0]
+        return Marginals(*laws.astype(np.float64)).quantiles(middle_levels(NUM_SAMPLES))
+    run = paths_program(model, Sampling(NUM_SAMPLES, future), devices)
+    seed = np.uint32(ForecastConfig().seed)
+    return np.asarray(run(parameters, past, np.int32(future), seed))[:, 0]

@@ -1,0 +1,58 @@
+"""The distributions of single points on the host."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from lagllama_jax.inference.marginals import Marginals, middle_levels
+from lagllama_jax.inference.predictor import matched
+
+degrees = st.one_of(st.floats(2.000001, 50), st.floats(50, 1e9))
+
+
+def one(df, loc=0.0, scale=1.0):
+    return Marginals(*(np.array([[number]], float) for number in (df, loc, scale)))
+
+
+@settings(max_examples=200)
+@given(degrees, st.floats(1e-5, 1 - 1e-5), st.floats(-1e6, 1e6), st.floats(0, 1e6))
+def test_quantiles_are_exact_to_a_millionth_of_the_scale(df, level, loc, scale):
+    found = one(df, loc, scale).quantiles([level]).item()
+    assert abs(found - (loc + scale * stats.t.ppf(level, df))) <= 1e-6 * scale + 1e-9 * abs(loc)
+
+
+@settings(max_examples=50)
+@given(degrees, st.lists(st.floats(0.001, 0.999), min_size=2, max_size=9, unique=True))
+def test_quantiles_ascend_with_the_level(df, levels):
+    assert (np.diff(one(df).quantiles(sorted(levels))[0, :, 0]) >= 0).all()
+
+
+@settings(max_examples=50)
+@given(st.floats(2.1, 50), st.floats(-5, 5), st.floats(0.1, 5))
+def test_the_mean_above_a_bound_is_that_of_clipped_draws(df, loc, scale):
+    levels = (np.arange(200_000) + 0.5) / 200_000
+    clipped = np.maximum(stats.t.ppf(levels, df, loc, scale), 0).mean()
+    assert abs(one(df, loc, scale).mean(lowest=0.0).item() - clipped) < 0.03 * scale
+
+
+def test_a_certain_value_has_no_width():
+    found = one(5.0, 3.0, 0.0)
+    assert found.quantiles([0.01, 0.99]).ravel().tolist() == [3.0, 3.0]
+    assert found.mean(lowest=0.0).item() == 3.0 and found.mean(lowest=4.0).item() == 4.0
+
+
+def test_draws_are_the_quantiles_at_random_levels():
+    law = Marginals(*(np.full((2, 3), number) for number in (4.0, 1.0, 2.0)))
+    levels = np.random.default_rng(0).random((2, 5, 3))
+    np.testing.assert_allclose(law.at(levels), stats.t.ppf(levels, 4.0, 1.0, 2.0))
+
+
+def test_matched_paths_have_the_marginals_and_keep_their_ranks():
+    random = np.random.default_rng(0)
+    paths = random.normal(size=(2, 40, 3)).cumsum(-1)
+    law = Marginals(*(random.uniform(3, 9, (2, 3)) for _ in range(3)))
+    found = matched(paths, law)
+    ranks = lambda x: x.argsort(1).argsort(1)  # noqa: E731
+    assert np.array_equal(ranks(found), ranks(paths))
+    np.testing.assert_allclose(np.sort(found, axis=1), law.quantiles(middle_levels(40)))
