@@ -38,12 +38,9 @@ def check_row(row: Float[np.ndarray, "T"], name: str) -> None:
     """Raises `DataError` for an empty series or an infinite value."""
     if len(row) == 0:
         raise DataError(f"Series {name} has no values; leave it out.")
-    infinite = np.isinf(row)
-    if infinite.any():
-        raise DataError(
-            f"Series {name} is infinite at point {int(infinite.argmax())}; make it finite, or NaN "
-            "where it is missing."
-        )
+    if np.isinf(row).any():
+        point = int(np.isinf(row).argmax())
+        raise DataError(f"Series {name} is infinite at point {point}; set it to NaN.")
 
 
 def check_unique(corpus: "Corpus") -> None:

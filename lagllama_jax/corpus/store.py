@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from lagllama_jax.corpus.layout import check_row, check_unique, offsets_of, renumber, translate
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, converting
 from lagllama_jax.model.calendar_features import Calendar, Zones, wall_clock
 from lagllama_jax.series.calendar import calendar_of, join_zones
 from lagllama_jax.series.dataset import SeriesDataset
@@ -150,11 +150,7 @@ class Corpus:
 
     @classmethod
     def pack(cls, dataset: SeriesDataset, name: str = "series") -> Self:
-        """Makes a corpus of one data set. Every variate becomes a series of its own.
-
-        Args:
-          dataset: The items; covariates are left out.
-          name: Name of the data set.
+        """Makes a corpus of one data set. Every variate becomes a series; covariates are left out.
 
         Raises:
           DataError: If there is no series, one is empty or has an infinite value, or a name occurs
@@ -202,9 +198,7 @@ class Corpus:
     def from_parquet(cls, source: str | Path, exclude: Iterable[str] = ()) -> Self:
         """Reads a Parquet file, or a folder of them. Each file is a data set with the file's name.
 
-        Args:
-          source: Folder or file.
-          exclude: Data sets to leave out.
+        The data sets in `exclude` are left out.
 
         Raises:
           DataError: If there is no such file, a file has another layout than that of
@@ -213,11 +207,10 @@ class Corpus:
         from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
 
         files = {path.stem: path for path in find_parquet(source)}
-        unknown = set(exclude) - files.keys()
-        if unknown:
-            raise DataError(f"{source} has no data set {', '.join(sorted(unknown))} to exclude.")
-        kept = [path for name, path in files.items() if name not in set(exclude)]
-        return cls.concatenate(cls.pack(read_parquet(path), path.stem) for path in kept)
+        for name in exclude:
+            if files.pop(name, None) is None:
+                raise DataError(f"{source} has no data set {name} to exclude.")
+        return cls.concatenate(cls.pack(read_parquet(path), name) for name, path in files.items())
 
     @classmethod
     def from_tfds(cls, name: str, data_dir: str | Path | None = None, split: str = "train") -> Self:
@@ -251,9 +244,7 @@ class Corpus:
     def load(cls, folder: str | Path, mmap: bool = True) -> Self:
         """Reads a corpus that `save` wrote.
 
-        Args:
-          folder: The folder.
-          mmap: Whether to open the arrays as memory maps, which use memory only when they are read.
+        With `mmap`, the arrays are memory maps, which use memory only when they are read.
 
         Raises:
           DataError: If the folder holds no corpus, one of another version, or a damaged one.
@@ -266,30 +257,22 @@ class Corpus:
 def mask_period(corpus: Corpus, dataset: str, first: str, last: str) -> Corpus:
     """A copy in which the points of a data set from `first` to `last` are set missing.
 
-    Both dates are included, in the local time of each series.
-
-    Args:
-      corpus: The corpus, which is not changed.
-      dataset: Name of the data set.
-      first: First day, month or year, such as "2013-03-01", "2013-03" or "2013".
-      last: Last day, month or year. A month or a year is included to its end.
+    The dates are days, months or years in the local time of each series, such as "2013-03-01",
+    "2013-03" or "2013". A month or a year is included to its end.
 
     Raises:
       DataError: If there is no such data set, a date cannot be read, or no point is in that period.
     """
     number = corpus.dataset_index(dataset)
-    try:
+    with converting(DataError, f"{first!r} to {last!r} is no period", ValueError):
         first_day = np.datetime64(first).astype("datetime64[D]").astype(int)
-        last_day = (np.datetime64(last) + 1).astype("datetime64[D]").astype(int) - 1
-    except ValueError as error:
-        raise DataError(f"{first!r} to {last!r} is no period: {error}.") from error
-    values = np.array(corpus.values)
-    count = 0
+        after_last = (np.datetime64(last) + 1).astype("datetime64[D]").astype(int)
+    values, count = np.array(corpus.values), 0
     for index in np.flatnonzero(corpus.dataset == number):
         begin, end = corpus.offsets[index], corpus.offsets[index + 1]
         calendar = Calendar(*(np.asarray(field)[index] for field in corpus.calendar))
         day, _ = wall_clock(calendar, np.arange(end - begin), corpus.zones)
-        hidden = (day >= first_day) & (day <= last_day)
+        hidden = (day >= first_day) & (day < after_last)
         values[begin:end][hidden] = np.nan
         count += int(hidden.sum())
     if count == 0:

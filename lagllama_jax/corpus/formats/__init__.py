@@ -88,19 +88,17 @@ def guess_format(path: str | Path) -> str:
     Raises:
       DataError: If there is no such file, or no format has its suffix.
     """
-    suffixes = [suffix for format in FORMATS.values() for suffix in format.suffixes]
-    if Path(path).suffix.lower() == ".parquet" or (
-        Path(path).is_dir() and any(Path(path).glob("*.parquet"))
-    ):
+    path, suffixes = Path(path), [s for format in FORMATS.values() for s in format.suffixes]
+    if path.suffix.lower() == ".parquet" or any(path.glob("*.parquet")):
         return "parquet"
-    for file in text_files(path, tuple(dict.fromkeys(suffixes))):
-        name = file.name.lower().removesuffix(".gz")
-        if name.endswith(".csv"):
-            return _guess_csv(next(file.lines).text.replace('"', ""))
-        for format, described in FORMATS.items():
-            if name.endswith(described.suffixes):
-                return format
-        break
+    files = text_files(path, suffixes)  # closes the file when it goes out of scope
+    file = next(files)
+    name = file.name.lower().removesuffix(".gz")
+    if name.endswith(".csv"):
+        return _guess_csv(next(file.lines).text.replace('"', ""))
+    for key, format in FORMATS.items():
+        if name.endswith(format.suffixes):
+            return key
     raise DataError(f"{path}: no format has this suffix; known are {', '.join(suffixes)}.")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lagllama_jax.corpus.formats.text import TextFile
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, naming
 from lagllama_jax.series.columns import numbers
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import Item
@@ -125,8 +125,5 @@ def _times(table: Table, columns: list[str], layout: str) -> "pd.Series":
 
 
 def _items(table: Table, frame: "pd.DataFrame") -> Iterator[Item]:
-    try:
+    with naming(table.name):
         return iter(read_frame(Table(frame, table.name, table.lines)))
-    except DataError as error:
-        known = table.name in str(error)
-        raise DataError(str(error) if known else f"{table.name}: {error}") from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lagllama_jax.corpus.catalogue import CATALOGUE, DataSet, find_data_set
 from lagllama_jax.corpus.tfds import NAME, VERSION
 from lagllama_jax.corpus.tfds.splits import SPLITS
-from lagllama_jax.errors import DataError, require
+from lagllama_jax.errors import DataError, converting, require
 from lagllama_jax.series.arrays import as_timestamp
 from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
@@ -47,14 +47,10 @@ def build(
         raise DataError(f"The manual folder {manual_dir} does not exist; give that of the files.")
     builder = _builder(data_set, data_dir)
     builder.download, builder.verify = download, verify
-    if not download and manual_dir is not None:
-        builder.builder_config.data_set.sources(Path(manual_dir))
     tfds = require("tensorflow_datasets", "tfds")
     config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
-    try:
+    with converting(DataError, f"{builder.name} cannot be written to {data_dir}", OSError):
         builder.download_and_prepare(download_config=config)
-    except OSError as error:
-        raise DataError(f"{builder.name} cannot be written to {data_dir}: {error}.") from error
     return Path(builder.data_dir)
 
 
@@ -80,8 +76,8 @@ def read_built(
     """
     if split not in SPLITS:
         raise DataError(f"There is no split {split!r}; known are {', '.join(SPLITS)}.")
-    name = data_set if isinstance(data_set, str) else data_set.name
     builder = _builder(data_set, data_dir)
+    name = builder.builder_config.name
     if not is_built(name, data_dir):
         raise DataError(
             f"Data set {name!r} is not in {data_dir}; build it: "
@@ -89,13 +85,10 @@ def read_built(
         )
     source = builder.as_data_source(split=split)
     for index in range(len(source)):
-        yield _item(source[index])
-
-
-def _item(example: dict[str, Any]) -> Item:
-    item_id, start, alias = (example[k].decode() for k in ("item_id", "start", "frequency"))
-    stamp = as_timestamp(start) if start else None
-    return Item(item_id, example["target"][None], stamp, Frequency.parse(alias))
+        example: dict[str, Any] = source[index]
+        item_id, start, alias = (example[k].decode() for k in ("item_id", "start", "frequency"))
+        stamp = as_timestamp(start) if start else None
+        yield Item(item_id, example["target"][None], stamp, Frequency.parse(alias))
 
 
 def _builder(data_set: str | DataSet, data_dir: str | Path) -> "LagllamaSeries":
