@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import re
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -80,6 +81,6 @@ def naming(place: object) -> Iterator[None]:
     try:
         yield
     except LagLlamaError as error:
-        if str(place) in str(error):
+        if re.search(rf"(?<!\w){re.escape(str(place))}(?!\w)", str(error)):
             raise
         raise type(error)(f"{place}: {error}") from error

@@ -125,9 +125,9 @@ _DATA_SETS = (
     _monash("weather", 4654822, "D", 30),
 )
 _HELD_OUT = {
-    *("pedestrian_counts", "exchange_rate", "platform_delay_minute", "requests_minute"),
-    *("ett_m2", "beijing_pm25", "weather"),
-}
+    "pedestrian_counts", "exchange_rate", "platform_delay_minute", "requests_minute", "ett_m2",
+    "beijing_pm25", "weather",
+}  # fmt: skip
 
 CATALOGUE: dict[str, DataSet] = {
     one.name: replace(one, held_out=one.name in _HELD_OUT) for one in _DATA_SETS

@@ -154,7 +154,7 @@ def parameters_from_torch(
     if levels is not None and not np.array_equal(levels, np.arange(COSINES)):
         raise CheckpointError(f"{source}: {_LEVELS} is not 0 to {COSINES - 1}.")
     table = check_tensors(state, config, source, names="torch")
-    return unflatten({row.path: row.from_torch(state[row.torch]) for row in table})
+    return unflatten({row.path: row.converted(state[row.torch]) for row in table})
 
 
 def _read_config(
@@ -264,7 +264,7 @@ def to_torch(path: str | os.PathLike[str], config: ModelConfig, parameters: Para
     if config.head == "implicit_quantile":
         state[_LEVELS] = np.arange(COSINES)
     for row in table:
-        state[row.torch] = np.array(row.to_torch(flat[row.path]), np.float32, order="C")
+        state[row.torch] = row.converted(flat[row.path])
     write_archive(path, {
         "epoch": 0,
         "global_step": 0,

@@ -11,9 +11,9 @@ from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
 
 UNITS = {
-    **{"second": "s", "minute": "min", "hour": "h", "day": "D", "dai": "D"},
-    **{"week": "W", "month": "ME", "quarter": "QE", "year": "YE"},
-}
+    "second": "s", "minute": "min", "hour": "h", "day": "D", "dai": "D",
+    "week": "W", "month": "ME", "quarter": "QE", "year": "YE",
+}  # fmt: skip
 """Aliases by the names of units, without a plural `s` and the `ly` of "hourly" or "daily"."""
 
 

@@ -162,7 +162,7 @@ def _verify_training(
     if gradients is not None:
         ours = flatten(gradients)
         pairs = {
-            row.path: (row.to_torch(ours[row.path]), recorded[f"grad/{row.torch}"])
+            row.path: (row.converted(ours[row.path]), recorded[f"grad/{row.torch}"])
             for row in rows(config)
         }
         yield _check("gradients", pairs, GRADIENT_TOLERANCE)
