@@ -62,11 +62,11 @@ def converting(kind: type[LagLlamaError], message: str, *errors: type[Exception]
     Args:
       kind: Class of the new error.
       message: The message, which the original error in brackets is added to.
-      *errors: Classes of errors to convert. Errors of this package pass unchanged.
+      *errors: Classes of errors to convert. Errors of the class `kind` pass unchanged.
     """
     try:
         yield
-    except LagLlamaError:
+    except kind:
         raise
     except errors as error:
         raise kind(f"{message} ({getattr(error, 'strerror', None) or error}).") from error

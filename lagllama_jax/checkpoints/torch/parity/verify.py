@@ -13,7 +13,7 @@ from lagllama_jax.checkpoints.layout import flatten, rows
 from lagllama_jax.checkpoints.torch.parity.decoders import reference_decode
 from lagllama_jax.checkpoints.torch.parity.quantities import Quantities, training_quantities
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.errors import CheckpointError
+from lagllama_jax.errors import CheckpointError, converting
 from lagllama_jax.typing import Array, Parameters
 
 TOLERANCE = 2e-5
@@ -37,6 +37,7 @@ _INPUTS = tuple(
 )
 _PER_SERIES = ("loc", "scale", "fed")
 _TRACE = ("params", *_PER_SERIES)
+_DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError)
 _HURRY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 Recorded = Mapping[str, np.ndarray]
@@ -70,11 +71,12 @@ def read_recorded(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
       CheckpointError: If the file is missing or damaged, or does not contain such results.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            recorded = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{path}: no recorded results can be read ({error}).") from error
+    problem = f"{path}: no recorded results can be read"
+    with (
+        converting(CheckpointError, problem, *_DAMAGED),
+        np.load(path, allow_pickle=False) as file,
+    ):
+        recorded = dict(file)
     missing = sorted({"past_target", "past_observed_values", "future_target"} - recorded.keys())
     if missing:
         raise CheckpointError(f"{path}: lacks {', '.join(missing)}. Give a file of results.")
@@ -97,12 +99,12 @@ def verify(config: ModelConfig, parameters: Parameters, recorded: Recorded) -> I
       CheckpointError: If a tensor is missing in the recorded results.
     """
     config = config.replace(safe_scaling=False)
-    try:
-        with jax.default_matmul_precision("highest"):
-            yield from _verify_training(config, parameters, recorded)
-            yield from _verify_decoding(config, parameters, recorded)
-    except KeyError as error:
-        raise CheckpointError(f"The recorded results lack {error}.") from error
+    with (
+        converting(CheckpointError, "The recorded results lack a tensor", KeyError),
+        jax.default_matmul_precision("highest"),
+    ):
+        yield from _verify_training(config, parameters, recorded)
+        yield from _verify_decoding(config, parameters, recorded)
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,12 +116,8 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def relative_error(ours: Any, recorded: Any, per_series: bool = False) -> float:
     """The relative error `max |ours - recorded| / max |recorded|`.
 
-    It is infinite if the shapes differ or a value of `ours` is not finite.
-
-    Args:
-      ours: The array of this package.
-      recorded: The array of the reference implementation.
-      per_series: Whether to return the largest error over the series (axis 0).
+    With `per_series`, it is the largest error over the series (axis 0). It is infinite if the
+    shapes differ or a value of `ours` is not finite.
     """
     ours, recorded = np.asarray(ours, np.float64), np.asarray(recorded, np.float64)
     if ours.shape != recorded.shape or not np.isfinite(ours).all():
