@@ -33,16 +33,15 @@ def save_pretrained(
 ) -> None:
     """Saves a model as `config.json` and `model.safetensors` in a folder.
 
-    The weights file contains the configuration too, and one rename puts it in place. `config.json`
-    is absent during the rename. If the process is interrupted at any time, the folder contains
-    either the complete old model or the complete new one.
+    The folder is created if it does not exist, and other files in it are kept. The weights file
+    contains the configuration too, and one rename puts it in place, while `config.json` is absent.
+    If the process is interrupted, the folder contains the complete old model or the new one.
 
     Args:
-      folder: The folder, which is created if it does not exist. Other files in it are kept.
+      folder: The folder.
       config: The architecture.
       parameters: The weights.
-      dtype: Data type of the stored weights. `float16` halves the file size and rounds the weights
-        to 11 significant bits.
+      dtype: Data type of the stored weights. `float16` rounds them to 11 significant bits.
 
     Raises:
       CheckpointError: If the parameters do not fit the configuration, or a weight is too large for
@@ -83,16 +82,12 @@ def load_folder(folder: str | os.PathLike[str]) -> tuple[ModelConfig, Parameters
     If `config.json` differs from the configuration in the weights file, it is used, with a warning.
     If it is missing, the configuration in the weights file is used.
 
-    Args:
-      folder: The folder.
-
     Returns:
       The architecture, and the parameters as float32 arrays on the host, whatever the stored type.
 
     Raises:
-      CheckpointError: If a file is missing or damaged, if the configuration has unknown or missing
-        fields or absurd sizes, or if a tensor is missing, unexpected or of a wrong shape. The
-        message names the file and the tensor.
+      CheckpointError: If a file is missing or damaged, or if the fields, the tensors or their
+        shapes are wrong. The message names the file and the tensor.
 
     Example:
       >>> import tempfile

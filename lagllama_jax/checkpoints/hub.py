@@ -51,12 +51,11 @@ def from_pretrained(
       source: The model, which is one of the following.
 
         * `None` or `box`: the bundled weights. Write `./box` for a folder of that name.
-        * A folder that `save_pretrained` wrote, or one that contains the authors' `lag-llama.ckpt`
-          or a single other `.ckpt` file.
+        * A folder that `save_pretrained` wrote, or one with the authors' `lag-llama.ckpt` or a
+          single other `.ckpt` file.
         * A `.ckpt` file. It is read without PyTorch, and no code in it is run.
-        * A repository `owner/name` on the Hugging Face hub (needs the extra `hub`) with the files
-          of `save_pretrained` or the authors' `lag-llama.ckpt`. An existing file or folder of this
-          name is preferred.
+        * A repository `owner/name` on the Hugging Face hub (needs the extra `hub`) with such files,
+          if no file or folder of this name exists.
       revision: Branch, tag or commit on the hub.
       cache_dir: Folder in which files from the hub are cached. `None`: the default of the hub.
       local_files_only: Whether to use only the cache, without a connection to the hub.

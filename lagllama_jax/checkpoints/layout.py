@@ -128,22 +128,15 @@ def check_tensors(
     source: str,
     names: Literal["path", "torch"] = "path",
 ) -> list[Row]:
-    """Checks that tensors are exactly those of a model, with the right shapes and finite values.
+    """Checks that tensors are exactly those of a model, and returns the table of weights.
 
-    Args:
-      found: The tensors by name.
-      config: The architecture.
-      source: File name for error messages.
-      names: `path` for the names and shapes of this package, `torch` for those of the authors'
-        checkpoints.
-
-    Returns:
-      The table of weights, in the order of the authors' checkpoints.
+    Their names and shapes are those of this package (`path`) or of the authors' checkpoints
+    (`torch`).
 
     Raises:
       CheckpointError: If the configuration has absurd sizes, or if a tensor is missing, unexpected,
         of a wrong shape, not of type float32, float16 or bfloat16, or not finite. The message names
-        the file and the tensors.
+        `source` and the tensors.
     """
     with naming(source):
         _check_sizes(found, config)

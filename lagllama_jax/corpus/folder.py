@@ -24,9 +24,7 @@ VERSION = 2
 
 
 def save_corpus(corpus: "Corpus", folder: Path) -> None:
-    """Writes a corpus to a temporary folder, and then renames that to `folder`.
-
-    An earlier corpus in `folder` is unchanged until the new one is complete.
+    """Writes a corpus to `folder`. An earlier corpus is unchanged until the new one is complete.
 
     Raises:
       DataError: If `folder` exists and is not a corpus, or cannot be written.

@@ -7,7 +7,9 @@ from typing import Self
 
 import numpy as np
 
-from lagllama_jax.corpus.layout import check_row, check_unique, offsets_of, renumber, translate
+from lagllama_jax.corpus.folder import load_arrays, save_corpus
+from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
+from lagllama_jax.corpus.layout import check_row, offsets_of, renumber, translate
 from lagllama_jax.errors import DataError, converting
 from lagllama_jax.model.calendar_features import Calendar, Zones, wall_clock
 from lagllama_jax.series.calendar import calendar_of, join_zones
@@ -78,6 +80,14 @@ class Corpus:
         """The name of a series in messages: data set and item."""
         return f"{self.dataset_names[self.dataset[index]]}/{self.item_ids[index]}"
 
+    def _check_unique(self) -> None:
+        """Raises `DataError` if two series of one data set have the same name."""
+        seen: set[tuple[int, str]] = set()
+        for index, key in enumerate(zip(self.dataset.tolist(), self.item_ids, strict=True)):
+            if key in seen:
+                raise DataError(f"Series {self.describe(index)} occurs twice; names must differ.")
+            seen.add(key)
+
     def dataset_index(self, name: str) -> int:
         """The index of a data set.
 
@@ -145,7 +155,7 @@ class Corpus:
             item_ids=tuple(item for part in parts for item in part.item_ids),
         )
         if len(dataset_names) < sum(len(part.dataset_names) for part in parts):
-            check_unique(whole)
+            whole._check_unique()
         return whole
 
     @classmethod
@@ -191,7 +201,7 @@ class Corpus:
             frequency_names=frequency_names,
             item_ids=tuple(dataset.item_ids),
         )
-        check_unique(corpus)
+        corpus._check_unique()
         return corpus
 
     @classmethod
@@ -204,8 +214,6 @@ class Corpus:
           DataError: If there is no such file, a file has another layout than that of
             `lagllama_jax.corpus.formats.parquet`, or a name in `exclude` does not exist.
         """
-        from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
-
         files = {path.stem: path for path in find_parquet(source)}
         for name in exclude:
             if files.pop(name, None) is None:
@@ -216,10 +224,8 @@ class Corpus:
     def from_tfds(cls, name: str, data_dir: str | Path | None = None, split: str = "train") -> Self:
         """Reads a data set of the catalogue that was built with `lagllama data build`.
 
-        Args:
-          name: Name of the data set.
-          data_dir: Folder of TFDS. `None`: its default, `~/tensorflow_datasets`.
-          split: `train`, `validation` or `test` (`lagllama_jax.corpus.tfds.splits`).
+        The splits are those of `lagllama_jax.corpus.tfds.splits`. `data_dir` is the folder of TFDS.
+        `None`: its default, `~/tensorflow_datasets`.
 
         Raises:
           DataError: If it was not built there, or there is no such data set or split.
@@ -236,8 +242,6 @@ class Corpus:
         Raises:
           DataError: If the folder exists and is not a corpus, or cannot be written.
         """
-        from lagllama_jax.corpus.folder import save_corpus
-
         save_corpus(self, Path(folder))
 
     @classmethod
@@ -249,8 +253,6 @@ class Corpus:
         Raises:
           DataError: If the folder holds no corpus, one of another version, or a damaged one.
         """
-        from lagllama_jax.corpus.folder import load_arrays
-
         return cls(**load_arrays(Path(folder), mmap))
 
 

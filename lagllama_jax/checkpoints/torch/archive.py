@@ -13,14 +13,20 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from lagllama_jax.checkpoints.foreign import refuse_foreign
 from lagllama_jax.checkpoints.torch.names import listed
-from lagllama_jax.checkpoints.torch.unpickler import Record, check_key, is_record_of, unpickle
+from lagllama_jax.checkpoints.torch.unpickler import (
+    Record,
+    Unpickled,
+    check_key,
+    is_record_of,
+    unpickle,
+)
 from lagllama_jax.errors import CheckpointError, converting, naming
 
 STORAGES: dict[str, np.dtype] = {
@@ -48,20 +54,7 @@ _DAMAGED = (zipfile.BadZipFile, struct.error, EOFError, RuntimeError, TypeError,
 """Exceptions that reading a damaged zip file raises."""
 
 
-class Archive(NamedTuple):
-    """The content of a checkpoint.
-
-    Attributes:
-      value: The dictionary of the checkpoint. Tensors are read-only NumPy arrays. Anything that is
-        not a tensor, a container or a plain value is an inert `Record`.
-      unknown: Names in the pickle that are not known to be harmless. None of them was run.
-    """
-
-    value: dict[Any, Any]
-    unknown: tuple[str, ...]
-
-
-def read_archive(path: str | os.PathLike[str], only: Sequence[str] | None = None) -> Archive:
+def read_archive(path: str | os.PathLike[str], only: Sequence[str] | None = None) -> Unpickled:
     """Reads a PyTorch checkpoint without running any code in it.
 
     Time and memory are bounded by the size of the file, whatever its content. Files with
@@ -70,13 +63,12 @@ def read_archive(path: str | os.PathLike[str], only: Sequence[str] | None = None
 
     Args:
       path: The checkpoint file.
-      only: Entries of the checkpoint's dictionary to read. Storages that only other entries use
-        (such as an optimizer's state) are not read. `None`: all entries.
+      only: Entries of the checkpoint's dictionary to read, without the storages of the others (such
+        as an optimizer's state). `None`: all entries.
 
     Raises:
-      CheckpointError: If the file is not a zip file of PyTorch, is truncated, or is made to exhaust
-        memory, if a storage is missing, if a tensor exceeds its storage, or if the pickle uses
-        names or instructions that no checkpoint needs.
+      CheckpointError: If the file is not a whole zip file of PyTorch, is made to exhaust memory, or
+        has a pickle with names or instructions that no checkpoint needs.
     """
     path = Path(path)
     damaged = "not a whole zip file of PyTorch's. Download it again"
@@ -97,7 +89,7 @@ def read_archive(path: str | os.PathLike[str], only: Sequence[str] | None = None
             if not isinstance(value, dict):
                 raise CheckpointError("holds no dictionary at its top. Not a checkpoint.")
             wanted = {k: v for k, v in value.items() if only is None or k in only}
-            return Archive(reader.build(wanted), unknown)
+            return Unpickled(reader.build(wanted), unknown)
 
 
 class _Reader:

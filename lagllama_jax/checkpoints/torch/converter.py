@@ -58,15 +58,14 @@ def from_torch(
     Args:
       path: The `.ckpt` file.
       reference_scaling: Whether to scale series exactly as the reference implementation does. By
-        default, degenerate scales are replaced by larger ones, and other scales are the same.
+        default, degenerate scales are replaced by larger ones.
 
     Returns:
       The architecture, and the parameters as float32 arrays on the host.
 
     Raises:
-      CheckpointError: If the file is not a checkpoint of Lag-Llama, if it is damaged or malicious,
-        or if its options or tensors do not fit. The message names the file and the tensor or
-        option.
+      CheckpointError: If the file is not a checkpoint of Lag-Llama, is damaged or malicious, or has
+        options or tensors that do not fit. The message names the file and the tensor or option.
 
     Example:
       >>> import tempfile, jax
@@ -214,17 +213,10 @@ def to_torch(path: str | os.PathLike[str], config: ModelConfig, parameters: Para
     The option `distr_output` is therefore the name of the head, not an instance of its class.
 
     The reference implementation has no `attention_window`. A model can be exported if its window is
-    at least `context_length`, as after fine-tuning. The tensors and the first step of a forecast
-    are then exact. Later steps agree if both attend to the same tokens. In training, and in
-    decoding without a cache, the reference attends to all tokens of the context and the future,
-    which corresponds to a window of at least `context_length + prediction_length - 1` here. With
-    its cache, it attends to the last `context_length` tokens, and `from_torch` sets this window
-    when it reads the file.
-
-    Args:
-      path: The `.ckpt` file to write.
-      config: The architecture.
-      parameters: The weights.
+    at least `context_length`. The tensors and the first step of a forecast are then exact. Without
+    its cache, later steps of the reference correspond to a window of at least
+    `context_length + prediction_length - 1`. With its cache, they correspond to a window of
+    `context_length`, which `from_torch` sets.
 
     Raises:
       ConfigError: If the model uses options that the published architecture lacks.

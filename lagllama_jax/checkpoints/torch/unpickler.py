@@ -64,12 +64,12 @@ def check_key(key: Any) -> Any:
 
 
 class Unpickled(NamedTuple):
-    """The content of a pickle.
+    """The content of a pickle, or of an archive with one.
 
     Attributes:
-      value: Plain values and containers. Everything else is replaced by records.
-      unknown: Names that do not occur in ordinary checkpoints, sorted. None of them was imported or
-        called.
+      value: Plain values and containers. Everything else is replaced by records. `read_archive`
+        replaces the records of tensors by read-only NumPy arrays.
+      unknown: Names that do not occur in ordinary checkpoints, sorted.
     """
 
     value: Any
@@ -79,13 +79,9 @@ class Unpickled(NamedTuple):
 def unpickle(data: bytes, source: str) -> Unpickled:
     """Reads a pickle without importing or calling anything.
 
-    Args:
-      data: The pickle.
-      source: File name for error messages.
-
     Raises:
       CheckpointError: If the pickle is damaged or too large, or names anything in Python's standard
-        library that no checkpoint needs (such as `os.system` or `builtins.eval`).
+        library that no checkpoint needs (such as `os.system`). The message names `source`.
     """
     with naming(source):
         if len(data) > LARGEST_PICKLE:
@@ -215,6 +211,10 @@ class _Machine:
         """Stores the top of the stack in the memo."""
         self.memo[place] = self.stack[-1]
 
+    def recall(self, place: int) -> None:
+        """Pushes a value of the memo."""
+        self.stack.append(self.memo[place])
+
 
 _LITERALS = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
@@ -236,13 +236,9 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "POP": lambda self, _: self.drop(),
     "POP_MARK": lambda self, _: self.pop_mark(),
     "DUP": lambda self, _: self.stack.append(self.stack[-1]),
-    "PUT": lambda self, place: self.remember(place),
-    "BINPUT": lambda self, place: self.remember(place),
-    "LONG_BINPUT": lambda self, place: self.remember(place),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.remember),
     "MEMOIZE": lambda self, _: self.remember(len(self.memo)),
-    "GET": lambda self, place: self.stack.append(self.memo[place]),
-    "BINGET": lambda self, place: self.stack.append(self.memo[place]),
-    "LONG_BINGET": lambda self, place: self.stack.append(self.memo[place]),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.recall),
     "LIST": lambda self, _: self.stack.append(self.pop_mark()),
     "TUPLE": lambda self, _: self.stack.append(tuple(self.pop_mark())),
     "TUPLE1": lambda self, _: self.stack.append(tuple(self.pop(1))),

@@ -22,11 +22,7 @@ def write_archive(path: str | os.PathLike[str], value: dict[str, Any]) -> None:
     """Writes a checkpoint of tensors, containers and plain values, as `torch.save` does.
 
     The pickle names only `collections.OrderedDict` and the classes and functions that create
-    tensors, so that `torch.load(weights_only=True)` reads it.
-
-    Args:
-      path: The file to write.
-      value: The content. Tensors are NumPy arrays.
+    tensors, so that `torch.load(weights_only=True)` reads it. Tensors are NumPy arrays in `value`.
 
     Raises:
       CheckpointError: If a value is not an array, a container or a plain value.

@@ -59,11 +59,8 @@ def read(
 ) -> Iterator[Item]:
     """Reads the series of a file, or of all files of a format in a folder or zip file.
 
-    Args:
-      path: File or folder. Text files may be gzipped or zipped.
-      format: Key of `FORMATS`.
-      start: Time of the first value of series for which the file has none.
-      frequency: Pandas alias of the time step of series for which the file has none.
+    Text files may be gzipped or zipped. `format` is a key of `FORMATS`. `start` and `frequency`, a
+    pandas alias, are for series for which the file has none.
 
     Raises:
       DataError: If the format is unknown, the start or the frequency cannot be read, a name occurs

@@ -23,11 +23,9 @@ def find_parquet(source: str | Path) -> list[Path]:
       DataError: If the file or folder does not exist, or the folder contains no Parquet file.
     """
     source = Path(source)
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
+    if not source.exists():
         raise DataError(f"{source} does not exist.")
-    files = sorted(source.glob("*.parquet"))
+    files = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
     if not files:
         raise DataError(f"The folder {source} has no .parquet file.")
     return files

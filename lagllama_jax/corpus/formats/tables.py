@@ -23,9 +23,7 @@ PRSA_TEXT = ("No", "station", "wd", "cbwd")
 
 
 def read_csv_frame(file: TextFile) -> Iterator[Item]:
-    """Reads a long table with item_id, timestamp and target, or a wide one.
-
-    A wide table has a column of time stamps and one column per series.
+    """Reads a long table (item_id, timestamp, target) or a wide one (time stamps, series).
 
     Raises:
       DataError: As for `lagllama_jax.series.dataframe.read_frame`. The message names the file.
@@ -39,12 +37,10 @@ def read_csv_frame(file: TextFile) -> Iterator[Item]:
 
 
 def read_nab(file: TextFile) -> Iterator[Item]:
-    """Reads a file of the Numenta Anomaly Benchmark, which has the columns timestamp and value.
-
-    The file contains one series, which gets the name of the file.
+    """Reads the one series of a file of the Numenta Anomaly Benchmark, and names it like the file.
 
     Raises:
-      DataError: If the columns have other names, or as for `read_csv_frame`.
+      DataError: If the columns are not timestamp and value, or as for `read_csv_frame`.
     """
     table = _table(file)
     if list(table.frame.columns) != ["timestamp", "value"]:

@@ -18,13 +18,11 @@ UNITS = {
 
 
 def read_tsf(file: TextFile) -> Iterator[Item]:
-    """Reads the items of one file.
-
-    An item is named by its attribute `series_name`, or by its position (T1, T2, ...).
+    """Reads the items of one file, named by `series_name` or their positions (T1, T2, ...).
 
     Raises:
       DataError: If `@data` is missing, the frequency is unknown, or a line has another number of
-        attributes than the header, a date or a value that cannot be read. The message names the
+        attributes than the header, or a date or value that cannot be read. The message names the
         file and the line.
     """
     names, frequency = _read_header(file)

@@ -26,17 +26,14 @@ def build(
     download: bool = False,
     verify: bool = True,
 ) -> Path:
-    """Writes a data set as array_record files, unless it exists already.
+    """Writes a data set as array_record files, unless it exists already. Returns their folder.
 
     Args:
       data_set: Name of a data set of the catalogue, or a description of the user's own.
-      manual_dir: Folder of the published files.
+      manual_dir: Folder of the published files, if they are not to be downloaded.
       data_dir: Folder of TFDS.
-      download: Whether to download the file. Otherwise, it is taken from `manual_dir`.
+      download: Whether to download the file.
       verify: Whether a file with another checksum than the recorded one is an error.
-
-    Returns:
-      The folder of the array_record files.
 
     Raises:
       DataError: If there is no such data set or file, a file has other contents than expected, or

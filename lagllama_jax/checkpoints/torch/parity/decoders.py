@@ -116,8 +116,8 @@ def reference_decode(
     Args:
       parameters: The parameters of the model.
       config: The architecture.
-      inputs: The arrays `past_target` and `past_observed_values`, which are the last M + C points.
-        A model with calendar features also needs `past_time_feat` and `future_time_feat`.
+      inputs: The arrays `past_target` and `past_observed_values` of the last M + C points, and with
+        calendar features `past_time_feat` and `future_time_feat`.
       prediction_length: Number of steps P.
       mode: `recompute` or `kv_cache`.
       noise: If given, the value fed back is `mean + 0.3 * min(deviation, 1e6) * noise[step]`.

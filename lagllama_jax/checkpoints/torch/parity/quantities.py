@@ -26,13 +26,9 @@ def training_quantities(
     """The training loss of a window, and all intermediate quantities under their recorded names.
 
     The tokens are those of the context and of all future points except the last one. Loc and scale
-    are fitted to the past. The loss is the mean over the observed targets.
-
-    Args:
-      parameters: The parameters of the model.
-      config: The architecture.
-      inputs: The arrays `past_*` and `future_*` of `target`, `observed_values` and `time_feat`.
-      levels: The level of each token for an implicit quantile head, `None` for the other heads.
+    are fitted to the past. The loss is the mean over the observed targets. `inputs` are the arrays
+    `past_*` and `future_*` of `target`, `observed_values` and `time_feat`, and `levels` the level
+    of each token for an implicit quantile head.
     """
     batch = recorded_batch(config, inputs)
     shorter = {"values": batch.values[..., :-1], "observed": batch.observed[..., :-1]}
@@ -78,11 +74,8 @@ def law_parameters(
 ) -> tuple[Float[Array, "*b"], ...]:
     """The parameters of the distributions in scaled units, in the order of the reference.
 
-    Args:
-      head: The head.
-      hidden: Hidden states.
-      condition: For an implicit quantile head, the levels of the quantiles, which are its only
-        parameter. For a negative binomial head, the scale that its logits include.
+    `condition` is the levels of an implicit quantile head, or the scale that the logits of a
+    negative binomial head include.
     """
     if isinstance(head, StudentTHead):
         law = head(hidden)

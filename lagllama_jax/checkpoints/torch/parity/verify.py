@@ -86,14 +86,8 @@ def read_recorded(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 def verify(config: ModelConfig, parameters: Parameters, recorded: Recorded) -> Iterator[Check]:
     """Compares all recorded quantities with the results of the model, one at a time.
 
-    Args:
-      config: The architecture. Its `safe_scaling` is ignored, and series are scaled exactly as in
-        the reference implementation, because the recordings may contain degenerate series.
-      parameters: The weights.
-      recorded: The result of `read_recorded`.
-
-    Yields:
-      The agreement of each quantity.
+    `safe_scaling` of the architecture is ignored, and series are scaled exactly as in the reference
+    implementation, because the recordings may contain degenerate series.
 
     Raises:
       CheckpointError: If a tensor is missing in the recorded results.
