@@ -215,7 +215,7 @@ class Corpus:
             `lagllama_jax.corpus.formats.parquet`, or a name in `exclude` does not exist.
         """
         files = {path.stem: path for path in find_parquet(source)}
-        for name in exclude:
+        for name in sorted(set(exclude)):
             if files.pop(name, None) is None:
                 raise DataError(f"{source} has no data set {name} to exclude.")
         return cls.concatenate(cls.pack(read_parquet(path), name) for name, path in files.items())

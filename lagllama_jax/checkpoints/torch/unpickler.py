@@ -2,8 +2,7 @@
 
 A pickle is a program for a stack machine that may import and call anything. The stack machine here
 imports and calls nothing. A class or function that the pickle names, and each call of it, becomes a
-`Record` of the name and the arguments. The result is a tree of plain values, containers and
-records. `archive` converts the records of tensors and ordered dictionaries.
+`Record`. `archive` converts the records of tensors and ordered dictionaries.
 
 Time and memory grow linearly with the size of the pickle. A name or container that is repeated is
 the same object, not a copy. Keys of dictionaries must be texts, moderate numbers or records,

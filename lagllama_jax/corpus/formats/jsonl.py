@@ -19,9 +19,6 @@ LISTS = ("data", "test", "train")
 def read_jsonl(file: TextFile) -> Iterator[Item]:
     """Reads the items of one file. Items without `item_id` are named by their position.
 
-    In the reference implementation, the air quality and cloud files are single documents, and the
-    ETT files have one object per line.
-
     Raises:
       DataError: If a line is not JSON, or an object has no one-dimensional `target` of numbers, or
         a start or a frequency that cannot be read. The message names the file and the line.

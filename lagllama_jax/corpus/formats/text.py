@@ -71,12 +71,10 @@ class TextFile:
 def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[TextFile]:
     """Opens a file, or one after the other the files of a folder or zip file with given suffixes.
 
-    Whether a file is compressed is decided by its content, not by its name. Zip files in zip files
-    are opened, too.
+    Whether a file is compressed is told from its content. Zip files in zip files are opened, too.
 
     Raises:
-      DataError: If there is no such file or folder, it cannot be opened, or no file has one of the
-        suffixes.
+      DataError: If there is no such file or folder, it cannot be opened, or no suffix matches.
     """
     path, files, found = Path(path), [Path(path)], False
     if not path.exists():

@@ -3,9 +3,8 @@
 Both refit loc and scale at each step to all values so far, including those fed back.
 
 * `recompute`: At each step, the whole sequence, which is one token longer, is encoded again.
-* `kv_cache`: The keys and values of earlier tokens are kept, although they were computed with older
-  scales. Each step appends one token and drops the oldest one. Keys are rotated by their position
-  in this window.
+* `kv_cache`: Keys and values of earlier tokens are kept, although they come from older scales. Each
+  step appends one token and drops the oldest. Keys are rotated by their position in this window.
 
 Without noise, they are the modes `single_pass` and `single_pass_kv` of the reference, which feed
 back the mean of the distribution.
@@ -113,16 +112,10 @@ def reference_decode(
 ) -> dict[str, Float[Array, "B P ..."]]:
     """Decodes one path per series step by step, and returns the quantities of a recorded trace.
 
-    Args:
-      parameters: The parameters of the model.
-      config: The architecture.
-      inputs: The arrays `past_target` and `past_observed_values` of the last M + C points, and with
-        calendar features `past_time_feat` and `future_time_feat`.
-      prediction_length: Number of steps P.
-      mode: `recompute` or `kv_cache`.
-      noise: If given, the value fed back is `mean + 0.3 * min(deviation, 1e6) * noise[step]`.
-        Otherwise it is the mean.
-      fed: Values to feed back instead.
+    `inputs` are the arrays `past_target` and `past_observed_values` of the last M + C points, and
+    with calendar features `past_time_feat` and `future_time_feat`. `mode` is `recompute` or
+    `kv_cache`. The value fed back is the mean, plus `0.3 * min(deviation, 1e6) * noise[step]` if
+    there is noise, or it is taken from `fed`.
 
     Returns:
       The distribution parameters `params`, the refitted `loc` and `scale`, and the values `fed` by

@@ -30,13 +30,7 @@ _PROGRAMS = {
 """The recorded decoding modes, with the mode of `reference_decode` that reproduces each. Single
 passes differ from the other two only in the values that are fed back, which have no noise."""
 
-_INPUTS = tuple(
-    f"{when}_{what}"
-    for when in ("past", "future")
-    for what in ("target", "observed_values", "time_feat")
-)
 _PER_SERIES = ("loc", "scale", "fed")
-_TRACE = ("params", *_PER_SERIES)
 _DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError)
 _HURRY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
@@ -48,8 +42,7 @@ class Check(NamedTuple):
 
     Attributes:
       quantity: Name of the quantity.
-      error: Largest `max |ours - recorded| / max |recorded|` of its tensors. For loc, scale and
-        values fed back, it is the largest over the series.
+      error: Largest `relative_error` of its tensors (of loc, scale and values fed back per series).
       worst: Name of the tensor with the largest error.
       tolerance: Largest error that passes.
     """
@@ -130,11 +123,15 @@ def _check(
     return Check(quantity, errors[worst], worst, tolerance)
 
 
+def _inputs(recorded: Recorded) -> dict[str, np.ndarray]:
+    return {name: array for name, array in recorded.items() if name.startswith(("past", "future"))}
+
+
 def _verify_training(
     config: ModelConfig, parameters: Parameters, recorded: Recorded
 ) -> Iterator[Check]:
     """Compares features, scales, hidden states and parameters, and recorded loss and gradients."""
-    inputs = {name: recorded[name] for name in _INPUTS if name in recorded}
+    inputs = _inputs(recorded)
     levels = recorded["train_param_1"] if config.head == "implicit_quantile" else None
 
     def run(weights: Parameters, *arguments: Any) -> tuple[Array, Quantities]:
@@ -164,7 +161,7 @@ def _verify_decoding(
     config: ModelConfig, parameters: Parameters, recorded: Recorded
 ) -> Iterator[Check]:
     """Compares all steps of each decoding mode, with the recorded values fed back."""
-    inputs = {name: recorded[name] for name in _INPUTS if name in recorded}
+    inputs = _inputs(recorded)
     fixed = {"config": config, "prediction_length": recorded["future_target"].shape[1]}
     programs = {
         name: _compiled(functools.partial(reference_decode, mode=name, **fixed))
@@ -173,7 +170,7 @@ def _verify_decoding(
     for mode, program in _PROGRAMS.items():
         if f"decode_{mode}/params" not in recorded:
             continue
-        trace = {name: recorded[f"decode_{mode}/{name}"] for name in _TRACE}
+        trace = {name: recorded[f"decode_{mode}/{name}"] for name in ("params", *_PER_SERIES)}
         noise = recorded["decode_noise"] * np.float32(mode == program)
         ours = programs[program](parameters, inputs=inputs, noise=noise, fed=trace["fed"])
         pairs = {name: (ours[name], trace[name]) for name in _PER_SERIES}
