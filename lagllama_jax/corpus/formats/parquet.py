@@ -1,6 +1,5 @@
 """Parquet: one row per series with the columns item_id, start, freq and target."""
 
-import functools
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -80,8 +79,9 @@ def _targets(column: Any) -> list[np.ndarray]:
 
 def _parsed(parse: Callable[[str], Any], texts: list[str], item_ids: list[str]) -> list[Any]:
     """Parses every text. Equal texts are parsed only once."""
-    parse_once, parsed = functools.cache(parse), []
+    known: dict[str, Any] = {}
     for text, item in zip(texts, item_ids, strict=True):
-        with naming(f"series {item!r}"):
-            parsed.append(parse_once(text))
-    return parsed
+        if text not in known:
+            with naming(f"series {item!r}"):
+                known[text] = parse(text)
+    return [known[text] for text in texts]
