@@ -1,6 +1,9 @@
 """The exceptions of the package. Each of them is a `LagLlamaError`, and thus a `ValueError`."""
 
+import contextlib
 import importlib
+import re
+from collections.abc import Iterator
 from types import ModuleType
 
 
@@ -50,3 +53,34 @@ def require(module: str, extra: str) -> ModuleType:
             f"This needs the package '{module.split('.')[0]}', which is not installed: "
             f'pip install ".[{extra}]" in the clone'
         ) from error
+
+
+@contextlib.contextmanager
+def converting(kind: type[LagLlamaError], message: str, *errors: type[Exception]) -> Iterator[None]:
+    """Converts errors of other libraries in its block to an error of this package.
+
+    Args:
+      kind: Class of the new error.
+      message: The message, which the original error in brackets is added to.
+      *errors: Classes of errors to convert. Errors of the class `kind` pass unchanged.
+    """
+    try:
+        yield
+    except kind:
+        raise
+    except errors as error:
+        raise kind(f"{message} ({getattr(error, 'strerror', None) or error}).") from error
+
+
+@contextlib.contextmanager
+def naming(place: object) -> Iterator[None]:
+    """Puts a place, such as a file, before the messages of this package's errors in its block.
+
+    Messages that name the place already are unchanged.
+    """
+    try:
+        yield
+    except LagLlamaError as error:
+        if re.search(rf"(?<!\w){re.escape(str(place))}(?!\w)", str(error)):
+            raise
+        raise type(error)(f"{place}: {error}") from error

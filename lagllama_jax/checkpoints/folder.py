@@ -11,7 +11,7 @@ import numpy as np
 from lagllama_jax.checkpoints.foreign import refuse_foreign
 from lagllama_jax.checkpoints.layout import check_tensors, flatten, unflatten
 from lagllama_jax.config import ModelConfig, checked
-from lagllama_jax.errors import CheckpointError
+from lagllama_jax.errors import CheckpointError, converting
 from lagllama_jax.files import atomic_path, make_folder, write_bytes
 from lagllama_jax.typing import Parameters
 
@@ -33,16 +33,15 @@ def save_pretrained(
 ) -> None:
     """Saves a model as `config.json` and `model.safetensors` in a folder.
 
-    The weights file contains the configuration too, and one rename puts it in place. `config.json`
-    is absent during the rename. If the process is interrupted at any time, the folder contains
-    either the complete old model or the complete new one.
+    The folder is created if it does not exist, and other files in it are kept. The weights file
+    contains the configuration too, and one rename puts it in place, while `config.json` is absent.
+    If the process is interrupted, the folder contains the complete old model or the new one.
 
     Args:
-      folder: The folder, which is created if it does not exist. Other files in it are kept.
+      folder: The folder.
       config: The architecture.
       parameters: The weights.
-      dtype: Data type of the stored weights. `float16` halves the file size and rounds the weights
-        to 11 significant bits.
+      dtype: Data type of the stored weights. `float16` rounds them to 11 significant bits.
 
     Raises:
       CheckpointError: If the parameters do not fit the configuration, or a weight is too large for
@@ -58,6 +57,8 @@ def save_pretrained(
       ...     sorted(os.listdir(folder))
       ['config.json', 'model.safetensors']
     """
+    from safetensors.numpy import save
+
     checked("dtype", dtype, Literal["float32", "float16"])
     folder = Path(folder)
     tensors = flatten(parameters)
@@ -68,12 +69,6 @@ def save_pretrained(
         if not np.isfinite(tensor).all():
             raise CheckpointError(f"Tensor {name} is too large for float16. Save as float32.")
     make_folder(folder)
-    _write(folder, config, tensors)
-
-
-def _write(folder: Path, config: ModelConfig, tensors: dict[str, np.ndarray]) -> None:
-    from safetensors.numpy import save
-
     note = json.dumps({"format": FORMAT, "config": json.loads(config.to_json())})
     with atomic_path(folder / WEIGHTS) as temporary:
         temporary.write_bytes(save(tensors, metadata={_METADATA: note}))
@@ -87,16 +82,12 @@ def load_folder(folder: str | os.PathLike[str]) -> tuple[ModelConfig, Parameters
     If `config.json` differs from the configuration in the weights file, it is used, with a warning.
     If it is missing, the configuration in the weights file is used.
 
-    Args:
-      folder: The folder.
-
     Returns:
       The architecture, and the parameters as float32 arrays on the host, whatever the stored type.
 
     Raises:
-      CheckpointError: If a file is missing or damaged, if the configuration has unknown or missing
-        fields or absurd sizes, or if a tensor is missing, unexpected or of a wrong shape. The
-        message names the file and the tensor.
+      CheckpointError: If a file is missing or damaged, or if the fields, the tensors or their
+        shapes are wrong. The message names the file and the tensor.
 
     Example:
       >>> import tempfile
@@ -119,18 +110,13 @@ def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     if not path.is_file():
         raise CheckpointError(f"{path.parent}: holds no {path.name}. Give a saved model's folder.")
-    try:
+    problem = f"{path}: no whole safetensors file. Download or save it again"
+    with converting(CheckpointError, problem, SafetensorError, OSError, *_DAMAGED):
         refuse_foreign(path)
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             note = dict(json.loads((file.metadata() or {}).get(_METADATA, "{}")))
             version = int(note.get("format", FORMAT))
-    except CheckpointError:
-        raise
-    except (SafetensorError, OSError, *_DAMAGED) as error:
-        raise CheckpointError(
-            f"{path}: no whole safetensors file ({error}). Download or save it again."
-        ) from error
     if version > FORMAT:
         raise CheckpointError(f"{path}: written by a newer lagllama_jax. Update the package.")
     return tensors, note
@@ -138,10 +124,10 @@ def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def _read_config(folder: Path, note: dict[str, Any]) -> ModelConfig:
     path, inside = folder / CONFIG, note.get("config")
-    if not path.exists() and inside is not None:
-        return parse_config(json.dumps(inside), f"{folder / WEIGHTS}, its configuration")
     if not path.exists():
-        raise CheckpointError(f"{folder}: holds no {CONFIG}. Give a saved model's folder.")
+        if inside is None:
+            raise CheckpointError(f"{folder}: holds no {CONFIG}. Give a saved model's folder.")
+        return parse_config(json.dumps(inside), f"{folder / WEIGHTS}, its configuration")
     text = read_config_text(path)
     config = parse_config(text, str(path))
     if inside is not None and json.loads(text) != inside:
@@ -159,28 +145,22 @@ def read_config_text(path: Path) -> str:
     Raises:
       CheckpointError: If the file cannot be read, is not text, or is larger than `LARGEST_CONFIG`.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_CONFIG + 1)
-        if len(content) <= LARGEST_CONFIG:
-            return content.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}).") from error
-    raise CheckpointError(
-        f"{path}: is larger than {LARGEST_CONFIG} bytes, so it is not the configuration of a model."
-    )
+    problem = f"{path}: cannot be read"
+    with converting(CheckpointError, problem, OSError, UnicodeError), path.open("rb") as file:
+        content = file.read(LARGEST_CONFIG + 1)
+        if len(content) > LARGEST_CONFIG:
+            raise CheckpointError(
+                f"{path}: has more than {LARGEST_CONFIG} bytes, so it is no model's configuration."
+            )
+        return content.decode()
 
 
 def parse_config(text: str, source: str) -> ModelConfig:
     """Parses the text of a `config.json`.
 
-    Args:
-      text: The text.
-      source: Name of the file, for error messages.
-
     Raises:
       CheckpointError: If the text is not JSON, has unknown or missing fields, or has an invalid
-        value.
+        value. The message begins with `source`.
     """
     try:
         return ModelConfig.from_json(text)

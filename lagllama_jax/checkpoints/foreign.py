@@ -27,8 +27,7 @@ def refuse_foreign(path: Path) -> None:
 
     Raises:
       CheckpointError: If the file is empty, a Git LFS pointer, a web page, or a checkpoint in the
-        legacy format of PyTorch. The message says which of them, and what to do.
-      OSError: If the file cannot be read.
+        legacy format of PyTorch. The message says what to do.
     """
     with path.open("rb") as file:
         head = file.read(256)

@@ -27,6 +27,7 @@ AUTHORS_REPOSITORY = "time-series-foundation-models/Lag-Llama"
 """The repository on the Hugging Face hub in which the authors publish their weights."""
 AUTHORS_FILE = "lag-llama.ckpt"
 
+_FILES = {".ckpt", ".pt", ".pth", ".bin", ".json", ".safetensors"}
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 BOX = "box"
 """The `source` that stands for the bundled weights."""
@@ -50,12 +51,11 @@ def from_pretrained(
       source: The model, which is one of the following.
 
         * `None` or `box`: the bundled weights. Write `./box` for a folder of that name.
-        * A folder that `save_pretrained` wrote, or one that contains the authors' `lag-llama.ckpt`
-          or a single other `.ckpt` file.
+        * A folder that `save_pretrained` wrote, or one with the authors' `lag-llama.ckpt` or a
+          single other `.ckpt` file.
         * A `.ckpt` file. It is read without PyTorch, and no code in it is run.
-        * A repository `owner/name` on the Hugging Face hub (needs the extra `hub`) with the files
-          of `save_pretrained` or the authors' `lag-llama.ckpt`. An existing file or folder of this
-          name is preferred.
+        * A repository `owner/name` on the Hugging Face hub (needs the extra `hub`) with such files,
+          if no file or folder of this name exists.
       revision: Branch, tag or commit on the hub.
       cache_dir: Folder in which files from the hub are cached. `None`: the default of the hub.
       local_files_only: Whether to use only the cache, without a connection to the hub.
@@ -91,27 +91,24 @@ def _load(
         return _load_bundled()
     path = Path(source).expanduser()
     if path.is_dir():
-        checkpoint = None if (path / WEIGHTS).exists() else _find_checkpoint(path)
+        checkpoint = _find_checkpoint(path)
         return load_folder(path) if checkpoint is None else from_torch(checkpoint)
     if path.suffix == ".safetensors" and path.is_file():
         raise CheckpointError(f"{source}: give the folder that holds it and its {CONFIG}.")
     if path.is_file():
         return from_torch(path)
-    if not isinstance(source, str) or not _is_hub_id(source):
-        raise CheckpointError(
-            f"{source}: there is no such file or folder, and it is no repository on the hub "
-            f"(owner/name, as in {AUTHORS_REPOSITORY})."
-        )
-    return _load_hub(source, options)
-
-
-def _is_hub_id(source: str) -> bool:
-    file = source.endswith((".ckpt", ".pt", ".pth", ".bin", ".json", ".safetensors"))
-    return _HUB_ID.fullmatch(source) is not None and not file
+    if isinstance(source, str) and _HUB_ID.fullmatch(source) and path.suffix not in _FILES:
+        return _load_hub(source, options)
+    raise CheckpointError(
+        f"{source}: there is no such file or folder, and it is no repository on the hub "
+        f"(owner/name, as in {AUTHORS_REPOSITORY})."
+    )
 
 
 def _find_checkpoint(folder: Path) -> Path | None:
-    """The path of the authors' checkpoint in a folder, or of the only one, or `None`."""
+    """The authors' checkpoint in a folder or the only one, unless there are weights beside it."""
+    if (folder / WEIGHTS).exists():
+        return None
     found = sorted(path for path in folder.glob("*.ckpt") if path.is_file())
     named = [path for path in found if path.name == AUTHORS_FILE]
     if len(named or found) > 1:
@@ -155,10 +152,9 @@ def _load_hub(repository: str, options: dict[str, Any]) -> tuple[ModelConfig, Pa
 
 def _is_ours(path: Path) -> bool:
     try:
-        fields = json.loads(read_config_text(path))
-    except (RecursionError, ValueError):
+        return json.loads(read_config_text(path)).keys() >= _OURS
+    except (AttributeError, RecursionError, ValueError):
         return False
-    return isinstance(fields, dict) and fields.keys() >= _OURS
 
 
 def _download(repository: str, file: str, options: dict[str, Any]) -> Path | None:
@@ -172,14 +168,13 @@ def _download(repository: str, file: str, options: dict[str, Any]) -> Path | Non
         return None
     except errors.EntryNotFoundError:
         return None
-    except errors.RevisionNotFoundError as error:
-        raise CheckpointError(
-            f"{repository}: has no revision {options['revision']!r} on the hub."
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise CheckpointError(
-            f"{repository}: there is no such file or folder here, and no such repository on the "
-            "hub, or it is private: give a token that may read it."
-        ) from error
     except (OSError, errors.HFValidationError) as error:
-        raise CheckpointError(f"{repository}: {file} cannot be downloaded ({error}).") from error
+        problem = f"{file} cannot be downloaded ({error})."
+        if isinstance(error, errors.RevisionNotFoundError):
+            problem = f"has no revision {options['revision']!r} on the hub."
+        elif isinstance(error, errors.RepositoryNotFoundError):
+            problem = (
+                "there is no such file or folder here, and no such repository on the hub, or it is "
+                "private: give a token that may read it."
+            )
+        raise CheckpointError(f"{repository}: {problem}") from error

@@ -7,21 +7,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
+from lagllama_jax.checkpoints.torch.names import listed
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.errors import CheckpointError
+from lagllama_jax.errors import CheckpointError, naming
 from lagllama_jax.typing import Parameters
 
 COSINES = 64
 """Number of cosines in which the implicit quantile head embeds a level."""
 
-LONGEST = 2**20
-"""Largest accepted length in time steps in a configuration."""
-
-_EMBEDDING = (
-    ("wte.weight", "embedding/kernel", "F D"),
-    ("wte.bias", "embedding/bias", "D"),
-)
+_EMBEDDING = (("wte.weight", "embedding/kernel", "F D"), ("wte.bias", "embedding/bias", "D"))
 _BLOCK = (
     ("h.{i}.rms_1.scale", "block_{i}/attention_norm/scale", "D"),
     ("h.{i}.attn.q_proj.weight", "block_{i}/attention/query/kernel", "D D"),
@@ -78,22 +74,17 @@ class Row(NamedTuple):
     shape: tuple[int, ...]
 
     @property
-    def is_kernel(self) -> bool:
-        """Whether the weight is a matrix, which is `[in, out]` here and `[out, in]` in PyTorch."""
-        return self.path.endswith("/kernel")
-
-    @property
     def torch_shape(self) -> tuple[int, ...]:
         """Shape of the weight in the authors' checkpoint."""
         return self.shape[::-1]
 
-    def to_torch(self, tensor: np.ndarray) -> np.ndarray:
-        """Converts a tensor from the layout of this package to that of PyTorch."""
-        return tensor.T if self.is_kernel else tensor
+    def converted(self, tensor: np.ndarray) -> np.ndarray:
+        """A float32 copy of a tensor in PyTorch's layout from that of this package, or back.
 
-    def from_torch(self, tensor: np.ndarray) -> np.ndarray:
-        """Converts a tensor from PyTorch's layout to that of this package, as a float32 copy."""
-        return np.array(self.to_torch(tensor), np.float32, order="C")
+        A kernel is `[in, out]` here and `[out, in]` in PyTorch.
+        """
+        kernel = self.path.endswith("/kernel")
+        return np.array(tensor.T if kernel else tensor, np.float32, order="C")
 
 
 def rows(config: ModelConfig) -> list[Row]:
@@ -123,25 +114,12 @@ def rows(config: ModelConfig) -> list[Row]:
 
 def flatten(parameters: Parameters) -> dict[str, np.ndarray]:
     """Returns the arrays of a parameter tree by path, where `/` joins the parts of a path."""
-    flat: dict[str, np.ndarray] = {}
-    for key, value in parameters.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}/{rest}": leaf for rest, leaf in flatten(value).items()}
-        else:
-            flat[key] = np.asarray(value)
-    return flat
+    return {path: np.asarray(leaf) for path, leaf in flatten_dict(parameters, sep="/").items()}
 
 
 def unflatten(flat: Mapping[str, Any]) -> Parameters:
     """Returns the tree of arrays from which `flatten` returned `flat`."""
-    tree: dict[str, Any] = {}
-    for path, value in flat.items():
-        *folders, name = path.split("/")
-        branch = tree
-        for folder in folders:
-            branch = branch.setdefault(folder, {})
-        branch[name] = value
-    return tree
+    return unflatten_dict(flat, sep="/")
 
 
 def check_tensors(
@@ -150,78 +128,54 @@ def check_tensors(
     source: str,
     names: Literal["path", "torch"] = "path",
 ) -> list[Row]:
-    """Checks that tensors are exactly those of a model, with the right shapes and finite values.
+    """Checks that tensors are exactly those of a model, and returns the table of weights.
 
-    Args:
-      found: The tensors by name.
-      config: The architecture.
-      source: File name for error messages.
-      names: `path` for the names and shapes of this package, `torch` for those of the authors'
-        checkpoints.
-
-    Returns:
-      The table of weights, in the order of the authors' checkpoints.
+    Their names and shapes are those of this package (`path`) or of the authors' checkpoints
+    (`torch`).
 
     Raises:
       CheckpointError: If the configuration has absurd sizes, or if a tensor is missing, unexpected,
         of a wrong shape, not of type float32, float16 or bfloat16, or not finite. The message names
-        the file and the tensors.
+        `source` and the tensors.
     """
-    _check_sizes(found, config, source)
-    table = rows(config)
-    expected = {
-        getattr(row, names): row.shape if names == "path" else row.torch_shape for row in table
-    }
-    faults = {
-        "lacks": sorted(expected.keys() - found.keys()),
-        "has unexpected": sorted(found.keys() - expected.keys()),
-    }
-    for verb, missing in faults.items():
-        if missing:
-            more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
-            raise CheckpointError(
-                f"{source}: {verb} tensor(s) {', '.join(missing[:4])}{more}. The file does not "
-                "fit its configuration, or is not a Lag-Llama."
-            )
-    for name, shape in expected.items():
-        _check_tensor(found[name], shape, f"{source}: tensor {name}")
+    with naming(source):
+        _check_sizes(found, config)
+        table = rows(config)
+        shapes = {
+            getattr(row, names): row.shape if names == "path" else row.torch_shape for row in table
+        }
+        for verb, missing in (
+            ("lacks", shapes.keys() - found.keys()),
+            ("has unexpected", found.keys() - shapes.keys()),
+        ):
+            if missing:
+                raise CheckpointError(
+                    f"{verb} tensor(s) {listed(sorted(missing))}. The file does not fit its "
+                    "configuration, or is not a Lag-Llama."
+                )
+        for name, shape in shapes.items():
+            _check_tensor(name, found[name], shape)
     return table
 
 
-def _check_sizes(found: Mapping[str, np.ndarray], config: ModelConfig, source: str) -> None:
+def _check_sizes(found: Mapping[str, np.ndarray], config: ModelConfig) -> None:
     """Refuses absurd sizes in a configuration before memory is allocated for them."""
     numbers = sum(tensor.size for tensor in found.values())
     if config.num_layers > len(found) or config.width > numbers:
         raise CheckpointError(
-            f"{source}: num_layers, num_heads and head_dim of its configuration ask for more "
-            f"weights than there are ({len(found)} tensors of {numbers} numbers). Give the "
-            "configuration that belongs to them."
+            "num_layers, num_heads and head_dim of its configuration ask for more weights than "
+            f"there are ({len(found)} tensors of {numbers} numbers). Give the configuration that "
+            "belongs to them."
         )
-    lengths = {
-        "context_length": config.context_length,
-        "attention_window": config.window,
-        "max_context_length": config.max_context_length,
-        "the largest lag": config.max_lag,
-    }
-    for name, length in lengths.items():
-        if length > LONGEST:
-            raise CheckpointError(
-                f"{source}: {name} of its configuration is above the limit of {LONGEST} steps. "
-                "Correct the configuration."
-            )
 
 
-def _check_tensor(tensor: np.ndarray, shape: tuple[int, ...], name: str) -> None:
+def _check_tensor(name: str, tensor: np.ndarray, shape: tuple[int, ...]) -> None:
     if tensor.shape != shape:
-        raise CheckpointError(
-            f"{name} has shape {tensor.shape}, but its configuration asks for {shape}."
-        )
-    if tensor.dtype.name not in ("float32", "float16", "bfloat16"):
-        raise CheckpointError(
-            f"{name} holds {tensor.dtype.name}; expected float32, float16 or bfloat16."
-        )
-    if not np.isfinite(tensor.astype(np.float32)).all():
-        raise CheckpointError(
-            f"{name} holds values that are not finite, because training diverged. Take an earlier "
-            "checkpoint."
-        )
+        problem = f"has shape {tensor.shape}, but its configuration asks for {shape}."
+    elif tensor.dtype.name not in ("float32", "float16", "bfloat16"):
+        problem = f"holds {tensor.dtype.name}; expected float32, float16 or bfloat16."
+    elif not np.isfinite(tensor.astype(np.float32)).all():
+        problem = "is not finite, because training diverged. Take an earlier checkpoint."
+    else:
+        return
+    raise CheckpointError(f"tensor {name} {problem}")

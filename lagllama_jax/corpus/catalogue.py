@@ -1,6 +1,6 @@
 """The data sets of the paper, for pre-training and for its tests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lagllama_jax.errors import DataError
@@ -61,153 +61,77 @@ class DataSet:
         raise DataError(f"{folder} holds no {looked_for} for data set {self.name!r}; {origin}.")
 
 
-def _monash(
-    name: str, file: str, record: int, frequency: str, horizon: int, **more: object
-) -> DataSet:
+def _monash(name: str, record: int, frequency: str, horizon: int, stem: str = "") -> DataSet:
+    plain = name.removesuffix("_without_missing")
+    file = f"{stem or plain}_dataset" + ("" if name == plain else "_without_missing_values")
     url = f"{ZENODO}/{record}/files/{file}.zip"
-    return DataSet(name, "tsf", frequency, horizon, CC_BY, (file,), url, **more)  # type: ignore[arg-type]
+    return DataSet(name, "tsf", frequency, horizon, CC_BY, (file,), url)
 
 
-def _ett(name: str, file: str, frequency: str, sha256: str, held_out: bool = False) -> DataSet:
-    url, files = f"{ETT}/{file}.csv", (f"{file}.csv",)
+def _lstnet(
+    name: str, frequency: str, horizon: int, start: str, sha256: str | None = None
+) -> DataSet:
+    file, url = f"{name}.txt", f"{LSTNET}/{name}/{name}.txt.gz"
     return DataSet(
-        name, "wide", frequency, 24, CC_BY_ND, files, url, sha256=sha256, held_out=held_out
+        name, "lstnet", frequency, horizon, NONE_STATED, (file,), url, start=start, sha256=sha256
     )
 
 
-def _cloud(metric: str, held_out: bool = False) -> DataSet:
+def _cloud(metric: str) -> DataSet:
     """A metric of Huawei's private cloud. The reference reads it from an unpublished file."""
     name, homepage = f"{metric}_minute", "https://github.com/sir-lab/data-release"
+    return DataSet(name, "jsonl", "min", 60, NONE_STATED, (name,), homepage=homepage)
+
+
+def _ett(name: str, frequency: str, sha256: str) -> DataSet:
+    file = f"ETT{name}.csv"
     return DataSet(
-        name, "jsonl", "min", 60, NONE_STATED, (name,), homepage=homepage, held_out=held_out
+        f"ett_{name}", "wide", frequency, 24, CC_BY_ND, (file,), f"{ETT}/{file}", sha256=sha256
     )
 
 
-_DATA_SETS = (
-    _monash(
-        "australian_electricity_demand",
-        "australian_electricity_demand_dataset",
-        4659727,
-        "30min",
-        60,
-    ),
-    _monash("electricity_hourly", "electricity_hourly_dataset", 4656140, "h", 48),
-    _monash(
-        "london_smart_meters_without_missing",
-        "london_smart_meters_dataset_without_missing_values",
-        4656091,
-        "30min",
-        60,
-    ),
-    _monash("solar_10_minutes", "solar_10_minutes_dataset", 4656144, "10min", 60),
-    _monash(
-        "wind_farms_without_missing",
-        "wind_farms_minutely_dataset_without_missing_values",
-        4654858,
-        "min",
-        60,
-    ),
-    _monash("pedestrian_counts", "pedestrian_counts_dataset", 4656626, "h", 48, held_out=True),
-    DataSet(
-        name="uber_tlc_hourly",
-        format="jsonl",
-        frequency="h",
-        horizon=24,
-        licence=NONE_STATED,
-        files=("uber_tlc_hourly",),
-        homepage="https://github.com/fivethirtyeight/uber-tlc-foil-response (lists of trips; "
-        "GluonTS counts them by hour and writes the JSON lines that are read here)",
-    ),
-    DataSet(
-        name="traffic",
-        format="lstnet",
-        frequency="h",
-        horizon=24,
-        licence=NONE_STATED,
-        files=("traffic.txt",),
-        url=f"{LSTNET}/traffic/traffic.txt.gz",
-        start="2015-01-01",
-    ),
-    _monash(
-        "kdd_cup_2018_without_missing",
-        "kdd_cup_2018_dataset_without_missing_values",
-        4656756,
-        "h",
-        48,
-    ),
-    _monash("saugeenday", "saugeenday_dataset", 4656058, "D", 30),
-    _monash("sunspot_without_missing", "sunspot_dataset_without_missing_values", 4654722, "D", 30),
-    DataSet(
-        name="exchange_rate",
-        format="lstnet",
-        frequency="B",
-        horizon=30,
-        licence=NONE_STATED,
-        files=("exchange_rate.txt",),
-        url=f"{LSTNET}/exchange_rate/exchange_rate.txt.gz",
-        start="1990-01-01",
-        sha256="0127465b51e3cd3c360f8eb2be30cfd294689a2a55903eb8245aafc396626c7f",
-        held_out=True,
-    ),
-    _cloud("cpu_limit"),
-    _cloud("cpu_usage"),
-    _cloud("function_delay"),
-    _cloud("instances"),
-    _cloud("memory_limit"),
-    _cloud("memory_usage"),
-    _cloud("platform_delay", held_out=True),
-    _cloud("requests", held_out=True),
-    _ett(
-        "ett_h1", "ETTh1", "h", "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
-    ),
-    _ett(
-        "ett_h2", "ETTh2", "h", "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"
-    ),
-    _ett(
-        "ett_m1",
-        "ETTm1",
-        "15min",
-        "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e",
-    ),
-    _ett(
-        "ett_m2",
-        "ETTm2",
-        "15min",
-        "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd",
-        held_out=True,
-    ),
-    DataSet(
-        name="beijing_pm25",
-        format="prsa",
-        frequency="h",
-        horizon=24,
-        licence=CC_BY,
-        files=("PRSA_data_2010", "beijing?pm2?5"),
-        url=f"{UCI}/381/beijing+pm2+5+data.zip",
-        held_out=True,
-    ),
-    DataSet(
-        name="AirQualityUCI",
-        format="air_quality",
-        frequency="h",
-        horizon=24,
-        licence=CC_BY,
-        files=("AirQualityUCI", "air?quality"),
-        url=f"{UCI}/360/air+quality.zip",
-    ),
-    DataSet(
-        name="beijing_multisite",
-        format="prsa",
-        frequency="h",
-        horizon=24,
-        licence=CC_BY,
-        files=("PRSA_Data_*_20130301", "PRSA2017_Data", "beijing?multi?site"),
-        url=f"{UCI}/501/beijing+multi+site+air+quality+data.zip",
-    ),
-    _monash("weather", "weather_dataset", 4654822, "D", 30, held_out=True),
-)
+def _uci(name: str, format: str, path: str, files: tuple[str, ...]) -> DataSet:
+    return DataSet(name, format, "h", 24, CC_BY, files, f"{UCI}/{path}.zip")
 
-CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in _DATA_SETS}
+
+_UBER = (
+    "https://github.com/fivethirtyeight/uber-tlc-foil-response (lists of trips; GluonTS counts "
+    "them by hour and writes the JSON lines that are read here)"
+)
+_EXCHANGE_SHA256 = "0127465b51e3cd3c360f8eb2be30cfd294689a2a55903eb8245aafc396626c7f"
+_MULTISITE = ("PRSA_Data_*_20130301", "PRSA2017_Data", "beijing?multi?site")
+_DATA_SETS = (
+    _monash("australian_electricity_demand", 4659727, "30min", 60),
+    _monash("electricity_hourly", 4656140, "h", 48),
+    _monash("london_smart_meters_without_missing", 4656091, "30min", 60),
+    _monash("solar_10_minutes", 4656144, "10min", 60),
+    _monash("wind_farms_without_missing", 4654858, "min", 60, stem="wind_farms_minutely"),
+    _monash("pedestrian_counts", 4656626, "h", 48),
+    DataSet("uber_tlc_hourly", "jsonl", "h", 24, NONE_STATED, ("uber_tlc_hourly",), homepage=_UBER),
+    _lstnet("traffic", "h", 24, "2015-01-01"),
+    _monash("kdd_cup_2018_without_missing", 4656756, "h", 48),
+    _monash("saugeenday", 4656058, "D", 30),
+    _monash("sunspot_without_missing", 4654722, "D", 30),
+    _lstnet("exchange_rate", "B", 30, "1990-01-01", _EXCHANGE_SHA256),
+    *map(_cloud, ("cpu_limit", "cpu_usage", "function_delay", "instances")),
+    *map(_cloud, ("memory_limit", "memory_usage", "platform_delay", "requests")),
+    _ett("h1", "h", "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
+    _ett("h2", "h", "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"),
+    _ett("m1", "15min", "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e"),
+    _ett("m2", "15min", "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd"),
+    _uci("beijing_pm25", "prsa", "381/beijing+pm2+5+data", ("PRSA_data_2010", "beijing?pm2?5")),
+    _uci("AirQualityUCI", "air_quality", "360/air+quality", ("AirQualityUCI", "air?quality")),
+    _uci("beijing_multisite", "prsa", "501/beijing+multi+site+air+quality+data", _MULTISITE),
+    _monash("weather", 4654822, "D", 30),
+)
+_HELD_OUT = {
+    "pedestrian_counts", "exchange_rate", "platform_delay_minute", "requests_minute", "ett_m2",
+    "beijing_pm25", "weather",
+}  # fmt: skip
+
+CATALOGUE: dict[str, DataSet] = {
+    one.name: replace(one, held_out=one.name in _HELD_OUT) for one in _DATA_SETS
+}
 """All data sets by name, in the order of the script of the reference."""
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, converting
+from lagllama_jax.files import make_folder
 from lagllama_jax.model.calendar_features import Calendar, Zones
 
 if TYPE_CHECKING:
     from lagllama_jax.corpus.store import Corpus
 
 ARRAYS = ("values", "offsets", "center", "unit", "dataset", "frequency")
+NAMES = ("dataset_names", "frequency_names", "item_ids")
 GRIDS: dict[str, Any] = {"calendar": Calendar, "zones": Zones}
 VERSION = 2
 
 
 def save_corpus(corpus: "Corpus", folder: Path) -> None:
-    """Writes a corpus to a temporary folder, and then renames that to `folder`.
-
-    An earlier corpus in `folder` is unchanged until the new one is complete.
+    """Writes a corpus to `folder`. An earlier corpus is unchanged until the new one is complete.
 
     Raises:
       DataError: If `folder` exists and is not a corpus, or cannot be written.
@@ -37,14 +36,8 @@ def save_corpus(corpus: "Corpus", folder: Path) -> None:
         for grid in GRIDS:
             for field, array in getattr(corpus, grid)._asdict().items():
                 np.save(fresh / f"{grid}_{field}.npy", array)
-        names = {
-            "version": VERSION,
-            "series": len(corpus),
-            "points": corpus.points,
-            "dataset_names": corpus.dataset_names,
-            "frequency_names": corpus.frequency_names,
-            "item_ids": corpus.item_ids,
-        }
+        sizes = {"version": VERSION, "series": len(corpus), "points": corpus.points}
+        names = sizes | {name: getattr(corpus, name) for name in NAMES}
         (fresh / "corpus.json").write_text(json.dumps(names, indent=1) + "\n")
 
 
@@ -59,11 +52,7 @@ def check_replaceable(folder: Path) -> None:
 
 
 def load_arrays(folder: Path, mmap: bool) -> dict[str, Any]:
-    """Reads the fields of the corpus in a folder.
-
-    Args:
-      folder: A folder that `save_corpus` wrote.
-      mmap: Whether to open the arrays as memory maps.
+    """Reads the fields of a corpus that `save_corpus` wrote, with `mmap` as memory maps.
 
     Raises:
       DataError: If the folder contains no corpus, one of another version, or a damaged one.
@@ -80,18 +69,15 @@ def load_arrays(folder: Path, mmap: bool) -> dict[str, Any]:
     points = {len(arrays["values"]), int(arrays["offsets"][-1])}
     if set(lengths) != {names["series"]} or points != {names["points"]}:
         raise DataError(f"The parts of the corpus in {folder} do not fit together; build it anew.")
-    labels = ("dataset_names", "frequency_names", "item_ids")
-    return arrays | grids | {label: tuple(names[label]) for label in labels}
+    return arrays | grids | {name: tuple(names[name]) for name in NAMES}
 
 
 def _read_names(folder: Path) -> dict[str, Any]:
     path = folder / "corpus.json"
-    try:
+    if not path.is_file():
+        raise DataError(f"{folder} holds no corpus: there is no corpus.json in it.")
+    with converting(DataError, f"{path} cannot be read", OSError, ValueError):
         names = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise DataError(f"{folder} holds no corpus: there is no corpus.json in it.") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from error
     version = names.get("version") if isinstance(names, dict) else None
     if version != VERSION:
         raise DataError(f"{path} has version {version}, expected {VERSION}; build it anew.")
@@ -100,31 +86,28 @@ def _read_names(folder: Path) -> dict[str, Any]:
 
 def _read_array(folder: Path, name: str, mmap: bool) -> np.ndarray:
     path = folder / f"{name}.npy"
-    try:
+    problem = f"{path} cannot be read; build the corpus anew"
+    with converting(DataError, problem, OSError, ValueError, EOFError):
         return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {error}. Build the corpus anew.") from error
 
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """Yields an empty folder that replaces `folder` after the block, unless an error occurs."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written: {error}.") from error
-    old = fresh / "old"
-    try:
-        new = fresh / "new"
+    make_folder(folder.parent)
+    with (
+        converting(DataError, f"{folder} cannot be written", OSError),
+        tempfile.TemporaryDirectory(
+            prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True
+        ) as beside,
+    ):
+        new, old = Path(beside) / "new", Path(beside) / "old"
         new.mkdir()
         yield new
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(new, folder)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written: {error}.") from error
-    finally:
-        if old.exists() and not folder.exists():
-            os.replace(old, folder)
-        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(new, folder)
+        finally:
+            if old.exists() and not folder.exists():
+                os.replace(old, folder)

@@ -1,14 +1,9 @@
 """The layout of a corpus: offsets, tables of names, and checks."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Float, Int
-
-if TYPE_CHECKING:
-    from lagllama_jax.corpus.store import Corpus
 
 Labels = tuple[Int[np.ndarray, "n"], tuple[str, ...]]
 """One index per series, and the names that the indices stand for."""
@@ -38,18 +33,6 @@ def check_row(row: Float[np.ndarray, "T"], name: str) -> None:
     """Raises `DataError` for an empty series or an infinite value."""
     if len(row) == 0:
         raise DataError(f"Series {name} has no values; leave it out.")
-    infinite = np.isinf(row)
-    if infinite.any():
-        raise DataError(
-            f"Series {name} is infinite at point {int(infinite.argmax())}; make it finite, or NaN "
-            "where it is missing."
-        )
-
-
-def check_unique(corpus: "Corpus") -> None:
-    """Raises `DataError` if two series of one data set have the same name."""
-    seen: set[tuple[int, str]] = set()
-    for index, key in enumerate(zip(corpus.dataset.tolist(), corpus.item_ids, strict=True)):
-        if key in seen:
-            raise DataError(f"Series {corpus.describe(index)} occurs twice; names must differ.")
-        seen.add(key)
+    if np.isinf(row).any():
+        point = int(np.isinf(row).argmax())
+        raise DataError(f"Series {name} is infinite at point {point}; set it to NaN.")

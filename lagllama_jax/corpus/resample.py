@@ -35,15 +35,9 @@ OBSERVED_SHARE = 0.5
 def coarse(
     corpus: Corpus, index: int, length: int, seconds: int
 ) -> tuple[Float[np.ndarray, "t"], tuple[int, ...]] | None:
-    """Aggregates the first points of one series to means over `seconds`.
+    """Aggregates the first `length` points of one series to means over `seconds` of `TARGETS`.
 
     The first mean begins at a full hour, at midnight or on a Monday.
-
-    Args:
-      corpus: The series.
-      index: Index of the series.
-      length: Number of points to use, from the first one.
-      seconds: Length of the new time step; one of `TARGETS`.
 
     Returns:
       The standardised means and the fields of their `Calendar`. `None` if the time step is not
@@ -72,11 +66,8 @@ def coarse(
 def coarser(corpus: Corpus, lengths: Int[np.ndarray, "n"] | None = None) -> Iterator[Corpus]:
     """Yields, for each time step of `TARGETS`, the means of all series with a shorter time step.
 
-    The data sets are named `name/alias`, with the pandas alias of the new time step.
-
-    Args:
-      corpus: The series.
-      lengths: Number of points of each series to use, from the first one. `None`: all points.
+    The data sets are named `name/alias`, with the pandas alias of the new time step. Only the first
+    `lengths` points of each series are used. `None`: all points.
     """
     lengths = corpus.lengths if lengths is None else lengths
     for alias, seconds in TARGETS.items():
@@ -103,10 +94,7 @@ def block_sizes(
 ) -> Int[np.ndarray, "n"]:
     """Number of points per block of each series, by the rule of forecasts (`series.blocks`).
 
-    Args:
-      corpus: The series.
-      prediction_length: Number of time steps to forecast.
-      coarsen: As in `ForecastConfig`.
+    `prediction_length` is in time steps, and `coarsen` is that of `ForecastConfig`.
 
     Raises:
       DataError: If a series has fewer points than the block that `coarsen` asks for.

@@ -7,8 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from lagllama_jax.corpus.layout import check_row, check_unique, offsets_of, renumber, translate
-from lagllama_jax.errors import DataError
+from lagllama_jax.corpus.folder import load_arrays, save_corpus
+from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
+from lagllama_jax.corpus.layout import check_row, offsets_of, renumber, translate
+from lagllama_jax.errors import DataError, converting
 from lagllama_jax.model.calendar_features import Calendar, Zones, wall_clock
 from lagllama_jax.series.calendar import calendar_of, join_zones
 from lagllama_jax.series.dataset import SeriesDataset
@@ -78,6 +80,14 @@ class Corpus:
         """The name of a series in messages: data set and item."""
         return f"{self.dataset_names[self.dataset[index]]}/{self.item_ids[index]}"
 
+    def _check_unique(self) -> None:
+        """Raises `DataError` if two series of one data set have the same name."""
+        seen: set[tuple[int, str]] = set()
+        for index, key in enumerate(zip(self.dataset.tolist(), self.item_ids, strict=True)):
+            if key in seen:
+                raise DataError(f"Series {self.describe(index)} occurs twice; names must differ.")
+            seen.add(key)
+
     def dataset_index(self, name: str) -> int:
         """The index of a data set.
 
@@ -145,16 +155,12 @@ class Corpus:
             item_ids=tuple(item for part in parts for item in part.item_ids),
         )
         if len(dataset_names) < sum(len(part.dataset_names) for part in parts):
-            check_unique(whole)
+            whole._check_unique()
         return whole
 
     @classmethod
     def pack(cls, dataset: SeriesDataset, name: str = "series") -> Self:
-        """Makes a corpus of one data set. Every variate becomes a series of its own.
-
-        Args:
-          dataset: The items; covariates are left out.
-          name: Name of the data set.
+        """Makes a corpus of one data set. Every variate becomes a series; covariates are left out.
 
         Raises:
           DataError: If there is no series, one is empty or has an infinite value, or a name occurs
@@ -195,38 +201,31 @@ class Corpus:
             frequency_names=frequency_names,
             item_ids=tuple(dataset.item_ids),
         )
-        check_unique(corpus)
+        corpus._check_unique()
         return corpus
 
     @classmethod
     def from_parquet(cls, source: str | Path, exclude: Iterable[str] = ()) -> Self:
         """Reads a Parquet file, or a folder of them. Each file is a data set with the file's name.
 
-        Args:
-          source: Folder or file.
-          exclude: Data sets to leave out.
+        The data sets in `exclude` are left out.
 
         Raises:
           DataError: If there is no such file, a file has another layout than that of
             `lagllama_jax.corpus.formats.parquet`, or a name in `exclude` does not exist.
         """
-        from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
-
         files = {path.stem: path for path in find_parquet(source)}
-        unknown = set(exclude) - files.keys()
-        if unknown:
-            raise DataError(f"{source} has no data set {', '.join(sorted(unknown))} to exclude.")
-        kept = [path for name, path in files.items() if name not in set(exclude)]
-        return cls.concatenate(cls.pack(read_parquet(path), path.stem) for path in kept)
+        for name in sorted(set(exclude)):
+            if files.pop(name, None) is None:
+                raise DataError(f"{source} has no data set {name} to exclude.")
+        return cls.concatenate(cls.pack(read_parquet(path), name) for name, path in files.items())
 
     @classmethod
     def from_tfds(cls, name: str, data_dir: str | Path | None = None, split: str = "train") -> Self:
         """Reads a data set of the catalogue that was built with `lagllama data build`.
 
-        Args:
-          name: Name of the data set.
-          data_dir: Folder of TFDS. `None`: its default, `~/tensorflow_datasets`.
-          split: `train`, `validation` or `test` (`lagllama_jax.corpus.tfds.splits`).
+        The splits are those of `lagllama_jax.corpus.tfds.splits`. `data_dir` is the folder of TFDS.
+        `None`: its default, `~/tensorflow_datasets`.
 
         Raises:
           DataError: If it was not built there, or there is no such data set or split.
@@ -243,53 +242,39 @@ class Corpus:
         Raises:
           DataError: If the folder exists and is not a corpus, or cannot be written.
         """
-        from lagllama_jax.corpus.folder import save_corpus
-
         save_corpus(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path, mmap: bool = True) -> Self:
         """Reads a corpus that `save` wrote.
 
-        Args:
-          folder: The folder.
-          mmap: Whether to open the arrays as memory maps, which use memory only when they are read.
+        With `mmap`, the arrays are memory maps, which use memory only when they are read.
 
         Raises:
           DataError: If the folder holds no corpus, one of another version, or a damaged one.
         """
-        from lagllama_jax.corpus.folder import load_arrays
-
         return cls(**load_arrays(Path(folder), mmap))
 
 
 def mask_period(corpus: Corpus, dataset: str, first: str, last: str) -> Corpus:
     """A copy in which the points of a data set from `first` to `last` are set missing.
 
-    Both dates are included, in the local time of each series.
-
-    Args:
-      corpus: The corpus, which is not changed.
-      dataset: Name of the data set.
-      first: First day, month or year, such as "2013-03-01", "2013-03" or "2013".
-      last: Last day, month or year. A month or a year is included to its end.
+    The dates are days, months or years in the local time of each series, such as "2013-03-01",
+    "2013-03" or "2013". A month or a year is included to its end.
 
     Raises:
       DataError: If there is no such data set, a date cannot be read, or no point is in that period.
     """
     number = corpus.dataset_index(dataset)
-    try:
+    with converting(DataError, f"{first!r} to {last!r} is no period", ValueError):
         first_day = np.datetime64(first).astype("datetime64[D]").astype(int)
-        last_day = (np.datetime64(last) + 1).astype("datetime64[D]").astype(int) - 1
-    except ValueError as error:
-        raise DataError(f"{first!r} to {last!r} is no period: {error}.") from error
-    values = np.array(corpus.values)
-    count = 0
+        after_last = (np.datetime64(last) + 1).astype("datetime64[D]").astype(int)
+    values, count = np.array(corpus.values), 0
     for index in np.flatnonzero(corpus.dataset == number):
         begin, end = corpus.offsets[index], corpus.offsets[index + 1]
         calendar = Calendar(*(np.asarray(field)[index] for field in corpus.calendar))
         day, _ = wall_clock(calendar, np.arange(end - begin), corpus.zones)
-        hidden = (day >= first_day) & (day <= last_day)
+        hidden = (day >= first_day) & (day < after_last)
         values[begin:end][hidden] = np.nan
         count += int(hidden.sum())
     if count == 0:

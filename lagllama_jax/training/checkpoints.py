@@ -15,6 +15,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from lagllama_jax.errors import CheckpointError
+from lagllama_jax.files import make_folder
 from lagllama_jax.training.state import TrainState
 from lagllama_jax.typing import Key
 
@@ -54,7 +55,7 @@ class Checkpoints:
         )
         self.folder = Path(folder).absolute()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             self._checkpointer = ocp.training.Checkpointer(
                 self.folder,
                 preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),

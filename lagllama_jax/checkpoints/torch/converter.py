@@ -1,6 +1,7 @@
 """Converts the authors' Lightning checkpoints to a configuration and parameters, and back."""
 
 import dataclasses
+import fnmatch
 import os
 import warnings
 from collections import OrderedDict
@@ -14,7 +15,7 @@ from lagllama_jax.checkpoints.torch.archive import read_archive
 from lagllama_jax.checkpoints.torch.names import listed
 from lagllama_jax.checkpoints.torch.writer import write_archive
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.errors import CheckpointError, ConfigError
+from lagllama_jax.errors import CheckpointError, ConfigError, converting, naming
 from lagllama_jax.typing import Parameters
 
 _OPTIONS = {
@@ -41,11 +42,7 @@ _WRAPPERS = {"module", "_orig_mod"}
 """Prefixes that `DataParallel` and `torch.compile` insert into the names of tensors."""
 
 _ROPES = {"linear": "linear", "dynamic": "dynamic", "nope": "none"}
-_HEAD_NAMES = {
-    "student_t": "studentT",
-    "negative_binomial": "neg_bin",
-    "implicit_quantile": "iqn",
-}
+_HEAD_NAMES = {"student_t": "studentT", "negative_binomial": "neg_bin", "implicit_quantile": "iqn"}
 _LEVELS = "model.param_proj.quantile_layer.integers"
 """A constant, 0 to 63, that the reference saves with the weights of its implicit quantile head."""
 
@@ -61,15 +58,14 @@ def from_torch(
     Args:
       path: The `.ckpt` file.
       reference_scaling: Whether to scale series exactly as the reference implementation does. By
-        default, degenerate scales are replaced by larger ones, and other scales are the same.
+        default, degenerate scales are replaced by larger ones.
 
     Returns:
       The architecture, and the parameters as float32 arrays on the host.
 
     Raises:
-      CheckpointError: If the file is not a checkpoint of Lag-Llama, if it is damaged or malicious,
-        or if its options or tensors do not fit. The message names the file and the tensor or
-        option.
+      CheckpointError: If the file is not a checkpoint of Lag-Llama, is damaged or malicious, or has
+        options or tensors that do not fit. The message names the file and the tensor or option.
 
     Example:
       >>> import tempfile, jax
@@ -88,49 +84,44 @@ def from_torch(
             "not have. They were left out; nothing of them was run.",
             stacklevel=2,
         )
-    state, options = _parts(contents, path)
-    state = _without_wrappers(state, str(path))
-    for name, value in state.items():
-        if not isinstance(value, np.ndarray):
-            raise CheckpointError(f"{path}: {name} is no tensor of a kind that is known here.")
-    config = _read_config(options, state, str(path)).replace(safe_scaling=not reference_scaling)
-    return config, parameters_from_torch(state, config, str(path))
-
-
-def _parts(
-    contents: dict[Any, Any], path: str | os.PathLike[str]
-) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """The `state_dict` and the options of the model in a checkpoint."""
     state, options = contents.get("state_dict"), contents.get("hyper_parameters")
     options = options.get("model_kwargs") if isinstance(options, dict) else None
-    if isinstance(state, dict) and isinstance(options, dict):
-        return state, options
-    every = read_archive(path).value
-    if every and all(isinstance(value, np.ndarray) for value in every.values()):
-        raise CheckpointError(
-            f"{path}: is a bare state_dict, without the options of its model. Give the Lightning "
-            "checkpoint that it was taken from, or add them in PyTorch: torch.save({'state_dict': "
+    with naming(path):
+        if not isinstance(state, dict) or not isinstance(options, dict):
+            raise _incomplete(read_archive(path).value)
+        state = _without_wrappers(state)
+        config = _read_config(options, state, path).replace(safe_scaling=not reference_scaling)
+        return config, parameters_from_torch(state, config, str(path))
+
+
+def _incomplete(contents: dict[Any, Any]) -> CheckpointError:
+    """The error for a file without `state_dict` or the options of the model."""
+    if contents and all(isinstance(value, np.ndarray) for value in contents.values()):
+        return CheckpointError(
+            "is a bare state_dict, without the options of its model. Give the Lightning checkpoint "
+            "that it was taken from, or add them in PyTorch: torch.save({'state_dict': "
             "state_dict, 'hyper_parameters': {'model_kwargs': {'n_layer': 8, 'n_head': 9, "
             "'n_embd_per_head': 16, 'context_length': 32, 'lags_seq': [0, ...], 'scaling': "
             "'robust', 'time_feat': True}}}, path)."
         )
-    raise CheckpointError(
-        f"{path}: lacks the dictionary state_dict or hyper_parameters.model_kwargs. Give a "
-        "Lightning checkpoint of the reference, which has both."
+    return CheckpointError(
+        "lacks the dictionary state_dict or hyper_parameters.model_kwargs. Give a Lightning "
+        "checkpoint of the reference, which has both."
     )
 
 
-def _without_wrappers(state: Mapping[Any, Any], source: str) -> dict[str, Any]:
+def _without_wrappers(state: Mapping[Any, Any]) -> dict[str, np.ndarray]:
     """The same tensors, with the prefixes of `_WRAPPERS` removed from their names."""
-    plain: dict[str, Any] = {}
+    plain: dict[str, np.ndarray] = {}
     for name, value in state.items():
         if not isinstance(name, str):
-            raise CheckpointError(f"{source}: its state_dict has a key that is not a text.")
+            raise CheckpointError("its state_dict has a key that is not a text.")
         short = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+        if not isinstance(value, np.ndarray):
+            raise CheckpointError(f"{short} is no tensor of a kind that is known here.")
         if short in plain:
             raise CheckpointError(
-                f"{source}: has the tensor {short} twice, with and without the prefix of a "
-                "wrapper. Remove one of them."
+                f"has the tensor {short} twice, with and without the prefix of a wrapper."
             )
         plain[short] = value
     return plain
@@ -141,61 +132,54 @@ def parameters_from_torch(
 ) -> Parameters:
     """Converts the authors' `state_dict` to the parameters of this package, in float32.
 
-    Args:
-      state: The tensors by name.
-      config: The architecture.
-      source: File name for error messages.
-
     Raises:
-      CheckpointError: If a tensor is missing, unexpected, or of a wrong shape or type.
+      CheckpointError: If a tensor is missing, unexpected, or of a wrong shape or type. The message
+        begins with `source`.
     """
-    state = _without_wrappers(state, source)
-    levels = state.pop(_LEVELS, None) if config.head == "implicit_quantile" else None
-    if levels is not None and not np.array_equal(levels, np.arange(COSINES)):
-        raise CheckpointError(f"{source}: {_LEVELS} is not 0 to {COSINES - 1}.")
+    with naming(source):
+        state = _without_wrappers(state)
+        levels = state.pop(_LEVELS, None) if config.head == "implicit_quantile" else None
+        if levels is not None and not np.array_equal(levels, np.arange(COSINES)):
+            raise CheckpointError(f"{_LEVELS} is not 0 to {COSINES - 1}.")
     table = check_tensors(state, config, source, names="torch")
-    return unflatten({row.path: row.from_torch(state[row.torch]) for row in table})
+    return unflatten({row.path: row.converted(state[row.torch]) for row in table})
 
 
 def _read_config(
-    options: dict[Any, Any], state: Mapping[str, np.ndarray], source: str
+    options: dict[Any, Any], state: Mapping[str, np.ndarray], source: object
 ) -> ModelConfig:
-    options = _DEFAULTS | options
-    strange = sorted(str(key) for key in options.keys() - {*_OPTIONS, *_DEFAULTS, *_IGNORED})
+    options, known = _DEFAULTS | options, {*_OPTIONS, *_DEFAULTS}
+    strange = sorted(str(key) for key in options.keys() - known - {*_IGNORED})
     if strange:
         warnings.warn(f"{source}: left out unknown option(s) {listed(strange)}.", stacklevel=3)
-    missing = sorted(_OPTIONS.keys() - options.keys())
+    missing = sorted(known - options.keys())
     if missing:
-        raise CheckpointError(f"{source}: model_kwargs lack {', '.join(missing)}.")
-    for name in {*_OPTIONS, *_DEFAULTS}:
+        raise CheckpointError(f"model_kwargs lack {', '.join(missing)}.")
+    for name in known:
         if not _is_simple(options[name]):
             raise CheckpointError(
-                f"{source}: model_kwargs.{name} is neither a number, a short text, nor a list."
+                f"model_kwargs.{name} is neither a number, a short text, nor a list."
             )
     if options["input_size"] != 1:
-        raise CheckpointError(f"{source}: input_size={options['input_size']!r}, expected 1.")
+        raise CheckpointError(f"input_size={options['input_size']!r}, expected 1.")
     fields = {ours: options[theirs] for theirs, ours in _OPTIONS.items()}
-    try:
+    wrong = (ArithmeticError, AttributeError, TypeError, ValueError)
+    with converting(CheckpointError, "model_kwargs cannot be used", *wrong):
         fields["scaling"] = fields["scaling"] or "none"
         fields["lags"] = tuple(fields["lags"])
         fields |= _read_rope(options["rope_scaling"])
         return ModelConfig(head=_detect_head(state), **fields)
-    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{source}: model_kwargs cannot be used: {error}") from error
 
 
 def _is_simple(value: Any) -> bool:
     """Whether a value is short when printed. A value with repeated references can be endless."""
-    parts = [value]
     if isinstance(value, dict):
-        parts = [*value, *value.values()]
-    elif isinstance(value, list | tuple):
-        parts = list(value)
+        value = [*value, *value.values()]
     return all(
         (isinstance(part, int) and abs(part) < 2**63)
         or (isinstance(part, str) and len(part) < 1000)
         or isinstance(part, float | None)
-        for part in parts
+        for part in (value if isinstance(value, list | tuple) else [value])
     )
 
 
@@ -210,15 +194,14 @@ def _read_rope(rope_scaling: dict[str, Any] | None) -> dict[str, Any]:
 
 def _detect_head(state: Mapping[str, np.ndarray]) -> Any:
     """Infers the head from the tensors, because its class in the pickle moved between versions."""
-    prefix = "model.param_proj."
-    if any(name.startswith(prefix + "quantile_layer.") for name in state):
+    if any(name.startswith("model.param_proj.quantile_layer.") for name in state):
         return "implicit_quantile"
-    found = sum(name.startswith(prefix + "proj.") and name.endswith(".weight") for name in state)
+    found = len(fnmatch.filter(state, "model.param_proj.proj.*.weight"))
     heads = {3: "student_t", 2: "negative_binomial"}
     if found not in heads:
         raise ConfigError(
-            f"{found} tensors {prefix}proj.*.weight belong to no known head (Student-t has 3, "
-            "negative binomial 2)."
+            f"{found} tensors model.param_proj.proj.*.weight belong to no known head (Student-t "
+            "has 3, negative binomial 2)."
         )
     return heads[found]
 
@@ -230,17 +213,10 @@ def to_torch(path: str | os.PathLike[str], config: ModelConfig, parameters: Para
     The option `distr_output` is therefore the name of the head, not an instance of its class.
 
     The reference implementation has no `attention_window`. A model can be exported if its window is
-    at least `context_length`, as after fine-tuning. The tensors and the first step of a forecast
-    are then exact. Later steps agree if both attend to the same tokens. In training, and in
-    decoding without a cache, the reference attends to all tokens of the context and the future,
-    which corresponds to a window of at least `context_length + prediction_length - 1` here. With
-    its cache, it attends to the last `context_length` tokens, and `from_torch` sets this window
-    when it reads the file.
-
-    Args:
-      path: The `.ckpt` file to write.
-      config: The architecture.
-      parameters: The weights.
+    at least `context_length`. The tensors and the first step of a forecast are then exact. Without
+    its cache, later steps of the reference correspond to a window of at least
+    `context_length + prediction_length - 1`. With its cache, they correspond to a window of
+    `context_length`, which `from_torch` sets.
 
     Raises:
       ConfigError: If the model uses options that the published architecture lacks.
@@ -264,7 +240,7 @@ def to_torch(path: str | os.PathLike[str], config: ModelConfig, parameters: Para
     if config.head == "implicit_quantile":
         state[_LEVELS] = np.arange(COSINES)
     for row in table:
-        state[row.torch] = np.array(row.to_torch(flat[row.path]), np.float32, order="C")
+        state[row.torch] = row.converted(flat[row.path])
     write_archive(path, {
         "epoch": 0,
         "global_step": 0,

@@ -2,8 +2,7 @@
 
 A pickle is a program for a stack machine that may import and call anything. The stack machine here
 imports and calls nothing. A class or function that the pickle names, and each call of it, becomes a
-`Record` of the name and the arguments. The result is a tree of plain values, containers and
-records. `archive` converts the records of tensors and ordered dictionaries.
+`Record`. `archive` converts the records of tensors and ordered dictionaries.
 
 Time and memory grow linearly with the size of the pickle. A name or container that is repeated is
 the same object, not a copy. Keys of dictionaries must be texts, moderate numbers or records,
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from lagllama_jax.checkpoints.torch.names import is_hostile, is_unknown, listed
-from lagllama_jax.errors import CheckpointError
+from lagllama_jax.errors import CheckpointError, converting, naming
 
 LARGEST_PICKLE = 8 * 2**20
 """Largest accepted size of a pickle in bytes. That of a checkpoint of the published size has
@@ -30,26 +29,17 @@ class Record:
 
     Attributes:
       name: Dotted name in the pickle.
-      arguments: Positional arguments of the call or instantiation. `None` if the pickle only
-        mentions the name.
-      keywords: Keyword arguments of the call or instantiation.
+      arguments: Positional arguments of the call. `None` if the pickle only mentions the name.
       state: The state that the pickle sets on the instance, or `None`.
       entries: Pairs of key and value that the pickle stores in the instance.
-      members: Values that the pickle appends or adds to the instance.
     """
 
-    __slots__ = ("arguments", "entries", "keywords", "members", "name", "state")
+    __slots__ = ("arguments", "entries", "name", "state")
 
-    def __init__(
-        self,
-        name: str,
-        arguments: tuple[Any, ...] | None = None,
-        keywords: dict[str, Any] | None = None,
-    ) -> None:
-        self.name, self.arguments, self.keywords = name, arguments, keywords or {}
+    def __init__(self, name: str, arguments: tuple[Any, ...] | None = None) -> None:
+        self.name, self.arguments = name, arguments
         self.state: Any = None
         self.entries: list[tuple[Any, Any]] = []
-        self.members: list[Any] = []
 
     def __repr__(self) -> str:
         return f"<{self.name}, not run>"
@@ -61,12 +51,7 @@ def is_record_of(value: Any, *names: str) -> bool:
 
 
 def check_key(key: Any) -> Any:
-    """Returns the key of a dictionary, after a check that it is cheap to hash.
-
-    Raises:
-      CheckpointError: If the key is not `None`, a text, bytes, a number of at most 60 bits, or a
-        record.
-    """
+    """Returns the key of a dictionary, after a check that it is cheap to hash."""
     moderate = isinstance(key, int) and abs(key) < 2**60
     if moderate or key is None or isinstance(key, str | bytes | float | Record):
         return key
@@ -78,12 +63,12 @@ def check_key(key: Any) -> Any:
 
 
 class Unpickled(NamedTuple):
-    """The content of a pickle.
+    """The content of a pickle, or of an archive with one.
 
     Attributes:
-      value: Plain values and containers. Everything else is replaced by records.
-      unknown: Names that do not occur in ordinary checkpoints, sorted. None of them was imported or
-        called.
+      value: Plain values and containers. Everything else is replaced by records. `read_archive`
+        replaces the records of tensors by read-only NumPy arrays.
+      unknown: Names that do not occur in ordinary checkpoints, sorted.
     """
 
     value: Any
@@ -93,37 +78,30 @@ class Unpickled(NamedTuple):
 def unpickle(data: bytes, source: str) -> Unpickled:
     """Reads a pickle without importing or calling anything.
 
-    Args:
-      data: The pickle.
-      source: File name for error messages.
-
     Raises:
       CheckpointError: If the pickle is damaged or too large, or names anything in Python's standard
-        library that no checkpoint needs (such as `os.system` or `builtins.eval`).
+        library that no checkpoint needs (such as `os.system`). The message names `source`.
     """
-    if len(data) > LARGEST_PICKLE:
-        raise CheckpointError(
-            f"{source}: its pickle has {len(data)} bytes, where that of a Lag-Llama has less than "
-            f"{LARGEST_PICKLE}. Give a checkpoint as the reference's training writes it."
-        )
-    machine = _Machine()
-    try:
-        value = machine.run(data)
-    except CheckpointError as error:
-        raise CheckpointError(f"{source}: {error}") from error
-    except Exception as error:  # a damaged pickle can make the machine fail in any way
-        raise CheckpointError(
-            f"{source}: its pickle is damaged ({error}). Download the file again."
-        ) from error
-    unknown = tuple(sorted(filter(is_unknown, machine.names)))
-    hostile = [name for name in unknown if is_hostile(name)]
-    if hostile:
-        raise CheckpointError(
-            f"{source}: its pickle asks for {listed(hostile)}, which no checkpoint of a model "
-            "needs. Nothing was run. Do not load this file with other tools; get the checkpoint "
-            "from a source you trust."
-        )
-    return Unpickled(value, unknown)
+    with naming(source):
+        if len(data) > LARGEST_PICKLE:
+            raise CheckpointError(
+                f"its pickle has {len(data)} bytes, where that of a Lag-Llama has less than "
+                f"{LARGEST_PICKLE}. Give a checkpoint as the reference's training writes it."
+            )
+        machine = _Machine()
+        # A damaged pickle can make the machine fail in any way.
+        problem = "its pickle is damaged. Download the file again"
+        with converting(CheckpointError, problem, Exception):
+            value = machine.run(data)
+        unknown = tuple(sorted(filter(is_unknown, machine.names)))
+        hostile = [name for name in unknown if is_hostile(name)]
+        if hostile:
+            raise CheckpointError(
+                f"its pickle asks for {listed(hostile)}, which no checkpoint of a model needs. "
+                "Nothing was run. Do not load this file with other tools; get the checkpoint from "
+                "a source you trust."
+            )
+        return Unpickled(value, unknown)
 
 
 class _Machine:
@@ -170,8 +148,8 @@ class _Machine:
         """Removes the values above the last mark from the stack and returns them."""
         return self.pop(max(len(self.stack) - self.marks.pop(), 0))
 
-    def mention(self, module: str, name: str) -> None:
-        """Pushes the record of a class or function."""
+    def mention(self, module: str, name: str) -> Record:
+        """Returns the record of a class or function."""
         if not isinstance(module, str) or not isinstance(name, str):
             raise TypeError("it names a class by something other than text")
         if len(module) + len(name) > LONGEST_NAME:
@@ -180,25 +158,18 @@ class _Machine:
         module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
         full = f"{module}.{name}"
         self.names.add(full)
-        self.stack.append(Record(full))
+        return Record(full)
 
-    def call(self, function: Any, arguments: Any, keywords: Any = None) -> None:
+    def call(self, function: Any, arguments: Any) -> None:
         """Pushes the record of a call or an instantiation."""
         if not isinstance(function, Record) or not isinstance(arguments, tuple):
             raise TypeError("it calls something that is neither a class nor a function")
-        if not isinstance(keywords, dict | None):
-            raise TypeError("it calls with keywords that are not a dictionary")
         name = function.name if function.arguments is None else "result of a call"
-        self.stack.append(Record(name, arguments, keywords))
+        self.stack.append(Record(name, arguments))
 
-    def make(self, function: Any, *arguments: Any) -> None:
+    def call_below(self, function: Any, *arguments: Any) -> None:
         """Pushes the record of a call of a class that is below its arguments on the stack."""
         self.call(function, arguments)
-
-    def instantiate(self, module: str, name: str) -> None:
-        """Pushes the record of a call of a class that the instruction itself names."""
-        self.mention(module, name)
-        self.call(self.stack.pop(), tuple(self.pop_mark()))
 
     def store(self, items: list[Any]) -> None:
         """Stores alternating keys and values in the container on top of the stack."""
@@ -212,13 +183,13 @@ class _Machine:
             raise TypeError(f"it stores by key in a {type(target).__name__}")
 
     def append(self, items: Iterable[Any]) -> None:
-        """Adds values to the container on top of the stack."""
+        """Adds values to the container on top of the stack. A record does not keep them."""
         target = self.stack[-1]
         if isinstance(target, set):
             target.update(map(check_key, items))
-        elif isinstance(target, Record | list):
-            (target.members if isinstance(target, Record) else target).extend(items)
-        else:
+        elif isinstance(target, list):
+            target.extend(items)
+        elif not isinstance(target, Record):
             raise TypeError(f"it appends to a {type(target).__name__}")
 
     def build(self) -> None:
@@ -238,6 +209,10 @@ class _Machine:
     def remember(self, place: int) -> None:
         """Stores the top of the stack in the memo."""
         self.memo[place] = self.stack[-1]
+
+    def recall(self, place: int) -> None:
+        """Pushes a value of the memo."""
+        self.stack.append(self.memo[place])
 
 
 _LITERALS = {
@@ -260,13 +235,9 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "POP": lambda self, _: self.drop(),
     "POP_MARK": lambda self, _: self.pop_mark(),
     "DUP": lambda self, _: self.stack.append(self.stack[-1]),
-    "PUT": lambda self, place: self.remember(place),
-    "BINPUT": lambda self, place: self.remember(place),
-    "LONG_BINPUT": lambda self, place: self.remember(place),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.remember),
     "MEMOIZE": lambda self, _: self.remember(len(self.memo)),
-    "GET": lambda self, place: self.stack.append(self.memo[place]),
-    "BINGET": lambda self, place: self.stack.append(self.memo[place]),
-    "LONG_BINGET": lambda self, place: self.stack.append(self.memo[place]),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.recall),
     "LIST": lambda self, _: self.stack.append(self.pop_mark()),
     "TUPLE": lambda self, _: self.stack.append(tuple(self.pop_mark())),
     "TUPLE1": lambda self, _: self.stack.append(tuple(self.pop(1))),
@@ -279,13 +250,13 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "ADDITEMS": lambda self, _: self.append(self.pop_mark()),
     "SETITEM": lambda self, _: self.store(self.pop(2)),
     "SETITEMS": lambda self, _: self.store(self.pop_mark()),
-    "GLOBAL": lambda self, pair: self.mention(*pair.split(" ", 1)),
-    "STACK_GLOBAL": lambda self, _: self.mention(*self.pop(2)),
-    "INST": lambda self, pair: self.instantiate(*pair.split(" ", 1)),
-    "OBJ": lambda self, _: self.make(*self.pop_mark()),
+    "GLOBAL": lambda self, pair: self.stack.append(self.mention(*pair.split(" ", 1))),
+    "STACK_GLOBAL": lambda self, _: self.stack.append(self.mention(*self.pop(2))),
+    "INST": lambda self, pair: self.call(self.mention(*pair.split(" ", 1)), tuple(self.pop_mark())),
+    "OBJ": lambda self, _: self.call_below(*self.pop_mark()),
     "REDUCE": lambda self, _: self.call(*self.pop(2)),
     "NEWOBJ": lambda self, _: self.call(*self.pop(2)),
-    "NEWOBJ_EX": lambda self, _: self.call(*self.pop(3)),
+    "NEWOBJ_EX": lambda self, _: self.call(*self.pop(3)[:2]),
     "BUILD": lambda self, _: self.build(),
     "PERSID": lambda self, name: self.stack.append(Record("persistent", (name,))),
     "BINPERSID": lambda self, _: self.stack.append(Record("persistent", tuple(self.pop(1)))),

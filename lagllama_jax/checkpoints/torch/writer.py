@@ -1,9 +1,12 @@
 """Writes PyTorch's zip checkpoints without PyTorch. The module `archive` describes the format."""
 
+import math
 import os
-import struct
+import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,16 +15,14 @@ from lagllama_jax.checkpoints.torch.archive import STORAGES
 from lagllama_jax.errors import CheckpointError
 from lagllama_jax.files import atomic_path
 
+_KINDS = {dtype: name for name, dtype in STORAGES.items()}
+
 
 def write_archive(path: str | os.PathLike[str], value: dict[str, Any]) -> None:
     """Writes a checkpoint of tensors, containers and plain values, as `torch.save` does.
 
     The pickle names only `collections.OrderedDict` and the classes and functions that create
-    tensors, so that `torch.load(weights_only=True)` reads it.
-
-    Args:
-      path: The file to write.
-      value: The content. Tensors are NumPy arrays.
+    tensors, so that `torch.load(weights_only=True)` reads it. Tensors are NumPy arrays in `value`.
 
     Raises:
       CheckpointError: If a value is not an array, a container or a plain value.
@@ -47,50 +48,35 @@ class _Writer:
 
     def save(self, value: Any) -> None:
         """Appends the opcodes that put `value` on the stack."""
-        if value is None or isinstance(value, bool):
-            self.parts.append({None: b"N", True: b"\x88", False: b"\x89"}[value])
-        elif isinstance(value, int):
-            self._save_int(value)
-        elif isinstance(value, float):
-            self.parts.append(b"G" + struct.pack(">d", value))
-        elif isinstance(value, str):
-            text = value.encode()
-            self.parts.append(b"X" + struct.pack("<I", len(text)) + text)
+        if value is None or type(value) in (bool, int, float, str):
+            self.parts.append(pickle.dumps(value, protocol=2)[2:-1])  # without PROTO and STOP
+        elif isinstance(value, OrderedDict):
+            self._save_all(b"ccollections\nOrderedDict\n)R(", chain(*value.items()), b"u")
         elif isinstance(value, dict):
-            ordered = isinstance(value, OrderedDict)
-            self.parts.append(b"ccollections\nOrderedDict\n)R(" if ordered else b"}(")
-            self._save_all(part for item in value.items() for part in item)
-            self.parts.append(b"u")
-        elif isinstance(value, list | tuple):
-            self.parts.append(b"](" if isinstance(value, list) else b"(")
-            self._save_all(value)
-            self.parts.append(b"e" if isinstance(value, list) else b"t")
-        elif isinstance(value, np.ndarray):
+            self._save_all(b"}(", chain(*value.items()), b"u")
+        elif isinstance(value, list):
+            self._save_all(b"](", value, b"e")
+        elif isinstance(value, tuple):
+            self._save_all(b"(", value, b"t")
+        elif isinstance(value, np.ndarray) and value.dtype in _KINDS:
             self._save_tensor(value)
         else:
-            raise CheckpointError(f"A checkpoint cannot hold a {type(value).__name__}.")
+            kind = getattr(value, "dtype", type(value).__name__)
+            raise CheckpointError(f"A checkpoint cannot hold a {kind}.")
 
-    def _save_all(self, values: Any) -> None:
+    def _save_all(self, begin: bytes, values: Iterable[Any], end: bytes) -> None:
+        self.parts.append(begin)
         for value in values:
             self.save(value)
-
-    def _save_int(self, value: int) -> None:
-        if -(2**31) <= value < 2**31:
-            self.parts.append(b"J" + struct.pack("<i", value))
-        else:
-            raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-            self.parts.append(b"\x8a" + bytes([len(raw)]) + raw)
+        self.parts.append(end)
 
     def _save_tensor(self, tensor: np.ndarray) -> None:
-        kinds = {dtype: name for name, dtype in STORAGES.items()}
-        if tensor.dtype not in kinds:
-            raise CheckpointError(f"A checkpoint cannot hold a tensor of {tensor.dtype}.")
-        strides = [int(np.prod(tensor.shape[axis + 1 :])) for axis in range(tensor.ndim)]
+        strides = tuple(math.prod(tensor.shape[axis + 1 :]) for axis in range(tensor.ndim))
         self.parts.append(b"ctorch._utils\n_rebuild_tensor_v2\n((")
         self.save("storage")
-        self.parts.append(f"ctorch\n{kinds[tensor.dtype].removeprefix('torch.')}\n".encode())
-        self._save_all([str(len(self.storages)), "cpu", tensor.size])
-        self.parts.append(b"tQ")
-        self._save_all([0, tensor.shape, tuple(strides), False, OrderedDict()])
-        self.parts.append(b"tR")
+        kind = _KINDS[tensor.dtype].removeprefix("torch.")
+        self._save_all(
+            f"ctorch\n{kind}\n".encode(), [str(len(self.storages)), "cpu", tensor.size], b"tQ"
+        )
+        self._save_all(b"", [0, tensor.shape, strides, False, OrderedDict()], b"tR")
         self.storages.append(tensor.tobytes())

@@ -59,11 +59,8 @@ def read(
 ) -> Iterator[Item]:
     """Reads the series of a file, or of all files of a format in a folder or zip file.
 
-    Args:
-      path: File or folder. Text files may be gzipped or zipped.
-      format: Key of `FORMATS`.
-      start: Time of the first value of series for which the file has none.
-      frequency: Pandas alias of the time step of series for which the file has none.
+    Text files may be gzipped or zipped. `format` is a key of `FORMATS`. `start` and `frequency`, a
+    pandas alias, are for series for which the file has none.
 
     Raises:
       DataError: If the format is unknown, the start or the frequency cannot be read, a name occurs
@@ -88,19 +85,17 @@ def guess_format(path: str | Path) -> str:
     Raises:
       DataError: If there is no such file, or no format has its suffix.
     """
-    suffixes = [suffix for format in FORMATS.values() for suffix in format.suffixes]
-    if Path(path).suffix.lower() == ".parquet" or (
-        Path(path).is_dir() and any(Path(path).glob("*.parquet"))
-    ):
+    path, suffixes = Path(path), [s for format in FORMATS.values() for s in format.suffixes]
+    if path.suffix.lower() == ".parquet" or any(path.glob("*.parquet")):
         return "parquet"
-    for file in text_files(path, tuple(dict.fromkeys(suffixes))):
-        name = file.name.lower().removesuffix(".gz")
-        if name.endswith(".csv"):
-            return _guess_csv(next(file.lines).text.replace('"', ""))
-        for format, described in FORMATS.items():
-            if name.endswith(described.suffixes):
-                return format
-        break
+    files = text_files(path, suffixes)  # closes the file when it goes out of scope
+    file = next(files)
+    name = file.name.lower().removesuffix(".gz")
+    if name.endswith(".csv"):
+        return _guess_csv(next(file.lines).text.replace('"', ""))
+    for key, format in FORMATS.items():
+        if name.endswith(format.suffixes):
+            return key
     raise DataError(f"{path}: no format has this suffix; known are {', '.join(suffixes)}.")
 
 

@@ -2,12 +2,12 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lagllama_jax.corpus.formats.numbers import parse_numbers
-from lagllama_jax.corpus.formats.text import Line, TextFile
-from lagllama_jax.errors import DataError
+from lagllama_jax.corpus.formats.text import TextFile
+from lagllama_jax.errors import DataError, converting, naming
 from lagllama_jax.series.arrays import as_timestamp
 from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
@@ -19,65 +19,48 @@ LISTS = ("data", "test", "train")
 def read_jsonl(file: TextFile) -> Iterator[Item]:
     """Reads the items of one file. Items without `item_id` are named by their position.
 
-    In the reference implementation, the air quality and cloud files are single documents, and the
-    ETT files have one object per line.
-
     Raises:
       DataError: If a line is not JSON, or an object has no one-dimensional `target` of numbers, or
         a start or a frequency that cannot be read. The message names the file and the line.
     """
-    first = next(file.lines)
-    document = _document(file, first)
-    if document is None:
-        lines = itertools.chain([first], file.lines)
-        entries = ((f"{file.name}, line {line.number}", _loads(file, line)) for line in lines)
-        frequency = None
-    else:
+    number, text = next(file.lines)
+    place, frequency = f"{file.name}, line {number}", None
+    indented = text.strip() in ("{", "[")
+    if indented:
+        place, text = file.name, "\n".join([text, *(line.text for line in file.lines)])
+    first = _load(text, place)
+    entries: Iterable[tuple[str, Any]]
+    if indented or (isinstance(first, dict) and "target" not in first):
+        document = first if isinstance(first, dict) else {"data": first}
         series = next((document[key] for key in LISTS if key in document), None)
         if not isinstance(series, list):
             raise DataError(f"{file.name} holds no series under {', '.join(LISTS)}.")
         entries = ((f"{file.name}, series {i}", entry) for i, entry in enumerate(series))
         frequency = document.get("metadata", {}).get("freq")
+    else:
+        places = ((f"{file.name}, line {line.number}", line.text) for line in file.lines)
+        entries = itertools.chain([(place, first)], ((p, _load(t, p)) for p, t in places))
     for position, (place, entry) in enumerate(entries):
-        yield _item(entry, position, frequency, place)
+        with naming(place):
+            item = _item(entry, position, frequency)
+        yield item
 
 
-def _document(file: TextFile, first: Line) -> dict[str, Any] | None:
-    """The whole file as one object, or `None` if it holds one object per line."""
-    try:
-        entry = json.loads(first.text)
-        return entry if isinstance(entry, dict) and "target" not in entry else None
-    except json.JSONDecodeError:
-        if first.text.strip() not in ("{", "["):
-            return None  # reading the line raises an error that names it
-    rest = "\n".join(line.text for line in file.lines)
-    try:
-        entry = json.loads(f"{first.text}\n{rest}")
-    except json.JSONDecodeError as error:
-        raise DataError(f"{file.name}: not JSON: {error}.") from error
-    return entry if isinstance(entry, dict) else {"data": entry}
+def _load(text: str, place: str) -> Any:
+    with converting(DataError, f"{place}: not JSON", json.JSONDecodeError):
+        return json.loads(text)
 
 
-def _loads(file: TextFile, line: Line) -> Any:
-    try:
-        return json.loads(line.text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{file.name}, line {line.number}: not JSON: {error}.") from error
-
-
-def _item(entry: Any, position: int, frequency: str | None, place: str) -> Item:
+def _item(entry: Any, position: int, frequency: str | None) -> Item:
     if not isinstance(entry, dict) or not isinstance(entry.get("target"), list):
-        raise DataError(f"{place}: expected an object with a list 'target'.")
+        raise DataError("expected an object with a list 'target'.")
     if any(isinstance(value, list) for value in entry["target"]):
-        raise DataError(f"{place}: 'target' is not one-dimensional; write one line per variate.")
+        raise DataError("'target' is not one-dimensional; write one line per variate.")
     texts = ["nan" if value is None else str(value) for value in entry["target"]]
     start, alias = entry.get("start"), entry.get("freq", frequency)
-    try:
-        return Item(
-            str(entry.get("item_id", position)),
-            parse_numbers(texts, place)[None],
-            None if start is None else as_timestamp(str(start)),
-            None if alias is None else Frequency.parse(alias),
-        )
-    except DataError as error:
-        raise DataError(str(error) if place in str(error) else f"{place}: {error}") from error
+    return Item(
+        str(entry.get("item_id", position)),
+        parse_numbers(texts)[None],
+        None if start is None else as_timestamp(str(start)),
+        None if alias is None else Frequency.parse(alias),
+    )

@@ -1,12 +1,13 @@
 """Parquet: one row per series with the columns item_id, start, freq and target."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, converting, naming
 from lagllama_jax.series.arrays import as_timestamp
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
@@ -21,11 +22,9 @@ def find_parquet(source: str | Path) -> list[Path]:
       DataError: If the file or folder does not exist, or the folder contains no Parquet file.
     """
     source = Path(source)
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
+    if not source.exists():
         raise DataError(f"{source} does not exist.")
-    files = sorted(source.glob("*.parquet"))
+    files = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
     if not files:
         raise DataError(f"The folder {source} has no .parquet file.")
     return files
@@ -42,55 +41,47 @@ def read_parquet(path: Path) -> SeriesDataset:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        names = pq.read_schema(path).names
-        missing = [name for name in COLUMNS if name not in names]
-        table = None if missing else pq.read_table(path, columns=list(COLUMNS))
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
-    if table is None:
-        raise DataError(
-            f"{path} has no column {', '.join(missing)}; expected {', '.join(COLUMNS)}."
+    with converting(DataError, f"{path} cannot be read as Parquet", OSError, pa.ArrowException):
+        table = pq.ParquetFile(path).read(columns=list(COLUMNS))
+    with naming(path):
+        missing = [name for name in COLUMNS if name not in table.column_names]
+        if missing:
+            raise DataError(f"no column {', '.join(missing)}; expected {', '.join(COLUMNS)}.")
+        for name in COLUMNS:
+            row = table.column(name).is_null().index(True).as_py()
+            if row >= 0:
+                raise DataError(f"column {name} is empty in row {row}.")
+        item_ids, starts, frequencies = (table.column(c).to_pylist() for c in COLUMNS[:3])
+        return SeriesDataset(
+            item_ids,
+            _targets(table.column("target")),
+            _parsed(as_timestamp, starts, item_ids),
+            _parsed(Frequency.parse, frequencies, item_ids),
         )
-    for name in COLUMNS:
-        if table.column(name).null_count:
-            row = table.column(name).is_null().to_pylist().index(True)
-            raise DataError(f"{path}: column {name} is empty in row {row}.")
-    item_ids, starts, frequencies = (table.column(c).to_pylist() for c in COLUMNS[:3])
-    return SeriesDataset(
-        item_ids,
-        _targets(path, table.column("target")),
-        _parsed(as_timestamp, starts, path, item_ids),
-        _parsed(Frequency.parse, frequencies, path, item_ids),
-    )
 
 
-def _targets(path: Path, column: Any) -> list[np.ndarray]:
-    """One float64 array `[1, T]` per series. All are views of one array."""
-    import pyarrow as pa
+def _targets(column: Any) -> list[np.ndarray]:
+    """One float64 array `[1, T]` per series. Those of a chunk are views of one array."""
+    from pyarrow import types
 
-    lists = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
-    if not lists:
-        raise DataError(f"{path}: column target holds {column.type}, expected lists of numbers.")
-    flat = column.combine_chunks()
-    flat = flat.chunk(0) if isinstance(flat, pa.ChunkedArray) else flat
-    values = flat.flatten().to_numpy(zero_copy_only=False)  # a null becomes NaN
-    if values.dtype.kind not in "fiu":
-        raise DataError(f"{path}: column target holds {column.type}, expected lists of numbers.")
-    bounds = flat.offsets.to_numpy() - flat.offsets[0].as_py()
-    wide = values.astype(np.float64)[None]
-    return [wide[:, b:e] for b, e in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
+    kind = column.type
+    lists = types.is_list(kind) or types.is_large_list(kind)
+    if not lists or not (types.is_integer(kind.value_type) or types.is_floating(kind.value_type)):
+        raise DataError(f"column target holds {kind}, expected lists of numbers.")
+    targets: list[np.ndarray] = []
+    for chunk in column.chunks:
+        values = chunk.flatten().to_numpy(zero_copy_only=False)  # a null becomes NaN
+        wide = values.astype(np.float64)[None]
+        bounds = chunk.offsets.to_numpy() - chunk.offsets[0].as_py()
+        targets += [wide[:, begin:end] for begin, end in itertools.pairwise(bounds.tolist())]
+    return targets
 
 
-def _parsed(
-    parse: Callable[[str], Any], texts: list[str], path: Path, item_ids: list[str]
-) -> list[Any]:
+def _parsed(parse: Callable[[str], Any], texts: list[str], item_ids: list[str]) -> list[Any]:
     """Parses every text. Equal texts are parsed only once."""
     known: dict[str, Any] = {}
     for text, item in zip(texts, item_ids, strict=True):
         if text not in known:
-            try:
+            with naming(f"series {item!r}"):
                 known[text] = parse(text)
-            except DataError as error:
-                raise DataError(f"{path}: series {item!r}: {error}") from error
     return [known[text] for text in texts]

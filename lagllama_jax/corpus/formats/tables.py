@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lagllama_jax.corpus.formats.text import TextFile
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, naming
 from lagllama_jax.series.columns import numbers
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import Item
@@ -23,9 +23,7 @@ PRSA_TEXT = ("No", "station", "wd", "cbwd")
 
 
 def read_csv_frame(file: TextFile) -> Iterator[Item]:
-    """Reads a long table with item_id, timestamp and target, or a wide one.
-
-    A wide table has a column of time stamps and one column per series.
+    """Reads a long table (item_id, timestamp, target) or a wide one (time stamps, series).
 
     Raises:
       DataError: As for `lagllama_jax.series.dataframe.read_frame`. The message names the file.
@@ -39,12 +37,10 @@ def read_csv_frame(file: TextFile) -> Iterator[Item]:
 
 
 def read_nab(file: TextFile) -> Iterator[Item]:
-    """Reads a file of the Numenta Anomaly Benchmark, which has the columns timestamp and value.
-
-    The file contains one series, which gets the name of the file.
+    """Reads the one series of a file of the Numenta Anomaly Benchmark, and names it like the file.
 
     Raises:
-      DataError: If the columns have other names, or as for `read_csv_frame`.
+      DataError: If the columns are not timestamp and value, or as for `read_csv_frame`.
     """
     table = _table(file)
     if list(table.frame.columns) != ["timestamp", "value"]:
@@ -125,8 +121,5 @@ def _times(table: Table, columns: list[str], layout: str) -> "pd.Series":
 
 
 def _items(table: Table, frame: "pd.DataFrame") -> Iterator[Item]:
-    try:
+    with naming(table.name):
         return iter(read_frame(Table(frame, table.name, table.lines)))
-    except DataError as error:
-        known = table.name in str(error)
-        raise DataError(str(error) if known else f"{table.name}: {error}") from error

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, converting
 
 BROKEN = (EOFError, OSError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 """Errors of the standard library for a file that is truncated, damaged or locked."""
@@ -27,7 +27,8 @@ class Line(NamedTuple):
 class TextFile:
     """An open text file.
 
-    Read either `lines` or `content`, once, before the next file is opened.
+    Read either `lines` or `content`, once, before the next file is opened. Both raise `DataError`
+    if the file is empty, damaged, truncated or not text.
 
     Attributes:
       name: Path of the file, followed by `/member` for a file in a zip file.
@@ -35,48 +36,67 @@ class TextFile:
     """
 
     def __init__(self, name: str, raw: Bytes):
-        self.name = name
-        self.lines = _lines(name, raw)
-        self._raw = raw
+        self.name, self._raw = name, raw
+        self.lines = self._read_lines()
+        self._damaged = f"{name} is damaged or truncated; fetch it again"
 
     def content(self) -> io.BytesIO:
-        """The whole file, unpacked.
-
-        Raises:
-          DataError: If it is empty, damaged, truncated or not text.
-        """
-        try:
+        """The whole file, unpacked."""
+        with converting(DataError, self._damaged, *BROKEN):
             content = self._raw.read()
-        except BROKEN as error:
-            raise DataError(
-                f"{self.name} is damaged or truncated: {error}. Fetch it again."
-            ) from error
         if b"\0" in content:
             raise DataError(f"{self.name} is not text. Is this another format?")
         if not content.strip():
             raise DataError(f"{self.name} is empty.")
         return io.BytesIO(content)
 
+    def _read_lines(self) -> Iterator[Line]:
+        empty = True
+        with (
+            converting(DataError, self._damaged, *BROKEN),
+            io.TextIOWrapper(self._raw, encoding="utf-8-sig", errors="replace") as text,
+        ):
+            for number, line in enumerate(text, start=1):
+                if "\0" in line:
+                    raise DataError(
+                        f"{self.name}, line {number}: not text. Is this another format?"
+                    )
+                if line.strip():
+                    empty = False
+                    yield Line(number, line.rstrip("\r\n"))
+        if empty:
+            raise DataError(f"{self.name} is empty.")
+
 
 def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[TextFile]:
     """Opens a file, or one after the other the files of a folder or zip file with given suffixes.
 
-    Whether a file is compressed is decided by its content, not by its name. Zip files in zip files
-    are opened, too.
+    Whether a file is compressed is told from its content. Zip files in zip files are opened, too.
 
     Raises:
-      DataError: If there is no such file or folder, or no file has one of the suffixes. It is also
-        raised while a file is read, if the file is empty, damaged, truncated or not text.
+      DataError: If there is no such file or folder, it cannot be opened, or no suffix matches.
     """
-    for name, content in _contents(Path(path), suffixes):
-        yield TextFile(name, content)
+    path, files, found = Path(path), [Path(path)], False
+    if not path.exists():
+        raise DataError(f"{path} does not exist.")
+    if path.is_dir():
+        files = [f for f in sorted(path.rglob("*")) if f.is_file() and _matches(f.name, suffixes)]
+    for file in files:
+        with converting(DataError, f"{file} cannot be opened", OSError):
+            raw = file.open("rb")
+        with raw:
+            for name, content in _unpack(str(file), raw, suffixes):
+                found = True
+                yield TextFile(name, content)
+    if not found:
+        raise DataError(f"{path} holds no file ending in {', '.join(sorted(suffixes))}.")
 
 
 def unpacked_sha256(path: str | Path, suffixes: Collection[str] = ()) -> str:
     """Hexadecimal SHA-256 of the unpacked content of the one file that `text_files` opens.
 
     Raises:
-      DataError: As for `text_files`, or if there are several files.
+      DataError: If there are several files, or a file cannot be read.
     """
     contents = (file.content().getbuffer() for file in text_files(path, suffixes))
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
@@ -85,74 +105,23 @@ def unpacked_sha256(path: str | Path, suffixes: Collection[str] = ()) -> str:
     return digests[0]
 
 
-def _contents(path: Path, suffixes: Collection[str]) -> Iterator[tuple[str, Bytes]]:
-    found = False
-    for member in _members(path, suffixes):
-        with _opened(member) as raw:
-            for named in _unpack(str(member), raw, suffixes):
-                found = True
-                yield named
-    if not found:
-        raise DataError(f"{path} holds no file ending in {', '.join(sorted(suffixes))}.")
-
-
-def _members(path: Path, suffixes: Collection[str]) -> list[Path]:
-    if path.is_dir():
-        files = (file for file in sorted(path.rglob("*")) if file.is_file())
-        return [file for file in files if _matches(file.name, suffixes)]
-    if not path.exists():
-        raise DataError(f"{path} does not exist.")
-    return [path]
-
-
 def _matches(name: str, suffixes: Collection[str]) -> bool:
     name = name.lower().removesuffix(".gz")
     return not suffixes or name.endswith((*suffixes, ".zip"))
-
-
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened: {error.strerror}.") from error
 
 
 def _unpack(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[tuple[str, Bytes]]:
     magic = raw.read(4)
     raw.seek(0)
     if magic == b"PK\x03\x04":
-        yield from _unzip(name, raw, suffixes)
+        with converting(DataError, f"{name} is no whole zip file; fetch it again", *BROKEN):
+            archive = zipfile.ZipFile(raw)
+            for member in archive.namelist():
+                if not member.endswith("/") and _matches(member, suffixes):
+                    with archive.open(member) as inner:
+                        yield from _unpack(f"{name}/{member}", inner, suffixes)
     elif magic[:2] == b"\x1f\x8b":
         with gzip.open(raw) as unpacked:
             yield name, unpacked
     else:
         yield name, raw
-
-
-def _unzip(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[tuple[str, Bytes]]:
-    try:
-        archive = zipfile.ZipFile(raw)
-        for member in archive.namelist():
-            if not member.endswith("/") and _matches(member, suffixes):
-                with archive.open(member) as inner:
-                    yield from _unpack(f"{name}/{member}", inner, suffixes)
-    except BROKEN as error:
-        raise DataError(f"{name} is no whole zip file: {error}. Fetch it again.") from error
-
-
-def _lines(name: str, raw: Bytes) -> Iterator[Line]:
-    number, empty = 0, True
-    try:
-        with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace") as text:
-            for number, line in enumerate(text, start=1):  # noqa: B007
-                if "\0" in line:
-                    raise DataError(f"{name}, line {number}: not text. Is this another format?")
-                if line.strip():
-                    empty = False
-                    yield Line(number, line.rstrip("\r\n"))
-    except BROKEN as error:
-        raise DataError(
-            f"{name} is damaged or truncated after line {number}: {error}. Fetch it again."
-        ) from error
-    if empty:
-        raise DataError(f"{name} is empty.")

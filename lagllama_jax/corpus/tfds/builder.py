@@ -20,19 +20,16 @@ from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
 
 
-def _describe(data_set: DataSet) -> str:
-    checksum = "verified" if data_set.sha256 else "not verified against an original"
-    return (
-        f"{data_set.name}: frequency {data_set.frequency}, horizon {data_set.horizon}, "
-        f"{FORMATS[data_set.format].description}; checksum {checksum}."
-    )
-
-
 class SeriesConfig(tfds.core.BuilderConfig):
     """The configuration of one data set, which is in the catalogue or the user's own."""
 
     def __init__(self, data_set: DataSet):
-        super().__init__(name=data_set.name, description=_describe(data_set))
+        checksum = "verified" if data_set.sha256 else "not verified against an original"
+        super().__init__(
+            name=data_set.name,
+            description=f"{data_set.name}: frequency {data_set.frequency}, horizon "
+            f"{data_set.horizon}, {FORMATS[data_set.format].description}; checksum {checksum}.",
+        )
         self.data_set = data_set
 
 
@@ -55,16 +52,11 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         data_set = self.builder_config.data_set
+        texts = {name: tfds.features.Text() for name in ("item_id", "start", "frequency")}
+        target = tfds.features.Tensor(shape=(None,), dtype=np.float64)
         return tfds.core.DatasetInfo(
             builder=self,
-            features=tfds.features.FeaturesDict(
-                {
-                    "item_id": tfds.features.Text(),
-                    "start": tfds.features.Text(),
-                    "frequency": tfds.features.Text(),
-                    "target": tfds.features.Tensor(shape=(None,), dtype=np.float64),
-                }
-            ),
+            features=tfds.features.FeaturesDict(texts | {"target": target}),
             homepage=data_set.homepage or data_set.url,
             license=data_set.licence,
             disable_shuffling=True,
@@ -83,7 +75,7 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
             sources = [Path(dl_manager.download(data_set.url))]
         else:
             sources = data_set.sources(Path(dl_manager.manual_dir))
-        if self.verify:
+        if self.verify and data_set.sha256 is not None:
             _verify(data_set, sources)
         return {split: self._generate_examples(sources, split) for split in SPLITS}
 
@@ -122,8 +114,6 @@ def _items(data_set: DataSet, sources: list[Path]) -> Iterator[Item]:
 
 
 def _verify(data_set: DataSet, sources: list[Path]) -> None:
-    if data_set.sha256 is None:
-        return
     found = unpacked_sha256(sources[0], FORMATS[data_set.format].suffixes)
     if found != data_set.sha256 or len(sources) > 1:
         raise DataError(

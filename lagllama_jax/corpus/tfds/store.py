@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lagllama_jax.corpus.catalogue import CATALOGUE, DataSet, find_data_set
 from lagllama_jax.corpus.tfds import NAME, VERSION
 from lagllama_jax.corpus.tfds.splits import SPLITS
-from lagllama_jax.errors import DataError, require
+from lagllama_jax.errors import DataError, converting, require
 from lagllama_jax.series.arrays import as_timestamp
 from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
@@ -26,17 +26,14 @@ def build(
     download: bool = False,
     verify: bool = True,
 ) -> Path:
-    """Writes a data set as array_record files, unless it exists already.
+    """Writes a data set as array_record files, unless it exists already. Returns their folder.
 
     Args:
       data_set: Name of a data set of the catalogue, or a description of the user's own.
-      manual_dir: Folder of the published files.
+      manual_dir: Folder of the published files, if they are not to be downloaded.
       data_dir: Folder of TFDS.
-      download: Whether to download the file. Otherwise, it is taken from `manual_dir`.
+      download: Whether to download the file.
       verify: Whether a file with another checksum than the recorded one is an error.
-
-    Returns:
-      The folder of the array_record files.
 
     Raises:
       DataError: If there is no such data set or file, a file has other contents than expected, or
@@ -47,14 +44,10 @@ def build(
         raise DataError(f"The manual folder {manual_dir} does not exist; give that of the files.")
     builder = _builder(data_set, data_dir)
     builder.download, builder.verify = download, verify
-    if not download and manual_dir is not None:
-        builder.builder_config.data_set.sources(Path(manual_dir))
     tfds = require("tensorflow_datasets", "tfds")
     config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
-    try:
+    with converting(DataError, f"{builder.name} cannot be written to {data_dir}", OSError):
         builder.download_and_prepare(download_config=config)
-    except OSError as error:
-        raise DataError(f"{builder.name} cannot be written to {data_dir}: {error}.") from error
     return Path(builder.data_dir)
 
 
@@ -80,8 +73,8 @@ def read_built(
     """
     if split not in SPLITS:
         raise DataError(f"There is no split {split!r}; known are {', '.join(SPLITS)}.")
-    name = data_set if isinstance(data_set, str) else data_set.name
     builder = _builder(data_set, data_dir)
+    name = builder.builder_config.name
     if not is_built(name, data_dir):
         raise DataError(
             f"Data set {name!r} is not in {data_dir}; build it: "
@@ -89,13 +82,10 @@ def read_built(
         )
     source = builder.as_data_source(split=split)
     for index in range(len(source)):
-        yield _item(source[index])
-
-
-def _item(example: dict[str, Any]) -> Item:
-    item_id, start, alias = (example[k].decode() for k in ("item_id", "start", "frequency"))
-    stamp = as_timestamp(start) if start else None
-    return Item(item_id, example["target"][None], stamp, Frequency.parse(alias))
+        example: dict[str, Any] = source[index]
+        item_id, start, alias = (example[k].decode() for k in ("item_id", "start", "frequency"))
+        stamp = as_timestamp(start) if start else None
+        yield Item(item_id, example["target"][None], stamp, Frequency.parse(alias))
 
 
 def _builder(data_set: str | DataSet, data_dir: str | Path) -> "LagllamaSeries":

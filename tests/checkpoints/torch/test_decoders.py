@@ -11,6 +11,7 @@ import pytest
 
 from lagllama_jax.checkpoints.torch.converter import from_torch
 from lagllama_jax.checkpoints.torch.parity.decoders import reference_decode
+from lagllama_jax.checkpoints.torch.parity.verify import _PROGRAMS
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.network import init_parameters
@@ -41,10 +42,13 @@ def test_every_step_on_its_own_feedback_equals_the_recorded_one(
     config, parameters = from_torch(folder / f"{name}.ckpt", reference_scaling=True)
     recorded = np.load(folder / f"{name}.npz")
     steps = recorded["future_target"].shape[1]
-    decode = jax.jit(partial(reference_decode, config=config, prediction_length=steps, mode=mode))
+    program = _PROGRAMS[mode]
+    fixed = {"config": config, "prediction_length": steps, "mode": program}
+    decode = jax.jit(partial(reference_decode, **fixed))
     fields = ("past_target", "past_observed_values", "past_time_feat", "future_time_feat")
     inputs = {field: recorded[field] for field in fields if field in recorded}
-    trace = decode(parameters, inputs=inputs, noise=recorded["decode_noise"])
+    noise = recorded["decode_noise"] if mode == program else None
+    trace = decode(parameters, inputs=inputs, noise=noise)
     for quantity in ("loc", "scale", "fed"):
         theirs = recorded[f"decode_{mode}/{quantity}"]
         assert largest_error(trace[quantity], theirs) <= TOLERANCE, quantity

@@ -186,5 +186,5 @@ def test_incomplete_recordings_are_named():
     config, parameters = from_torch(GOLDENS / "robust.ckpt")
     numbers = forward_results()
     del numbers["act_block_1"]
-    with pytest.raises(CheckpointError, match="lack 'act_block_1'"):
+    with pytest.raises(CheckpointError, match="lack a tensor .'act_block_1'"):
         list(verify(config, parameters, numbers))

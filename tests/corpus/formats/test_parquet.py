@@ -39,7 +39,7 @@ def test_every_kind_of_list_is_read_as_it_is(tmp_path_factory, series, kind, lis
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"freq": None}, "a.parquet has no column freq; expected item_id, start, freq, target"),
+        ({"freq": None}, "a.parquet: no column freq; expected item_id, start, freq, target"),
         ({"start": ["2020-01-01", None]}, "a.parquet: column start is empty in row 1"),
         ({"start": ["2020-01-01", "soon"]}, "a.parquet: series 'b': the start 'soon' is no time"),
         ({"freq": ["h", "fortnight"]}, "a.parquet: series 'b': 'fortnight' is not a frequency"),

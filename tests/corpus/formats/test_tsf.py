@@ -59,7 +59,7 @@ def test_attributes_that_name_no_start_and_no_series_are_left_aside(tmp_path):
             HEADER.format(frequency="daily") + "a:2020-01-01 00-00-00:x:1\n",
             "a.tsf, line 9: 3 attributes, expected 2 .series_name, start_timestamp.",
         ),
-        (HEADER.format(frequency="daily") + "a:yesterday:1\n", "line 9: start 'yesterday'"),
+        (HEADER.format(frequency="daily") + "a:yesterday:1\n", "line 9: the start 'yesterday'"),
         (
             HEADER.format(frequency="daily") + "a:2020-01-01 00-00-00:1,two,3\n",
             "a.tsf, line 9: value 2, 'two', is not a number",

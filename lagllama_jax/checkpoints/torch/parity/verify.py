@@ -13,7 +13,7 @@ from lagllama_jax.checkpoints.layout import flatten, rows
 from lagllama_jax.checkpoints.torch.parity.decoders import reference_decode
 from lagllama_jax.checkpoints.torch.parity.quantities import Quantities, training_quantities
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.errors import CheckpointError
+from lagllama_jax.errors import CheckpointError, converting
 from lagllama_jax.typing import Array, Parameters
 
 TOLERANCE = 2e-5
@@ -30,13 +30,8 @@ _PROGRAMS = {
 """The recorded decoding modes, with the mode of `reference_decode` that reproduces each. Single
 passes differ from the other two only in the values that are fed back, which have no noise."""
 
-_INPUTS = tuple(
-    f"{when}_{what}"
-    for when in ("past", "future")
-    for what in ("target", "observed_values", "time_feat")
-)
 _PER_SERIES = ("loc", "scale", "fed")
-_TRACE = ("params", *_PER_SERIES)
+_DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError)
 _HURRY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 Recorded = Mapping[str, np.ndarray]
@@ -47,8 +42,7 @@ class Check(NamedTuple):
 
     Attributes:
       quantity: Name of the quantity.
-      error: Largest `max |ours - recorded| / max |recorded|` of its tensors. For loc, scale and
-        values fed back, it is the largest over the series.
+      error: Largest `relative_error` of its tensors (of loc, scale and values fed back per series).
       worst: Name of the tensor with the largest error.
       tolerance: Largest error that passes.
     """
@@ -70,11 +64,12 @@ def read_recorded(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
       CheckpointError: If the file is missing or damaged, or does not contain such results.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            recorded = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{path}: no recorded results can be read ({error}).") from error
+    problem = f"{path}: no recorded results can be read"
+    with (
+        converting(CheckpointError, problem, *_DAMAGED),
+        np.load(path, allow_pickle=False) as file,
+    ):
+        recorded = dict(file)
     missing = sorted({"past_target", "past_observed_values", "future_target"} - recorded.keys())
     if missing:
         raise CheckpointError(f"{path}: lacks {', '.join(missing)}. Give a file of results.")
@@ -84,25 +79,19 @@ def read_recorded(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 def verify(config: ModelConfig, parameters: Parameters, recorded: Recorded) -> Iterator[Check]:
     """Compares all recorded quantities with the results of the model, one at a time.
 
-    Args:
-      config: The architecture. Its `safe_scaling` is ignored, and series are scaled exactly as in
-        the reference implementation, because the recordings may contain degenerate series.
-      parameters: The weights.
-      recorded: The result of `read_recorded`.
-
-    Yields:
-      The agreement of each quantity.
+    `safe_scaling` of the architecture is ignored, and series are scaled exactly as in the reference
+    implementation, because the recordings may contain degenerate series.
 
     Raises:
       CheckpointError: If a tensor is missing in the recorded results.
     """
     config = config.replace(safe_scaling=False)
-    try:
-        with jax.default_matmul_precision("highest"):
-            yield from _verify_training(config, parameters, recorded)
-            yield from _verify_decoding(config, parameters, recorded)
-    except KeyError as error:
-        raise CheckpointError(f"The recorded results lack {error}.") from error
+    with (
+        converting(CheckpointError, "The recorded results lack a tensor", KeyError),
+        jax.default_matmul_precision("highest"),
+    ):
+        yield from _verify_training(config, parameters, recorded)
+        yield from _verify_decoding(config, parameters, recorded)
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,12 +103,8 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def relative_error(ours: Any, recorded: Any, per_series: bool = False) -> float:
     """The relative error `max |ours - recorded| / max |recorded|`.
 
-    It is infinite if the shapes differ or a value of `ours` is not finite.
-
-    Args:
-      ours: The array of this package.
-      recorded: The array of the reference implementation.
-      per_series: Whether to return the largest error over the series (axis 0).
+    With `per_series`, it is the largest error over the series (axis 0). It is infinite if the
+    shapes differ or a value of `ours` is not finite.
     """
     ours, recorded = np.asarray(ours, np.float64), np.asarray(recorded, np.float64)
     if ours.shape != recorded.shape or not np.isfinite(ours).all():
@@ -138,11 +123,15 @@ def _check(
     return Check(quantity, errors[worst], worst, tolerance)
 
 
+def _inputs(recorded: Recorded) -> dict[str, np.ndarray]:
+    return {name: array for name, array in recorded.items() if name.startswith(("past", "future"))}
+
+
 def _verify_training(
     config: ModelConfig, parameters: Parameters, recorded: Recorded
 ) -> Iterator[Check]:
     """Compares features, scales, hidden states and parameters, and recorded loss and gradients."""
-    inputs = {name: recorded[name] for name in _INPUTS if name in recorded}
+    inputs = _inputs(recorded)
     levels = recorded["train_param_1"] if config.head == "implicit_quantile" else None
 
     def run(weights: Parameters, *arguments: Any) -> tuple[Array, Quantities]:
@@ -162,7 +151,7 @@ def _verify_training(
     if gradients is not None:
         ours = flatten(gradients)
         pairs = {
-            row.path: (row.to_torch(ours[row.path]), recorded[f"grad/{row.torch}"])
+            row.path: (row.converted(ours[row.path]), recorded[f"grad/{row.torch}"])
             for row in rows(config)
         }
         yield _check("gradients", pairs, GRADIENT_TOLERANCE)
@@ -172,7 +161,7 @@ def _verify_decoding(
     config: ModelConfig, parameters: Parameters, recorded: Recorded
 ) -> Iterator[Check]:
     """Compares all steps of each decoding mode, with the recorded values fed back."""
-    inputs = {name: recorded[name] for name in _INPUTS if name in recorded}
+    inputs = _inputs(recorded)
     fixed = {"config": config, "prediction_length": recorded["future_target"].shape[1]}
     programs = {
         name: _compiled(functools.partial(reference_decode, mode=name, **fixed))
@@ -181,7 +170,7 @@ def _verify_decoding(
     for mode, program in _PROGRAMS.items():
         if f"decode_{mode}/params" not in recorded:
             continue
-        trace = {name: recorded[f"decode_{mode}/{name}"] for name in _TRACE}
+        trace = {name: recorded[f"decode_{mode}/{name}"] for name in ("params", *_PER_SERIES)}
         noise = recorded["decode_noise"] * np.float32(mode == program)
         ours = programs[program](parameters, inputs=inputs, noise=noise, fed=trace["fed"])
         pairs = {name: (ours[name], trace[name]) for name in _PER_SERIES}
