@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from lagllama_jax.training.recipe import Recipe
 
 FREE_OF_WEIGHTS = (
-    "one_pass",
     "context_length",
     "attention_window",
     "max_context_length",
     "dropout",
+    "one_pass",
 )
 """Fields of the architecture that can be changed after training."""
 
@@ -80,7 +80,7 @@ def main(
       tail: Number of points at the end of each series that --validation tails holds back.
       continue_from: Folder of a run whose weights, optimizer state and step are taken over.
       initialise_from: Model whose weights and architecture are taken over, except for the context
-        length, attention window and dropout: folder, authors' .ckpt file or hub id.
+        length, attention window, dropout and one_pass: folder, authors' .ckpt file or hub id.
       add_lags: Lags to add to the model of --initialise-from.
       path: Where windows are drawn: on the device within the compiled steps, or on the host by
         grain.

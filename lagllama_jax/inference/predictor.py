@@ -18,7 +18,7 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import Prepared, prepare
 from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.inference.marginals import Marginals, middle_levels
-from lagllama_jax.inference.memory import batch_size, check_memory, round_up
+from lagllama_jax.inference.memory import batch_bytes, batch_size, check_memory
 from lagllama_jax.inference.method import method_of
 from lagllama_jax.inference.one_pass import distributions
 from lagllama_jax.inference.paths import Sampling, sample_paths
@@ -57,6 +57,15 @@ def capacity_for(prediction_length: int) -> int:
     """
     checked("prediction_length", prediction_length, Count)
     return max(1 << (int(prediction_length) - 1).bit_length(), SMALLEST_CAPACITY)
+
+
+def queries_for(prediction_length: int) -> int:
+    """Number of points that one pass computes: at most a sixteenth or 3 more than are needed.
+
+    Few different numbers mean that few programs are compiled.
+    """
+    step = max(1 << max(prediction_length.bit_length() - 5, 0), 4)
+    return -(-prediction_length // step) * step
 
 
 def device_mesh(devices: tuple[jax.Device, ...]) -> Mesh:
@@ -166,7 +175,7 @@ class ModelPredictor:
         finished: Finished | None,
     ) -> Marginals:
         """The distributions of all points of all items, in one pass."""
-        variates, capacity = len(dataset.target_names), round_up(steps)
+        variates, capacity = len(dataset.target_names), queries_for(steps)
         batches = self._batches(dataset, 0, capacity, config, finished)
         found = np.empty((3, len(dataset), variates, steps))
         for rows, part, devices in batches:
@@ -211,7 +220,8 @@ class ModelPredictor:
         devices = devices_for(count)
         variates = len(dataset.target_names)
         bytes_each = variates * check_memory(model, num_samples, capacity, devices[0])
-        size = batch_size(max(count, 1), bytes_each, config.batch_size, len(devices))
+        target = batch_bytes(num_samples, devices[0])
+        size = batch_size(max(count, 1), bytes_each, config.batch_size, len(devices), target)
 
         def batches() -> Iterator[tuple[slice, Prepared, tuple[jax.Device, ...]]]:
             for first in range(0, count, size):

@@ -253,7 +253,8 @@ def test_every_option_is_either_exported_or_refused():
     fields = {field.name for field in dataclasses.fields(ModelConfig)}
     sizes = {"num_layers", "num_heads", "head_dim", "context_length", "max_context_length"}
     kinds = {"lags", "scaling", "time_features", "dropout", "rope", "rope_factor", "head"}
-    assert fields == sizes | kinds | {"safe_scaling"} | OWN_OPTIONS.keys()
+    # `one_pass` is refused with `observed_features`, which it needs.
+    assert fields == sizes | kinds | {"safe_scaling", "one_pass"} | OWN_OPTIONS.keys()
 
 
 def test_options_that_say_the_same_in_other_words_are_exported(tmp_path: pathlib.Path):
