@@ -67,8 +67,8 @@ def read_arrays(
     arrays = _split(series)
     if not arrays:
         raise DataError("No series: there is nothing to forecast.")
-    labels = list(range(len(arrays))) if item_ids is None else list(item_ids)
-    _check_count("item_ids", labels, len(arrays))
+    labels = list(range(len(arrays)) if item_ids is None else item_ids)
+    _one_each("item_ids", labels, arrays)
     names = [str(label) for label in labels]
     targets = [_values(name, array)[None] for name, array in zip(names, arrays, strict=True)]
     if (start is None) != (freq is None):
@@ -76,11 +76,10 @@ def read_arrays(
         raise DataError(f"{given} needs {other} too: only both tell the dates. Give both or none.")
     if start is None or freq is None:
         return SeriesDataset(names, targets, labels=labels)
-    one = isinstance(freq, str) or not hasattr(freq, "__len__")
-    aliases = [freq] * len(arrays) if one else list(freq)
-    _check_count("freq", aliases, len(arrays))
-    frequencies = [Frequency.parse(alias) for alias in aliases]
-    return SeriesDataset(names, targets, _starts(start, names), frequencies, labels=labels)
+    frequencies = [Frequency.parse(alias) for alias in _one_each("freq", freq, arrays)]
+    starts = _one_each("start", start, arrays)
+    stamps = [_start(*pair) for pair in zip(names, starts, strict=True)]
+    return SeriesDataset(names, targets, stamps, frequencies, labels=labels)
 
 
 def _split(series: Any) -> list[Any]:
@@ -94,19 +93,15 @@ def _split(series: Any) -> list[Any]:
         rows = list(series)
     except TypeError as error:
         raise DataError(f"Expected an array or a list of arrays, not {series!r}.") from error
-    scalars = [
-        row for row in rows if row is None or (not isinstance(row, str) and np.ndim(row) == 0)
-    ]
-    return [rows] if rows and len(scalars) == len(rows) else rows
+    one = all(row is None or (not isinstance(row, str) and np.ndim(row) == 0) for row in rows)
+    return [rows] if rows and one else rows
 
 
 def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
     if isinstance(array, np.ma.MaskedArray):
         array = np.ma.filled(array.astype(np.float64), np.nan)
     try:
-        if hasattr(array, "to_frame") and hasattr(
-            array, "isna"
-        ):  # pandas, which has its own missing
+        if hasattr(array, "isna"):  # pandas, which has missing values of its own
             values = array.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
             values = np.asarray(array, dtype=np.float64)
@@ -154,19 +149,19 @@ def as_timestamp(value: Any) -> "pd.Timestamp":
     return stamp
 
 
-def _starts(start: Any, names: list[str]) -> "list[pd.Timestamp]":
-    one = np.ndim(start) == 0
-    given = [start] * len(names) if one else list(start)
-    _check_count("start", given, len(names))
-    stamps = []
-    for name, value in zip(names, given, strict=True):
-        try:
-            stamps.append(as_timestamp(value))
-        except DataError as error:
-            raise DataError(f"Series {name!r}: {error}") from error
-    return stamps
+def _start(name: str, value: Any) -> "pd.Timestamp":
+    try:
+        return as_timestamp(value)
+    except DataError as error:
+        raise DataError(f"Series {name!r}: {error}") from error
 
 
-def _check_count(what: str, given: Sequence[Any], wanted: int) -> None:
-    if len(given) != wanted:
-        raise DataError(f"{len(given)} {what} for {wanted} series: give one for all or one each.")
+def _one_each(what: str, given: Any, series: list[Any]) -> list[Any]:
+    """A list with one entry per series, of one entry for all or one entry each."""
+    if isinstance(given, str) or not hasattr(given, "__len__") or getattr(given, "ndim", 1) == 0:
+        return [given] * len(series)
+    if len(given) != len(series):
+        raise DataError(
+            f"{len(given)} {what} for {len(series)} series: give one for all or one each."
+        )
+    return list(given)

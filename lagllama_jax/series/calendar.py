@@ -79,13 +79,12 @@ def stack_zones(tables: Sequence[Zones]) -> Zones:
     """Concatenates the rows of several tables of clock changes."""
     widest = max(table.day.shape[1] for table in tables)
 
-    def padded(name: str, filling: int) -> Int[np.ndarray, "Z K"]:
-        rows = [getattr(table, name) for table in tables]
-        wide = [((0, 0), (0, widest - part.shape[1])) for part in rows]
-        parts = [np.pad(r, w, constant_values=filling) for r, w in zip(rows, wide, strict=True)]
-        return np.concatenate(parts).astype(np.int32)
+    def joined(fields: Sequence[Int[np.ndarray, "Z k"]], filling: int) -> Int[np.ndarray, "Z K"]:
+        wide = [((0, 0), (0, widest - field.shape[1])) for field in fields]
+        rows = [np.pad(*pair, constant_values=filling) for pair in zip(fields, wide, strict=True)]
+        return np.concatenate(rows).astype(np.int32)
 
-    return Zones(padded("day", NEVER), padded("second", 0), padded("ahead", 0))
+    return Zones(*map(joined, zip(*tables, strict=True), (NEVER, 0, 0)))
 
 
 def join_zones(parts: Sequence[tuple[Zones, Int[np.ndarray, "n"]]]) -> tuple[Zones, list[Any]]:
@@ -99,9 +98,9 @@ def join_zones(parts: Sequence[tuple[Zones, Int[np.ndarray, "n"]]]) -> tuple[Zon
     """
     stacked = stack_zones([zones for zones, _ in parts])
     rows = np.stack(stacked, axis=1).reshape(len(stacked.day), -1)
-    place = {row.tobytes(): number for number, row in reversed(list(enumerate(rows)))}
-    kept = sorted(place.values())
-    new = np.array([kept.index(place[row.tobytes()]) for row in rows], np.int32)
+    _, first, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    kept = np.sort(first)  # the zone without clock changes remains the first one
+    new = np.searchsorted(kept, first[same]).astype(np.int32)
     begins = np.cumsum([0, *(len(zones.day) for zones, _ in parts)])
     joined = [new[begin + zone] for begin, (_, zone) in zip(begins, parts, strict=False)]
     return Zones(*(table[kept] for table in stacked)), joined

@@ -60,10 +60,16 @@ def find_columns(
         timestamp or _named(names, TIMESTAMP_NAMES) or _date_column(table),
         target or _named(names, TARGET_NAMES),
     )
-    if found.timestamp is None:
-        raise DataError(_missing(table, "timestamp", "timestamp_column"))
-    if found.item_id is not None and found.target is None:
-        raise DataError(_missing(table, "target", "target_column"))
+    required = {"timestamp": found.timestamp}
+    if found.item_id is not None:
+        required["target"] = found.target
+    for role, column in required.items():
+        if column is None:
+            raise DataError(
+                f"No {role} column in {table.name}; its columns are {_listed(names)}. Rename them "
+                "to item_id, timestamp, target (or unique_id, ds, y), or name the column with "
+                f"{role}_column."
+            )
     return found
 
 
@@ -94,14 +100,6 @@ def _is_time(pd: Any, dtype: Any) -> bool:
     return pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype)
 
 
-def _missing(table: Table, role: str, argument: str) -> str:
-    return (
-        f"No {role} column in {table.name}; its columns are {_listed(list(table.frame.columns))}. "
-        "Rename them to item_id, timestamp, target (or unique_id, ds, y), or name the column with "
-        f"{argument}."
-    )
-
-
 def _listed(names: list[Any]) -> str:
     shown = ", ".join(map(str, names[:12]))
     return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
@@ -124,24 +122,20 @@ def numbers(
     import pandas as pd
 
     cells = table.frame[column]
-    keep = np.ones(len(cells), dtype=bool) if keep is None else keep
     if _is_time(pd, cells.dtype) or pd.api.types.is_complex_dtype(cells.dtype):
-        bad, problem = keep, "is not a number"
         values = np.full(len(cells), np.nan)
     else:
         parsed = pd.to_numeric(cells, errors="coerce")
         values = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
-        unreadable = np.isnan(values) & cells.notna().to_numpy() & keep
-        infinite = np.isinf(values) & keep
-        bad = unreadable if unreadable.any() else infinite
-        problem = "is not a number" if unreadable.any() else "is infinite"
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            f"{_series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
-            f"{str(cells.iloc[row])!r} {problem}. Leave the cell empty (NaN) if the value is "
-            "missing, or drop the column if it is not a series."
-        )
+    present = cells.notna().to_numpy() & (True if keep is None else keep)
+    for bad, problem in ((np.isnan(values), "not a number"), (np.isinf(values), "infinite")):
+        if (bad & present).any():
+            row = int(np.argmax(bad & present))
+            raise DataError(
+                f"{_series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
+                f"{str(cells.iloc[row])!r} is {problem}. Leave the cell empty (NaN) if the value "
+                "is missing, or drop the column if it is not a series."
+            )
     return values
 
 
@@ -206,7 +200,7 @@ def _from_text(cells: "pd.Series") -> "pd.Series":
         {},
         {"utc": True},
     )
-    best: pd.Series | None = None
+    best = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]")
     with warnings.catch_warnings():
         # pandas warns of slow or ambiguous formats. Unreadable cells are reported by row instead.
         warnings.simplefilter("ignore")
@@ -215,10 +209,8 @@ def _from_text(cells: "pd.Series") -> "pd.Series":
                 parsed = pd.to_datetime(text, errors="coerce", **options)
             except (ValueError, TypeError, OverflowError):
                 continue
-            if not pd.api.types.is_datetime64_any_dtype(parsed.dtype):
-                continue
-            if best is None or parsed.isna().sum() < best.isna().sum():
+            if _is_time(pd, parsed.dtype) and parsed.isna().sum() < best.isna().sum():
                 best = parsed
             if not best.isna().any():
                 break
-    return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]") if best is None else best
+    return best

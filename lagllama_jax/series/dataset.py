@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Covariates = list[Float[np.ndarray, "K T"]]
+_COLUMNS = ("item_ids", "targets", "starts", "frequencies", "past_covariates", "known_covariates")
+"""The columns of a dataset that hold the fields of `Item`, in the order of the fields."""
 
 
 class Item(NamedTuple):
@@ -109,37 +111,23 @@ class SeriesDataset:
           **columns: Further fields of the dataset, such as `target_names`.
         """
         rows = list(items)
-        return cls(
-            [item.item_id for item in rows],
-            [item.target for item in rows],
-            [item.start for item in rows],
-            [item.frequency for item in rows],
-            [i.past_covariates for i in rows if i.past_covariates is not None] or None,
-            [i.known_covariates for i in rows if i.known_covariates is not None] or None,
-            **columns,
-        )
+        fields: list[Any] = [[row[place] for row in rows] for place in range(len(_COLUMNS))]
+        for place in (4, 5):  # the covariates
+            fields[place] = [part for part in fields[place] if part is not None] or None
+        return cls(*fields, **columns)
 
     def _columns(self) -> dict[str, Any]:
         """The columns of the dataset that have one entry per item, without absent covariates."""
-        names = ("item_ids", "targets", "starts", "frequencies", "labels")
-        columns = {name: getattr(self, name) for name in names}
-        covariates = {"past_covariates": self.past_covariates}
-        covariates["known_covariates"] = self.known_covariates
-        return columns | {name: part for name, part in covariates.items() if part is not None}
+        columns = {name: getattr(self, name) for name in (*_COLUMNS, "labels")}
+        return {name: column for name, column in columns.items() if column is not None}
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, index: int) -> Item:
-        past, known = self.past_covariates, self.known_covariates
-        return Item(
-            self.item_ids[index],
-            self.targets[index],
-            self.starts[index],
-            self.frequencies[index],
-            None if past is None else past[index],
-            None if known is None else known[index],
-        )
+        columns = [getattr(self, name) for name in _COLUMNS]
+        fields: list[Any] = [None if column is None else column[index] for column in columns]
+        return Item(*fields)
 
     def __iter__(self) -> Iterator[Item]:
         return (self[index] for index in range(len(self)))
@@ -180,9 +168,9 @@ class SeriesDataset:
 
     def take(self, rows: Sequence[int]) -> Self:
         """A dataset of the items with the indices `rows`, in this order."""
-        columns: dict[str, Any] = {
-            name: [column[row] for row in rows] for name, column in self._columns().items()
-        }
+        columns: dict[str, Any] = self._columns()
+        for name, column in columns.items():
+            columns[name] = [column[row] for row in rows]
         return replace(self, **columns)
 
     def truncate(self, ends: Int[np.ndarray, "n"]) -> Self:
@@ -228,15 +216,12 @@ class SeriesDataset:
         if size == 1:
             return self
         targets = [np.stack([last_blocks(row, size) for row in target]) for target in self.targets]
-        starts, frequencies = [], []
-        for start, frequency, target in zip(
-            self.starts, self.frequencies, self.targets, strict=True
-        ):
-            if start is not None and frequency is not None:
-                start = frequency.timestamps(start, target.shape[1] % size, 1)[0]
-                frequency = replace(frequency, step=frequency.step * size)
-            starts.append(start)
-            frequencies.append(frequency)
+        starts, frequencies = list(self.starts), list(self.frequencies)
+        for row, item in enumerate(self):
+            if item.start is not None and item.frequency is not None:
+                skipped = item.target.shape[1] % size
+                starts[row] = item.frequency.timestamps(item.start, skipped, 1)[0]
+                frequencies[row] = replace(item.frequency, step=item.frequency.step * size)
         return replace(self, targets=targets, starts=starts, frequencies=frequencies)
 
     def timestamps(self, index: int, first: int, count: int) -> "pd.DatetimeIndex":

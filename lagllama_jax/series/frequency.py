@@ -122,16 +122,13 @@ class Frequency:
           ahead: Seconds by which this local clock is ahead of the clock of the grid. The grid is in
             UTC if it has to follow clock changes.
         """
-        seconds = self._rounded(local_clock(start)) - ahead
+        length = max(NANOSECONDS.get(self.unit, NANOSECONDS["D"]) // _SECOND, 1)
+        clock = local_clock(start).astype("datetime64[s]").astype(np.int64)
+        seconds = clock // length * length - ahead
         day, second = np.divmod(seconds, time_features.SECONDS_A_DAY)
         unit, step, anchor = self._calendar_unit(day)
         fields = np.broadcast_arrays(unit, step, day, second, anchor, 0)
         return Calendar(*(field.astype(np.int32) for field in fields))
-
-    def _rounded(self, stamps: np.ndarray) -> np.ndarray:
-        """Seconds since 1970-01-01, rounded down to the unit, or to days for longer units."""
-        unit = max(NANOSECONDS.get(self.unit, NANOSECONDS["D"]) // _SECOND, 1)
-        return stamps.astype("datetime64[s]").astype(np.int64) // unit * unit
 
     def _calendar_unit(self, day: np.ndarray) -> tuple[int, int, Any]:
         if self.unit == "W":

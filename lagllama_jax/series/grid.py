@@ -41,10 +41,10 @@ def infer(stamps: "pd.DatetimeIndex", series: Int[np.ndarray, "n"] | None = None
             "freq='h'."
         )
     if (local.astype("datetime64[us]") != local).any():
-        return Frequency(*fixed_step(_common_step(np.diff(_nanoseconds(absolute))[within])))
-    if (np.diff(_ticks(local))[within] % DAY == 0).all():
+        return Frequency(*fixed_step(_common_step(np.diff(_number(absolute, "ns"))[within])))
+    if (np.diff(_number(local))[within] % DAY == 0).all():
         return _infer_days(local.astype("datetime64[D]"), within)
-    return Frequency(*fixed_step(_common_step(np.diff(_ticks(absolute))[within]) * 1000))
+    return Frequency(*fixed_step(_common_step(np.diff(_number(absolute))[within]) * 1000))
 
 
 def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
@@ -72,12 +72,8 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
     """The frequency in months, quarters or years. `None` if the day of the month varies."""
     months = days.astype("datetime64[M]")
     rule = Frequency("M").stamped_like(days).stamp
-    place_in_month = days - (
-        stamp_day(months, rule)
-        if (stamp_day(months, rule) == days).all()
-        else months.astype("datetime64[D]")
-    )
-    if not (place_in_month == place_in_month[0]).all():
+    day_of_month = days - months.astype("datetime64[D]")
+    if (stamp_day(months, rule) != days).any() and (day_of_month != day_of_month[0]).any():
         return None
     step = _common_step(np.diff(months.astype(np.int64))[within])
     # A period ends in the month of its end stamp, or in the month before its start stamp.
@@ -157,12 +153,9 @@ def _coordinates(
     if frequency.nanoseconds is not None:
         moments = _absolute(stamps) if frequency.within_day else local
         if frequency.nanoseconds % 1000 == 0:
-            return (
-                _ticks(moments),
-                moments != moments.astype("datetime64[us]"),
-                (frequency.nanoseconds // 1000),
-            )
-        return _nanoseconds(moments), fits, frequency.nanoseconds
+            off = moments != moments.astype("datetime64[us]")
+            return _number(moments), off, frequency.nanoseconds // 1000
+        return _number(moments, "ns"), fits, frequency.nanoseconds
     if frequency.months is not None:
         return local.astype("datetime64[M]").astype(np.int64), fits, frequency.months
     days = local.astype("datetime64[D]")
@@ -203,12 +196,8 @@ def _check_density(
         )
 
 
-def _ticks(moments: np.ndarray) -> Int[np.ndarray, "n"]:
-    return moments.astype("datetime64[us]").astype(np.int64)
-
-
-def _nanoseconds(moments: np.ndarray) -> Int[np.ndarray, "n"]:
-    return moments.astype("datetime64[ns]").astype(np.int64)
+def _number(moments: np.ndarray, unit: str = "us") -> Int[np.ndarray, "n"]:
+    return moments.astype(f"datetime64[{unit}]").astype(np.int64)
 
 
 def _absolute(stamps: "pd.DatetimeIndex") -> np.ndarray:

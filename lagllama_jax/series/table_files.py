@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from lagllama_jax.errors import DataError
 from lagllama_jax.files import atomic_path
 from lagllama_jax.series.columns import ITEM_NAMES
-from lagllama_jax.series.tables import Table, checked
+from lagllama_jax.series.tables import Table, as_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +35,15 @@ def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Ta
     """
     path = Path(path)
     check_suffix(path)
+    import pandas as pd
+    import pyarrow
+
     try:
         if _is_parquet(path):
-            return Table(checked(_read_parquet(path), path.name), path.name)
+            return replace(as_table(pd.read_parquet(path)), name=path.name)
         return read_csv(path, path.name, id_column)
+    except pyarrow.ArrowException as error:
+        raise DataError(f"Cannot read {path} as Parquet: {error}") from error
     except OSError as error:
         raise DataError(f"Cannot open {path}: {error.strerror or error}.") from error
     except EOFError as error:
@@ -56,18 +62,6 @@ def check_suffix(path: Path) -> None:
 
 def _is_parquet(path: Path) -> bool:
     return path.name.lower().endswith(PARQUET_SUFFIXES)
-
-
-def _read_parquet(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-    import pyarrow
-
-    from lagllama_jax.series.tables import as_table
-
-    try:
-        return as_table(pd.read_parquet(path)).frame
-    except pyarrow.ArrowException as error:
-        raise DataError(f"Cannot read {path} as Parquet: {error}") from error
 
 
 def read_csv(source: Any, name: str, id_column: str | None = None, **options: Any) -> Table:
@@ -102,7 +96,7 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {name}: {str(error).strip()}") from error
     if settings["skip_blank_lines"]:
-        return Table(checked(frame, name), name)
+        return Table(frame, name)
     return _without_blank_lines(frame, name)
 
 
@@ -129,7 +123,7 @@ def _without_blank_lines(frame: "pd.DataFrame", name: str) -> Table:
         frame = frame.drop(columns=first)  # row numbers that pandas wrote with the table
     filled = frame.notna().any(axis=1).to_numpy()
     lines = np.flatnonzero(filled) + 2  # row 0 is on line 2, below the names
-    return Table(checked(frame[filled].reset_index(drop=True), name), name, lines)
+    return Table(frame[filled].reset_index(drop=True), name, lines)
 
 
 def _again(source: Any) -> Any:

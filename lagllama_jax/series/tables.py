@@ -20,11 +20,22 @@ class Table:
       frame: The data frame.
       name: Name of the file, or "the frame".
       lines: Line number of each row in the file. `None`: rows are counted from 0.
+
+    Raises:
+      DataError: If the data frame has no rows, or two columns have the same name.
     """
 
     frame: "pd.DataFrame"
     name: str = "the frame"
     lines: Int[np.ndarray, "n"] | None = None
+
+    def __post_init__(self) -> None:
+        columns = self.frame.columns
+        if columns.has_duplicates:
+            twice = columns[columns.duplicated()][0]
+            raise DataError(f"Column {twice!r} occurs twice in {self.name}: rename or drop one.")
+        if len(self.frame) == 0:
+            raise DataError(f"No rows in {self.name}: there is nothing to forecast.")
 
     def row(self, position: int) -> str:
         """Describes the place of a row, such as `line 19 of data.csv`."""
@@ -55,7 +66,7 @@ def as_table(data: Any) -> Table:
         data = data.to_frame("target" if data.name is None else data.name)
     if not isinstance(data, pd.DataFrame):
         raise DataError(f"Expected a data frame, not {type(data).__name__}.")
-    return Table(checked(_with_index(data), "the frame"))
+    return Table(_with_index(data))
 
 
 def _with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -69,20 +80,6 @@ def _with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
     if not dated and names is None and set(map(str, index.names)) & set(map(str, frame.columns)):
         return frame
     return frame.reset_index(names=names)
-
-
-def checked(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
-    """Returns the data frame, after a check that it has rows and distinct column names.
-
-    Raises:
-      DataError: If the data frame has no rows, or two columns have the same name.
-    """
-    if frame.columns.has_duplicates:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(f"Column {twice!r} occurs twice in {name}: rename or drop one.")
-    if len(frame) == 0:
-        raise DataError(f"No rows in {name}: there is nothing to forecast.")
-    return frame
 
 
 def like(data: Any, frame: "pd.DataFrame") -> Any:
