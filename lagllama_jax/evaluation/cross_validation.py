@@ -72,5 +72,4 @@ def cross_validate(
 def _predictor(model: Any) -> Predictor:
     if isinstance(model, str):
         return baseline(model)
-    predictor: Predictor = model.predictor() if hasattr(model, "predictor") else model
-    return predictor
+    return model.predictor() if hasattr(model, "predictor") else model

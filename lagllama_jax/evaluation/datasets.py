@@ -33,7 +33,7 @@ def ett(path: Path, frequency: str) -> SeriesDataset:
     if frequency != "15T":
         frame = frame.resample(rule).mean().iloc[:length]
     columns = [np.ascontiguousarray(frame[name], np.float64) for name in frame.columns]
-    return _dataset(frame.columns, columns, [frame.index[0]] * len(columns), rule)
+    return _dataset(frame.columns, columns, frame.index[0], rule)
 
 
 @functools.lru_cache(maxsize=2)
@@ -53,7 +53,7 @@ def exchange_rate(path: Path) -> SeriesDataset:
     """
     values = np.loadtxt(_existing(path), delimiter=",").T
     names = [f"currency_{number}" for number in range(len(values))]
-    return _dataset(names, values, ["1990-01-01"] * len(values), "B")
+    return _dataset(names, values, "1990-01-01", "B")
 
 
 def parquet_series(
@@ -86,13 +86,13 @@ def parquet_series(
 
 
 def _dataset(
-    names: Iterable[str], series: Iterable[np.ndarray], starts: Iterable[Any], frequency: str
+    names: Iterable[str], series: Iterable[np.ndarray], start: Any, frequency: str
 ) -> SeriesDataset:
     import pandas as pd
 
     targets = [values[None] for values in series]
-    stamps = [pd.Timestamp(start) for start in starts]
-    return SeriesDataset(list(names), targets, stamps, [Frequency.parse(frequency)] * len(targets))
+    count, step = len(targets), Frequency.parse(frequency)
+    return SeriesDataset(list(names), targets, [pd.Timestamp(start)] * count, [step] * count)
 
 
 def _existing(path: Path) -> Path:

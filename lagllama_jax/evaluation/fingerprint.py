@@ -11,7 +11,6 @@ from lagllama_jax.config import ForecastConfig
 from lagllama_jax.evaluation.baselines import Baseline
 from lagllama_jax.evaluation.tasks import Task
 from lagllama_jax.inference.forecast import Predictor
-from lagllama_jax.typing import Float
 
 DEFAULTS = ForecastConfig()
 IGNORED = ("batch_size", "quantile_levels")
@@ -50,13 +49,10 @@ def identity(value: Any) -> str:
 def _leaf(leaf: Any) -> str:
     if not hasattr(leaf, "shape"):
         return identity(leaf)
-    return f"{leaf.shape}{hashlib.sha256(_content(leaf)).hexdigest()}"
-
-
-def _content(values: Any) -> bytes:
-    """The values as bytes that do not depend on the byte order of the machine or on the NaN."""
-    plain = np.asarray(values, "<f8")
-    return np.where(np.isnan(plain), np.nan, plain).astype("<f8").tobytes()
+    # The bytes do not depend on the byte order of the machine, nor on the kind of NaN.
+    plain = np.asarray(leaf, "<f8")
+    content = np.where(np.isnan(plain), np.nan, plain).astype("<f8").tobytes()
+    return f"{leaf.shape}{hashlib.sha256(content).hexdigest()}"
 
 
 def fingerprint(predictor: Predictor, task: Task, config: ForecastConfig = DEFAULTS) -> str:
@@ -77,10 +73,7 @@ def fingerprint(predictor: Predictor, task: Task, config: ForecastConfig = DEFAU
     digest = hashlib.sha256("\n".join(map(str, asked)).encode())
     for item in series:
         head = (item.item_id, item.start, item.frequency)
-        parts = (item.target, item.past_covariates, item.known_covariates)
-        digest.update("\n".join(("", *map(str, head), *map(_part, parts))).encode())
+        arrays = (item.target, item.past_covariates, item.known_covariates)
+        parts = ["" if values is None else _leaf(values) for values in arrays]
+        digest.update("\n".join(("", *map(str, head), *parts)).encode())
     return digest.hexdigest()[:16]
-
-
-def _part(values: Float[np.ndarray, "V T"] | None) -> str:
-    return "" if values is None else _leaf(values)

@@ -10,7 +10,7 @@ from lagllama_jax.errors import require
 from lagllama_jax.evaluation.metrics import LEVELS
 from lagllama_jax.evaluation.scores import Row
 from lagllama_jax.evaluation.windows import EvaluationWindows
-from lagllama_jax.files import atomic_path
+from lagllama_jax.files import atomic_path, make_folder
 from lagllama_jax.inference.forecast import Forecast
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _figure(width: float, height: float) -> "Figure":
 
 def save(figure: "Figure", path: Path) -> None:
     """Writes a figure to a file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130)
 

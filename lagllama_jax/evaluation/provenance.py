@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lagllama_jax import __version__
 from lagllama_jax.config import ForecastConfig
-from lagllama_jax.files import atomic_path
+from lagllama_jax.files import make_folder, write_bytes
 
 
 def command() -> str:
@@ -48,7 +48,7 @@ def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
     """
     import jax
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / "run.json"
     runs = json.loads(path.read_text()) if path.exists() else {}
     runs[name] = {
@@ -60,5 +60,4 @@ def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores of {processor()}",
         "devices": [device.device_kind for device in jax.local_devices()],
     }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(runs, indent=2) + "\n")
+    write_bytes(path, (json.dumps(runs, indent=2) + "\n").encode())

@@ -5,7 +5,7 @@ from pathlib import Path
 from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.metrics import LEVELS
 from lagllama_jax.evaluation.scores import Row
-from lagllama_jax.files import read_rows, write_rows
+from lagllama_jax.files import make_folder, read_rows, write_rows
 
 GIFT_EVAL_COLUMNS = (
     "dataset",
@@ -46,12 +46,12 @@ WHOLE = ("num_variates", "windows")
 
 
 def read_table(path: Path) -> list[Row]:
-    """Reads the rows of a results table, with numbers as numbers.
+    """Reads the rows of a results table, with numbers as numbers. Without a file, there are none.
 
     Raises:
       DataError: If a cell is not a number. The message names the file, the row and the column.
     """
-    rows: list[Row] = [dict(row) for row in read_rows(path)]
+    rows: list[Row] = [dict(row) for row in read_rows(path)] if path.exists() else []
     for number, row in enumerate(rows, start=2):
         for column in row.keys() - set(TEXT):
             try:
@@ -73,9 +73,8 @@ def read_results(folder: Path) -> list[Row]:
     """
     joined: dict[tuple[str, str], Row] = {}
     for name in TABLES:
-        if (folder / name).exists():
-            for row in read_table(folder / name):
-                joined.setdefault((row["dataset"], row["model"]), {}).update(row)
+        for row in read_table(folder / name):
+            joined.setdefault(_key(row), {}).update(row)
     return list(joined.values())
 
 
@@ -89,15 +88,16 @@ def add_result(folder: Path, row: Row) -> None:
     Raises:
       DataError: If a table cannot be read or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    others = {name: _without(folder / name, row["dataset"], row["model"]) for name in TABLES}
+    make_folder(folder)
+    others = {}
+    for name in TABLES:
+        rows = read_table(folder / name)
+        others[name] = [old for old in rows if _key(old) != _key(row)]
     # The old scores are removed first, so that they never have the fingerprint of the new row.
     write_rows(folder / "all_results.csv", others["all_results.csv"], GIFT_EVAL_COLUMNS)
     for name, columns in TABLES.items():
         write_rows(folder / name, [*others[name], row], columns)
 
 
-def _without(path: Path, task: str, model: str) -> list[Row]:
-    """The rows of a table that are not of this task and model."""
-    rows = read_table(path) if path.exists() else []
-    return [row for row in rows if (row["dataset"], row["model"]) != (task, model)]
+def _key(row: Row) -> tuple[str, str]:
+    return row["dataset"], row["model"]

@@ -20,7 +20,6 @@ TERMS = {"short": 1, "medium": 10, "long": 15}
 MAX_WINDOWS = 20
 TEST_SHARE = 0.1
 SHORT_HORIZONS = {"M": 12, "W": 8, "D": 30, "H": 48, "T": 48, "S": 60}
-M4_HORIZONS = {"A": 6, "Q": 8, "M": 18, "W": 13, "D": 14, "H": 48}
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,13 @@ class Task:
         return windows.take(np.linspace(0, len(windows) - 1, limit).round().astype(int))
 
 
-def horizon(frequency: str, term: str = "short", *, m4: bool = False) -> int:
+def horizon(frequency: str, term: str = "short") -> int:
     """Prediction length of GIFT-Eval for a frequency, given as an old pandas alias (15T, H, D, W).
 
     Raises:
       ConfigError: If the benchmark does not have the frequency or the term.
     """
-    short = (M4_HORIZONS if m4 else SHORT_HORIZONS).get(frequency.lstrip("0123456789")[:1])
+    short = SHORT_HORIZONS.get(frequency.lstrip("0123456789")[:1])
     if short is None or term not in TERMS:
         raise ConfigError(f"GIFT-Eval has no horizon for frequency {frequency!r}, term {term!r}.")
     return short * TERMS[term]

@@ -10,10 +10,6 @@ frequencies, and are scored as those of GIFT-Eval. Their windows are the last on
     naive = evaluate_tasks(baseline("seasonal_naive"), tasks)
     relative_score(rows, naive)               # geometric mean of CRPS ratios; lower is better
 
-`held_out(corpus)` holds back the last points of these series; the points before them are trained
-on. For a zero-shot evaluation, `held_out(corpus, whole=True)` holds back all points of these data
-sets.
-
 The bundled weights were trained before the medium tasks of energy_appliance, azure_vm_traces and
 smart_meters were added. They were trained on most points of these windows.
 
@@ -100,7 +96,7 @@ SHORTEST = 4
 
 
 class HeldOut(NamedTuple):
-    """The series that are not trained on as a whole.
+    """The series whose last points are not trained on.
 
     Attributes:
       series: Ascending indices of the series in the corpus.
@@ -116,38 +112,27 @@ def _draw(dataset: str, item_id: str) -> float:
     return zlib.crc32(f"{dataset}/{item_id}".encode()) / 2**32
 
 
-def _tail(dataset: str, unit: int, step: int) -> tuple[int, float]:
-    """Longest tail and largest share over the tasks of a data set at a frequency, or 0 and 0."""
+def _held_points(dataset: str, unit: int, step: int, item_id: str, length: int) -> int:
+    """Number of points at the end of a series that are held out, which may be 0."""
     tasks = [s for s in SETS if (s.dataset, s.unit, s.step) == (dataset, unit, step)]
-    return max((s.tail for s in tasks), default=0), max((s.share for s in tasks), default=0.0)
+    tail = max((s.tail for s in tasks), default=0)
+    share = max((s.share for s in tasks), default=0.0)
+    held = length >= SHORTEST * tail and _draw(dataset, item_id) < share
+    return tail if held else 0
 
 
-def _is_held(dataset: str, item_id: str, length: int, tail: int, share: float) -> bool:
-    return tail > 0 and length >= SHORTEST * tail and _draw(dataset, item_id) < share
-
-
-def held_out(corpus: "Corpus", *, whole: bool = False) -> HeldOut:
+def held_out(corpus: "Corpus") -> HeldOut:
     """The points of `corpus` that must not be trained on if `validation_tasks` are to be held out.
 
     Args:
       corpus: All series. Data sets are recognised by their names, and frequencies by the calendars.
-      whole: Whether to hold back all points of the validation data sets, not only the last ones.
     """
-    lengths = corpus.lengths
-    names = {name: number for number, name in enumerate(corpus.dataset_names)}
-    series: list[int] = []
-    starts: list[int] = []
-    for dataset in sorted({entry.dataset for entry in SETS} & names.keys()):
-        for index in np.flatnonzero(corpus.dataset == names[dataset]).tolist():
-            tail, share = _tail(
-                dataset, int(corpus.calendar.unit[index]), int(corpus.calendar.step[index])
-            )
-            length = int(lengths[index])
-            if whole or _is_held(dataset, corpus.item_ids[index], length, tail, share):
-                series.append(index)
-                starts.append(0 if whole else length - tail)
-    order = np.argsort(series, kind="stable")
-    return HeldOut(np.asarray(series, np.int64)[order], np.asarray(starts, np.int64)[order])
+    names = [corpus.dataset_names[number] for number in corpus.dataset]
+    grids = corpus.calendar.unit.tolist(), corpus.calendar.step.tolist()
+    series = zip(names, *grids, corpus.item_ids, corpus.lengths.tolist(), strict=True)
+    points = np.array([_held_points(*one) for one in series], np.int64)
+    held = np.flatnonzero(points)
+    return HeldOut(held, corpus.lengths[held] - points[held])
 
 
 def seen_lengths(corpus: "Corpus") -> Int[np.ndarray, "n"]:
@@ -161,13 +146,12 @@ def seen_lengths(corpus: "Corpus") -> Int[np.ndarray, "n"]:
 def _scored(folder: Path, entry: ValidationSet) -> SeriesDataset:
     """The series that a task scores: the held-out series with the lowest hashes."""
     series = parquet_series(folder / f"{entry.dataset}.parquet", entry.frequency)
-    tail, share = _tail(entry.dataset, entry.unit, entry.step)
-    rows = [
+    held = [
         (_draw(entry.dataset, item), number)
-        for number, (item, target) in enumerate(zip(series.item_ids, series.targets, strict=True))
-        if _is_held(entry.dataset, item, target.shape[1], tail, share)
+        for number, (item, length) in enumerate(zip(series.item_ids, series.lengths, strict=True))
+        if _held_points(entry.dataset, entry.unit, entry.step, item, length)
     ]
-    return series.take(sorted(number for _, number in sorted(rows)[: entry.series]))
+    return series.take(sorted(number for _, number in sorted(held)[: entry.series]))
 
 
 def validation_tasks(folder: Path | str, datasets: Sequence[str] | None = None) -> list[Task]:
@@ -183,17 +167,11 @@ def validation_tasks(folder: Path | str, datasets: Sequence[str] | None = None) 
     unknown = set(datasets or ()) - {entry.dataset for entry in SETS}
     if unknown:
         raise ConfigError(f"No validation task for {', '.join(sorted(unknown))}.")
-    return [
-        Task(
-            entry.dataset,
-            entry.frequency,
-            entry.term,
-            entry.prediction_length,
-            entry.windows,
-            "validation",
-            1,
-            functools.partial(_scored, Path(folder), entry),
-        )
-        for entry in SETS
-        if datasets is None or entry.dataset in datasets
-    ]
+    tasks = []
+    for entry in SETS:
+        if datasets is None or entry.dataset in datasets:
+            read = functools.partial(_scored, Path(folder), entry)
+            points, windows = entry.prediction_length, entry.windows
+            name = entry.dataset, entry.frequency, entry.term
+            tasks.append(Task(*name, points, windows, "validation", 1, read))
+    return tasks
