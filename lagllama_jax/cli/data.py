@@ -1,8 +1,7 @@
 """Lists and builds datasets, and joins them into the corpus that training reads."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -35,27 +34,23 @@ def list_data_sets(
 
 
 def _overview(data_dir: Path) -> "Table":
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from lagllama_jax.corpus.catalogue import CATALOGUE
     from lagllama_jax.corpus.tfds.store import is_built
 
-    table = Table(
-        box=None,
-        caption="* held out of pre-training for the paper's zero-shot tests\n"
-        "verified: the checksum was compared with that of an original file",
-        caption_justify="left",
+    name, horizon = Column("name", no_wrap=True), Column("horizon", justify="right")
+    table = Table(name, "step", horizon, "licence", "verified", "built", box=None)
+    table.caption_justify = "left"
+    table.caption = (
+        "* held out of pre-training for the paper's zero-shot tests\n"
+        "verified: the checksum was compared with that of an original file"
     )
-    table.add_column("name", no_wrap=True)
-    for heading in ("step", "horizon", "source", "licence", "verified", "built"):
-        justify: Literal["left", "right"] = "right" if heading == "horizon" else "left"
-        table.add_column(heading, justify=justify, overflow="fold")
     for one in CATALOGUE.values():
         table.add_row(
             f"{one.name}{' *' if one.held_out else ''}",
             one.frequency,
             str(one.horizon),
-            _source(one.url),
             one.licence,
             "yes" if one.sha256 else "no",
             "yes" if is_built(one.name, data_dir) else "no",
@@ -63,31 +58,19 @@ def _overview(data_dir: Path) -> "Table":
     return table
 
 
-def _source(url: str | None) -> str:
-    host = urlsplit(url or "").netloc
-    return {"raw.githubusercontent.com": "github", "archive.ics.uci.edu": "uci"}.get(
-        host, host.removesuffix(".org") or "-"
-    )
-
-
 def _details(name: str, data_dir: Path) -> "Table":
-    from dataclasses import fields
-
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from lagllama_jax.corpus.catalogue import find_data_set
     from lagllama_jax.corpus.tfds.store import is_built
 
-    table, one = Table(box=None, show_header=False), find_data_set(name)
-    table.add_column(overflow="fold")
-    table.add_column(overflow="fold")
-    for field in fields(one):
-        value = getattr(one, field.name)
-        unknown = "not verified by anyone" if field.name == "sha256" else "-"
-        if field.name == "files":
-            value = " or ".join(f"{pattern}*" for pattern in value)
-        table.add_row(field.name.replace("_", " "), unknown if value is None else str(value))
-    table.add_row("built", str(is_built(name, data_dir)))
+    one = find_data_set(name)
+    shown = vars(one) | {"built": is_built(name, data_dir)}
+    shown["files"] = " or ".join(f"{pattern}*" for pattern in one.files)
+    shown["sha256"] = one.sha256 or "not verified by anyone"
+    table = Table(Column(overflow="fold"), Column(overflow="fold"), box=None, show_header=False)
+    for field, value in shown.items():
+        table.add_row(field.replace("_", " "), "-" if value is None else str(value))
     return table
 
 

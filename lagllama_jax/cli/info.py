@@ -31,12 +31,14 @@ def main(model: Model = None) -> None:
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in (*_versions(), *_devices(), *_model(model)):
+    for name, value in (*_versions(), *_model(model)):
         table.add_row(f"[bold]{name}[/]", value)
     Console(highlight=False).print(table)
 
 
 def _versions() -> Iterator[tuple[str, str]]:
+    import jax
+
     from lagllama_jax import __version__
     from lagllama_jax.cli.compilation_cache import cache_folder
 
@@ -46,6 +48,8 @@ def _versions() -> Iterator[tuple[str, str]]:
     extras = (f"{name} {_of(name) or f'- (extra {extra})'}" for name, extra in OPTIONAL.items())
     yield "optional", ", ".join(extras)
     yield "compiled programs", str(cache_folder() or "not kept")
+    kinds = [f"{device.platform} {device.id} ({device.device_kind})" for device in jax.devices()]
+    yield "devices", ", ".join(kinds)
 
 
 def _of(package: str) -> str | None:
@@ -53,13 +57,6 @@ def _of(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _devices() -> Iterator[tuple[str, str]]:
-    import jax
-
-    kinds = [f"{device.platform} {device.id} ({device.device_kind})" for device in jax.devices()]
-    yield "devices", ", ".join(kinds)
 
 
 def _model(source: str | None) -> Iterator[tuple[str, str]]:
@@ -78,12 +75,8 @@ def _model(source: str | None) -> Iterator[tuple[str, str]]:
     config = model.config
     count = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
     yield "model", f"{count:,} parameters from {model.source}"
-    yield (
-        "architecture",
-        (
-            f"{config.num_layers} layers, {config.num_heads} heads of {config.head_dim}, "
-            f"{config.head} head, {config.scaling} scaling, {config.rope} RoPE"
-        ),
-    )
+    layers = f"{config.num_layers} layers, {config.num_heads} heads of {config.head_dim}"
+    kinds = f"{config.head} head, {config.scaling} scaling, {config.rope} RoPE"
+    yield "architecture", f"{layers}, {kinds}"
     lags = f"{len(config.lags)} lags up to {config.max_lag}"
     yield "history", f"context of {config.context_length} points, {lags}"
