@@ -10,6 +10,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from lagllama_jax import __version__
 from lagllama_jax.errors import LagLlamaError
@@ -98,22 +99,18 @@ def _run(name: str, words: list[str], cache: bool) -> int:
         from lagllama_jax.cli.compilation_cache import keep_programs
 
         keep_programs()
-    program = f"lagllama {name}"
-    commands = getattr(module, "COMMANDS", None)
-    if commands is None:
-        command = module.main
-    elif words and words[0] in commands:
-        program, command, words = f"{program} {words[0]}", commands[words[0]], words[1:]
-    else:  # help, or an error
-        description = inspect.getdoc(module)
-        tyro.extras.subcommand_cli_from_dict(
-            commands, prog=program, description=description, args=words
-        )
-    with _wrapped_help() if {"-h", "--help"} & set(words) else contextlib.nullcontext():
+    commands = getattr(module, "COMMANDS", None) or {name: module.main}
+    for command in commands.values():
         # tyro would keep the line breaks within a paragraph, or within the help of an argument.
         command.__doc__ = re.sub(r"(?<=\S)\n( {4,})?(?=\S)", " ", inspect.getdoc(command) or "")
-        flags = (tyro.conf.FlagCreatePairsOff,)
-        code = tyro.cli(command, prog=program, args=words, config=flags)
+    options: dict[str, Any] = {"prog": f"lagllama {name}", "args": words}
+    options["config"] = (tyro.conf.FlagCreatePairsOff,)
+    with _wrapped_help() if {"-h", "--help"} & set(words) else contextlib.nullcontext():
+        if hasattr(module, "COMMANDS"):
+            options["description"] = inspect.getdoc(module)
+            code = tyro.extras.subcommand_cli_from_dict(commands, **options)
+        else:
+            code = tyro.cli(module.main, **options)
     return code if isinstance(code, int) else 0
 
 
