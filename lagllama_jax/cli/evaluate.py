@@ -17,7 +17,7 @@ from lagllama_jax.cli.arguments import (
     options_of,
 )
 from lagllama_jax.config import ForecastConfig
-from lagllama_jax.errors import ConfigError
+from lagllama_jax.errors import ConfigError, require
 
 if TYPE_CHECKING:
     from lagllama_jax.evaluation.scores import Row
@@ -79,6 +79,8 @@ def main(
     from lagllama_jax.lock import locked
 
     config = ForecastConfig.of(**forecast)
+    if plots:
+        require("matplotlib", "plot").use("agg")
     place = output_dir or Path("results")
     check_outputs(folders=[place], inputs=[data, data_dir, published, model])
     if data is None:

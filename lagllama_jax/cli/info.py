@@ -6,19 +6,12 @@ from importlib import metadata
 
 from lagllama_jax.cli.arguments import Model
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "distrax", "orbax-checkpoint", "numpy", "pandas")
-OPTIONAL = {
-    "matplotlib": "plot",
-    "huggingface_hub": "hub",
-    "polars": "polars",
-    "grain": "grain",
-    "tensorflow-datasets": "tfds",
-    "statsforecast": "baselines",
-    "tensorboardX": "tensorboard",
-    "torch": "torch",
-    "gluonts": "gluonts",
-}
-"""Packages that only some functions need, and the extra that installs each of them."""
+PACKAGES = (
+    "jax", "jaxlib", "flax", "optax", "distrax", "orbax-checkpoint", "numpy", "pandas",
+    "matplotlib", "huggingface_hub", "polars", "grain", "tensorflow-datasets", "statsforecast",
+    "tensorboardX", "torch", "gluonts",
+)  # fmt: skip
+"""The packages that are listed, from the second line on those that only some functions need."""
 
 
 def main(model: Model = None) -> None:
@@ -44,9 +37,9 @@ def _versions() -> Iterator[tuple[str, str]]:
 
     yield "lagllama_jax", __version__
     yield "python", f"{platform.python_version()} on {platform.platform()}"
-    yield "packages", ", ".join(f"{name} {version}" for name in PACKAGES if (version := _of(name)))
-    extras = (f"{name} {_of(name) or f'- (extra {extra})'}" for name, extra in OPTIONAL.items())
-    yield "optional", ", ".join(extras)
+    versions = {name: _of(name) for name in PACKAGES}
+    yield "packages", ", ".join(f"{name} {known}" for name, known in versions.items() if known)
+    yield "not installed", ", ".join(name for name, known in versions.items() if not known) or "-"
     yield "compiled programs", str(cache_folder() or "not kept")
     kinds = [f"{device.platform} {device.id} ({device.device_kind})" for device in jax.devices()]
     yield "devices", ", ".join(kinds)

@@ -1,14 +1,14 @@
 """Readers of the evaluation sets."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lagllama_jax.corpus.formats.parquet import read_parquet
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 
@@ -33,7 +33,7 @@ def ett(path: Path, frequency: str) -> SeriesDataset:
     if frequency != "15T":
         frame = frame.resample(rule).mean().iloc[:length]
     columns = [np.ascontiguousarray(frame[name], np.float64) for name in frame.columns]
-    return _dataset(frame.columns, columns, frame.index[0], rule)
+    return read_arrays(columns, frame.index[0], rule, frame.columns)
 
 
 @functools.lru_cache(maxsize=2)
@@ -53,7 +53,7 @@ def exchange_rate(path: Path) -> SeriesDataset:
     """
     values = np.loadtxt(_existing(path), delimiter=",").T
     names = [f"currency_{number}" for number in range(len(values))]
-    return _dataset(names, values, "1990-01-01", "B")
+    return read_arrays(values, "1990-01-01", "B", names)
 
 
 def parquet_series(
@@ -83,16 +83,6 @@ def parquet_series(
     if len(found) > 1:
         raise DataError(f"{path} holds series of {', '.join(found)}: name one frequency.")
     return dataset.take(kept)
-
-
-def _dataset(
-    names: Iterable[str], series: Iterable[np.ndarray], start: Any, frequency: str
-) -> SeriesDataset:
-    import pandas as pd
-
-    targets = [values[None] for values in series]
-    count, step = len(targets), Frequency.parse(frequency)
-    return SeriesDataset(list(names), targets, [pd.Timestamp(start)] * count, [step] * count)
 
 
 def _existing(path: Path) -> Path:

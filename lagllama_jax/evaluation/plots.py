@@ -25,10 +25,11 @@ def _figure(width: float, height: float) -> "Figure":
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a figure to a file atomically."""
+    """Writes a figure to a file atomically, and closes it."""
     make_folder(path.parent)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130)
+    require("matplotlib.pyplot", "plot").close(figure)
 
 
 def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = "") -> "Figure":
@@ -91,18 +92,8 @@ def examples(
       MissingExtraError: If Matplotlib is not installed.
     """
     chosen = np.linspace(0, len(forecast) - 1, min(count, len(forecast))).round().astype(int)
-    lower, median, upper = np.moveaxis(forecast.quantiles((0.1, 0.5, 0.9)), 1, 0)
-    figure = _figure(4 * len(chosen), 3)
-    ahead = np.arange(windows.prediction_length)
-    for axes, number in zip(figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
-        past = forecast.past[number][-3 * windows.prediction_length :]
-        axes.plot(np.arange(-len(past), 0), past, color="black", linewidth=0.8)
-        axes.plot(ahead, windows.target[number], color="black", linewidth=0.8, label="observed")
-        axes.plot(ahead, median[number], color=OWN, label="median")
-        axes.fill_between(
-            ahead, lower[number], upper[number], color=OWN, alpha=0.25, label="80 % interval"
-        )
-        axes.set_title(forecast.item_ids[number], fontsize=9)
+    names = [forecast.item_ids[number] for number in chosen]
+    history = 3 * windows.prediction_length
+    figure = forecast.plot(names, history=history, truth=windows.target, levels=(0.8,))
     figure.suptitle(title, fontsize=10)
-    axes.legend(fontsize=7)
     return figure

@@ -8,34 +8,18 @@ from lagllama_jax.evaluation.scores import Row
 from lagllama_jax.files import make_folder, read_rows, write_rows
 
 GIFT_EVAL_COLUMNS = (
-    "dataset",
-    "model",
-    "eval_metrics/MSE[mean]",
-    "eval_metrics/MSE[0.5]",
-    "eval_metrics/MAE[0.5]",
-    "eval_metrics/MASE[0.5]",
-    "eval_metrics/MAPE[0.5]",
-    "eval_metrics/sMAPE[0.5]",
-    "eval_metrics/MSIS",
-    "eval_metrics/RMSE[mean]",
-    "eval_metrics/NRMSE[mean]",
-    "eval_metrics/ND[0.5]",
-    "eval_metrics/mean_weighted_sum_quantile_loss",
-    "domain",
+    "dataset", "model", "eval_metrics/MSE[mean]", "eval_metrics/MSE[0.5]", "eval_metrics/MAE[0.5]",
+    "eval_metrics/MASE[0.5]", "eval_metrics/MAPE[0.5]", "eval_metrics/sMAPE[0.5]",
+    "eval_metrics/MSIS", "eval_metrics/RMSE[mean]", "eval_metrics/NRMSE[mean]",
+    "eval_metrics/ND[0.5]", "eval_metrics/mean_weighted_sum_quantile_loss", "domain",
     "num_variates",
-)
+)  # fmt: skip
 """Columns of the benchmark's `all_results.csv`, in its order."""
 
 CALIBRATION_COLUMNS = (
-    "dataset",
-    "model",
-    "coverage_80",
-    "calibration_error",
-    *(f"below_{level}" for level in LEVELS),
-    "windows",
-    "seconds",
-    "fingerprint",
-)
+    "dataset", "model", "coverage_80", "calibration_error", *(f"below_{level}" for level in LEVELS),
+    "windows", "seconds", "fingerprint",
+)  # fmt: skip
 """Columns that the benchmark does not have: the shares of points at or below each decile, the
 number of windows, the seconds, and the `fingerprint` of the row."""
 
