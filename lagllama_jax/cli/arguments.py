@@ -23,11 +23,8 @@ def options_of(config: type[Config], **types: Any) -> Any:
     """Makes command line options of the fields of a configuration. Their help is its docstring.
 
     It is used as `Annotated[dict[str, Any], options_of(...)]`. An option that is not given and has
-    no default is not in the dictionary. `Config.of` checks the values.
-
-    Args:
-      config: The class of the configuration.
-      **types: Types that replace those of some fields, by name.
+    no default is not in the dictionary. `Config.of` checks the values. `types` replace those of
+    some fields, by name.
     """
     options = TypedDict(config.__name__, config.hints() | types, total=False)  # type: ignore
     options.__doc__ = config.__doc__
@@ -51,11 +48,7 @@ class TableOptions:
     target_column: OptionalName = None
 
     def read(self, path: Path) -> "SeriesDataset":
-        """Reads the series of a CSV or Parquet file.
-
-        Raises:
-          DataError: If the file cannot be read.
-        """
+        """Reads the series of a CSV or Parquet file, or raises `DataError`."""
         from lagllama_jax.series.dataframe import read_frame
         from lagllama_jax.series.table_files import read_table
 

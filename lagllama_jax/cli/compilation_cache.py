@@ -37,10 +37,7 @@ def keep_programs() -> None:
 
 
 def _drop_damaged(folder: Path) -> None:
-    """Empties the folder if an entry cannot be read. Otherwise, JAX would warn in every run.
-
-    JAX never replaces an entry, not even one that is incomplete because a run was killed.
-    """
+    """Empties the folder if an entry cannot be read, as JAX never replaces a damaged one."""
     show = warnings.showwarning
 
     def on_warning(message: Warning | str, *rest: Any, **named: Any) -> None:

@@ -64,12 +64,7 @@ def main(
 
 
 def check_picture(path: Path) -> None:
-    """Checks that Matplotlib is installed and can write a file with this suffix.
-
-    Raises:
-      MissingExtraError: If Matplotlib is not installed.
-      DataError: If the suffix of the file is not that of a picture.
-    """
+    """Raises an error unless Matplotlib is installed and can write a file with this suffix."""
     from lagllama_jax.errors import DataError, require
 
     require("matplotlib", "plot").use("agg")

@@ -39,14 +39,10 @@ class StartOptions:
     add_lags: tuple[int, ...] = ()
 
     def model(self, changes: dict[str, Any], preset: ModelConfig) -> tuple[ModelConfig, Any]:
-        """The architecture, and the weights to start from. `None`: random weights.
+        """The changed architecture, and the weights to start from. `None`: random weights.
 
-        Args:
-          changes: Fields of the architecture to change.
-          preset: The architecture of a run that starts from random weights.
-
-        Raises:
-          ConfigError: If the weights do not allow a change.
+        The `preset` is the architecture of random weights. Raises `ConfigError` for other weights
+        that do not allow a change.
         """
         if self.initialise_from is None and self.add_lags:
             raise ConfigError("--add-lags needs --initialise-from. Without it, use --model.lags.")
@@ -172,10 +168,6 @@ def main(
 
 def read_corpus(folder: Path, exclude: tuple[str, ...] = ()) -> "Corpus":
     """Reads a corpus folder as memory maps, or a folder of Parquet files.
-
-    Args:
-      folder: The folder.
-      exclude: Names of datasets to leave out.
 
     Raises:
       DataError: If the folder cannot be read, or has no dataset of a name in `exclude`.

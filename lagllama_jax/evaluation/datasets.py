@@ -19,11 +19,7 @@ ETT_GRIDS = {"15T": ("15min", 69_680), "H": ("h", 17_420), "D": ("D", 725), "W":
 
 
 def ett(path: Path, frequency: str) -> SeriesDataset:
-    """Reads an ETT file: 7 series of 15 minutes, or their means over complete hours, days or weeks.
-
-    Args:
-      path: CSV file.
-      frequency: Key of `ETT_GRIDS`.
+    """Reads an ETT file: 7 series of 15 minutes, or their means over a frequency of `ETT_GRIDS`.
 
     Raises:
       DataError: If the file does not exist.
@@ -44,9 +40,7 @@ def _ett_frame(path: Path):  # type: ignore[no-untyped-def]
 
 
 def exchange_rate(path: Path) -> SeriesDataset:
-    """Reads the exchange rates of 8 currencies on business days.
-
-    The file has no dates; by convention, the first day is 1990-01-01.
+    """Reads the exchange rates of 8 currencies on business days, by convention from 1990-01-01.
 
     Raises:
       DataError: If the file does not exist.

@@ -24,9 +24,6 @@ def identity(value: Any) -> str:
     attributes, except for fields with `compare=False`. Arrays are described by a hash of their
     shape and content.
 
-    Args:
-      value: A predictor, a configuration, or an attribute of one.
-
     >>> from lagllama_jax.evaluation.baselines import DeepAR
     >>> identity(DeepAR(season=24))
     'DeepAR(season=24, seed=0)'
@@ -58,11 +55,9 @@ def _leaf(leaf: Any) -> str:
 def fingerprint(predictor: Predictor, task: Task, config: ForecastConfig = DEFAULTS) -> str:
     """Sixteen hexadecimal digits that depend on the task, its series, the predictor and `config`.
 
-    Args:
-      predictor: The predictor, of which `identity` is hashed.
-      task: The task. Its name, its windows, and all values, names and dates of its series are
-        hashed. The series are read for this.
-      config: Configuration of the forecasts. It is ignored if the predictor is a baseline.
+    The `identity` of the predictor, the name and windows of the task, and all values, names and
+    dates of its series are hashed. The series are read for this. `config` is ignored if the
+    predictor is a baseline.
 
     Raises:
       DataError: If the series cannot be read.

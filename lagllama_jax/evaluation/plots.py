@@ -60,8 +60,6 @@ def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = 
 def calibration(rows: Sequence[Row]) -> "Figure":
     """Plots the share of points at or below each decile, with one line per task.
 
-    A perfectly calibrated forecast is on the diagonal.
-
     Raises:
       MissingExtraError: If Matplotlib is not installed.
     """
@@ -80,7 +78,7 @@ def calibration(rows: Sequence[Row]) -> "Figure":
 def examples(
     windows: EvaluationWindows, forecast: Forecast, title: str = "", count: int = 3
 ) -> "Figure":
-    """Plots evenly spread windows: end of the past, true values, median and 80 % interval.
+    """Plots `count` evenly spread windows: end of the past, true values, median and 80 % interval.
 
     Args:
       windows: The windows.

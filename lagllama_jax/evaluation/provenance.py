@@ -36,12 +36,8 @@ def processor() -> str:
 def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
     """Writes the entry of a model in `run.json`, next to the tables of results.
 
-    It contains the command, the time, the forecast configuration, the versions and the hardware.
-
-    Args:
-      folder: The folder of the tables, which is created if it does not exist.
-      name: The name of the model. An older entry of the same name is replaced.
-      config: Configuration of the forecasts.
+    It contains the command, the time, the forecast configuration, the versions and the hardware,
+    and replaces an older entry of the same name. The folder is created if it does not exist.
 
     Raises:
       DataError: If the file cannot be written.

@@ -48,10 +48,6 @@ def relative(scores: Scores, tasks: Sequence[str]) -> dict[str, tuple[float, flo
     A model that lacks a task is left out. A task is left out of the mean of a score that is 0 or
     undefined for the reference (see `left_out`).
 
-    Args:
-      scores: Scores of every model, including the reference.
-      tasks: Names of the tasks.
-
     Returns:
       CRPS and MASE of each model, best CRPS first: ratios without a unit, NaN if no task is left.
 
@@ -125,10 +121,7 @@ def ranking(scores: Scores, tasks: Sequence[str], own: Iterable[str] = ()) -> st
 def per_task(scores: Scores, tasks: Sequence[str], models: Sequence[str]) -> str:
     """A Markdown table of CRPS ratios to the reference, one line per task, and their means.
 
-    Args:
-      scores: Scores of every model, including the reference.
-      tasks: Names of the tasks, in the order of the lines.
-      models: The models, one column each. They must have been scored on all tasks.
+    The `models`, which get one column each, must have been scored on all tasks.
 
     Raises:
       DataError: If the reference has not been scored on a task.

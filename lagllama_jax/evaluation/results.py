@@ -63,11 +63,9 @@ def read_results(folder: Path) -> list[Row]:
 
 
 def add_result(folder: Path, row: Row) -> None:
-    """Adds a row to the tables of a folder. It replaces a row of the same task and model.
+    """Adds a row to the tables of a folder, which is created if necessary.
 
-    Args:
-      folder: The folder, which is created if it does not exist.
-      row: A row as `run.evaluate_task` returns it, with or without its `fingerprint`.
+    It replaces a row of the same task and model.
 
     Raises:
       DataError: If a table cannot be read or written.

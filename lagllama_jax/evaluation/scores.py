@@ -25,9 +25,7 @@ text, and the other columns are numbers: scores in the units that `metrics` stat
 def score(windows: EvaluationWindows, forecast: Forecast) -> dict[str, float]:
     """Computes all scores of a task under GIFT-Eval's names, and the calibration of the quantiles.
 
-    Args:
-      windows: The windows of the task.
-      forecast: The forecast of `windows.dataset`. Without samples, it must have `LEVELS`.
+    The forecast is that of `windows.dataset`. Without samples, it must have `LEVELS`.
 
     Raises:
       ConfigError: If the forecast lacks one of `LEVELS`.

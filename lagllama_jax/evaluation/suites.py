@@ -19,7 +19,7 @@ def suite_tasks(
     """The tasks of a suite.
 
     Args:
-      suite: `gift-eval-ett`, `m4_hourly`, `all` (both of them), `paper` or `validation`.
+      suite: One of `SUITES`. `all` is `gift-eval-ett` and `m4_hourly`.
       data_dir: Folder of the evaluation sets; for `validation`, of a corpus' Parquet files.
       terms: Terms of GIFT-Eval, which the suite `paper` ignores.
 

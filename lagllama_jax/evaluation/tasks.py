@@ -52,10 +52,7 @@ class Task:
         return f"{self.dataset}/{self.frequency}/{self.term}"
 
     def windows(self, limit: int | None = None) -> EvaluationWindows:
-        """Reads the series and cuts the windows.
-
-        Args:
-          limit: Largest number of windows, evenly spread. `None`: all windows.
+        """Reads the series and cuts the windows, or at most `limit` of them, evenly spread.
 
         Raises:
           ConfigError: If a number of the task is not a whole number of at least 1.
@@ -101,8 +98,7 @@ def own_task(
 
     Raises:
       ConfigError: If `prediction_length` or `num_windows` is not a whole number of at least 1.
-      DataError: If the table cannot be read. The message names the file, the series, the column and
-        the row.
+      DataError: If the table cannot be read. The message names file, series, column and row.
     """
     checked("prediction_length", prediction_length, Count)
     checked("num_windows", num_windows, Count)

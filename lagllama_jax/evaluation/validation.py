@@ -124,8 +124,7 @@ def _held_points(dataset: str, unit: int, step: int, item_id: str, length: int) 
 def held_out(corpus: "Corpus") -> HeldOut:
     """The points of `corpus` that must not be trained on if `validation_tasks` are to be held out.
 
-    Args:
-      corpus: All series. Data sets are recognised by their names, and frequencies by the calendars.
+    Data sets are recognised by their names, and frequencies by the calendars.
     """
     names = [corpus.dataset_names[number] for number in corpus.dataset]
     grids = corpus.calendar.unit.tolist(), corpus.calendar.step.tolist()
@@ -157,12 +156,8 @@ def _scored(folder: Path, entry: ValidationSet) -> SeriesDataset:
 def validation_tasks(folder: Path | str, datasets: Sequence[str] | None = None) -> list[Task]:
     """The validation tasks of a corpus folder of Parquet files, one per row of `SETS`.
 
-    Args:
-      folder: Folder with one file per data set, as `parquet_series` reads them.
-      datasets: Names of the data sets of `SETS` to use. `None`: all data sets.
-
     Raises:
-      ConfigError: If a data set has no validation task.
+      ConfigError: If one of the `datasets` has no validation task.
     """
     unknown = set(datasets or ()) - {entry.dataset for entry in SETS}
     if unknown:

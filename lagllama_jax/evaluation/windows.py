@@ -110,15 +110,8 @@ def seasonal_errors(
     """Mean absolute seasonal difference of `values[:end]` for every end, by one cumulative sum.
 
     Differences from or to a missing value are left out. If a past is not longer than a season, the
-    differences of consecutive points are used, as in GluonTS for a past that is shorter.
-
-    Args:
-      values: One series. NaN marks a missing value.
-      season: Seasonal period in steps.
-      ends: Number of points in each past, counted from the first point of the series.
-
-    Returns:
-      One number per past, in the units of the series; NaN if there is no difference.
+    differences of consecutive points are used, as in GluonTS for a past that is shorter. The result
+    has the units of the series, and is NaN if there is no difference.
     """
     result = np.full(len(ends), np.nan)
     seasons = np.where(np.asarray(ends) > season, season, 1)

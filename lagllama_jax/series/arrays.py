@@ -21,14 +21,8 @@ def read_series(
     """Makes a dataset from arrays or a data frame.
 
     Data frames, and pandas Series with an index of dates, are read by `read_frame`. Other inputs,
-    and inputs with `start` or `item_ids`, are read by `read_arrays`. A `SeriesDataset` is returned
-    as it is.
-
-    Args:
-      data: The series.
-      start: As in `read_arrays`.
-      freq: Step between the time stamps, as in `read_arrays` or `read_frame`.
-      item_ids: As in `read_arrays`.
+    and inputs with `start` or `item_ids`, are read by `read_arrays`, whose arguments these are. A
+    `SeriesDataset` is returned as it is.
 
     Raises:
       DataError: If the series cannot be read. The message names the series and the place in it.
@@ -60,9 +54,8 @@ def read_arrays(
       item_ids: Names of the series. `None`: their positions, from "0".
 
     Raises:
-      DataError: If there is no series, if a series is empty, not numeric, not 1-D, infinite at some
-        position or missing everywhere, or if the number of starts, frequencies or names is wrong.
-        The message names the series and the position.
+      DataError: If a series has no values, or one that is not a finite number, or if the number of
+        starts, frequencies or names is wrong. The message names the series and the position.
     """
     arrays = _split(series)
     if not arrays:

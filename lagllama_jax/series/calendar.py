@@ -67,8 +67,7 @@ def clock_features(
     Args:
       calendar: The time grids, one entry per item, as `calendar_of` returns them.
       zones: The clock changes, as `calendar_of` returns them.
-      first: Number of the first of these points, counted from the start of the item. It may be
-        negative.
+      first: Number of the first point, counted from the start of the item. It may be negative.
       count: Number of points per item.
     """
     index = np.asarray(first, np.int32)[:, None] + np.arange(count, dtype=np.int32)
@@ -90,11 +89,7 @@ def stack_zones(tables: Sequence[Zones]) -> Zones:
 def join_zones(parts: Sequence[tuple[Zones, Int[np.ndarray, "n"]]]) -> tuple[Zones, list[Any]]:
     """Joins the tables of clock changes of several corpora, without repeated rows.
 
-    Args:
-      parts: The table of each corpus, and the zone of each of its series.
-
-    Returns:
-      The joined table, and the zones of the series of each corpus in this table.
+    Returns the joined table, and the zones of the series of each corpus in this table.
     """
     stacked = stack_zones([zones for zones, _ in parts])
     rows = np.stack(stacked, axis=1).reshape(len(stacked.day), -1)
@@ -119,11 +114,7 @@ NO_ZONE = _Zone("", None)
 
 @lru_cache(maxsize=65_536)
 def _grid(start: "pd.Timestamp", zone: _Zone, frequency: Frequency) -> Calendar:
-    """The time grid of one item. Its field `zone` is 1 if the grid is in UTC, otherwise 0.
-
-    The time zone is a separate argument, because time stamps of the same moment in two time zones
-    are equal and so would share a cache entry.
-    """
+    """The time grid of one item. Its field `zone` is 1 if the grid is in UTC, otherwise 0."""
     changing = zone is not NO_ZONE and frequency.within_day and len(_changes(zone)[0]) > 1
     ahead = 0
     if changing:

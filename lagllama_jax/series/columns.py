@@ -40,12 +40,6 @@ def find_columns(
 ) -> Columns:
     """Finds the columns of a table by the given names, or by usual names and types.
 
-    Args:
-      table: The table.
-      item_id: Name of the column of item names. `None`: found by its name.
-      timestamp: Name of the column of time stamps. `None`: found by its name or type.
-      target: Name of the column of values. `None`: found by its name.
-
     Raises:
       DataError: If a given column does not exist, or a required column is not found.
     """
@@ -149,14 +143,9 @@ def timestamps(table: Table, column: Any, series: np.ndarray | None = None) -> "
     Whole numbers are read as years (1000 to 2999) or as dates in the format `20240131`. Text with
     different UTC offsets is converted to UTC.
 
-    Args:
-      table: The table.
-      column: Name of the column.
-      series: Name of the series of each row, for error messages.
-
     Raises:
-      DataError: If a cell is missing or is not a time stamp. The message names series, column and
-        row.
+      DataError: If a cell is missing or is not a time stamp. The message names column and row, and
+        the series if the `series` of each row is given.
     """
     import pandas as pd
 

@@ -36,12 +36,11 @@ def read_frame(
       freq: Step between the time stamps, in a form that `Frequency.parse` accepts. `None`: inferred
         from the time stamps.
       id_column: Name of the column of item names, if it is not one of those above.
-      timestamp_column: Name of the column of time stamps, if it is not one of those above.
-      target_column: Name of the column of values, if it is not one of those above.
+      timestamp_column: The same of the time stamps.
+      target_column: The same of the values.
 
     Raises:
-      DataError: If the data frame cannot be read. The message names the series, the column, the row
-        and the remedy.
+      DataError: If the data frame cannot be read. The message names the series, column and row.
 
     >>> import pandas as pd
     >>> days = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-04"])

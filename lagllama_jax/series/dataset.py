@@ -104,12 +104,7 @@ class SeriesDataset:
 
     @classmethod
     def of(cls, items: Iterable[Item], **columns: Any) -> Self:
-        """Makes a dataset from items that have the same variates.
-
-        Args:
-          items: The items.
-          **columns: Further fields of the dataset, such as `target_names`.
-        """
+        """Makes a dataset from items with the same variates, and further fields of the dataset."""
         rows = list(items)
         fields: list[Any] = [[row[place] for row in rows] for place in range(len(_COLUMNS))]
         for place in (4, 5):  # the covariates
@@ -174,12 +169,7 @@ class SeriesDataset:
         return replace(self, **columns)
 
     def truncate(self, ends: Int[np.ndarray, "n"]) -> Self:
-        """Truncates the targets and past covariates of the items, as views.
-
-        Known covariates are not truncated.
-
-        Args:
-          ends: Number of time steps to keep of each item.
+        """Truncates the targets and past covariates to `ends` time steps each, as views.
 
         Raises:
           DataError: If an end is not between 1 and the length of its item.
@@ -225,13 +215,7 @@ class SeriesDataset:
         return replace(self, targets=targets, starts=starts, frequencies=frequencies)
 
     def timestamps(self, index: int, first: int, count: int) -> "pd.DatetimeIndex":
-        """The time stamps of consecutive points of one item.
-
-        Args:
-          index: Index of the item.
-          first: Number of the first point. Point 0 follows the last value, and point -1 is the last
-            value.
-          count: Number of points.
+        """The time stamps of `count` points of an item, of which point 0 follows the last value.
 
         Raises:
           DataError: If the item has no dates.

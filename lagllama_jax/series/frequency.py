@@ -117,8 +117,7 @@ class Frequency:
         stands for its day, whatever the hour of its time stamp.
 
         Args:
-          start: A time stamp (pandas, NumPy, or ISO 8601 text) or an array of time stamps. If it
-            has a time zone, its local clock is used.
+          start: One or several time stamps. If they have a time zone, its local clock is used.
           ahead: Seconds by which this local clock is ahead of the clock of the grid. The grid is in
             UTC if it has to follow clock changes.
         """
@@ -144,15 +143,11 @@ class Frequency:
         return time_features.MONTH, self.months, last % self.months
 
     def timestamps(self, start: "pd.Timestamp", first: int, count: int) -> "pd.DatetimeIndex":
-        """The time stamps of `count` consecutive points of a series.
+        """The time stamps of `count` points of a series, the point `first` and those after it.
 
-        Steps shorter than a day are counted in absolute time, and longer ones on the local
-        calendar. A local time that a clock change skips is moved to the next time that exists.
-
-        Args:
-          start: Time stamp of point 0, with its time zone.
-          first: Number of the first of the points.
-          count: Number of points.
+        Point 0 is at `start`. Steps shorter than a day are counted in absolute time, and longer
+        ones on the local calendar. A local time that a clock change skips is moved to the next
+        time that exists.
         """
         import pandas as pd
 
@@ -204,12 +199,7 @@ def _resolution(unit: str) -> int:
 
 
 def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:
-    """The time stamp (datetime64[D]) of each month (datetime64[M]).
-
-    Args:
-      months: The months.
-      rule: The day of the month, as in `Frequency.stamp`.
-    """
+    """The stamp (datetime64[D]) of each month (datetime64[M]) by a rule of `Frequency.stamp`."""
     starts = rule.endswith("start")
     days = months.astype("datetime64[D]") if starts else (months + 1).astype("datetime64[D]") - 1
     if rule.startswith("business"):

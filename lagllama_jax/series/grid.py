@@ -23,11 +23,7 @@ Describe = Callable[[int], str]
 
 
 def infer(stamps: "pd.DatetimeIndex", series: Int[np.ndarray, "n"] | None = None) -> Frequency:
-    """Infers the frequency of time stamps, which may have gaps.
-
-    Args:
-      stamps: Time stamps, ascending within each series.
-      series: Number of the series of each time stamp. `None`: a single series.
+    """Infers the frequency of time stamps, ascending within each series, which may have gaps.
 
     Raises:
       DataError: If no series has two time stamps.
@@ -84,10 +80,7 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
 
 
 def _common_step(steps: Int[np.ndarray, "n"]) -> int:
-    """The greatest common divisor of the steps, or the most frequent step.
-
-    The latter is used if only a few of many steps equal the divisor.
-    """
+    """The greatest common divisor of the steps, or the usual step if few of many equal it."""
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
         return 1
@@ -114,8 +107,7 @@ def place(
       inferred: Whether the frequency was inferred, for the error message.
 
     Raises:
-      DataError: If a row is not on the grid, or the grid is much finer than the rows. The message
-        names a row.
+      DataError: If a row is not on the grid, or the grid is much finer than the rows.
     """
     coordinate, off, unit = _coordinates(frequency, stamps)
     starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
@@ -142,12 +134,7 @@ def place(
 def _coordinates(
     frequency: Frequency, stamps: "pd.DatetimeIndex"
 ) -> tuple[Int[np.ndarray, "n"], Bool[np.ndarray, "n"], int]:
-    """The coordinates of rows on a grid.
-
-    Returns:
-      A whole number per row, whether each row cannot be on the grid, and the length of a step in
-      the units of these numbers.
-    """
+    """The coordinates of rows, whether they cannot be on the grid, and the coordinate of a step."""
     local = local_clock(stamps)
     fits = np.zeros(len(local), dtype=bool)
     if frequency.nanoseconds is not None:
@@ -169,12 +156,7 @@ def _check_density(
     starts: Int[np.ndarray, "k"],
     describe: Describe,
 ) -> None:
-    """Refuses a frequency that is much finer than the rows of a series.
-
-    Raises:
-      DataError: If the grid exceeds `SPARSE_POINTS` and `SPARSE_SHARE`, or if a series has values
-        at every n-th step only.
-    """
+    """Raises `DataError` if a frequency is much finer than the rows of a series."""
     ends = np.r_[starts[1:], len(position)]
     total, rows = int((position[ends - 1] + 1).sum()), len(position)
     if total > SPARSE_POINTS and total > SPARSE_SHARE * rows:

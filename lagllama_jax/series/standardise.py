@@ -44,8 +44,8 @@ class Standard(NamedTuple):
 def standard_of(raw: Float[np.ndarray, "*n T"]) -> Standard:
     """Computes the center and unit of series in float64, which are NaN where a value is missing.
 
-    The center of a series of whole numbers is a whole number. Whole numbers with a range of less
-    than 2**23 are restored exactly.
+    The center of whole numbers is a whole number. If their range is below 2**23, they are restored
+    exactly.
 
     >>> standard_of(np.array([1e9, 1e9 + 20, 1e9 + 10, np.nan]))[:2]
     (array(1.00000001e+09), np.float64(8.0))

@@ -21,14 +21,7 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Table:
-    """Reads a table from a CSV file or a Parquet file.
-
-    A CSV file has commas, semicolons or tabs as separators, and may be compressed.
-
-    Args:
-      path: The file. Its suffix determines the format.
-      id_column: Name of a column to read as text, so that `007` remains `007`. The columns
-        `item_id` and `unique_id` are always read as text.
+    """Reads a table from a Parquet file, or from a CSV file as `read_csv` does, by the suffix.
 
     Raises:
       DataError: If the file cannot be opened or read, is empty, or has another suffix.
@@ -51,11 +44,7 @@ def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Ta
 
 
 def check_suffix(path: Path) -> None:
-    """Checks that the suffix of a file is one of CSV or Parquet files.
-
-    Raises:
-      DataError: If the file has another suffix.
-    """
+    """Raises `DataError` if the suffix of a file is not one of CSV or Parquet files."""
     if not path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES):
         raise DataError(f"{path}: the name should end in .csv or .parquet, which tells the format.")
 
@@ -68,9 +57,10 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
     """Reads a table from a CSV file with commas, semicolons or tabs as separators.
 
     Args:
-      source: Path of the file, or its content as `io.BytesIO`.
+      source: Path of the file, which may be compressed, or its content as `io.BytesIO`.
       name: Name of the file for error messages.
-      id_column: As in `read_table`.
+      id_column: Name of a column to read as text, so that `007` remains `007`. The columns
+        `item_id` and `unique_id` are always read as text.
       **options: Further arguments of `pandas.read_csv`.
 
     Raises:
@@ -101,11 +91,7 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
 
 
 def _column_names(source: Any, name: str, separator: str) -> list[str]:
-    """Reads the column names and checks that they differ, because pandas would rename duplicates.
-
-    Raises:
-      DataError: If a name occurs twice.
-    """
+    """Reads the column names, and raises `DataError` for duplicates, which pandas would rename."""
     import pandas as pd
 
     line = pd.read_csv(_again(source), sep=separator, header=None, nrows=1, dtype=str)
@@ -141,9 +127,7 @@ def _separator(source: Any) -> str:
 
 
 def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
-    """Writes a table without its index as CSV or Parquet, depending on the suffix.
-
-    The file is written completely or not at all.
+    """Writes a table without its index as CSV or Parquet by the suffix, completely or not at all.
 
     Raises:
       DataError: If the name has another suffix, or the file cannot be written.

@@ -51,8 +51,7 @@ def as_table(data: Any) -> Table:
     `timestamp`.
 
     Raises:
-      DataError: If `data` is something else, if it has no rows, or if two columns have the same
-        name.
+      DataError: If `data` is something else, has no rows, or has two columns of the same name.
     """
     import pandas as pd
 

@@ -40,11 +40,6 @@ class Baseline(abc.ABC):
     ) -> Forecast:
         """Forecasts the `prediction_length` points that follow each item.
 
-        Args:
-          dataset: The items.
-          prediction_length: Number of points ahead.
-          config: Configuration of the forecast, of which only `quantile_levels` is used.
-
         Raises:
           ConfigError: If `prediction_length` is not a whole number of at least 1.
           MissingExtraError: If the baseline comes with an extra that is not installed.
