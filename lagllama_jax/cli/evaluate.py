@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from lagllama_jax.cli.arguments import (
-    Model,
-    OptionalCount,
-    OptionalFile,
-    OptionalFolder,
-    OptionalName,
-    options_of,
-)
+from lagllama_jax.cli import arguments
+from lagllama_jax.cli.arguments import OptionalFolder, OptionalName, options_of
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError, require
 
@@ -34,15 +28,15 @@ SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
 
 def main(
     *,
-    model: Model = BOX,
+    model: arguments.Model = BOX,
     suite: Literal["gift-eval-ett", "m4_hourly", "all", "paper", "validation"] = "all",
     data_dir: OptionalFolder = None,
     terms: tuple[Literal["short", "medium", "long"], ...] = ("short", "medium", "long"),
     output_dir: OptionalFolder = None,
     name: OptionalName = None,
-    published: OptionalFile = None,
-    data: OptionalFile = None,
-    prediction_length: OptionalCount = None,
+    published: arguments.OptionalFile = None,
+    data: arguments.OptionalFile = None,
+    prediction_length: arguments.OptionalCount = None,
     windows: int = 1,
     overwrite: bool = False,
     plots: bool = True,

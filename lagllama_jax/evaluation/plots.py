@@ -32,13 +32,12 @@ def save(figure: "Figure", path: Path) -> None:
     require("matplotlib.pyplot", "plot").close(figure)
 
 
-def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = "") -> "Figure":
+def ratio_bars(means: Mapping[str, tuple[float, float]], own: str) -> "Figure":
     """Plots the models' geometric mean CRPS relative to the reference, which is a line at 1.
 
     Args:
       means: Relative CRPS and MASE of each model, as `report.relative` returns them.
       own: The model that is drawn in colour.
-      title: Title of the picture.
 
     Raises:
       MissingExtraError: If Matplotlib is not installed.
@@ -51,7 +50,6 @@ def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = 
     axes.bar_label(bars, fmt="%.3f", padding=3, fontsize=8)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set(xlabel="CRPS relative to seasonal naive, geometric mean (lower is better)")
-    axes.set_title(title)
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     return figure

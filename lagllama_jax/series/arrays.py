@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float
@@ -34,6 +33,8 @@ def read_series(
         return data
     dated = hasattr(data, "columns") or hasattr(getattr(data, "index", None), "freqstr")
     if dated and start is None and item_ids is None:
+        from lagllama_jax.series.dataframe import read_frame
+
         return read_frame(data, freq=freq)
     return read_arrays(data, start, freq, item_ids)
 

@@ -1,8 +1,9 @@
 """Reads series on regular time grids from data frames."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series import grid
@@ -11,9 +12,6 @@ from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency, local_clock
 from lagllama_jax.series.tables import Table, as_table
 from lagllama_jax.typing import Float, Int
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def read_frame(
@@ -88,8 +86,6 @@ def read_frame(
 
 def _long_series(table: Table, columns: Columns) -> tuple[list[Any], Int[np.ndarray, "n"]]:
     """The names of the series of a long table, and the number of the series of each row."""
-    import pandas as pd
-
     if columns.item_id is None:
         return [columns.target], np.zeros(len(table.frame), np.int64)
     codes, labels = pd.factorize(table.frame[columns.item_id])
@@ -110,7 +106,7 @@ def _wide_series(table: Table, columns: Columns) -> tuple[list[Any], Int[np.ndar
 
 
 def _place(
-    stamps: "pd.DatetimeIndex",
+    stamps: pd.DatetimeIndex,
     codes: Int[np.ndarray, "n"],
     frequency: Frequency | None,
     describe: grid.Describe,
@@ -120,9 +116,8 @@ def _place(
     if same.any():
         row = int(np.argmax(same))
         raise DataError(
-            f"Duplicate time stamp: {describe(row)} and {describe(row + 1)}. Keep one of them or "
-            "aggregate them; if they belong to different series, name the column that tells which "
-            "(id_column)."
+            f"Duplicate time stamp: {describe(row)} and {describe(row + 1)}. Keep one, aggregate "
+            "them, or, if they belong to different series, name these by a column (id_column)."
         )
     step = grid.infer(stamps, codes) if frequency is None else frequency
     step = step.stamped_like(local_clock(stamps))

@@ -98,8 +98,7 @@ class SeriesDataset:
             if target.ndim != 2 or len(target) != variates:
                 raise DataError(
                     f"Series {name!r} has shape {target.shape}; expected {variates} variates by "
-                    "time steps. Write target[None] for a single one, and name several with "
-                    "target_names."
+                    "time steps. Write target[None] for one; target_names names several."
                 )
 
     @classmethod
@@ -135,8 +134,6 @@ class SeriesDataset:
     def observed_end(self, index: int) -> int:
         """Number of time steps of an item up to the last one with an observed target value."""
         target = self.targets[index]
-        if target.shape[1] and not np.isnan(target[:, -1]).all():
-            return target.shape[1]
         return int(np.flatnonzero(~np.isnan(target).all(axis=0)).max(initial=-1)) + 1
 
     @property
@@ -155,10 +152,7 @@ class SeriesDataset:
             return None
         if len(set(self.frequencies)) > 1:
             names = ", ".join(sorted({str(frequency) for frequency in self.frequencies}))
-            raise DataError(
-                f"The series have several frequencies ({names}): pass those of each frequency in "
-                "a call of their own."
-            )
+            raise DataError(f"Series of several frequencies ({names}): give each its own call.")
         return self.frequencies[0]
 
     def take(self, rows: Sequence[int]) -> Self:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _SEASONS = {"s": 3600, "min": 1440, "h": 24, "D": 1, "B": 5, "W": 1, "M": 12, "Q": 4, "Y": 1}
 _SECOND = NANOSECONDS["s"]
+_RESOLUTIONS = {"ms": 1, "us": 2, "ns": 3}
+"""Ranks of the resolutions of time stamps. Seconds, and units that are longer, have the rank 0."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ class Frequency:
         elif zone is not None:
             earlier = np.ones(count, dtype=bool)
             stamps = stamps.tz_localize(zone, ambiguous=earlier, nonexistent="shift_forward")
-        finest: Any = max(start.unit, self.unit, key=_resolution)
+        finest: Any = max(start.unit, self.unit, key=lambda unit: _RESOLUTIONS.get(unit, 0))
         try:
             return stamps.as_unit(finest)
         except pd.errors.OutOfBoundsDatetime:
@@ -191,11 +193,6 @@ class Frequency:
         rules = (self.stamp, "start", "end", "business start", "business end")
         fits = (rule for rule in rules if (stamp_day(months, rule) == days).all())
         return replace(self, stamp=next(fits, self.stamp))
-
-
-def _resolution(unit: str) -> int:
-    """Rank of the resolution that time stamps of a unit need, from 0 for seconds or longer."""
-    return {"ms": 1, "us": 2, "ns": 3}.get(unit, 0)
 
 
 def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:

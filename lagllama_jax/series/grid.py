@@ -1,17 +1,14 @@
 """Infers the regular time grid of time stamps, and places the rows of a table on it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.aliases import NANOSECONDS, fixed_step
 from lagllama_jax.series.frequency import Frequency, local_clock, stamp_day
 from lagllama_jax.typing import Bool, Int
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 DAY = NANOSECONDS["D"] // 1000
 """Length of a day in microseconds, the unit in which time stamps are compared."""
@@ -22,7 +19,7 @@ Describe = Callable[[int], str]
 """Describes a row for an error message, by its series and its place in the table."""
 
 
-def infer(stamps: "pd.DatetimeIndex", series: Int[np.ndarray, "n"] | None = None) -> Frequency:
+def infer(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"] | None = None) -> Frequency:
     """Infers the frequency of time stamps, ascending within each series, which may have gaps.
 
     Raises:
@@ -92,7 +89,7 @@ def _common_step(steps: Int[np.ndarray, "n"]) -> int:
 
 def place(
     frequency: Frequency,
-    stamps: "pd.DatetimeIndex",
+    stamps: pd.DatetimeIndex,
     series: Int[np.ndarray, "n"],
     describe: Describe,
     inferred: bool = False,
@@ -132,7 +129,7 @@ def place(
 
 
 def _coordinates(
-    frequency: Frequency, stamps: "pd.DatetimeIndex"
+    frequency: Frequency, stamps: pd.DatetimeIndex
 ) -> tuple[Int[np.ndarray, "n"], Bool[np.ndarray, "n"], int]:
     """The coordinates of rows, whether they cannot be on the grid, and the coordinate of a step."""
     local = local_clock(stamps)
@@ -182,5 +179,5 @@ def _number(moments: np.ndarray, unit: str = "us") -> Int[np.ndarray, "n"]:
     return moments.astype(f"datetime64[{unit}]").astype(np.int64)
 
 
-def _absolute(stamps: "pd.DatetimeIndex") -> np.ndarray:
+def _absolute(stamps: pd.DatetimeIndex) -> np.ndarray:
     return local_clock(stamps if stamps.tz is None else stamps.tz_convert(None))

@@ -4,17 +4,16 @@ import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.files import atomic_path
 from lagllama_jax.series.columns import ITEM_NAMES
 from lagllama_jax.series.tables import Table, as_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -28,9 +27,6 @@ def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Ta
     """
     path = Path(path)
     check_suffix(path)
-    import pandas as pd
-    import pyarrow
-
     try:
         if _is_parquet(path):
             return replace(as_table(pd.read_parquet(path)), name=path.name)
@@ -66,8 +62,6 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
     Raises:
       DataError: If the file is empty or not text, a column occurs twice, or a row is too long.
     """
-    import pandas as pd
-
     settings: dict[str, Any] = {"skip_blank_lines": False, "low_memory": False, "index_col": False}
     try:
         settings |= {"sep": _separator(source), **options}
@@ -92,8 +86,6 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
 
 def _column_names(source: Any, name: str, separator: str) -> list[str]:
     """Reads the column names, and raises `DataError` for duplicates, which pandas would rename."""
-    import pandas as pd
-
     line = pd.read_csv(_again(source), sep=separator, header=None, nrows=1, dtype=str)
     names = line.iloc[0].dropna()
     if names.duplicated().any():
@@ -102,7 +94,7 @@ def _column_names(source: Any, name: str, separator: str) -> list[str]:
     return names.tolist()
 
 
-def _without_blank_lines(frame: "pd.DataFrame", name: str) -> Table:
+def _without_blank_lines(frame: pd.DataFrame, name: str) -> Table:
     first = frame.columns[0]
     counted = np.array_equal(frame[first].to_numpy(dtype=object), np.arange(len(frame)))
     if str(first).startswith("Unnamed:") and counted:
@@ -120,13 +112,11 @@ def _again(source: Any) -> Any:
 
 def _separator(source: Any) -> str:
     """The separator among comma, semicolon and tab that occurs most often in the first line."""
-    import pandas as pd
-
     whole_line = pd.read_csv(_again(source), sep="\x00", nrows=0).columns
     return max(",;\t", key="".join(map(str, whole_line)).count)
 
 
-def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Writes a table without its index as CSV or Parquet by the suffix, completely or not at all.
 
     Raises:

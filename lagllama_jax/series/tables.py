@@ -1,15 +1,13 @@
 """`Table`: a user's table as a pandas data frame, with names of its rows for error messages."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Int
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Table:
       DataError: If the data frame has no rows, or two columns have the same name.
     """
 
-    frame: "pd.DataFrame"
+    frame: pd.DataFrame
     name: str = "the frame"
     lines: Int[np.ndarray, "n"] | None = None
 
@@ -53,8 +51,6 @@ def as_table(data: Any) -> Table:
     Raises:
       DataError: If `data` is something else, has no rows, or has two columns of the same name.
     """
-    import pandas as pd
-
     if isinstance(data, Table):
         return data
     if hasattr(data, "collect") and not hasattr(data, "to_pandas"):
@@ -68,9 +64,7 @@ def as_table(data: Any) -> Table:
     return Table(_with_index(data))
 
 
-def _with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
-    import pandas as pd
-
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
     index = frame.index
     dated = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex)
     if not dated and all(name is None for name in index.names):
@@ -81,7 +75,7 @@ def _with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
     return frame.reset_index(names=names)
 
 
-def like(data: Any, frame: "pd.DataFrame") -> Any:
+def like(data: Any, frame: pd.DataFrame) -> Any:
     """Converts a result to polars if the user's `data` is from polars, otherwise returns it."""
     if type(data).__module__.partition(".")[0] != "polars":
         return frame

@@ -78,6 +78,8 @@ def _estimator(prediction_length: int, lags: list[int], folder: str) -> Any:
     require("lightning", "deepar")
     for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    trainer = {"max_epochs": EPOCHS, "accelerator": "cpu", "default_root_dir": folder}
+    quiet = dict.fromkeys(("enable_progress_bar", "enable_model_summary", "logger"), False)
     return require("gluonts.torch", "deepar").DeepAREstimator(
         freq="h",
         prediction_length=prediction_length,
@@ -85,12 +87,5 @@ def _estimator(prediction_length: int, lags: list[int], folder: str) -> Any:
         lags_seq=lags,
         time_features=[],
         num_batches_per_epoch=BATCHES,
-        trainer_kwargs={
-            "max_epochs": EPOCHS,
-            "accelerator": "cpu",
-            "default_root_dir": folder,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "logger": False,
-        },
+        trainer_kwargs=trainer | quiet,
     )
