@@ -68,8 +68,8 @@ def parquet_series(
     wanted = None if frequency is None else Frequency.parse(frequency)
     kept = [
         row
-        for row, (name, step) in enumerate(zip(dataset.item_ids, dataset.frequencies, strict=True))
-        if wanted in (None, step) and (items is None or name in items)
+        for row, item in enumerate(dataset)
+        if wanted in (None, item.frequency) and (items is None or item.item_id in items)
     ]
     found = sorted({str(dataset.frequencies[row]) for row in kept})
     if not found:

@@ -63,11 +63,6 @@ class ValidationSet(NamedTuple):
     series: int
     windows: int
 
-    @property
-    def tail(self) -> int:
-        """Number of points at the end of a series that this task scores."""
-        return self.prediction_length * self.windows
-
 
 # fmt: off
 SETS: tuple[ValidationSet, ...] = tuple(ValidationSet(*row) for row in (
@@ -115,7 +110,7 @@ def _draw(dataset: str, item_id: str) -> float:
 def _held_points(dataset: str, unit: int, step: int, item_id: str, length: int) -> int:
     """Number of points at the end of a series that are held out, which may be 0."""
     tasks = [s for s in SETS if (s.dataset, s.unit, s.step) == (dataset, unit, step)]
-    tail = max((s.tail for s in tasks), default=0)
+    tail = max((s.prediction_length * s.windows for s in tasks), default=0)
     share = max((s.share for s in tasks), default=0.0)
     held = length >= SHORTEST * tail and _draw(dataset, item_id) < share
     return tail if held else 0

@@ -152,7 +152,7 @@ class SeriesDataset:
             return None
         if len(set(self.frequencies)) > 1:
             names = ", ".join(sorted({str(frequency) for frequency in self.frequencies}))
-            raise DataError(f"Series of several frequencies ({names}): give each its own call.")
+            raise DataError(f"The series have several frequencies ({names}): use a call for each.")
         return self.frequencies[0]
 
     def take(self, rows: Sequence[int]) -> Self:
