@@ -8,8 +8,7 @@ from lagllama_jax.cli.arguments import Model
 if TYPE_CHECKING:
     from lagllama_jax.series.dataset import SeriesDataset
 
-HORIZON = 24
-"""Number of months to forecast."""
+HORIZON = 24  # number of months to forecast
 
 
 def main(

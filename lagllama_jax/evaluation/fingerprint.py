@@ -13,8 +13,7 @@ from lagllama_jax.evaluation.tasks import Task
 from lagllama_jax.inference.forecast import Predictor
 
 DEFAULTS = ForecastConfig()
-IGNORED = ("batch_size", "quantile_levels")
-"""Fields that do not change the sample paths of a forecast."""
+IGNORED = ("batch_size", "quantile_levels")  # they do not change sample paths
 
 
 def identity(value: Any) -> str:

@@ -10,8 +10,7 @@ import numpy as np
 from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.scores import CRPS, MASE, Row, divides, geometric_mean
 
-REFERENCE = "seasonal_naive"
-"""The model by whose scores all scores are divided."""
+REFERENCE = "seasonal_naive"  # the model by whose scores all scores are divided
 
 Scores = Mapping[str, Mapping[str, tuple[float, float]]]
 """CRPS and MASE by model and task."""

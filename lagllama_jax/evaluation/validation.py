@@ -86,8 +86,7 @@ SETS: tuple[ValidationSet, ...] = tuple(ValidationSet(*row) for row in (
     ("m4_yearly",                     "YE",    MONTH,  12,   "short",    6, 0.01, 40, 1),
 ))
 # fmt: on
-SHORTEST = 4
-"""Smallest length of a series, in multiples of its held-out points."""
+SHORTEST = 4  # smallest length of a series, in multiples of its held-out points
 
 
 class HeldOut(NamedTuple):

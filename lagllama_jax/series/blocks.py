@@ -11,19 +11,12 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Float, Int
 
-SHORTEST = 64
-"""Smallest number of past blocks with a block size that `block_size` returns."""
-GRIDS = (900, 1800, 3600)
-"""Lengths in seconds of the blocks that `block_size` chooses from. The model was trained on them.
-"""
-DETAIL_BLOCKS = 14 * 24
-"""Number of past blocks that `refine` uses, which is two weeks of hours."""
-CONSTANT_DAYS = 14
-"""Number of days that must have the same value at a time of day for `daily_constants`."""
-CANDIDATES = 100
-"""Number of past blocks that are drawn for each future block. The most similar one is used."""
-CONTINUITY = 8.0
-"""Weight of the step from the previous point in the distance between blocks."""
+SHORTEST = 64  # smallest number of past blocks for which `block_size` aggregates
+GRIDS = (900, 1800, 3600)  # lengths of blocks in seconds, on which the model was trained
+DETAIL_BLOCKS = 14 * 24  # number of past blocks that `refine` uses: two weeks of hours
+CONSTANT_DAYS = 14  # number of days with the same value for `daily_constants`
+CANDIDATES = 100  # number of past blocks from which the most similar one is chosen
+CONTINUITY = 8.0  # weight of the step from the previous point in the distance of blocks
 
 
 def block_means(

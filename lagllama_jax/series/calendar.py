@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
     from lagllama_jax.series.dataset import SeriesDataset
 
-FIRST_DAY, LAST_DAY = "1678-01-01", "2262-01-01"
-"""Clock changes of time zones are searched between these days."""
-NEVER = 2**31 - 1
-"""A day number after all representable dates."""
+FIRST_DAY, LAST_DAY = "1678-01-01", "2262-01-01"  # clock changes are searched between them
+NEVER = 2**31 - 1  # a day number after all representable dates
 
 
 def calendar_of(dataset: "SeriesDataset") -> tuple[Calendar, Zones]:

@@ -10,8 +10,7 @@ from lagllama_jax.series.aliases import NANOSECONDS, fixed_step
 from lagllama_jax.series.frequency import Frequency, local_clock, stamp_day
 from lagllama_jax.typing import Bool, Int
 
-DAY = NANOSECONDS["D"] // 1000
-"""Length of a day in microseconds, the unit in which time stamps are compared."""
+DAY = NANOSECONDS["D"] // 1000  # in microseconds, in which time stamps are compared
 SPARSE_POINTS, SPARSE_SHARE = 10_000_000, 50
 """A grid is refused if it exceeds both limits: the total number of points, and points per row."""
 

@@ -12,8 +12,7 @@ from lagllama_jax.errors import require
 from lagllama_jax.evaluation.baselines.baseline import Baseline, Pasts
 from lagllama_jax.typing import Float
 
-EPOCHS, BATCHES = 20, 50
-"""Number of epochs, and of batches of 32 windows per epoch."""
+EPOCHS, BATCHES = 20, 50  # the batches, of 32 windows each, are those of one epoch
 
 
 @dataclass(frozen=True)

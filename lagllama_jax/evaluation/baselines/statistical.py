@@ -11,8 +11,7 @@ from lagllama_jax.evaluation.baselines.baseline import Baseline, Pasts
 from lagllama_jax.evaluation.baselines.naive import SeasonalNaive
 from lagllama_jax.typing import Float
 
-HISTORY = 1000
-"""Number of most recent points that are fitted. The cost of the models grows with the length."""
+HISTORY = 1000  # number of most recent points that are fitted, as the cost grows with it
 
 
 class _Statistical(Baseline):
