@@ -5,12 +5,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-VARIABLE = "LAGLLAMA_CACHE"
-
 
 def cache_folder() -> Path | None:
     """The folder for compiled programs. `None`: they are not kept (`LAGLLAMA_CACHE=off`)."""
-    asked = os.environ.get(VARIABLE, "")
+    asked = os.environ.get("LAGLLAMA_CACHE", "")
     if asked.lower() in ("off", "0", "no", "false"):
         return None
     if asked:

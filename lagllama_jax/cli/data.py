@@ -9,8 +9,6 @@ from lagllama_jax.cli.arguments import OptionalFolder, OptionalName
 from lagllama_jax.errors import DataError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from lagllama_jax.corpus.store import Corpus
 
 TFDS_DIR = Path("~/tensorflow_datasets")
@@ -28,12 +26,14 @@ def list_data_sets(
       name: Name of one dataset.
       data_dir: Folder of TFDS, in which built datasets are looked for.
     """
+    if name is None:
+        _list_all(data_dir)
+    else:
+        _list_details(name, data_dir)
+
+
+def _list_all(data_dir: Path) -> None:
     from rich.console import Console
-
-    Console().print(_overview(data_dir) if name is None else _details(name, data_dir))
-
-
-def _overview(data_dir: Path) -> "Table":
     from rich.table import Column, Table
 
     from lagllama_jax.corpus.catalogue import CATALOGUE
@@ -47,20 +47,15 @@ def _overview(data_dir: Path) -> "Table":
         "verified: the checksum was compared with that of an original file"
     )
     for one in CATALOGUE.values():
-        table.add_row(
-            f"{one.name}{' *' if one.held_out else ''}",
-            one.frequency,
-            str(one.horizon),
-            one.licence,
-            "yes" if one.sha256 else "no",
-            "yes" if is_built(one.name, data_dir) else "no",
-        )
-    return table
+        mark = " *" if one.held_out else ""
+        verified = "yes" if one.sha256 else "no"
+        built = "yes" if is_built(one.name, data_dir) else "no"
+        cells = one.frequency, str(one.horizon), one.licence, verified, built
+        table.add_row(one.name + mark, *cells)
+    Console().print(table)
 
 
-def _details(name: str, data_dir: Path) -> "Table":
-    from rich.table import Column, Table
-
+def _list_details(name: str, data_dir: Path) -> None:
     from lagllama_jax.corpus.catalogue import find_data_set
     from lagllama_jax.corpus.tfds.store import is_built
 
@@ -68,10 +63,8 @@ def _details(name: str, data_dir: Path) -> "Table":
     shown = vars(one) | {"built": is_built(name, data_dir)}
     shown["files"] = " or ".join(f"{pattern}*" for pattern in one.files)
     shown["sha256"] = one.sha256 or "not verified by anyone"
-    table = Table(Column(overflow="fold"), Column(overflow="fold"), box=None, show_header=False)
     for field, value in shown.items():
-        table.add_row(field.replace("_", " "), "-" if value is None else str(value))
-    return table
+        print(f"{field.replace('_', ' '):<16} {'-' if value is None else value}")
 
 
 def build(

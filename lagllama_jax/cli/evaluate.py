@@ -1,6 +1,5 @@
 """`lagllama evaluate`: scores of a model or a baseline in the columns of GIFT-Eval."""
 
-import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError, require
 
 if TYPE_CHECKING:
+    from lagllama_jax.evaluation.run import OnRow
     from lagllama_jax.evaluation.scores import Row
     from lagllama_jax.evaluation.tasks import Task
     from lagllama_jax.evaluation.windows import EvaluationWindows
@@ -86,7 +86,7 @@ def main(
     folder = output_dir or place / (suite if data is None else tasks[0].dataset)
     predictor, name = _predictor(model or BOX, name, config.seed)
     with locked(folder):
-        on_row = functools.partial(_show, folder, config, plots)
+        on_row = _show_row(folder, config, plots)
         rows = evaluate_into(
             folder, predictor, tasks, name, config, overwrite=overwrite, on_row=on_row
         )
@@ -114,33 +114,28 @@ def _suite(suite: str, data_dir: Path | None, terms: Sequence[str]) -> "list[Tas
     return suite_tasks(suite, data_dir, terms)
 
 
-def _show(
-    folder: Path,
-    config: ForecastConfig,
-    plots: bool,
-    row: "Row",
-    task: "Task",
-    windows: "EvaluationWindows",
-    forecast: "Forecast",
-) -> None:
+def _show_row(folder: Path, config: ForecastConfig, plots: bool) -> "OnRow":
     """Prints a new row, records its command and options, and plots three of its windows."""
     from lagllama_jax.evaluation.plots import examples, save
     from lagllama_jax.evaluation.provenance import record_run
     from lagllama_jax.evaluation.report import number
     from lagllama_jax.evaluation.scores import CRPS, MASE
 
-    name = row["model"]
-    if plots:
-        picture = f"{name}_{task.name.replace('/', '_')}.png"
-        figure = examples(windows, forecast, f"{task.name}, {name}")
-        save(figure, folder / "examples" / picture)
-    record_run(folder, name, config)
-    print(
-        f"{row['dataset']:<24} CRPS {number(row[CRPS], 4)}  MASE {number(row[MASE])}  "
-        f"80 % interval covers {row['coverage_80']:.0%}  {row['windows']} windows, "
-        f"{row['seconds']:.1f} s",
-        flush=True,
-    )
+    def show(row: "Row", task: "Task", windows: "EvaluationWindows", forecast: "Forecast") -> None:
+        name = row["model"]
+        if plots:
+            picture = f"{name}_{task.name.replace('/', '_')}.png"
+            figure = examples(windows, forecast, f"{task.name}, {name}")
+            save(figure, folder / "examples" / picture)
+        record_run(folder, name, config)
+        print(
+            f"{row['dataset']:<24} CRPS {number(row[CRPS], 4)}  MASE {number(row[MASE])}  "
+            f"80 % interval covers {row['coverage_80']:.0%}  {row['windows']} windows, "
+            f"{row['seconds']:.1f} s",
+            flush=True,
+        )
+
+    return show
 
 
 def _report(

@@ -55,16 +55,9 @@ def _of(package: str) -> str | None:
 def _model(source: str | None) -> Iterator[tuple[str, str]]:
     import jax
 
-    from lagllama_jax.errors import CheckpointError
     from lagllama_jax.forecaster import LagLlama
 
-    try:
-        model = LagLlama.from_pretrained(source)
-    except CheckpointError as error:
-        if source is not None:
-            raise
-        yield "model", str(error)
-        return
+    model = LagLlama.from_pretrained(source)
     config = model.config
     count = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
     yield "model", f"{count:,} parameters from {model.source}"
