@@ -138,10 +138,9 @@ def corpus(
     if coarser:
         whole = Corpus.concatenate([whole, *coarser_series(whole, seen_lengths(whole))])
     whole.save(output)
-    missing = 1 - whole.observed.mean()
     print(
         f"{output}: {len(whole.dataset_names)} data sets, {len(whole)} series, "
-        f"{whole.points} points, {missing:.1%} missing"
+        f"{whole.points} points, {1 - whole.observed.mean():.1%} missing"
     )
 
 

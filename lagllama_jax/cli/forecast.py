@@ -64,7 +64,12 @@ def main(
 
 
 def check_picture(path: Path) -> None:
-    """Raises an error unless Matplotlib is installed and can write a file with this suffix."""
+    """Checks that Matplotlib can write a picture of this suffix.
+
+    Raises:
+      MissingExtraError: If Matplotlib is not installed.
+      DataError: If the suffix of the file is not that of a picture.
+    """
     from lagllama_jax.errors import DataError, require
 
     require("matplotlib", "plot").use("agg")

@@ -51,10 +51,9 @@ Exit codes: 0 done, 1 failed, 2 wrong input.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    cache = True
-    while words and words[0] == "--no-cache":
-        cache = False
-        words.pop(0)
+    cache = words[:1] != ["--no-cache"]
+    if not cache:
+        del words[0]
     if not words or words[0] in ("-h", "--help"):
         lines = (f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
         print(_HEAD + "\n".join(lines) + "\n" + _FOOT, end="")
@@ -87,8 +86,8 @@ def _guarded(name: str, words: list[str], cache: bool) -> int:
         if os.environ.get("LAGLLAMA_TRACEBACK"):
             raise
         what = str(error).strip().split("\n")[0]
-        name = type(error).__name__
-        return _complain(f"{name}: {what} (LAGLLAMA_TRACEBACK=1 shows where)", 1)
+        kind = type(error).__name__
+        return _complain(f"{kind}: {what} (LAGLLAMA_TRACEBACK=1 shows where)", 1)
 
 
 def _run(name: str, words: list[str], cache: bool) -> int:

@@ -41,8 +41,7 @@ class StartOptions:
     def model(self, changes: dict[str, Any], preset: ModelConfig) -> tuple[ModelConfig, Any]:
         """The changed architecture, and the weights to start from. `None`: random weights.
 
-        The `preset` is the architecture of random weights. Raises `ConfigError` for other weights
-        that do not allow a change.
+        The `preset` is for random weights. Raises `ConfigError` if other weights forbid a change.
         """
         if self.initialise_from is None and self.add_lags:
             raise ConfigError("--add-lags needs --initialise-from. Without it, use --model.lags.")

@@ -76,13 +76,9 @@ def calibration(rows: Sequence[Row]) -> "Figure":
 def examples(
     windows: EvaluationWindows, forecast: Forecast, title: str = "", count: int = 3
 ) -> "Figure":
-    """Plots `count` evenly spread windows: end of the past, true values, median and 80 % interval.
+    """Plots at most `count` evenly spread windows: past, true values, median and 80 % interval.
 
-    Args:
-      windows: The windows.
-      forecast: The forecast of `windows.dataset`, with the levels 0.1, 0.5 and 0.9.
-      title: Title of the picture.
-      count: Largest number of windows to plot.
+    The forecast is that of `windows.dataset`, with the levels 0.1, 0.5 and 0.9.
 
     Raises:
       MissingExtraError: If Matplotlib is not installed.

@@ -12,8 +12,7 @@ from lagllama_jax.evaluation.scores import CRPS, MASE, Row, divides, geometric_m
 
 REFERENCE = "seasonal_naive"  # the model by whose scores all scores are divided
 
-Scores = Mapping[str, Mapping[str, tuple[float, float]]]
-"""CRPS and MASE by model and task."""
+Scores = Mapping[str, Mapping[str, tuple[float, float]]]  # CRPS and MASE by model and task
 
 
 def read_published(path: Path) -> dict[str, dict[str, tuple[float, float]]]:
@@ -69,8 +68,7 @@ def _reference(scores: Scores, tasks: Sequence[str]) -> Mapping[str, tuple[float
     missing = sorted(set(tasks) - base.keys())
     if missing:
         raise DataError(
-            f"No score of {REFERENCE} for {', '.join(missing)}: evaluate it, or give a CSV of "
-            "published scores that holds it."
+            f"No score of {REFERENCE} for {', '.join(missing)}: evaluate it, or give a CSV of it."
         )
     return base
 
@@ -149,7 +147,7 @@ def markdown(rows: Sequence[Row], published: Scores, columns: Sequence[str] = ()
     """The report of one model.
 
     Args:
-      rows: The rows of the model, as `run.evaluate_tasks` returns them.
+      rows: The rows of the model.
       published: Scores of other models on the same tasks, including the reference.
       columns: Models that get a column in the table of tasks.
 

@@ -53,7 +53,7 @@ def read_results(folder: Path) -> list[Row]:
     A row whose writing was interrupted has only the columns of the first of `TABLES`.
 
     Raises:
-      DataError: If a cell is not a number. The message names the file, the row and the column.
+      DataError: As for `read_table`.
     """
     joined: dict[tuple[str, str], Row] = {}
     for name in TABLES:

@@ -34,8 +34,7 @@ def evaluate_task(
       task: The task.
       name: Name of the model in tables. `None`: the predictor's `name`, or that of its class.
       config: Configuration of the forecasts. `scores.LEVELS` replace its quantile levels.
-      limit: Largest number of windows, evenly spread, for a quick test. `None`: all windows, as in
-        the protocol.
+      limit: Largest number of windows, evenly spread. `None`: all windows, as in the protocol.
 
     Returns:
       GIFT-Eval's columns, then `coverage_80`, `calibration_error`, `below_0.1` ... `below_0.9`,
@@ -101,7 +100,7 @@ def evaluate_into(
       folder: The folder of `all_results.csv` and `calibration.csv`; it is created if necessary.
       predictor: The predictor to evaluate.
       tasks: The tasks.
-      name: Name of the model in the tables. `None`: the predictor's `name`, or that of its class.
+      name: Name of the model in the tables.
       config: Configuration of the forecasts.
       overwrite: Whether to evaluate tasks again whose rows exist.
       on_row: See `OnRow`. It is called after the row is written.

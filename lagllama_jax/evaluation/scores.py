@@ -17,9 +17,8 @@ CRPS = "eval_metrics/mean_weighted_sum_quantile_loss"
 MASE = "eval_metrics/MASE[0.5]"
 
 Row: TypeAlias = dict[str, Any]
-"""One row of a results table: values by column. `dataset`, `model`, `domain` and `fingerprint` are
-text, and the other columns are numbers: scores in the units that `metrics` states, the number of
-`windows`, and the `seconds` of wall-clock time."""
+"""A row of a results table by column. `dataset`, `model`, `domain` and `fingerprint` are text, and
+the others numbers: scores in the units of `metrics`, `windows`, and wall-clock `seconds`."""
 
 
 def score(windows: EvaluationWindows, forecast: Forecast) -> dict[str, float]:

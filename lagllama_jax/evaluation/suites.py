@@ -39,9 +39,7 @@ def suite_tasks(
         tasks = paper_tasks(folder)
     if not tasks:
         asked = ", ".join(terms) or "none"
-        raise ConfigError(
-            f"suite={suite!r} has no task of terms={asked}: give another, such as short."
-        )
+        raise ConfigError(f"suite={suite!r} has no task of terms={asked}: add one, such as short.")
     return tasks
 
 

@@ -14,11 +14,8 @@ from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.table_files import read_table
 
-TERMS = {"short": 1, "medium": 10, "long": 15}
-"""Horizon of each term of GIFT-Eval, in multiples of the short one."""
+TERMS = {"short": 1, "medium": 10, "long": 15}  # horizons, in multiples of the short one
 
-MAX_WINDOWS = 20
-TEST_SHARE = 0.1
 SHORT_HORIZONS = {"M": 12, "W": 8, "D": 30, "H": 48, "T": 48, "S": 60}
 
 
@@ -82,7 +79,7 @@ def horizon(frequency: str, term: str = "short") -> int:
 
 def gift_eval_windows(shortest: int, prediction_length: int) -> int:
     """Number of windows in GIFT-Eval: a tenth of the shortest series, at least 1, at most 20."""
-    return min(max(1, math.ceil(TEST_SHARE * shortest / prediction_length)), MAX_WINDOWS)
+    return min(max(1, math.ceil(0.1 * shortest / prediction_length)), 20)
 
 
 def own_task(

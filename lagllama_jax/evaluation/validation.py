@@ -11,12 +11,11 @@ frequencies, and are scored as those of GIFT-Eval. Their windows are the last on
     relative_score(rows, naive)               # geometric mean of CRPS ratios; lower is better
 
 The bundled weights were trained before the medium tasks of energy_appliance, azure_vm_traces and
-smart_meters were added. They were trained on most points of these windows.
+smart_meters were added, on most points of these windows.
 
-The series of one data set often cover the same period and are correlated. In such data sets
-(`share` 1), the last points of every series are held back, whether it is scored or not. In
-collections of unrelated series, only those of some series are held back. These are chosen by a hash
-of the names of data set and series, so the choice is the same in every corpus.
+The series of one data set often cover the same period. In such data sets (`share` 1), the last
+points of every series are held back, whether it is scored or not. Of unrelated series, only some
+are held back, by a hash of the names of data set and series, as for every corpus.
 """
 
 import functools

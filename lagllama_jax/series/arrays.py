@@ -62,7 +62,7 @@ def read_arrays(
     if not arrays:
         raise DataError("No series: there is nothing to forecast.")
     labels = list(range(len(arrays)) if item_ids is None else item_ids)
-    _one_each("item_ids", labels, arrays)
+    _one_each("item_ids", labels, len(arrays))
     names = [str(label) for label in labels]
     targets = [_values(name, array)[None] for name, array in zip(names, arrays, strict=True)]
     if (start is None) != (freq is None):
@@ -70,8 +70,8 @@ def read_arrays(
         raise DataError(f"{given} needs {other} too: only both tell the dates. Give both or none.")
     if start is None or freq is None:
         return SeriesDataset(names, targets, labels=labels)
-    frequencies = [Frequency.parse(alias) for alias in _one_each("freq", freq, arrays)]
-    starts = _one_each("start", start, arrays)
+    frequencies = [Frequency.parse(alias) for alias in _one_each("freq", freq, len(arrays))]
+    starts = _one_each("start", start, len(arrays))
     stamps = [_start(*pair) for pair in zip(names, starts, strict=True)]
     return SeriesDataset(names, targets, stamps, frequencies, labels=labels)
 
@@ -109,9 +109,7 @@ def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
         raise DataError(f"Series {name!r} is empty: drop it.")
     if np.isinf(values).any():
         position = int(np.argmax(np.isinf(values)))
-        raise DataError(
-            f"Series {name!r}, position {position} is infinite: put NaN for a missing value."
-        )
+        raise DataError(f"Series {name!r}, position {position} is infinite: put NaN if missing.")
     if np.isnan(values).all():
         raise DataError(f"Series {name!r} has no value at all (only NaN): drop it.")
     return values
@@ -150,12 +148,10 @@ def _start(name: str, value: Any) -> "pd.Timestamp":
         raise DataError(f"Series {name!r}: {error}") from error
 
 
-def _one_each(what: str, given: Any, series: list[Any]) -> list[Any]:
-    """A list with one entry per series, of one entry for all or one entry each."""
+def _one_each(what: str, given: Any, count: int) -> list[Any]:
+    """A list with one entry for each of `count` series, of one for all or one each."""
     if isinstance(given, str) or not hasattr(given, "__len__") or getattr(given, "ndim", 1) == 0:
-        return [given] * len(series)
-    if len(given) != len(series):
-        raise DataError(
-            f"{len(given)} {what} for {len(series)} series: give one for all or one each."
-        )
+        return [given] * count
+    if len(given) != count:
+        raise DataError(f"{len(given)} {what} for {count} series: give one for all or one each.")
     return list(given)

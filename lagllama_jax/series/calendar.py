@@ -30,9 +30,8 @@ NEVER = 2**31 - 1  # a day number after all representable dates
 def calendar_of(dataset: "SeriesDataset") -> tuple[Calendar, Zones]:
     """The time grids of a dataset, one entry per item, and the clock changes of its time zones.
 
-    Steps shorter than a day are counted in absolute time, so that the local clock follows daylight
-    saving time. Longer steps follow the local calendar. The grids of items without dates are
-    `Calendar.unknown()`.
+    Steps shorter than a day are counted in absolute time, to follow daylight saving time; longer
+    ones follow the local calendar. Without dates, a grid is `Calendar.unknown()`.
     """
     # Objects are distinguished by their id, which is fast. The lists keep them alive.
     starts, frequencies = list(dataset.starts), list(dataset.frequencies)
@@ -60,13 +59,10 @@ def _row(
 def clock_features(
     calendar: Calendar, zones: Zones, first: Int[np.ndarray, "n"], count: int
 ) -> Float[np.ndarray, "n count 6"]:
-    """The calendar features of `count` consecutive points of each item.
+    """The calendar features of `count` consecutive points of each item, from the point `first` on.
 
-    Args:
-      calendar: The time grids, one entry per item, as `calendar_of` returns them.
-      zones: The clock changes, as `calendar_of` returns them.
-      first: Number of the first point, counted from the start of the item. It may be negative.
-      count: Number of points per item.
+    The grids and the clock changes are those of `calendar_of`. Points are counted from the start of
+    the item, and may be before it.
     """
     index = np.asarray(first, np.int32)[:, None] + np.arange(count, dtype=np.int32)
     return calendar_features(*wall_clock(calendar.column(), index, zones))

@@ -179,9 +179,9 @@ class SeriesDataset:
         return replace(self, targets=cut(self.targets), past_covariates=past)
 
     def variates(self) -> Self:
-        """A dataset with each target variate as a separate item, without covariates.
+        """A dataset with each target variate, named `item/variate`, as an item without covariates.
 
-        If there are several variates, the items are named `item/variate`.
+        A single target variate keeps the name of its item.
         """
         plain = replace(self, past_covariates=None, known_covariates=None)
         if len(self.target_names) == 1:
@@ -193,10 +193,7 @@ class SeriesDataset:
         return replace(repeated, item_ids=ids, targets=apart, labels=ids, target_names=("target",))
 
     def coarsen(self, size: int) -> Self:
-        """Aggregates the targets to the means of blocks of `size` points (see `last_blocks`).
-
-        The last block ends with the last value. Starts and frequencies are those of the blocks.
-        """
+        """Aggregates targets, starts and frequencies to blocks of `size` points (`last_blocks`)."""
         if size == 1:
             return self
         targets = [np.stack([last_blocks(row, size) for row in target]) for target in self.targets]

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 _SEASONS = {"s": 3600, "min": 1440, "h": 24, "D": 1, "B": 5, "W": 1, "M": 12, "Q": 4, "Y": 1}
 _SECOND = NANOSECONDS["s"]
-_RESOLUTIONS = {"ms": 1, "us": 2, "ns": 3}
-"""Ranks of the resolutions of time stamps. Seconds, and units that are longer, have the rank 0."""
+_RESOLUTIONS = {"ms": 1, "us": 2, "ns": 3}  # seconds, and units that are longer, have the rank 0
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ DAY = NANOSECONDS["D"] // 1000  # in microseconds, in which time stamps are comp
 SPARSE_POINTS, SPARSE_SHARE = 10_000_000, 50
 """A grid is refused if it exceeds both limits: the total number of points, and points per row."""
 
-Describe = Callable[[int], str]
-"""Describes a row for an error message, by its series and its place in the table."""
+Describe = Callable[[int], str]  # describes a row by its series and its place in the table
 
 
 def infer(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"] | None = None) -> Frequency:
@@ -29,8 +28,7 @@ def infer(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"] | None = None) 
     local, absolute = local_clock(stamps), _absolute(stamps)
     if not within.any():
         raise DataError(
-            "The frequency cannot be inferred from one time stamp per series: give freq, such as "
-            "freq='h'."
+            "No frequency can be inferred from one time stamp per series: give it, as in freq='h'."
         )
     if (local.astype("datetime64[us]") != local).any():
         return Frequency(*fixed_step(_common_step(np.diff(_number(absolute, "ns"))[within])))

@@ -70,7 +70,7 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
     if not dated and all(name is None for name in index.names):
         return frame
     names = ["timestamp"] if dated and index.name is None else None
-    if not dated and names is None and set(map(str, index.names)) & set(map(str, frame.columns)):
+    if not dated and set(map(str, index.names)) & set(map(str, frame.columns)):
         return frame
     return frame.reset_index(names=names)
 

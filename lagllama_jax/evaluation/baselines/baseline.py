@@ -47,10 +47,7 @@ class Baseline(abc.ABC):
         checked("prediction_length", prediction_length, Count)
         levels = tuple(sorted({0.5, *config.quantile_levels}))
         pasts = [row for target in dataset.targets for row in target]
-        each = [
-            self.season or (1 if frequency is None else frequency.season)
-            for frequency in dataset.frequencies
-        ]
+        each = [self.season or (step.season if step else 1) for step in dataset.frequencies]
         seasons = np.repeat(each, len(dataset.target_names))
         values = np.empty((len(pasts), len(levels), prediction_length))
         for season in np.unique(seasons).tolist():

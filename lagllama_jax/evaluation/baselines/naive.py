@@ -42,8 +42,7 @@ class Naive(SeasonalNaive):
 
 def _last_season(past: Float[np.ndarray, "T"], season: int) -> Float[np.ndarray, "season"]:
     """The latest observed value of each phase, oldest phase first; if none, the latest of all."""
-    whole = -(-len(past) // season) * season
-    padding = np.full(whole - len(past), np.nan)
+    padding = np.full(-len(past) % season, np.nan)
     phases = np.concatenate([padding, past]).reshape(-1, season)
     there = np.isfinite(phases)
     latest = phases[len(phases) - 1 - there[::-1].argmax(0), np.arange(season)]

@@ -15,11 +15,7 @@ HISTORY = 1000  # number of most recent points that are fitted, as the cost grow
 
 
 class _Statistical(Baseline):
-    """Fits one model per series, on its last `HISTORY` points with gaps interpolated.
-
-    A series that the model refuses (too short, constant) is forecast by `SeasonalNaive`, as in
-    GIFT-Eval, and a warning says so.
-    """
+    """Fits one model per series, or uses `SeasonalNaive` with a warning where the model refuses."""
 
     def quantiles(
         self, pasts: Pasts, prediction_length: int, season: int, levels: Sequence[float]
