@@ -81,7 +81,9 @@ def test_the_files_that_it_links_to_exist(readme, repository):
 
 
 def test_the_make_targets_exist(readme, repository):
-    for target in set(re.findall(r"make (\w+)", readme)):
+    targets = set(re.findall(r"make (\w+)", readme))
+    assert {"demo", "test"} <= targets
+    for target in targets:
         command = ["make", "--dry-run", target]
         subprocess.run(command, cwd=repository, check=True, capture_output=True)
 

@@ -1,11 +1,15 @@
 """Types of command line arguments."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import tyro
 
 from lagllama_jax.config.base import Config
+
+if TYPE_CHECKING:
+    from lagllama_jax.series.dataset import SeriesDataset
 
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
@@ -19,12 +23,33 @@ def options_of(config: type[Config], **types: Any) -> Any:
     """Makes command line options of the fields of a configuration. Their help is its docstring.
 
     It is used as `Annotated[dict[str, Any], options_of(...)]`. An option that is not given and has
-    no default is not in the dictionary. `Config.of` checks the values.
-
-    Args:
-      config: The class of the configuration.
-      **types: Types that replace those of some fields, by name.
+    no default is not in the dictionary. `Config.of` checks the values. `types` replace those of
+    some fields, by name.
     """
     options = TypedDict(config.__name__, config.hints() | types, total=False)  # type: ignore
     options.__doc__ = config.__doc__
     return tyro.conf.arg(constructor=options)
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How a table of series is read.
+
+    Attributes:
+      freq: Step of the time stamps as a pandas alias (h, 15min, D, W, ME); inferred if not given.
+      id_column: Column of series names.
+      timestamp_column: Column of time stamps.
+      target_column: Column of values.
+    """
+
+    freq: OptionalName = None
+    id_column: OptionalName = None
+    timestamp_column: OptionalName = None
+    target_column: OptionalName = None
+
+    def read(self, path: Path) -> "SeriesDataset":
+        """Reads the series of a CSV or Parquet file, or raises `DataError`."""
+        from lagllama_jax.series.dataframe import read_frame
+        from lagllama_jax.series.table_files import read_table
+
+        return read_frame(read_table(path, self.id_column), **vars(self))

@@ -5,12 +5,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-VARIABLE = "LAGLLAMA_CACHE"
-
 
 def cache_folder() -> Path | None:
     """The folder for compiled programs. `None`: they are not kept (`LAGLLAMA_CACHE=off`)."""
-    asked = os.environ.get(VARIABLE, "")
+    asked = os.environ.get("LAGLLAMA_CACHE", "")
     if asked.lower() in ("off", "0", "no", "false"):
         return None
     if asked:
@@ -37,10 +35,7 @@ def keep_programs() -> None:
 
 
 def _drop_damaged(folder: Path) -> None:
-    """Empties the folder if an entry cannot be read. Otherwise, JAX would warn in every run.
-
-    JAX never replaces an entry, not even one that is incomplete because a run was killed.
-    """
+    """Empties the folder if an entry cannot be read, as JAX never replaces a damaged one."""
     show = warnings.showwarning
 
     def on_warning(message: Warning | str, *rest: Any, **named: Any) -> None:

@@ -1,8 +1,7 @@
 """Lists and builds datasets, and joins them into the corpus that training reads."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -10,8 +9,6 @@ from lagllama_jax.cli.arguments import OptionalFolder, OptionalName
 from lagllama_jax.errors import DataError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from lagllama_jax.corpus.store import Corpus
 
 TFDS_DIR = Path("~/tensorflow_datasets")
@@ -29,66 +26,45 @@ def list_data_sets(
       name: Name of one dataset.
       data_dir: Folder of TFDS, in which built datasets are looked for.
     """
+    if name is None:
+        _list_all(data_dir)
+    else:
+        _list_details(name, data_dir)
+
+
+def _list_all(data_dir: Path) -> None:
     from rich.console import Console
-
-    Console().print(_overview(data_dir) if name is None else _details(name, data_dir))
-
-
-def _overview(data_dir: Path) -> "Table":
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from lagllama_jax.corpus.catalogue import CATALOGUE
     from lagllama_jax.corpus.tfds.store import is_built
 
-    table = Table(
-        box=None,
-        caption="* held out of pre-training for the paper's zero-shot tests\n"
-        "verified: the checksum was compared with that of an original file",
-        caption_justify="left",
+    name, horizon = Column("name", no_wrap=True), Column("horizon", justify="right")
+    table = Table(name, "step", horizon, "licence", "verified", "built", box=None)
+    table.caption_justify = "left"
+    table.caption = (
+        "* held out of pre-training for the paper's zero-shot tests\n"
+        "verified: the checksum was compared with that of an original file"
     )
-    table.add_column("name", no_wrap=True)
-    for heading in ("step", "horizon", "source", "licence", "verified", "built"):
-        justify: Literal["left", "right"] = "right" if heading == "horizon" else "left"
-        table.add_column(heading, justify=justify, overflow="fold")
     for one in CATALOGUE.values():
-        table.add_row(
-            f"{one.name}{' *' if one.held_out else ''}",
-            one.frequency,
-            str(one.horizon),
-            _source(one.url),
-            one.licence,
-            "yes" if one.sha256 else "no",
-            "yes" if is_built(one.name, data_dir) else "no",
-        )
-    return table
+        mark = " *" if one.held_out else ""
+        verified = "yes" if one.sha256 else "no"
+        built = "yes" if is_built(one.name, data_dir) else "no"
+        cells = one.frequency, str(one.horizon), one.licence, verified, built
+        table.add_row(one.name + mark, *cells)
+    Console().print(table)
 
 
-def _source(url: str | None) -> str:
-    host = urlsplit(url or "").netloc
-    return {"raw.githubusercontent.com": "github", "archive.ics.uci.edu": "uci"}.get(
-        host, host.removesuffix(".org") or "-"
-    )
-
-
-def _details(name: str, data_dir: Path) -> "Table":
-    from dataclasses import fields
-
-    from rich.table import Table
-
+def _list_details(name: str, data_dir: Path) -> None:
     from lagllama_jax.corpus.catalogue import find_data_set
     from lagllama_jax.corpus.tfds.store import is_built
 
-    table, one = Table(box=None, show_header=False), find_data_set(name)
-    table.add_column(overflow="fold")
-    table.add_column(overflow="fold")
-    for field in fields(one):
-        value = getattr(one, field.name)
-        unknown = "not verified by anyone" if field.name == "sha256" else "-"
-        if field.name == "files":
-            value = " or ".join(f"{pattern}*" for pattern in value)
-        table.add_row(field.name.replace("_", " "), unknown if value is None else str(value))
-    table.add_row("built", str(is_built(name, data_dir)))
-    return table
+    one = find_data_set(name)
+    shown = vars(one) | {"built": is_built(name, data_dir)}
+    shown["files"] = " or ".join(f"{pattern}*" for pattern in one.files)
+    shown["sha256"] = one.sha256 or "not verified by anyone"
+    for field, value in shown.items():
+        print(f"{field.replace('_', ' '):<16} {'-' if value is None else value}")
 
 
 def build(
@@ -162,10 +138,9 @@ def corpus(
     if coarser:
         whole = Corpus.concatenate([whole, *coarser_series(whole, seen_lengths(whole))])
     whole.save(output)
-    missing = 1 - whole.observed.mean()
     print(
         f"{output}: {len(whole.dataset_names)} data sets, {len(whole)} series, "
-        f"{whole.points} points, {missing:.1%} missing"
+        f"{whole.points} points, {1 - whole.observed.mean():.1%} missing"
     )
 
 

@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING
 from lagllama_jax.cli.arguments import Model
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from lagllama_jax.series.dataset import SeriesDataset
 
-HORIZON = 24
-"""Number of months to forecast."""
+HORIZON = 24  # number of months to forecast
 
 
 def main(
@@ -50,7 +47,10 @@ def main(
     write_table(frame, table)
     with atomic_path(picture) as temporary:
         forecast.plot(history=120, truth=truth).savefig(temporary, dpi=150)
-    _print_table(frame)
+    shown = frame.assign(month=frame["timestamp"].dt.strftime("%Y-%m"))
+    columns = {"month": "month", "0.1": "10 %", "predictions": "median", "0.9": "90 %"}
+    shown = shown[[*columns, "actual"]].rename(columns=columns).round(1)
+    print(f"Sea surface off Peru, degrees Celsius:\n{shown.to_string(index=False)}")
     print(f"Wrote {table} and {picture}.")
 
 
@@ -63,22 +63,3 @@ def _sea_temperature() -> "tuple[SeriesDataset, list[float]]":
     months = years.to_numpy().ravel()
     known, coming = months[:-HORIZON], months[-HORIZON:]
     return read_arrays(known, "1950-01-01", "MS", ["sea temperature"]), coming.tolist()
-
-
-def _print_table(frame: "pd.DataFrame") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="Sea surface off Peru, degrees Celsius")
-    for heading in ("month", "median", "80 % range", "actual"):
-        table.add_column(heading, justify="right")
-    for _, row in frame.iterrows():
-        low, high = row["0.1"], row["0.9"]
-        inside = "green" if low <= row["actual"] <= high else "yellow"
-        table.add_row(
-            f"{row['timestamp']:%Y-%m}",
-            f"{row['predictions']:.1f}",
-            f"{low:.1f} to {high:.1f}",
-            f"[{inside}]{row['actual']:.1f}[/]",
-        )
-    Console().print(table)

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from lagllama_jax.cli.arguments import (
-    Model,
-    OptionalCount,
-    OptionalFile,
-    OptionalFolder,
-    OptionalName,
-    options_of,
-)
+from lagllama_jax.cli import arguments
+from lagllama_jax.cli.arguments import OptionalFolder, OptionalName, options_of
 from lagllama_jax.config import ForecastConfig
-from lagllama_jax.errors import ConfigError
+from lagllama_jax.errors import ConfigError, require
 
 if TYPE_CHECKING:
+    from lagllama_jax.evaluation.run import OnRow
     from lagllama_jax.evaluation.scores import Row
     from lagllama_jax.evaluation.tasks import Task
     from lagllama_jax.evaluation.windows import EvaluationWindows
@@ -33,15 +28,15 @@ SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
 
 def main(
     *,
-    model: Model = BOX,
+    model: arguments.Model = BOX,
     suite: Literal["gift-eval-ett", "m4_hourly", "all", "paper", "validation"] = "all",
     data_dir: OptionalFolder = None,
     terms: tuple[Literal["short", "medium", "long"], ...] = ("short", "medium", "long"),
     output_dir: OptionalFolder = None,
     name: OptionalName = None,
-    published: OptionalFile = None,
-    data: OptionalFile = None,
-    prediction_length: OptionalCount = None,
+    published: arguments.OptionalFile = None,
+    data: arguments.OptionalFile = None,
+    prediction_length: arguments.OptionalCount = None,
     windows: int = 1,
     overwrite: bool = False,
     plots: bool = True,
@@ -73,24 +68,27 @@ def main(
       forecast: Configuration of the forecasts. The seed is also that of the training of deepar.
     """
     from lagllama_jax.evaluation.run import evaluate_into
+    from lagllama_jax.evaluation.tasks import own_task
     from lagllama_jax.files import check_outputs
     from lagllama_jax.lock import locked
 
     config = ForecastConfig.of(**forecast)
+    if plots:
+        require("matplotlib", "plot").use("agg")
     place = output_dir or Path("results")
     check_outputs(folders=[place], inputs=[data, data_dir, published, model])
-    tasks = _tasks(suite, data_dir, terms, data, prediction_length, windows)
+    if data is None:
+        tasks = _suite(suite, data_dir, terms)
+    elif prediction_length is None:
+        raise ConfigError("--data needs --prediction-length, the number of time steps per window.")
+    else:
+        tasks = [own_task(data, prediction_length, windows)]
     folder = output_dir or place / (suite if data is None else tasks[0].dataset)
     predictor, name = _predictor(model or BOX, name, config.seed)
     with locked(folder):
+        on_row = _show_row(folder, config, plots)
         rows = evaluate_into(
-            folder,
-            predictor,
-            tasks,
-            name,
-            config,
-            overwrite=overwrite,
-            on_row=_Computed(folder, config, plots),
+            folder, predictor, tasks, name, config, overwrite=overwrite, on_row=on_row
         )
         _report(folder, rows, tasks, published, plots)
 
@@ -107,47 +105,29 @@ def _predictor(model: str, name: str | None, seed: int) -> "tuple[Predictor, str
     return loaded.predictor(), given
 
 
-def _tasks(
-    suite: str,
-    data_dir: Path | None,
-    terms: Sequence[str],
-    data: Path | None,
-    prediction_length: int | None,
-    windows: int,
-) -> "list[Task]":
+def _suite(suite: str, data_dir: Path | None, terms: Sequence[str]) -> "list[Task]":
     from lagllama_jax.evaluation.datasets import FOLDER
     from lagllama_jax.evaluation.suites import suite_tasks
-    from lagllama_jax.evaluation.tasks import own_task
 
-    if data is None:
-        if data_dir is None:
-            raise ConfigError(f"--suite {suite} needs --data-dir, {FOLDER}.")
-        return suite_tasks(suite, data_dir, terms)
-    if prediction_length is None:
-        raise ConfigError("--data needs --prediction-length, the number of time steps per window.")
-    return [own_task(data, prediction_length, windows)]
+    if data_dir is None:
+        raise ConfigError(f"--suite {suite} needs --data-dir, {FOLDER}.")
+    return suite_tasks(suite, data_dir, terms)
 
 
-class _Computed:
+def _show_row(folder: Path, config: ForecastConfig, plots: bool) -> "OnRow":
     """Prints a new row, records its command and options, and plots three of its windows."""
+    from lagllama_jax.evaluation.plots import examples, save
+    from lagllama_jax.evaluation.provenance import record_run
+    from lagllama_jax.evaluation.report import number
+    from lagllama_jax.evaluation.scores import CRPS, MASE
 
-    def __init__(self, folder: Path, config: ForecastConfig, plots: bool):
-        self.folder, self.config, self.plots = folder, config, plots
-
-    def __call__(
-        self, row: "Row", task: "Task", windows: "EvaluationWindows", forecast: "Forecast"
-    ) -> None:
-        from lagllama_jax.evaluation.plots import examples, save
-        from lagllama_jax.evaluation.provenance import record_run
-        from lagllama_jax.evaluation.report import number
-        from lagllama_jax.evaluation.scores import CRPS, MASE
-
+    def show(row: "Row", task: "Task", windows: "EvaluationWindows", forecast: "Forecast") -> None:
         name = row["model"]
-        if self.plots:
+        if plots:
             picture = f"{name}_{task.name.replace('/', '_')}.png"
             figure = examples(windows, forecast, f"{task.name}, {name}")
-            save(figure, self.folder / "examples" / picture)
-        record_run(self.folder, name, self.config)
+            save(figure, folder / "examples" / picture)
+        record_run(folder, name, config)
         print(
             f"{row['dataset']:<24} CRPS {number(row[CRPS], 4)}  MASE {number(row[MASE])}  "
             f"80 % interval covers {row['coverage_80']:.0%}  {row['windows']} windows, "
@@ -155,20 +135,18 @@ class _Computed:
             flush=True,
         )
 
+    return show
+
 
 def _report(
-    folder: Path,
-    rows: "list[Row]",
-    tasks: "list[Task]",
-    published: Path | None,
-    plots: bool,
+    folder: Path, rows: "list[Row]", tasks: "list[Task]", published: Path | None, plots: bool
 ) -> None:
     """Writes the Markdown report and the pictures, with the reference on the same windows."""
     from lagllama_jax.evaluation import plots as pictures
     from lagllama_jax.evaluation import report
     from lagllama_jax.evaluation.baselines import baseline
     from lagllama_jax.evaluation.run import evaluate_tasks
-    from lagllama_jax.files import atomic_path
+    from lagllama_jax.files import write_bytes
 
     name = rows[0]["model"]
     reference = evaluate_tasks(baseline(report.REFERENCE), tasks)
@@ -177,12 +155,11 @@ def _report(
     names = [task.name for task in tasks]
     means = report.relative(scores, names)
     crps, mase = means[name]
-    with atomic_path(folder / f"{name}.md") as temporary:
-        temporary.write_text(report.markdown(rows, scores, SHOWN))
-    if plots and math.isfinite(crps):
-        pictures.save(pictures.ratio_bars(means, name), folder / f"{name}_ratios.png")
+    write_bytes(folder / f"{name}.md", report.markdown(rows, scores, SHOWN).encode())
     if plots:
         pictures.save(pictures.calibration(rows), folder / f"{name}_calibration.png")
+    if plots and math.isfinite(crps):
+        pictures.save(pictures.ratio_bars(means, name), folder / f"{name}_ratios.png")
     if note := report.left_out(scores, names):
         print(note)
     print(f"geometric mean relative to {report.REFERENCE}: CRPS {report.number(crps)}, ", end="")

@@ -1,15 +1,12 @@
 """`lagllama finetune`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 
-from lagllama_jax.cli.arguments import Horizon, Model, OptionalName, options_of
+from lagllama_jax.cli.arguments import Horizon, Model, TableOptions, options_of
 from lagllama_jax.config import FitConfig
-
-if TYPE_CHECKING:
-    from lagllama_jax.corpus.store import Corpus
 
 OPTIONS = options_of(FitConfig, learning_rate=tuple[float, ...], context_length=tuple[int, ...])
 DEFAULTS = vars(FitConfig()) | {"learning_rate": (FitConfig.learning_rate,), "context_length": ()}
@@ -22,10 +19,7 @@ def main(
     prediction_length: Horizon,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
     model: Model = None,
-    freq: OptionalName = None,
-    id_column: OptionalName = None,
-    timestamp_column: OptionalName = None,
-    target_column: OptionalName = None,
+    table: tyro.conf.OmitArgPrefixes[TableOptions],
     progress: bool | None = None,
     fit: tyro.conf.OmitArgPrefixes[Annotated[dict[str, Any], OPTIONS]] = DEFAULTS,
 ) -> None:
@@ -41,10 +35,7 @@ def main(
       prediction_length: Number of time steps of the forecasts that the model will make.
       output: Folder for the new model.
       model: Folder, authors' .ckpt file or hub id. If not given, the bundled weights.
-      freq: Step of the time stamps as a pandas alias (h, 15min, D, W, ME); inferred if not given.
-      id_column: Column of series names.
-      timestamp_column: Column of time stamps.
-      target_column: Column of values.
+      table: How the table is read.
       progress: Whether to show a progress bar. None: in a terminal.
       fit: Configuration of the fine-tuning.
     """
@@ -55,10 +46,10 @@ def main(
     check_outputs(folders=[output], inputs=[data, model])
     from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
     from lagllama_jax.cli.pretrain import read_corpus
+    from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.finetune import sweep, sweep_table
 
-    columns = {"freq": freq, "id": id_column, "time": timestamp_column, "target": target_column}
-    corpus = read_corpus(data) if data.is_dir() else _read_file(data, columns)
+    corpus = read_corpus(data) if data.is_dir() else Corpus.pack(table.read(data), data.stem)
     config, parameters = from_pretrained(model)
     fitted, tried = sweep(
         parameters,
@@ -74,18 +65,3 @@ def main(
     if len(tried) > 1:
         print(sweep_table(tried))
     print(f"{str(fitted.report).capitalize()}. The model is in {output}/.")
-
-
-def _read_file(path: Path, columns: dict[str, str | None]) -> "Corpus":
-    from lagllama_jax.corpus.store import Corpus
-    from lagllama_jax.series.dataframe import read_frame
-    from lagllama_jax.series.table_files import read_table
-
-    series = read_frame(
-        read_table(path, columns["id"]),
-        freq=columns["freq"],
-        id_column=columns["id"],
-        timestamp_column=columns["time"],
-        target_column=columns["target"],
-    )
-    return Corpus.pack(series, path.stem)

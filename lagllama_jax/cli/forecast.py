@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from lagllama_jax.cli.arguments import Horizon, Model, OptionalFile, OptionalName, options_of
+from lagllama_jax.cli.arguments import Horizon, Model, OptionalFile, TableOptions, options_of
 from lagllama_jax.config import ForecastConfig
 
 OPTIONS = options_of(ForecastConfig)
@@ -21,10 +21,7 @@ def main(
     output: Annotated[OptionalFile, tyro.conf.arg(aliases=["-o"])] = None,
     plot: OptionalFile = None,
     model: Model = None,
-    freq: OptionalName = None,
-    id_column: OptionalName = None,
-    timestamp_column: OptionalName = None,
-    target_column: OptionalName = None,
+    table: tyro.conf.OmitArgPrefixes[TableOptions],
     forecast: tyro.conf.OmitArgPrefixes[Annotated[dict[str, Any], OPTIONS]] = DEFAULTS,
 ) -> None:
     """Forecasts the series of a CSV or Parquet file.
@@ -41,15 +38,11 @@ def main(
       plot: Picture to write (png, svg or pdf): the past, the median and intervals of the first 8
         series.
       model: Folder, authors' .ckpt file or hub id. If not given, the bundled weights.
-      freq: Step of the time stamps as a pandas alias (h, 15min, D, W, ME); inferred if not given.
-      id_column: Column of series names.
-      timestamp_column: Column of time stamps.
-      target_column: Column of values.
+      table: How the table is read.
       forecast: Configuration of the forecast.
     """
     from lagllama_jax.files import atomic_path, check_outputs
-    from lagllama_jax.series.dataframe import read_frame
-    from lagllama_jax.series.table_files import check_suffix, read_table, write_table
+    from lagllama_jax.series.table_files import check_suffix, write_table
 
     config = ForecastConfig.of(**forecast)
     if output is not None:
@@ -57,13 +50,7 @@ def main(
     if plot is not None:
         check_picture(plot)
     check_outputs(files=[output, plot], inputs=[data, model])
-    series = read_frame(
-        read_table(data, id_column),
-        freq=freq,
-        id_column=id_column,
-        timestamp_column=timestamp_column,
-        target_column=target_column,
-    )
+    series = table.read(data)
     from lagllama_jax.forecaster import LagLlama
 
     drawn = LagLlama.from_pretrained(model).predict(series, prediction_length, **vars(config))
@@ -77,7 +64,7 @@ def main(
 
 
 def check_picture(path: Path) -> None:
-    """Checks that Matplotlib is installed and can write a file with this suffix.
+    """Checks that Matplotlib can write a picture of this suffix.
 
     Raises:
       MissingExtraError: If Matplotlib is not installed.

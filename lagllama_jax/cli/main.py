@@ -1,7 +1,6 @@
 """The command `lagllama`: runs the module of a command, and shows errors in one line."""
 
 import contextlib
-import functools
 import importlib
 import inspect
 import io
@@ -10,7 +9,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lagllama_jax import __version__
@@ -47,18 +46,17 @@ faster. --no-cache, or LAGLLAMA_CACHE=off in the environment, keeps none;
 LAGLLAMA_CACHE=FOLDER keeps them in another folder.
 Exit codes: 0 done, 1 failed, 2 wrong input.
 """
-_PACKAGE = "lagllama_jax.cli"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    cache = True
-    while words and words[0] == "--no-cache":
-        cache = False
-        words.pop(0)
+    cache = words[:1] != ["--no-cache"]
+    if not cache:
+        del words[0]
     if not words or words[0] in ("-h", "--help"):
-        print(help_text(), end="")
+        lines = (f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
+        print(_HEAD + "\n".join(lines) + "\n" + _FOOT, end="")
         return 0 if words else 2
     if words[0] == "--version":
         print(f"lagllama {__version__}")
@@ -66,12 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         return _complain(f"there is no command {words[0]!r}. Known are {', '.join(COMMANDS)}.", 2)
     return _guarded(words[0], words[1:], cache)
-
-
-def help_text() -> str:
-    """What `lagllama --help` prints."""
-    lines = (f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
-    return _HEAD + "\n".join(lines) + "\n" + _FOOT
 
 
 def _guarded(name: str, words: list[str], cache: bool) -> int:
@@ -94,46 +86,31 @@ def _guarded(name: str, words: list[str], cache: bool) -> int:
         if os.environ.get("LAGLLAMA_TRACEBACK"):
             raise
         what = str(error).strip().split("\n")[0]
-        name = type(error).__name__
-        return _complain(f"{name}: {what} (LAGLLAMA_TRACEBACK=1 shows where)", 1)
+        kind = type(error).__name__
+        return _complain(f"{kind}: {what} (LAGLLAMA_TRACEBACK=1 shows where)", 1)
 
 
 def _run(name: str, words: list[str], cache: bool) -> int:
     import tyro
 
-    module = importlib.import_module(f"{_PACKAGE}.{name}")
+    module = importlib.import_module(f"lagllama_jax.cli.{name}")
     if cache:
         from lagllama_jax.cli.compilation_cache import keep_programs
 
         keep_programs()
-    program = f"lagllama {name}"
-    commands = getattr(module, "COMMANDS", None)
-    if commands is None:
-        command = module.main
-    elif words and words[0] in commands:
-        program, command, words = f"{program} {words[0]}", commands[words[0]], words[1:]
-    else:  # help, or an error
-        description = inspect.getdoc(module)
-        tyro.extras.subcommand_cli_from_dict(
-            commands, prog=program, description=description, args=words
-        )
+    commands = getattr(module, "COMMANDS", None) or {name: module.main}
+    for command in commands.values():
+        # tyro would keep the line breaks within a paragraph, or within the help of an argument.
+        command.__doc__ = re.sub(r"(?<=\S)\n( {4,})?(?=\S)", " ", inspect.getdoc(command) or "")
+    options: dict[str, Any] = {"prog": f"lagllama {name}", "args": words}
+    options["config"] = (tyro.conf.FlagCreatePairsOff,)
     with _wrapped_help() if {"-h", "--help"} & set(words) else contextlib.nullcontext():
-        flags = (tyro.conf.FlagCreatePairsOff,)
-        code = tyro.cli(_with_joined_lines(command), prog=program, args=words, config=flags)
+        if hasattr(module, "COMMANDS"):
+            options["description"] = inspect.getdoc(module)
+            code = tyro.extras.subcommand_cli_from_dict(commands, **options)
+        else:
+            code = tyro.cli(module.main, **options)
     return code if isinstance(code, int) else 0
-
-
-def _with_joined_lines(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Joins the docstring to one line per paragraph and argument, as tyro keeps line breaks."""
-
-    @functools.wraps(command)
-    def run(*arguments: Any, **options: Any) -> Any:
-        return command(*arguments, **options)
-
-    del run.__wrapped__  # otherwise, tyro reads the docstring of the wrapped function
-    run.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
-    run.__doc__ = re.sub(r"(?<=\S)\n( {4,})?(?=\S)", " ", inspect.getdoc(command) or "")
-    return run
 
 
 @contextlib.contextmanager

@@ -1,18 +1,13 @@
 """`lagllama pretrain`."""
 
-import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from lagllama_jax.cli.arguments import (
-    Model,
-    OptionalCount,
-    OptionalFolder,
-    OptionalName,
-    options_of,
-)
+from lagllama_jax.cli import arguments
+from lagllama_jax.cli.arguments import options_of
 from lagllama_jax.config import DataConfig, LoopConfig, ModelConfig, TrainConfig
 from lagllama_jax.errors import ConfigError, MissingExtraError
 
@@ -21,6 +16,7 @@ if TYPE_CHECKING:
 
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.loop import Trained
+    from lagllama_jax.training.pretrain import Placement
     from lagllama_jax.training.recipe import Recipe
 
 FREE_OF_WEIGHTS = (
@@ -33,6 +29,78 @@ FREE_OF_WEIGHTS = (
 """Fields of the architecture that can be changed after training."""
 
 
+@dataclass(frozen=True)
+class StartOptions:
+    """What a run starts from if there is no checkpoint in the output folder.
+
+    Attributes:
+      continue_from: Folder of a run whose weights, optimizer state and step are taken over.
+      initialise_from: Model whose weights and architecture are taken over, except for the context
+        length, attention window, dropout and one_pass: folder, authors' .ckpt file or hub id.
+      add_lags: Lags to add to the model of --initialise-from.
+    """
+
+    continue_from: arguments.OptionalFolder = None
+    initialise_from: arguments.Model = None
+    add_lags: tuple[int, ...] = ()
+
+    def model(self, changes: dict[str, Any], preset: ModelConfig) -> tuple[ModelConfig, Any]:
+        """The changed architecture, and the weights to start from. `None`: random weights.
+
+        The `preset` is for random weights. Raises `ConfigError` if other weights forbid a change.
+        """
+        if self.initialise_from is None and self.add_lags:
+            raise ConfigError("--add-lags needs --initialise-from. Without it, use --model.lags.")
+        if self.initialise_from is None:
+            return preset.replace(**changes), None
+        from lagllama_jax.checkpoints.hub import from_pretrained
+        from lagllama_jax.model.network import add_lags
+
+        config, parameters = from_pretrained(self.initialise_from)
+        asked = config.replace(**changes)
+        if asked.replace(**{name: getattr(config, name) for name in FREE_OF_WEIGHTS}) != config:
+            raise ConfigError(
+                "--initialise-from brings the model: of the --model options only "
+                f"{', '.join(FREE_OF_WEIGHTS)} can change it."
+            )
+        return add_lags(asked, parameters, self.add_lags)
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """The devices, and where windows are drawn.
+
+    Attributes:
+      path: Where windows are drawn: on the device within the compiled steps, or on the host by
+        grain.
+      workers: Number of processes of grain. 0: one thread.
+      fsdp: Number of devices that share one copy of the parameters. It must divide the width of
+        the model.
+      hosts: Whether this process is one of several whose addresses the cluster provides (TPU pods,
+        Slurm).
+      coordinator: HOST:PORT of the first process, if the cluster does not provide it.
+      processes: Number of processes, if the cluster does not provide it.
+      process: Number of this process, if the cluster does not provide it.
+    """
+
+    path: Literal["device", "host"] = "device"
+    workers: int = 0
+    fsdp: int = 1
+    hosts: bool = False
+    coordinator: arguments.OptionalName = None
+    processes: arguments.OptionalCount = None
+    process: arguments.OptionalCount = None
+
+    def placement(self) -> "Placement":
+        """Connects the processes, and arranges their devices."""
+        from lagllama_jax.training.pretrain import Placement
+        from lagllama_jax.training.sharding import initialize_hosts, make_mesh
+
+        if self.hosts or self.coordinator is not None:
+            initialize_hosts(self.coordinator, self.processes, self.process)
+        return Placement(make_mesh(fsdp=self.fsdp), self.path == "device", self.workers)
+
+
 def main(
     corpus: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS")],
     /,
@@ -43,17 +111,9 @@ def main(
     mixture: dict[str, float] | None = None,
     validation: Literal["tails", "suite", "none"] = "tails",
     tail: int = 14,
-    continue_from: OptionalFolder = None,
-    initialise_from: Model = None,
-    add_lags: tuple[int, ...] = (),
-    path: Literal["device", "host"] = "device",
-    workers: int = 0,
-    fsdp: int = 1,
-    hosts: bool = False,
-    coordinator: OptionalName = None,
-    processes: OptionalCount = None,
-    process: OptionalCount = None,
     progress: bool | None = None,
+    start: tyro.conf.OmitArgPrefixes[StartOptions],
+    devices: tyro.conf.OmitArgPrefixes[DeviceOptions],
     model: tyro.conf.FlagConversionOff[Annotated[dict[str, Any], options_of(ModelConfig)]],
     data: tyro.conf.FlagConversionOff[Annotated[dict[str, Any], options_of(DataConfig)]],
     train: tyro.conf.FlagConversionOff[Annotated[dict[str, Any], options_of(TrainConfig)]],
@@ -78,21 +138,9 @@ def main(
       validation: Points that are held back for validation: the ends of all series (tails), the
         ends of the series of the validation suite, or none.
       tail: Number of points at the end of each series that --validation tails holds back.
-      continue_from: Folder of a run whose weights, optimizer state and step are taken over.
-      initialise_from: Model whose weights and architecture are taken over, except for the context
-        length, attention window, dropout and one_pass: folder, authors' .ckpt file or hub id.
-      add_lags: Lags to add to the model of --initialise-from.
-      path: Where windows are drawn: on the device within the compiled steps, or on the host by
-        grain.
-      workers: Number of processes of grain. 0: one thread.
-      fsdp: Number of devices that share one copy of the parameters. It must divide the width of
-        the model.
-      hosts: Whether this process is one of several whose addresses the cluster provides (TPU pods,
-        Slurm).
-      coordinator: HOST:PORT of the first process, if the cluster does not provide it.
-      processes: Number of processes, if the cluster does not provide it.
-      process: Number of this process, if the cluster does not provide it.
       progress: Whether to show a progress bar. None: in a terminal.
+      start: What the run starts from if there is no checkpoint in the output folder.
+      devices: The devices, and where windows are drawn.
       model: Changes to the architecture of the preset.
       data: Changes to the training windows of the preset.
       train: Changes to the optimizer of the preset.
@@ -100,48 +148,31 @@ def main(
     """
     from lagllama_jax.files import check_outputs
 
-    check_outputs(folders=[output], inputs=[corpus, initialise_from])
+    check_outputs(folders=[output], inputs=[corpus, start.initialise_from])
     from lagllama_jax.training.presets import PRESETS
-    from lagllama_jax.training.pretrain import Placement, Start, pretrain
+    from lagllama_jax.training.pretrain import Start, pretrain
     from lagllama_jax.training.recipe import Recipe
-    from lagllama_jax.training.sharding import initialize_hosts, make_mesh
 
-    if hosts or coordinator is not None:
-        initialize_hosts(coordinator, processes, process)
-    base = PRESETS[preset]
-    architecture, initial = _initial(initialise_from, add_lags, model, base.model)
+    placement, base = devices.placement(), PRESETS[preset]
+    architecture, initial = start.model(model, base.model)
     changed = base.data.replace(**data), base.train.replace(**train), base.loop.replace(**loop)
     recipe = Recipe(architecture, *changed)
-    with _alone(output):
-        read = read_corpus(corpus, exclude)
-        trained = pretrain(
-            read,
-            output,
-            recipe,
-            lengths=_lengths(read, recipe, validation, tail),
-            mixture=mixture,
-            start=Start(continue_from, initial),
-            placement=Placement(make_mesh(fsdp=fsdp), path == "device", workers),
-            progress=progress,
-        )
-        return _finish(trained, recipe, output)
-
-
-def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """Locks the folder against other runs. The processes of one run share the lock."""
-    import jax
-
-    from lagllama_jax.lock import locked
-
-    return locked(folder) if jax.process_index() == 0 else contextlib.nullcontext()
+    series = read_corpus(corpus, exclude)
+    trained = pretrain(
+        series,
+        output,
+        recipe,
+        lengths=_lengths(series, recipe, validation, tail),
+        mixture=mixture,
+        start=Start(start.continue_from, initial),
+        placement=placement,
+        progress=progress,
+    )
+    return _finish(trained, recipe, output)
 
 
 def read_corpus(folder: Path, exclude: tuple[str, ...] = ()) -> "Corpus":
     """Reads a corpus folder as memory maps, or a folder of Parquet files.
-
-    Args:
-      folder: The folder.
-      exclude: Names of datasets to leave out.
 
     Raises:
       DataError: If the folder cannot be read, or has no dataset of a name in `exclude`.
@@ -151,33 +182,9 @@ def read_corpus(folder: Path, exclude: tuple[str, ...] = ()) -> "Corpus":
     if not (folder / "corpus.json").is_file():
         return Corpus.from_parquet(folder, exclude)
     corpus = Corpus.load(folder)
-    if not exclude:
-        return corpus
-    import numpy as np
-
-    left_out = [corpus.dataset_index(name) for name in exclude]
-    return corpus.select(~np.isin(corpus.dataset, left_out))
-
-
-def _initial(
-    source: str | None, extra: tuple[int, ...], changes: dict[str, Any], preset: ModelConfig
-) -> tuple[ModelConfig, Any]:
-    """The architecture, and the weights of the model to start from. `None`: random weights."""
-    if source is None and extra:
-        raise ConfigError("--add-lags needs --initialise-from. Without it, use --model.lags.")
-    if source is None:
-        return preset.replace(**changes), None
-    from lagllama_jax.checkpoints.hub import from_pretrained
-    from lagllama_jax.model.network import add_lags
-
-    config, parameters = from_pretrained(source)
-    asked = config.replace(**changes)
-    if asked.replace(**{name: getattr(config, name) for name in FREE_OF_WEIGHTS}) != config:
-        raise ConfigError(
-            "--initialise-from brings the model: of the --model options only "
-            f"{', '.join(FREE_OF_WEIGHTS)} can change it."
-        )
-    return add_lags(asked, parameters, extra)
+    for name in exclude:
+        corpus = corpus.select(corpus.dataset != corpus.dataset_index(name))
+    return corpus
 
 
 def _lengths(corpus: "Corpus", recipe: "Recipe", validation: str, tail: int) -> "np.ndarray | None":

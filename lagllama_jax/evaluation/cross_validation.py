@@ -1,17 +1,15 @@
 """`cross_validate`: forecasts of the last windows of the user's series."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, check_levels
 from lagllama_jax.evaluation.baselines import baseline
 from lagllama_jax.evaluation.fingerprint import DEFAULTS
 from lagllama_jax.evaluation.windows import cut
-from lagllama_jax.inference.forecast import Predictor
 from lagllama_jax.series.dataframe import read_frame
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def cross_validate(
@@ -24,7 +22,7 @@ def cross_validate(
     quantile_levels: Sequence[float] = DEFAULT_LEVELS,
     freq: str | None = None,
     config: ForecastConfig = DEFAULTS,
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Forecasts the last windows of every series of a data frame, each from the points before it.
 
     Args:
@@ -60,17 +58,13 @@ def cross_validate(
     asked = config.replace(quantile_levels=tuple(sorted({0.5, *levels})))
     series = read_frame(df, freq=freq)
     windows = cut(series, prediction_length, num_windows, step)
-    forecast = _predictor(model).predict(windows.dataset, prediction_length, asked)
+    predictor = baseline(model) if isinstance(model, str) else model
+    if hasattr(predictor, "predictor"):
+        predictor = predictor.predictor()
+    forecast = predictor.predict(windows.dataset, prediction_length, asked)
     frame = forecast.to_frame(levels)
     last = [windows.dataset.timestamps(row, -1, 1) for row in range(len(windows))]
     frame.insert(2, "cutoff", last[0].append(last[1:]).repeat(prediction_length))
     truth = "y" if series.timestamp_column == "ds" else "target"
     frame.insert(3, truth, windows.target.ravel())
     return frame
-
-
-def _predictor(model: Any) -> Predictor:
-    if isinstance(model, str):
-        return baseline(model)
-    predictor: Predictor = model.predictor() if hasattr(model, "predictor") else model
-    return predictor

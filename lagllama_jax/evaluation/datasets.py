@@ -1,14 +1,14 @@
 """Readers of the evaluation sets."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lagllama_jax.corpus.formats.parquet import read_parquet
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 
@@ -19,11 +19,7 @@ ETT_GRIDS = {"15T": ("15min", 69_680), "H": ("h", 17_420), "D": ("D", 725), "W":
 
 
 def ett(path: Path, frequency: str) -> SeriesDataset:
-    """Reads an ETT file: 7 series of 15 minutes, or their means over complete hours, days or weeks.
-
-    Args:
-      path: CSV file.
-      frequency: Key of `ETT_GRIDS`.
+    """Reads an ETT file: 7 series of 15 minutes, or their means over a frequency of `ETT_GRIDS`.
 
     Raises:
       DataError: If the file does not exist.
@@ -33,7 +29,7 @@ def ett(path: Path, frequency: str) -> SeriesDataset:
     if frequency != "15T":
         frame = frame.resample(rule).mean().iloc[:length]
     columns = [np.ascontiguousarray(frame[name], np.float64) for name in frame.columns]
-    return _dataset(frame.columns, columns, [frame.index[0]] * len(columns), rule)
+    return read_arrays(columns, frame.index[0], rule, frame.columns)
 
 
 @functools.lru_cache(maxsize=2)
@@ -44,16 +40,14 @@ def _ett_frame(path: Path):  # type: ignore[no-untyped-def]
 
 
 def exchange_rate(path: Path) -> SeriesDataset:
-    """Reads the exchange rates of 8 currencies on business days.
-
-    The file has no dates; by convention, the first day is 1990-01-01.
+    """Reads the exchange rates of 8 currencies on business days, by convention from 1990-01-01.
 
     Raises:
       DataError: If the file does not exist.
     """
     values = np.loadtxt(_existing(path), delimiter=",").T
     names = [f"currency_{number}" for number in range(len(values))]
-    return _dataset(names, values, ["1990-01-01"] * len(values), "B")
+    return read_arrays(values, "1990-01-01", "B", names)
 
 
 def parquet_series(
@@ -74,8 +68,8 @@ def parquet_series(
     wanted = None if frequency is None else Frequency.parse(frequency)
     kept = [
         row
-        for row, (name, step) in enumerate(zip(dataset.item_ids, dataset.frequencies, strict=True))
-        if wanted in (None, step) and (items is None or name in items)
+        for row, item in enumerate(dataset)
+        if wanted in (None, item.frequency) and (items is None or item.item_id in items)
     ]
     found = sorted({str(dataset.frequencies[row]) for row in kept})
     if not found:
@@ -83,16 +77,6 @@ def parquet_series(
     if len(found) > 1:
         raise DataError(f"{path} holds series of {', '.join(found)}: name one frequency.")
     return dataset.take(kept)
-
-
-def _dataset(
-    names: Iterable[str], series: Iterable[np.ndarray], starts: Iterable[Any], frequency: str
-) -> SeriesDataset:
-    import pandas as pd
-
-    targets = [values[None] for values in series]
-    stamps = [pd.Timestamp(start) for start in starts]
-    return SeriesDataset(list(names), targets, stamps, [Frequency.parse(frequency)] * len(targets))
 
 
 def _existing(path: Path) -> Path:

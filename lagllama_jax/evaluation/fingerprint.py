@@ -11,11 +11,9 @@ from lagllama_jax.config import ForecastConfig
 from lagllama_jax.evaluation.baselines import Baseline
 from lagllama_jax.evaluation.tasks import Task
 from lagllama_jax.inference.forecast import Predictor
-from lagllama_jax.typing import Float
 
 DEFAULTS = ForecastConfig()
-IGNORED = ("batch_size", "quantile_levels")
-"""Fields that do not change the sample paths of a forecast."""
+IGNORED = ("batch_size", "quantile_levels")  # they do not change sample paths
 
 
 def identity(value: Any) -> str:
@@ -24,9 +22,6 @@ def identity(value: Any) -> str:
     A predictor, a dataclass and any object within them is described by its class and its
     attributes, except for fields with `compare=False`. Arrays are described by a hash of their
     shape and content.
-
-    Args:
-      value: A predictor, a configuration, or an attribute of one.
 
     >>> from lagllama_jax.evaluation.baselines import DeepAR
     >>> identity(DeepAR(season=24))
@@ -50,23 +45,18 @@ def identity(value: Any) -> str:
 def _leaf(leaf: Any) -> str:
     if not hasattr(leaf, "shape"):
         return identity(leaf)
-    return f"{leaf.shape}{hashlib.sha256(_content(leaf)).hexdigest()}"
-
-
-def _content(values: Any) -> bytes:
-    """The values as bytes that do not depend on the byte order of the machine or on the NaN."""
-    plain = np.asarray(values, "<f8")
-    return np.where(np.isnan(plain), np.nan, plain).astype("<f8").tobytes()
+    # The bytes do not depend on the byte order of the machine, nor on the kind of NaN.
+    plain = np.asarray(leaf, "<f8")
+    content = np.where(np.isnan(plain), np.nan, plain).astype("<f8").tobytes()
+    return f"{leaf.shape}{hashlib.sha256(content).hexdigest()}"
 
 
 def fingerprint(predictor: Predictor, task: Task, config: ForecastConfig = DEFAULTS) -> str:
     """Sixteen hexadecimal digits that depend on the task, its series, the predictor and `config`.
 
-    Args:
-      predictor: The predictor, of which `identity` is hashed.
-      task: The task. Its name, its windows, and all values, names and dates of its series are
-        hashed. The series are read for this.
-      config: Configuration of the forecasts. It is ignored if the predictor is a baseline.
+    The `identity` of the predictor, the name and windows of the task, and all values, names and
+    dates of its series are hashed. The series are read for this. `config` is ignored if the
+    predictor is a baseline.
 
     Raises:
       DataError: If the series cannot be read.
@@ -77,10 +67,7 @@ def fingerprint(predictor: Predictor, task: Task, config: ForecastConfig = DEFAU
     digest = hashlib.sha256("\n".join(map(str, asked)).encode())
     for item in series:
         head = (item.item_id, item.start, item.frequency)
-        parts = (item.target, item.past_covariates, item.known_covariates)
-        digest.update("\n".join(("", *map(str, head), *map(_part, parts))).encode())
+        arrays = (item.target, item.past_covariates, item.known_covariates)
+        parts = ["" if values is None else _leaf(values) for values in arrays]
+        digest.update("\n".join(("", *map(str, head), *parts)).encode())
     return digest.hexdigest()[:16]
-
-
-def _part(values: Float[np.ndarray, "V T"] | None) -> str:
-    return "" if values is None else _leaf(values)

@@ -18,6 +18,8 @@ from lagllama_jax.typing import Float
 Axis: TypeAlias = int | tuple[int, ...] | None
 Score: TypeAlias = Float[np.ndarray, "..."]
 Target: TypeAlias = Float[np.ndarray, "B P"]
+Points: TypeAlias = Float[np.ndarray, "B P"]
+SeasonalError: TypeAlias = Float[np.ndarray, "B"]
 Quantiles: TypeAlias = Float[np.ndarray, "B Q P"]
 
 LEVELS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -79,43 +81,40 @@ def sample_crps(target: Target, samples: Float[np.ndarray, "B S P"], axis: Axis 
     return _mean(distance - np.einsum("s,bsp->bp", weights, ordered) / count**2, axis)
 
 
-def mse(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
+def mse(target: Target, forecast: Points, axis: Axis = None) -> Score:
     """Mean squared error, in the target's units squared."""
     return _mean(np.square(_error(target, forecast)), axis)
 
 
-def mae(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
+def mae(target: Target, forecast: Points, axis: Axis = None) -> Score:
     """Mean absolute error, in the target's units."""
     return _mean(np.abs(_error(target, forecast)), axis)
 
 
-def mape(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
+def mape(target: Target, forecast: Points, axis: Axis = None) -> Score:
     """Mean absolute percentage error as a share: 1 means 100 %."""
     return _mean(_divide(np.abs(_error(target, forecast)), np.abs(target)), axis)
 
 
-def smape(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
+def smape(target: Target, forecast: Points, axis: Axis = None) -> Score:
     """Symmetric mean absolute percentage error, between 0 and 2."""
     size = np.abs(target) + np.abs(forecast)
     return _mean(_divide(2.0 * np.abs(_error(target, forecast)), size), axis)
 
 
-def nd(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
+def nd(target: Target, forecast: Points, axis: Axis = None) -> Score:
     """Normalised deviation: summed absolute error divided by summed `|target|`. It has no unit."""
     total = np.nansum(np.abs(_error(target, forecast)), axis)
     return _divide(total, np.nansum(np.abs(target), axis))
 
 
-def nrmse(target: Target, forecast: Float[np.ndarray, "B P"], axis: Axis = None) -> Score:
+def nrmse(target: Target, forecast: Points, axis: Axis = None) -> Score:
     """Root mean squared error divided by mean `|target|`. It has no unit."""
     return _divide(np.sqrt(mse(target, forecast, axis)), _mean(np.abs(target), axis))
 
 
 def mase(
-    target: Target,
-    forecast: Float[np.ndarray, "B P"],
-    seasonal_error: Float[np.ndarray, "B"],
-    axis: Axis = None,
+    target: Target, forecast: Points, seasonal_error: SeasonalError, axis: Axis = None
 ) -> Score:
     """Mean absolute error divided by the mean absolute seasonal difference of the past (MASE).
 
@@ -127,9 +126,9 @@ def mase(
 
 def msis(
     target: Target,
-    lower: Float[np.ndarray, "B P"],
-    upper: Float[np.ndarray, "B P"],
-    seasonal_error: Float[np.ndarray, "B"],
+    lower: Points,
+    upper: Points,
+    seasonal_error: SeasonalError,
     alpha: float = 0.05,
     axis: Axis = None,
 ) -> Score:
@@ -152,12 +151,7 @@ def coverage(target: Target, quantiles: Quantiles, axis: Axis = None) -> Score:
     return _mean(np.moveaxis(below, 1, 0), axes)
 
 
-def interval_coverage(
-    target: Target,
-    lower: Float[np.ndarray, "B P"],
-    upper: Float[np.ndarray, "B P"],
-    axis: Axis = None,
-) -> Score:
+def interval_coverage(target: Target, lower: Points, upper: Points, axis: Axis = None) -> Score:
     """Share of observed points inside the closed interval."""
     inside = (_error(target, lower) >= 0) & (_error(target, upper) <= 0)
     return _mean(np.where(np.isnan(target), np.nan, inside), axis)

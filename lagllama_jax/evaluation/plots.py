@@ -10,7 +10,7 @@ from lagllama_jax.errors import require
 from lagllama_jax.evaluation.metrics import LEVELS
 from lagllama_jax.evaluation.scores import Row
 from lagllama_jax.evaluation.windows import EvaluationWindows
-from lagllama_jax.files import atomic_path
+from lagllama_jax.files import atomic_path, make_folder
 from lagllama_jax.inference.forecast import Forecast
 
 if TYPE_CHECKING:
@@ -25,19 +25,19 @@ def _figure(width: float, height: float) -> "Figure":
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a figure to a file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a figure to a file atomically, and closes it."""
+    make_folder(path.parent)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130)
+    require("matplotlib.pyplot", "plot").close(figure)
 
 
-def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = "") -> "Figure":
+def ratio_bars(means: Mapping[str, tuple[float, float]], own: str) -> "Figure":
     """Plots the models' geometric mean CRPS relative to the reference, which is a line at 1.
 
     Args:
       means: Relative CRPS and MASE of each model, as `report.relative` returns them.
       own: The model that is drawn in colour.
-      title: Title of the picture.
 
     Raises:
       MissingExtraError: If Matplotlib is not installed.
@@ -50,7 +50,6 @@ def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = 
     axes.bar_label(bars, fmt="%.3f", padding=3, fontsize=8)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set(xlabel="CRPS relative to seasonal naive, geometric mean (lower is better)")
-    axes.set_title(title)
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -58,8 +57,6 @@ def ratio_bars(means: Mapping[str, tuple[float, float]], own: str, title: str = 
 
 def calibration(rows: Sequence[Row]) -> "Figure":
     """Plots the share of points at or below each decile, with one line per task.
-
-    A perfectly calibrated forecast is on the diagonal.
 
     Raises:
       MissingExtraError: If Matplotlib is not installed.
@@ -79,30 +76,16 @@ def calibration(rows: Sequence[Row]) -> "Figure":
 def examples(
     windows: EvaluationWindows, forecast: Forecast, title: str = "", count: int = 3
 ) -> "Figure":
-    """Plots evenly spread windows: end of the past, true values, median and 80 % interval.
+    """Plots at most `count` evenly spread windows: past, true values, median and 80 % interval.
 
-    Args:
-      windows: The windows.
-      forecast: The forecast of `windows.dataset`, with the levels 0.1, 0.5 and 0.9.
-      title: Title of the picture.
-      count: Largest number of windows to plot.
+    The forecast is that of `windows.dataset`, with the levels 0.1, 0.5 and 0.9.
 
     Raises:
       MissingExtraError: If Matplotlib is not installed.
     """
     chosen = np.linspace(0, len(forecast) - 1, min(count, len(forecast))).round().astype(int)
-    lower, median, upper = np.moveaxis(forecast.quantiles((0.1, 0.5, 0.9)), 1, 0)
-    figure = _figure(4 * len(chosen), 3)
-    ahead = np.arange(windows.prediction_length)
-    for axes, number in zip(figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
-        past = forecast.past[number][-3 * windows.prediction_length :]
-        axes.plot(np.arange(-len(past), 0), past, color="black", linewidth=0.8)
-        axes.plot(ahead, windows.target[number], color="black", linewidth=0.8, label="observed")
-        axes.plot(ahead, median[number], color=OWN, label="median")
-        axes.fill_between(
-            ahead, lower[number], upper[number], color=OWN, alpha=0.25, label="80 % interval"
-        )
-        axes.set_title(forecast.item_ids[number], fontsize=9)
+    names = [forecast.item_ids[number] for number in chosen]
+    history = 3 * windows.prediction_length
+    figure = forecast.plot(names, history=history, truth=windows.target, levels=(0.8,))
     figure.suptitle(title, fontsize=10)
-    axes.legend(fontsize=7)
     return figure

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lagllama_jax import __version__
 from lagllama_jax.config import ForecastConfig
-from lagllama_jax.files import atomic_path
+from lagllama_jax.files import make_folder, write_bytes
 
 
 def command() -> str:
@@ -36,19 +36,15 @@ def processor() -> str:
 def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
     """Writes the entry of a model in `run.json`, next to the tables of results.
 
-    It contains the command, the time, the forecast configuration, the versions and the hardware.
-
-    Args:
-      folder: The folder of the tables, which is created if it does not exist.
-      name: The name of the model. An older entry of the same name is replaced.
-      config: Configuration of the forecasts.
+    It contains the command, the time, the forecast configuration, the versions and the hardware,
+    and replaces an older entry of the same name. The folder is created if it does not exist.
 
     Raises:
       DataError: If the file cannot be written.
     """
     import jax
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / "run.json"
     runs = json.loads(path.read_text()) if path.exists() else {}
     runs[name] = {
@@ -60,5 +56,4 @@ def record_run(folder: Path, name: str, config: ForecastConfig) -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores of {processor()}",
         "devices": [device.device_kind for device in jax.local_devices()],
     }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(runs, indent=2) + "\n")
+    write_bytes(path, (json.dumps(runs, indent=2) + "\n").encode())

@@ -1,20 +1,18 @@
 """Markdown tables that compare results with published ones."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.scores import CRPS, MASE, Row, divides, geometric_mean
 
-REFERENCE = "seasonal_naive"
-"""The model by whose scores all scores are divided."""
+REFERENCE = "seasonal_naive"  # the model by whose scores all scores are divided
 
-Scores = Mapping[str, Mapping[str, tuple[float, float]]]
-"""CRPS and MASE by model and task."""
-
-METRICS = ("CRPS", "MASE")
+Scores = Mapping[str, Mapping[str, tuple[float, float]]]  # CRPS and MASE by model and task
 
 
 def read_published(path: Path) -> dict[str, dict[str, tuple[float, float]]]:
@@ -23,21 +21,18 @@ def read_published(path: Path) -> dict[str, dict[str, tuple[float, float]]]:
     Raises:
       DataError: If the file is missing or has other columns.
     """
+    import pandas as pd
+
     if not path.exists():
         raise DataError(f"{path} does not exist: name a CSV of published scores.")
-    with open(path, newline="") as file:
-        reader = csv.DictReader(line for line in file if not line.startswith("#"))
-        missing = {"dataset", "model", "crps", "mase"} - set(reader.fieldnames or ())
-        if missing:
-            raise DataError(f"{path} lacks the column(s) {', '.join(sorted(missing))}.")
-        scores: dict[str, dict[str, tuple[float, float]]] = {}
-        for row in reader:
-            task = scores.setdefault(row["model"], {})
-            task[row["dataset"]] = (float(row["crps"]), float(row["mase"]))
-    return scores
+    frame = pd.read_csv(path, comment="#")
+    missing = {"dataset", "model", "crps", "mase"} - set(frame.columns)
+    if missing:
+        raise DataError(f"{path} lacks the column(s) {', '.join(sorted(missing))}.")
+    return scores_of(frame.rename(columns={"crps": CRPS, "mase": MASE}).to_dict("records"))
 
 
-def scores_of(rows: Iterable[Row]) -> dict[str, dict[str, tuple[float, float]]]:
+def scores_of(rows: Iterable[Mapping[Any, Any]]) -> dict[str, dict[str, tuple[float, float]]]:
     """CRPS and MASE of rows of results, by model and task."""
     scores: dict[str, dict[str, tuple[float, float]]] = {}
     for row in rows:
@@ -51,10 +46,6 @@ def relative(scores: Scores, tasks: Sequence[str]) -> dict[str, tuple[float, flo
     A model that lacks a task is left out. A task is left out of the mean of a score that is 0 or
     undefined for the reference (see `left_out`).
 
-    Args:
-      scores: Scores of every model, including the reference.
-      tasks: Names of the tasks.
-
     Returns:
       CRPS and MASE of each model, best CRPS first: ratios without a unit, NaN if no task is left.
 
@@ -62,16 +53,14 @@ def relative(scores: Scores, tasks: Sequence[str]) -> dict[str, tuple[float, flo
       DataError: If the reference has not been scored on a task.
     """
     base = _reference(scores, tasks)
-    kept = [[task for task in tasks if divides(base[task][metric])] for metric in (0, 1)]
-    means = {
-        model: (
-            geometric_mean(own[task][0] / base[task][0] for task in kept[0]),
-            geometric_mean(own[task][1] / base[task][1] for task in kept[1]),
-        )
-        for model, own in scores.items()
-        if set(tasks) <= own.keys()
-    }
-    return dict(sorted(means.items(), key=lambda entry: _undefined_last(entry[1])))
+
+    def mean(own: Mapping[str, tuple[float, float]], metric: int) -> float:
+        kept = [task for task in tasks if divides(base[task][metric])]
+        return geometric_mean(own[task][metric] / base[task][metric] for task in kept)
+
+    known = {model: own for model, own in scores.items() if set(tasks) <= own.keys()}
+    means = {model: (mean(own, 0), mean(own, 1)) for model, own in known.items()}
+    return dict(sorted(means.items(), key=lambda pair: tuple(np.nan_to_num(pair[1], nan=np.inf))))
 
 
 def _reference(scores: Scores, tasks: Sequence[str]) -> Mapping[str, tuple[float, float]]:
@@ -79,15 +68,9 @@ def _reference(scores: Scores, tasks: Sequence[str]) -> Mapping[str, tuple[float
     missing = sorted(set(tasks) - base.keys())
     if missing:
         raise DataError(
-            f"No score of {REFERENCE} for {', '.join(missing)}: evaluate it, or give a CSV of "
-            "published scores that holds it."
+            f"No score of {REFERENCE} for {', '.join(missing)}: evaluate it, or give a CSV of it."
         )
     return base
-
-
-def _undefined_last(values: Iterable[float]) -> list[float]:
-    """A sort key in which NaN counts as the largest number."""
-    return [math.inf if math.isnan(value) else value for value in values]
 
 
 def left_out(scores: Scores, tasks: Sequence[str]) -> str:
@@ -97,16 +80,14 @@ def left_out(scores: Scores, tasks: Sequence[str]) -> str:
       DataError: If the reference has not been scored on a task.
     """
     base = _reference(scores, tasks)
-    without = {
-        name: [task for task in tasks if not divides(base[task][metric])]
-        for metric, name in enumerate(METRICS)
-    }
-    return " ".join(
-        f"{REFERENCE}'s {name} is 0 or undefined on {', '.join(lacking)}: "
-        + ("left out of the mean." if len(lacking) < len(tasks) else "there is no mean.")
-        for name, lacking in without.items()
-        if lacking
-    )
+    notes = []
+    for metric, name in enumerate(("CRPS", "MASE")):
+        lacking = [task for task in tasks if not divides(base[task][metric])]
+        rest = "left out of the mean" if len(lacking) < len(tasks) else "there is no mean"
+        if lacking:
+            where = ", ".join(lacking)
+            notes.append(f"{REFERENCE}'s {name} is 0 or undefined on {where}: {rest}.")
+    return " ".join(notes)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -137,29 +118,19 @@ def ranking(scores: Scores, tasks: Sequence[str], own: Iterable[str] = ()) -> st
 def per_task(scores: Scores, tasks: Sequence[str], models: Sequence[str]) -> str:
     """A Markdown table of CRPS ratios to the reference, one line per task, and their means.
 
-    Args:
-      scores: Scores of every model, including the reference.
-      tasks: Names of the tasks, in the order of the lines.
-      models: The models, one column each. They must have been scored on all tasks.
+    The `models`, which get one column each, must have been scored on all tasks.
 
     Raises:
       DataError: If the reference has not been scored on a task.
     """
     base, means = _reference(scores, tasks), relative(scores, tasks)
-    lines = [
-        (
-            task,
-            number(base[task][0], 4),
-            *(_ratio(scores[model][task][0], base[task][0]) for model in models),
-        )
-        for task in tasks
-    ]
+    lines = []
+    for task in tasks:
+        reference = base[task][0] if divides(base[task][0]) else math.nan
+        ratios = [number(scores[model][task][0] / reference) for model in models]
+        lines.append((task, number(base[task][0], 4), *ratios))
     last = ("geometric mean", "", *(number(means[model][0]) for model in models))
     return markdown_table(("task", f"{REFERENCE} CRPS", *models), [*lines, last])
-
-
-def _ratio(score: float, reference: float) -> str:
-    return number(score / reference if divides(reference) else math.nan)
 
 
 def calibration_table(rows: Sequence[Row]) -> str:
@@ -176,7 +147,7 @@ def markdown(rows: Sequence[Row], published: Scores, columns: Sequence[str] = ()
     """The report of one model.
 
     Args:
-      rows: The rows of the model, as `run.evaluate_tasks` returns them.
+      rows: The rows of the model.
       published: Scores of other models on the same tasks, including the reference.
       columns: Models that get a column in the table of tasks.
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,7 +26,6 @@ def evaluate_task(
     name: str | None = None,
     config: ForecastConfig = DEFAULTS,
     limit: int | None = None,
-    on_row: OnRow | None = None,
 ) -> Row:
     """Forecasts the windows of one task and scores them.
 
@@ -35,9 +34,7 @@ def evaluate_task(
       task: The task.
       name: Name of the model in tables. `None`: the predictor's `name`, or that of its class.
       config: Configuration of the forecasts. `scores.LEVELS` replace its quantile levels.
-      limit: Largest number of windows, evenly spread, for a quick test. `None`: all windows, as in
-        the protocol.
-      on_row: See `OnRow`.
+      limit: Largest number of windows, evenly spread. `None`: all windows, as in the protocol.
 
     Returns:
       GIFT-Eval's columns, then `coverage_80`, `calibration_error`, `below_0.1` ... `below_0.9`,
@@ -47,7 +44,16 @@ def evaluate_task(
       ConfigError: If a number of the task is not a whole number of at least 1.
       DataError: If the series cannot be read, one is too short, or a forecast is not finite.
     """
-    windows = task.windows(limit)
+    return _evaluate(predictor, task, name, config, task.windows(limit))[0]
+
+
+def _evaluate(
+    predictor: Predictor,
+    task: Task,
+    name: str | None,
+    config: ForecastConfig,
+    windows: EvaluationWindows,
+) -> tuple[Row, Forecast]:
     begun = time.perf_counter()
     asked = config.replace(quantile_levels=LEVELS)
     forecast = predictor.predict(windows.dataset, task.prediction_length, asked)
@@ -56,9 +62,7 @@ def evaluate_task(
     row |= score(windows, forecast)
     row |= {"domain": task.domain, "num_variates": task.num_variates}
     row |= {"windows": len(windows), "seconds": round(seconds, 3)}
-    if on_row is not None:
-        on_row(row, task, windows, forecast)
-    return row
+    return row, forecast
 
 
 def evaluate_tasks(
@@ -96,7 +100,7 @@ def evaluate_into(
       folder: The folder of `all_results.csv` and `calibration.csv`; it is created if necessary.
       predictor: The predictor to evaluate.
       tasks: The tasks.
-      name: Name of the model in the tables. `None`: the predictor's `name`, or that of its class.
+      name: Name of the model in the tables.
       config: Configuration of the forecasts.
       overwrite: Whether to evaluate tasks again whose rows exist.
       on_row: See `OnRow`. It is called after the row is written.
@@ -109,48 +113,35 @@ def evaluate_into(
         a task cannot be evaluated.
     """
     tasks, name = list(tasks), name or name_of(predictor)
-    old = {} if overwrite else _finished(folder, name)
+    rows = {} if overwrite else _finished(folder, predictor, tasks, name, config)
     for task in tasks:
-        row = old.get(task.name)
-        if row and row.get("fingerprint") != fingerprint(predictor, task, config):
-            raise _another(folder, row)
-    return [
-        old.get(task.name) or _evaluate_once(folder, predictor, task, name, config, on_row)
-        for task in tasks
-    ]
-
-
-def _evaluate_once(
-    folder: Path,
-    predictor: Predictor,
-    task: Task,
-    name: str,
-    config: ForecastConfig,
-    on_row: OnRow | None,
-) -> Row:
-    """Evaluates a task and writes its row. The series are read only once."""
-    task = dataclasses.replace(task, read=functools.cache(task.read))
-    asked = fingerprint(predictor, task, config)
-
-    def write(row: Row, task: Task, windows: EvaluationWindows, forecast: Forecast) -> None:
-        row["fingerprint"] = asked
+        if task.name in rows:
+            continue
+        task = dataclasses.replace(task, read=functools.cache(task.read))
+        windows = task.windows()
+        row, forecast = _evaluate(predictor, task, name, config, windows)
+        row["fingerprint"] = fingerprint(predictor, task, config)
         add_result(folder, row)
         if on_row is not None:
             on_row(row, task, windows, forecast)
-
-    return evaluate_task(predictor, task, name, config, on_row=write)
-
-
-def _finished(folder: Path, model: str) -> dict[str, Row]:
-    """The complete rows of a model by task. A complete row is in `all_results.csv`."""
-    rows = [row for row in read_results(folder) if row["model"] == model]
-    return {row["dataset"]: row for row in rows if "domain" in row}
+        rows[task.name] = row
+    return [rows[task.name] for task in tasks]
 
 
-def _another(folder: Path, row: Row) -> DataError:
-    known = "other series, windows, options or weights than these"
-    return DataError(
-        f"{folder} holds a row of {row['model']} for {row['dataset']} that was computed from "
-        f"{known if row.get('fingerprint') else 'something that it does not state'}: --overwrite "
-        "computes it again, another --output-dir or --name keeps it."
-    )
+def _finished(
+    folder: Path, predictor: Predictor, tasks: Sequence[Task], model: str, config: ForecastConfig
+) -> dict[str, Row]:
+    """The complete rows of a model by task, after a check of their fingerprints."""
+    # A complete row is also in `all_results.csv`, which has a domain.
+    rows = [row for row in read_results(folder) if row["model"] == model and "domain" in row]
+    finished = {row["dataset"]: row for row in rows}
+    for task in tasks:
+        row = finished.get(task.name)
+        if row and row.get("fingerprint") != fingerprint(predictor, task, config):
+            known = "other series, windows, options or weights than these"
+            raise DataError(
+                f"{folder} holds a row of {model} for {task.name} that was computed from "
+                f"{known if row.get('fingerprint') else 'something that it does not state'}: "
+                "--overwrite computes it again, another --output-dir or --name keeps it."
+            )
+    return finished

@@ -17,17 +17,14 @@ CRPS = "eval_metrics/mean_weighted_sum_quantile_loss"
 MASE = "eval_metrics/MASE[0.5]"
 
 Row: TypeAlias = dict[str, Any]
-"""One row of a results table: values by column. `dataset`, `model`, `domain` and `fingerprint` are
-text, and the other columns are numbers: scores in the units that `metrics` states, the number of
-`windows`, and the `seconds` of wall-clock time."""
+"""A row of a results table by column. `dataset`, `model`, `domain` and `fingerprint` are text, and
+the others numbers: scores in the units of `metrics`, `windows`, and wall-clock `seconds`."""
 
 
 def score(windows: EvaluationWindows, forecast: Forecast) -> dict[str, float]:
     """Computes all scores of a task under GIFT-Eval's names, and the calibration of the quantiles.
 
-    Args:
-      windows: The windows of the task.
-      forecast: The forecast of `windows.dataset`. Without samples, it must have `LEVELS`.
+    The forecast is that of `windows.dataset`. Without samples, it must have `LEVELS`.
 
     Raises:
       ConfigError: If the forecast lacks one of `LEVELS`.

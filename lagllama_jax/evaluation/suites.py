@@ -2,14 +2,13 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.evaluation.datasets import ETT_GRIDS, ett, exchange_rate, parquet_series
 from lagllama_jax.evaluation.tasks import Task, horizon
 from lagllama_jax.evaluation.validation import validation_tasks
-from lagllama_jax.series.dataset import SeriesDataset
 
 SUITES = ("gift-eval-ett", "m4_hourly", "all", "paper", "validation")
 
@@ -20,7 +19,7 @@ def suite_tasks(
     """The tasks of a suite.
 
     Args:
-      suite: `gift-eval-ett`, `m4_hourly`, `all` (both of them), `paper` or `validation`.
+      suite: One of `SUITES`. `all` is `gift-eval-ett` and `m4_hourly`.
       data_dir: Folder of the evaluation sets; for `validation`, of a corpus' Parquet files.
       terms: Terms of GIFT-Eval, which the suite `paper` ignores.
 
@@ -29,23 +28,18 @@ def suite_tasks(
     """
     if suite not in SUITES:
         raise ConfigError(f"suite={suite!r} is not one of {', '.join(SUITES)}.")
-    tasks = _suite_tasks(suite, Path(data_dir), terms)
+    folder = Path(data_dir)
+    tasks = validation_tasks(folder) if suite == "validation" else []
+    if suite in ("gift-eval-ett", "all"):
+        tasks += ett_tasks(folder)
+    if suite in ("m4_hourly", "all"):
+        tasks.append(m4_hourly_task(folder))
+    tasks = [task for task in tasks if task.term in terms]
+    if suite == "paper":
+        tasks = paper_tasks(folder)
     if not tasks:
         asked = ", ".join(terms) or "none"
-        raise ConfigError(
-            f"suite={suite!r} has no task of terms={asked}: give another, such as short."
-        )
-    return tasks
-
-
-def _suite_tasks(suite: str, data_dir: Path, terms: Sequence[str]) -> list[Task]:
-    if suite == "paper":
-        return paper_tasks(data_dir)
-    if suite == "validation":
-        return [task for task in validation_tasks(data_dir) if task.term in terms]
-    tasks = ett_tasks(data_dir, terms) if suite in ("gift-eval-ett", "all") else []
-    if suite in ("m4_hourly", "all") and "short" in terms:
-        tasks.append(m4_hourly_task(data_dir))
+        raise ConfigError(f"suite={suite!r} has no task of terms={asked}: add one, such as short.")
     return tasks
 
 
@@ -64,20 +58,17 @@ def ett_tasks(data_dir: Path, terms: Sequence[str] = ("short", "medium", "long")
 def m4_hourly_task(data_dir: Path) -> Task:
     """GIFT-Eval's task m4_hourly/H/short: the last 48 hours of 414 series, as in M4."""
     read = functools.partial(parquet_series, Path(data_dir) / "m4_hourly.parquet")
-    return Task("m4_hourly", "H", "short", horizon("H", m4=True), 1, "Econ/Fin", 1, read)
+    return Task("m4_hourly", "H", "short", horizon("H"), 1, "Econ/Fin", 1, read)
 
 
 def paper_tasks(data_dir: Path) -> list[Task]:
     """Three test sets of the Lag-Llama paper: the last window of each series, with its horizon."""
     folder = Path(data_dir)
-    sets: list[tuple[str, str, int, str, int, Callable[[], SeriesDataset]]] = [
-        ("ettm2", "15T", 24, "Energy", 7, lambda: ett(folder / "ETTm2.csv.gz", "15T")),
-        ("beijing_pm25", "H", 24, "Nature", 1,
-         lambda: parquet_series(folder / "beijing_pm25.parquet", items=["pm2.5"])),
-        ("exchange_rate", "B", 30, "Econ/Fin", 8,
-         lambda: exchange_rate(folder / "exchange_rate.txt.gz")),
-    ]  # fmt: skip
+    ettm2 = functools.partial(ett, folder / "ETTm2.csv.gz", "15T")
+    pm25 = functools.partial(parquet_series, folder / "beijing_pm25.parquet", items=["pm2.5"])
+    rates = functools.partial(exchange_rate, folder / "exchange_rate.txt.gz")
     return [
-        Task(name, frequency, "paper", points, 1, domain, variates, read)
-        for name, frequency, points, domain, variates, read in sets
+        Task("ettm2", "15T", "paper", 24, 1, "Energy", 7, ettm2),
+        Task("beijing_pm25", "H", "paper", 24, 1, "Nature", 1, pm25),
+        Task("exchange_rate", "B", "paper", 30, 1, "Econ/Fin", 8, rates),
     ]

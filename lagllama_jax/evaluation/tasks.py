@@ -14,13 +14,9 @@ from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.table_files import read_table
 
-TERMS = {"short": 1, "medium": 10, "long": 15}
-"""Horizon of each term of GIFT-Eval, in multiples of the short one."""
+TERMS = {"short": 1, "medium": 10, "long": 15}  # horizons, in multiples of the short one
 
-MAX_WINDOWS = 20
-TEST_SHARE = 0.1
 SHORT_HORIZONS = {"M": 12, "W": 8, "D": 30, "H": 48, "T": 48, "S": 60}
-M4_HORIZONS = {"A": 6, "Q": 8, "M": 18, "W": 13, "D": 14, "H": 48}
 
 
 @dataclass(frozen=True)
@@ -53,10 +49,7 @@ class Task:
         return f"{self.dataset}/{self.frequency}/{self.term}"
 
     def windows(self, limit: int | None = None) -> EvaluationWindows:
-        """Reads the series and cuts the windows.
-
-        Args:
-          limit: Largest number of windows, evenly spread. `None`: all windows.
+        """Reads the series and cuts the windows, or at most `limit` of them, evenly spread.
 
         Raises:
           ConfigError: If a number of the task is not a whole number of at least 1.
@@ -72,13 +65,13 @@ class Task:
         return windows.take(np.linspace(0, len(windows) - 1, limit).round().astype(int))
 
 
-def horizon(frequency: str, term: str = "short", *, m4: bool = False) -> int:
+def horizon(frequency: str, term: str = "short") -> int:
     """Prediction length of GIFT-Eval for a frequency, given as an old pandas alias (15T, H, D, W).
 
     Raises:
       ConfigError: If the benchmark does not have the frequency or the term.
     """
-    short = (M4_HORIZONS if m4 else SHORT_HORIZONS).get(frequency.lstrip("0123456789")[:1])
+    short = SHORT_HORIZONS.get(frequency.lstrip("0123456789")[:1])
     if short is None or term not in TERMS:
         raise ConfigError(f"GIFT-Eval has no horizon for frequency {frequency!r}, term {term!r}.")
     return short * TERMS[term]
@@ -86,7 +79,7 @@ def horizon(frequency: str, term: str = "short", *, m4: bool = False) -> int:
 
 def gift_eval_windows(shortest: int, prediction_length: int) -> int:
     """Number of windows in GIFT-Eval: a tenth of the shortest series, at least 1, at most 20."""
-    return min(max(1, math.ceil(TEST_SHARE * shortest / prediction_length)), MAX_WINDOWS)
+    return min(max(1, math.ceil(0.1 * shortest / prediction_length)), 20)
 
 
 def own_task(
@@ -102,8 +95,7 @@ def own_task(
 
     Raises:
       ConfigError: If `prediction_length` or `num_windows` is not a whole number of at least 1.
-      DataError: If the table cannot be read. The message names the file, the series, the column and
-        the row.
+      DataError: If the table cannot be read. The message names file, series, column and row.
     """
     checked("prediction_length", prediction_length, Count)
     checked("num_windows", num_windows, Count)

@@ -10,17 +10,12 @@ frequencies, and are scored as those of GIFT-Eval. Their windows are the last on
     naive = evaluate_tasks(baseline("seasonal_naive"), tasks)
     relative_score(rows, naive)               # geometric mean of CRPS ratios; lower is better
 
-`held_out(corpus)` holds back the last points of these series; the points before them are trained
-on. For a zero-shot evaluation, `held_out(corpus, whole=True)` holds back all points of these data
-sets.
-
 The bundled weights were trained before the medium tasks of energy_appliance, azure_vm_traces and
-smart_meters were added. They were trained on most points of these windows.
+smart_meters were added, on most points of these windows.
 
-The series of one data set often cover the same period and are correlated. In such data sets
-(`share` 1), the last points of every series are held back, whether it is scored or not. In
-collections of unrelated series, only those of some series are held back. These are chosen by a hash
-of the names of data set and series, so the choice is the same in every corpus.
+The series of one data set often cover the same period. In such data sets (`share` 1), the last
+points of every series are held back, whether it is scored or not. Of unrelated series, only some
+are held back, by a hash of the names of data set and series, as for every corpus.
 """
 
 import functools
@@ -67,11 +62,6 @@ class ValidationSet(NamedTuple):
     series: int
     windows: int
 
-    @property
-    def tail(self) -> int:
-        """Number of points at the end of a series that this task scores."""
-        return self.prediction_length * self.windows
-
 
 # fmt: off
 SETS: tuple[ValidationSet, ...] = tuple(ValidationSet(*row) for row in (
@@ -95,12 +85,11 @@ SETS: tuple[ValidationSet, ...] = tuple(ValidationSet(*row) for row in (
     ("m4_yearly",                     "YE",    MONTH,  12,   "short",    6, 0.01, 40, 1),
 ))
 # fmt: on
-SHORTEST = 4
-"""Smallest length of a series, in multiples of its held-out points."""
+SHORTEST = 4  # smallest length of a series, in multiples of its held-out points
 
 
 class HeldOut(NamedTuple):
-    """The series that are not trained on as a whole.
+    """The series whose last points are not trained on.
 
     Attributes:
       series: Ascending indices of the series in the corpus.
@@ -116,38 +105,26 @@ def _draw(dataset: str, item_id: str) -> float:
     return zlib.crc32(f"{dataset}/{item_id}".encode()) / 2**32
 
 
-def _tail(dataset: str, unit: int, step: int) -> tuple[int, float]:
-    """Longest tail and largest share over the tasks of a data set at a frequency, or 0 and 0."""
+def _held_points(dataset: str, unit: int, step: int, item_id: str, length: int) -> int:
+    """Number of points at the end of a series that are held out, which may be 0."""
     tasks = [s for s in SETS if (s.dataset, s.unit, s.step) == (dataset, unit, step)]
-    return max((s.tail for s in tasks), default=0), max((s.share for s in tasks), default=0.0)
+    tail = max((s.prediction_length * s.windows for s in tasks), default=0)
+    share = max((s.share for s in tasks), default=0.0)
+    held = length >= SHORTEST * tail and _draw(dataset, item_id) < share
+    return tail if held else 0
 
 
-def _is_held(dataset: str, item_id: str, length: int, tail: int, share: float) -> bool:
-    return tail > 0 and length >= SHORTEST * tail and _draw(dataset, item_id) < share
-
-
-def held_out(corpus: "Corpus", *, whole: bool = False) -> HeldOut:
+def held_out(corpus: "Corpus") -> HeldOut:
     """The points of `corpus` that must not be trained on if `validation_tasks` are to be held out.
 
-    Args:
-      corpus: All series. Data sets are recognised by their names, and frequencies by the calendars.
-      whole: Whether to hold back all points of the validation data sets, not only the last ones.
+    Data sets are recognised by their names, and frequencies by the calendars.
     """
-    lengths = corpus.lengths
-    names = {name: number for number, name in enumerate(corpus.dataset_names)}
-    series: list[int] = []
-    starts: list[int] = []
-    for dataset in sorted({entry.dataset for entry in SETS} & names.keys()):
-        for index in np.flatnonzero(corpus.dataset == names[dataset]).tolist():
-            tail, share = _tail(
-                dataset, int(corpus.calendar.unit[index]), int(corpus.calendar.step[index])
-            )
-            length = int(lengths[index])
-            if whole or _is_held(dataset, corpus.item_ids[index], length, tail, share):
-                series.append(index)
-                starts.append(0 if whole else length - tail)
-    order = np.argsort(series, kind="stable")
-    return HeldOut(np.asarray(series, np.int64)[order], np.asarray(starts, np.int64)[order])
+    names = [corpus.dataset_names[number] for number in corpus.dataset]
+    grids = corpus.calendar.unit.tolist(), corpus.calendar.step.tolist()
+    series = zip(names, *grids, corpus.item_ids, corpus.lengths.tolist(), strict=True)
+    points = np.array([_held_points(*one) for one in series], np.int64)
+    held = np.flatnonzero(points)
+    return HeldOut(held, corpus.lengths[held] - points[held])
 
 
 def seen_lengths(corpus: "Corpus") -> Int[np.ndarray, "n"]:
@@ -161,39 +138,28 @@ def seen_lengths(corpus: "Corpus") -> Int[np.ndarray, "n"]:
 def _scored(folder: Path, entry: ValidationSet) -> SeriesDataset:
     """The series that a task scores: the held-out series with the lowest hashes."""
     series = parquet_series(folder / f"{entry.dataset}.parquet", entry.frequency)
-    tail, share = _tail(entry.dataset, entry.unit, entry.step)
-    rows = [
+    held = [
         (_draw(entry.dataset, item), number)
-        for number, (item, target) in enumerate(zip(series.item_ids, series.targets, strict=True))
-        if _is_held(entry.dataset, item, target.shape[1], tail, share)
+        for number, (item, length) in enumerate(zip(series.item_ids, series.lengths, strict=True))
+        if _held_points(entry.dataset, entry.unit, entry.step, item, length)
     ]
-    return series.take(sorted(number for _, number in sorted(rows)[: entry.series]))
+    return series.take(sorted(number for _, number in sorted(held)[: entry.series]))
 
 
 def validation_tasks(folder: Path | str, datasets: Sequence[str] | None = None) -> list[Task]:
     """The validation tasks of a corpus folder of Parquet files, one per row of `SETS`.
 
-    Args:
-      folder: Folder with one file per data set, as `parquet_series` reads them.
-      datasets: Names of the data sets of `SETS` to use. `None`: all data sets.
-
     Raises:
-      ConfigError: If a data set has no validation task.
+      ConfigError: If one of the `datasets` has no validation task.
     """
     unknown = set(datasets or ()) - {entry.dataset for entry in SETS}
     if unknown:
         raise ConfigError(f"No validation task for {', '.join(sorted(unknown))}.")
-    return [
-        Task(
-            entry.dataset,
-            entry.frequency,
-            entry.term,
-            entry.prediction_length,
-            entry.windows,
-            "validation",
-            1,
-            functools.partial(_scored, Path(folder), entry),
-        )
-        for entry in SETS
-        if datasets is None or entry.dataset in datasets
-    ]
+    tasks = []
+    for entry in SETS:
+        if datasets is None or entry.dataset in datasets:
+            read = functools.partial(_scored, Path(folder), entry)
+            points, windows = entry.prediction_length, entry.windows
+            name = entry.dataset, entry.frequency, entry.term
+            tasks.append(Task(*name, points, windows, "validation", 1, read))
+    return tasks

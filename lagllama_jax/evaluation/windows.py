@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -76,39 +75,33 @@ def cut(
     for name, value in (counts | {"num_windows": num_windows}).items():
         checked(name, value, Count)
     back = prediction_length + step * np.arange(num_windows - 1, -1, -1)
-    rows, ends = np.repeat(np.arange(len(dataset)), num_windows), []
+    errors, coming = [], []
     for item_id, target in zip(dataset.item_ids, dataset.targets, strict=True):
-        ends.append(target.shape[1] - back)
-        if ends[-1][0] < 1:
+        ends = target.shape[1] - back
+        if ends[0] < 1:
             raise DataError(
                 f"Series {item_id!r} has {target.shape[1]} points, too few for {num_windows} "
                 f"window(s) of {prediction_length}: leave it out or ask for less."
             )
-    pairs = [(t, one) for t, one in zip(dataset.targets, ends, strict=True)]
-    errors = [np.stack([seasonal_errors(row, season, one) for row in t], 1) for t, one in pairs]
-    coming = [t[:, end : end + prediction_length] for t, one in pairs for end in one]
-    pasts = _before(dataset.take(rows.tolist()), np.concatenate(ends), prediction_length)
-    numbers = np.tile(np.arange(num_windows), len(dataset)).tolist()
-    names = [f"{name}/{number}" for name, number in zip(pasts.item_ids, numbers, strict=True)]
-    return EvaluationWindows(
-        replace(pasts, item_ids=names), np.concatenate(coming), np.concatenate(errors).ravel()
-    )
+        errors.append(np.stack([seasonal_errors(row, season, ends) for row in target], 1))
+        coming += [target[:, end : end + prediction_length] for end in ends]
+    past = _before(dataset, back, prediction_length)
+    return EvaluationWindows(past, np.concatenate(coming), np.concatenate(errors).ravel())
 
 
-def _before(dataset: SeriesDataset, ends: Int[np.ndarray, "n"], coming: int) -> SeriesDataset:
-    """The items up to their ends. Known covariates extend `coming` points further."""
-
-    def upto(columns: Any, further: int = 0) -> Any:
-        if columns is None:
-            return None
-        return [values[:, : end + further] for values, end in zip(columns, ends, strict=True)]
-
-    return replace(
-        dataset,
-        targets=upto(dataset.targets),
-        past_covariates=upto(dataset.past_covariates),
-        known_covariates=upto(dataset.known_covariates, coming),
-    )
+def _before(
+    dataset: SeriesDataset, back: Int[np.ndarray, "W"], prediction_length: int
+) -> SeriesDataset:
+    """The items up to each window, with the known covariates of the window."""
+    count = len(back)
+    repeated = dataset.take(np.repeat(np.arange(len(dataset)), count).tolist())
+    ends = repeated.lengths - np.tile(back, len(dataset))
+    names = [f"{item_id}/{number}" for item_id in dataset.item_ids for number in range(count)]
+    known = repeated.known_covariates
+    if known is not None:
+        upto = ends + prediction_length
+        known = [values[:, :end] for values, end in zip(known, upto, strict=True)]
+    return replace(repeated.truncate(ends), item_ids=names, known_covariates=known)
 
 
 def seasonal_errors(
@@ -117,15 +110,8 @@ def seasonal_errors(
     """Mean absolute seasonal difference of `values[:end]` for every end, by one cumulative sum.
 
     Differences from or to a missing value are left out. If a past is not longer than a season, the
-    differences of consecutive points are used, as in GluonTS for a past that is shorter.
-
-    Args:
-      values: One series. NaN marks a missing value.
-      season: Seasonal period in steps.
-      ends: Number of points in each past, counted from the first point of the series.
-
-    Returns:
-      One number per past, in the units of the series; NaN if there is no difference.
+    differences of consecutive points are used, as in GluonTS for a past that is shorter. The result
+    has the units of the series, and is NaN if there is no difference.
     """
     result = np.full(len(ends), np.nan)
     seasons = np.where(np.asarray(ends) > season, season, 1)

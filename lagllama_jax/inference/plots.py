@@ -92,7 +92,9 @@ def _panel(
     if truth is not None:
         style: dict[str, Any] = {"color": TRUTH, "linewidth": 1.3, "marker": marker}
         axis.plot(coming[: len(truth)], truth, label="actual", **style)
-    _decorate(axis, forecast.item_ids[number], dated=forecast.dated(number))
+    unnamed = len(forecast) == 1 and list(forecast.dataset.labels) == [0]
+    title = "" if unnamed else forecast.item_ids[number]
+    _decorate(axis, title, dated=forecast.dated(number))
 
 
 def _past(axis: "Axes", known: np.ndarray, past: np.ndarray) -> None:

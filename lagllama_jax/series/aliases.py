@@ -9,18 +9,12 @@ from lagllama_jax.errors import DataError
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 NANOSECONDS = {
-    "ns": 1,
-    "us": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "min": 60 * 10**9,
-    "h": 3600 * 10**9,
+    "ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9,
     "D": 86_400 * 10**9,
-}
+}  # fmt: skip
 """Length of each unit of a fixed length, in nanoseconds."""
 MONTHS_PER = {"M": 1, "Q": 3, "Y": 12}
-_FIXED = {"N": "ns", "U": "us", "L": "ms", "T": "min"}
-"""Old names of units, with their current names."""
+_FIXED = {"N": "ns", "U": "us", "L": "ms", "T": "min"}  # old names of units
 _PERIOD = re.compile(r"(B?)([MQAY])([ES]?)")
 _FINE = {"milliseconds", "microseconds", "nanoseconds"}
 _PART = re.compile(r"(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?")

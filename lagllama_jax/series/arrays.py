@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float
@@ -21,14 +20,8 @@ def read_series(
     """Makes a dataset from arrays or a data frame.
 
     Data frames, and pandas Series with an index of dates, are read by `read_frame`. Other inputs,
-    and inputs with `start` or `item_ids`, are read by `read_arrays`. A `SeriesDataset` is returned
-    as it is.
-
-    Args:
-      data: The series.
-      start: As in `read_arrays`.
-      freq: Step between the time stamps, as in `read_arrays` or `read_frame`.
-      item_ids: As in `read_arrays`.
+    and inputs with `start` or `item_ids`, are read by `read_arrays`, whose arguments these are. A
+    `SeriesDataset` is returned as it is.
 
     Raises:
       DataError: If the series cannot be read. The message names the series and the place in it.
@@ -40,6 +33,8 @@ def read_series(
         return data
     dated = hasattr(data, "columns") or hasattr(getattr(data, "index", None), "freqstr")
     if dated and start is None and item_ids is None:
+        from lagllama_jax.series.dataframe import read_frame
+
         return read_frame(data, freq=freq)
     return read_arrays(data, start, freq, item_ids)
 
@@ -60,15 +55,14 @@ def read_arrays(
       item_ids: Names of the series. `None`: their positions, from "0".
 
     Raises:
-      DataError: If there is no series, if a series is empty, not numeric, not 1-D, infinite at some
-        position or missing everywhere, or if the number of starts, frequencies or names is wrong.
-        The message names the series and the position.
+      DataError: If a series has no values, or one that is not a finite number, or if the number of
+        starts, frequencies or names is wrong. The message names the series and the position.
     """
     arrays = _split(series)
     if not arrays:
         raise DataError("No series: there is nothing to forecast.")
-    labels = list(range(len(arrays))) if item_ids is None else list(item_ids)
-    _check_count("item_ids", labels, len(arrays))
+    labels = list(range(len(arrays)) if item_ids is None else item_ids)
+    _one_each("item_ids", labels, len(arrays))
     names = [str(label) for label in labels]
     targets = [_values(name, array)[None] for name, array in zip(names, arrays, strict=True)]
     if (start is None) != (freq is None):
@@ -76,11 +70,10 @@ def read_arrays(
         raise DataError(f"{given} needs {other} too: only both tell the dates. Give both or none.")
     if start is None or freq is None:
         return SeriesDataset(names, targets, labels=labels)
-    one = isinstance(freq, str) or not hasattr(freq, "__len__")
-    aliases = [freq] * len(arrays) if one else list(freq)
-    _check_count("freq", aliases, len(arrays))
-    frequencies = [Frequency.parse(alias) for alias in aliases]
-    return SeriesDataset(names, targets, _starts(start, names), frequencies, labels=labels)
+    frequencies = [Frequency.parse(alias) for alias in _one_each("freq", freq, len(arrays))]
+    starts = _one_each("start", start, len(arrays))
+    stamps = [_start(*pair) for pair in zip(names, starts, strict=True)]
+    return SeriesDataset(names, targets, stamps, frequencies, labels=labels)
 
 
 def _split(series: Any) -> list[Any]:
@@ -94,19 +87,15 @@ def _split(series: Any) -> list[Any]:
         rows = list(series)
     except TypeError as error:
         raise DataError(f"Expected an array or a list of arrays, not {series!r}.") from error
-    scalars = [
-        row for row in rows if row is None or (not isinstance(row, str) and np.ndim(row) == 0)
-    ]
-    return [rows] if rows and len(scalars) == len(rows) else rows
+    one = all(row is None or (not isinstance(row, str) and np.ndim(row) == 0) for row in rows)
+    return [rows] if rows and one else rows
 
 
 def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
     if isinstance(array, np.ma.MaskedArray):
         array = np.ma.filled(array.astype(np.float64), np.nan)
     try:
-        if hasattr(array, "to_frame") and hasattr(
-            array, "isna"
-        ):  # pandas, which has its own missing
+        if hasattr(array, "isna"):  # pandas, which has missing values of its own
             values = array.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
             values = np.asarray(array, dtype=np.float64)
@@ -120,9 +109,7 @@ def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
         raise DataError(f"Series {name!r} is empty: drop it.")
     if np.isinf(values).any():
         position = int(np.argmax(np.isinf(values)))
-        raise DataError(
-            f"Series {name!r}, position {position} is infinite: put NaN for a missing value."
-        )
+        raise DataError(f"Series {name!r}, position {position} is infinite: put NaN if missing.")
     if np.isnan(values).all():
         raise DataError(f"Series {name!r} has no value at all (only NaN): drop it.")
     return values
@@ -154,19 +141,17 @@ def as_timestamp(value: Any) -> "pd.Timestamp":
     return stamp
 
 
-def _starts(start: Any, names: list[str]) -> "list[pd.Timestamp]":
-    one = np.ndim(start) == 0
-    given = [start] * len(names) if one else list(start)
-    _check_count("start", given, len(names))
-    stamps = []
-    for name, value in zip(names, given, strict=True):
-        try:
-            stamps.append(as_timestamp(value))
-        except DataError as error:
-            raise DataError(f"Series {name!r}: {error}") from error
-    return stamps
+def _start(name: str, value: Any) -> "pd.Timestamp":
+    try:
+        return as_timestamp(value)
+    except DataError as error:
+        raise DataError(f"Series {name!r}: {error}") from error
 
 
-def _check_count(what: str, given: Sequence[Any], wanted: int) -> None:
-    if len(given) != wanted:
-        raise DataError(f"{len(given)} {what} for {wanted} series: give one for all or one each.")
+def _one_each(what: str, given: Any, count: int) -> list[Any]:
+    """A list with one entry for each of `count` series, of one for all or one each."""
+    if isinstance(given, str) or not hasattr(given, "__len__") or getattr(given, "ndim", 1) == 0:
+        return [given] * count
+    if len(given) != count:
+        raise DataError(f"{len(given)} {what} for {count} series: give one for all or one each.")
+    return list(given)

@@ -11,19 +11,12 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Float, Int
 
-SHORTEST = 64
-"""Smallest number of past blocks with a block size that `block_size` returns."""
-GRIDS = (900, 1800, 3600)
-"""Lengths in seconds of the blocks that `block_size` chooses from. The model was trained on them.
-"""
-DETAIL_BLOCKS = 14 * 24
-"""Number of past blocks that `refine` uses, which is two weeks of hours."""
-CONSTANT_DAYS = 14
-"""Number of days that must have the same value at a time of day for `daily_constants`."""
-CANDIDATES = 100
-"""Number of past blocks that are drawn for each future block. The most similar one is used."""
-CONTINUITY = 8.0
-"""Weight of the step from the previous point in the distance between blocks."""
+SHORTEST = 64  # smallest number of past blocks for which `block_size` aggregates
+GRIDS = (900, 1800, 3600)  # lengths of blocks in seconds, on which the model was trained
+DETAIL_BLOCKS = 14 * 24  # number of past blocks that `refine` uses: two weeks of hours
+CONSTANT_DAYS = 14  # number of days with the same value for `daily_constants`
+CANDIDATES = 100  # number of past blocks from which the most similar one is chosen
+CONTINUITY = 8.0  # weight of the step from the previous point in the distance of blocks
 
 
 def block_means(
@@ -50,11 +43,11 @@ def block_size(seconds: float, points: int, prediction_length: int) -> int:
     """Number of points per block for a series, or 1 if it should not be aggregated.
 
     This is the largest block size of n points such that the block has a length in `GRIDS`, the past
-    contains at least `SHORTEST` blocks, and the horizon contains at least 2 n blocks.
+    contains at least `SHORTEST` blocks, and the horizon contains at least 2 n blocks. Series with
+    steps of less than a second or of at least an hour are not aggregated.
 
     Args:
-      seconds: Length of a time step in seconds. Series with steps of less than a second or of at
-        least an hour are not aggregated.
+      seconds: Length of a time step in seconds.
       points: Number of time steps of the past.
       prediction_length: Number of time steps to forecast.
     """
@@ -147,12 +140,7 @@ def daily_constants(
 
     A future point has a constant value if all observed points within an hour of its time of day
     have this value on the last `CONSTANT_DAYS` days, and each of these days has such a point.
-    Otherwise it is NaN.
-
-    Args:
-      past: The series, NaN where a value is missing.
-      day: Number of time steps per day. If it is below 24, the result is NaN.
-      prediction_length: Number of time steps to forecast.
+    Otherwise it is NaN, as are all points if there are fewer than 24 time steps per `day`.
     """
     if day < 24 or len(past) < CONSTANT_DAYS * day:
         return np.full(prediction_length, np.nan)
@@ -171,17 +159,10 @@ def join(
 ) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S t"]]:
     """Pairs the sample paths of two forecasts, and shifts the means to agree with `near`.
 
-    Paths are paired by the rank of the mean of the first block. The two forecasts of this mean
-    differ. Each later mean is shifted by the difference times its regression slope on the first
-    mean, estimated from the sample paths and clipped to 0 to 1. The slope is 1 for a random walk
-    and 0 for white noise.
-
-    Args:
-      near: Sample paths of the points of the first block.
-      means: Sample paths of the means of all blocks.
-
-    Returns:
-      The reordered paths of `near`, and the shifted paths of `means` in their given order.
+    Paths of the points of the first block (`near`) and of the means of all blocks are paired by the
+    rank of the mean of the first block. The two forecasts of this mean differ. Each later mean is
+    shifted by the difference times its regression slope on the first mean, estimated from the
+    sample paths and clipped to 0 to 1. The slope is 1 for a random walk and 0 for white noise.
     """
     near, means = np.asarray(near, np.float64), np.asarray(means, np.float64)
     near = near[near.mean(axis=1).argsort()[means[:, 0].argsort().argsort()]]
@@ -195,10 +176,7 @@ def join(
 def past_details(
     past: Float[np.ndarray, "T"], size: int
 ) -> tuple[Float[np.ndarray, "b 4"], Float[np.ndarray, "b n"]]:
-    """The features and residuals of the last fully observed blocks, for `refine`.
-
-    The residuals are the points of a block minus the linear interpolation of the means.
-    """
+    """The features and residuals from `between_means` of the last fully observed blocks."""
     means = last_blocks(past, size)[-DETAIL_BLOCKS - 2 :]
     blocks = past[len(past) - len(means) * size :].reshape(-1, size)
     if len(means) < 3:
@@ -213,10 +191,6 @@ def past_details(
 def _features(
     previous: Float[np.ndarray, "b"], line: Float[np.ndarray, "b"], means: Float[np.ndarray, "b 3"]
 ) -> Float[np.ndarray, "b 4"]:
-    """The features by which blocks are compared.
-
-    They are the step from the previous point to the interpolation line, the differences to the
-    means of the neighbouring blocks, and the mean of the block.
-    """
+    """Steps from the previous point and the neighbouring means, and the mean, for comparison."""
     before, here, after = means.T
     return np.stack([CONTINUITY * (previous - line), before - here, after - here, here], axis=1)

@@ -23,18 +23,15 @@ if TYPE_CHECKING:
 
     from lagllama_jax.series.dataset import SeriesDataset
 
-FIRST_DAY, LAST_DAY = "1678-01-01", "2262-01-01"
-"""Clock changes of time zones are searched between these days."""
-NEVER = 2**31 - 1
-"""A day number after all representable dates."""
+FIRST_DAY, LAST_DAY = "1678-01-01", "2262-01-01"  # clock changes are searched between them
+NEVER = 2**31 - 1  # a day number after all representable dates
 
 
 def calendar_of(dataset: "SeriesDataset") -> tuple[Calendar, Zones]:
     """The time grids of a dataset, one entry per item, and the clock changes of its time zones.
 
-    Steps shorter than a day are counted in absolute time, so that the local clock follows daylight
-    saving time. Longer steps follow the local calendar. The grids of items without dates are
-    `Calendar.unknown()`.
+    Steps shorter than a day are counted in absolute time, to follow daylight saving time; longer
+    ones follow the local calendar. Without dates, a grid is `Calendar.unknown()`.
     """
     # Objects are distinguished by their id, which is fast. The lists keep them alive.
     starts, frequencies = list(dataset.starts), list(dataset.frequencies)
@@ -62,14 +59,10 @@ def _row(
 def clock_features(
     calendar: Calendar, zones: Zones, first: Int[np.ndarray, "n"], count: int
 ) -> Float[np.ndarray, "n count 6"]:
-    """The calendar features of `count` consecutive points of each item.
+    """The calendar features of `count` consecutive points of each item, from the point `first` on.
 
-    Args:
-      calendar: The time grids, one entry per item, as `calendar_of` returns them.
-      zones: The clock changes, as `calendar_of` returns them.
-      first: Number of the first of these points, counted from the start of the item. It may be
-        negative.
-      count: Number of points per item.
+    The grids and the clock changes are those of `calendar_of`. Points are counted from the start of
+    the item, and may be before it.
     """
     index = np.asarray(first, np.int32)[:, None] + np.arange(count, dtype=np.int32)
     return calendar_features(*wall_clock(calendar.column(), index, zones))
@@ -79,29 +72,24 @@ def stack_zones(tables: Sequence[Zones]) -> Zones:
     """Concatenates the rows of several tables of clock changes."""
     widest = max(table.day.shape[1] for table in tables)
 
-    def padded(name: str, filling: int) -> Int[np.ndarray, "Z K"]:
-        rows = [getattr(table, name) for table in tables]
-        wide = [((0, 0), (0, widest - part.shape[1])) for part in rows]
-        parts = [np.pad(r, w, constant_values=filling) for r, w in zip(rows, wide, strict=True)]
-        return np.concatenate(parts).astype(np.int32)
+    def joined(fields: Sequence[Int[np.ndarray, "Z k"]], filling: int) -> Int[np.ndarray, "Z K"]:
+        wide = [((0, 0), (0, widest - field.shape[1])) for field in fields]
+        rows = [np.pad(*pair, constant_values=filling) for pair in zip(fields, wide, strict=True)]
+        return np.concatenate(rows).astype(np.int32)
 
-    return Zones(padded("day", NEVER), padded("second", 0), padded("ahead", 0))
+    return Zones(*map(joined, zip(*tables, strict=True), (NEVER, 0, 0)))
 
 
 def join_zones(parts: Sequence[tuple[Zones, Int[np.ndarray, "n"]]]) -> tuple[Zones, list[Any]]:
     """Joins the tables of clock changes of several corpora, without repeated rows.
 
-    Args:
-      parts: The table of each corpus, and the zone of each of its series.
-
-    Returns:
-      The joined table, and the zones of the series of each corpus in this table.
+    Returns the joined table, and the zones of the series of each corpus in this table.
     """
     stacked = stack_zones([zones for zones, _ in parts])
     rows = np.stack(stacked, axis=1).reshape(len(stacked.day), -1)
-    place = {row.tobytes(): number for number, row in reversed(list(enumerate(rows)))}
-    kept = sorted(place.values())
-    new = np.array([kept.index(place[row.tobytes()]) for row in rows], np.int32)
+    _, first, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    kept = np.sort(first)  # the zone without clock changes remains the first one
+    new = np.searchsorted(kept, first[same]).astype(np.int32)
     begins = np.cumsum([0, *(len(zones.day) for zones, _ in parts)])
     joined = [new[begin + zone] for begin, (_, zone) in zip(begins, parts, strict=False)]
     return Zones(*(table[kept] for table in stacked)), joined
@@ -120,11 +108,7 @@ NO_ZONE = _Zone("", None)
 
 @lru_cache(maxsize=65_536)
 def _grid(start: "pd.Timestamp", zone: _Zone, frequency: Frequency) -> Calendar:
-    """The time grid of one item. Its field `zone` is 1 if the grid is in UTC, otherwise 0.
-
-    The time zone is a separate argument, because time stamps of the same moment in two time zones
-    are equal and so would share a cache entry.
-    """
+    """The time grid of one item. Its field `zone` is 1 if the grid is in UTC, otherwise 0."""
     changing = zone is not NO_ZONE and frequency.within_day and len(_changes(zone)[0]) > 1
     ahead = 0
     if changing:

@@ -1,17 +1,16 @@
 """Finds the roles of the columns of a table, and reads columns as time stamps or numbers."""
 
+import itertools
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.tables import Table
 from lagllama_jax.typing import Bool, Float
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ITEM_NAMES = ("item_id", "unique_id")
 TIMESTAMP_NAMES = ("timestamp", "ds")
@@ -40,12 +39,6 @@ def find_columns(
 ) -> Columns:
     """Finds the columns of a table by the given names, or by usual names and types.
 
-    Args:
-      table: The table.
-      item_id: Name of the column of item names. `None`: found by its name.
-      timestamp: Name of the column of time stamps. `None`: found by its name or type.
-      target: Name of the column of values. `None`: found by its name.
-
     Raises:
       DataError: If a given column does not exist, or a required column is not found.
     """
@@ -60,10 +53,15 @@ def find_columns(
         timestamp or _named(names, TIMESTAMP_NAMES) or _date_column(table),
         target or _named(names, TARGET_NAMES),
     )
-    if found.timestamp is None:
-        raise DataError(_missing(table, "timestamp", "timestamp_column"))
-    if found.item_id is not None and found.target is None:
-        raise DataError(_missing(table, "target", "target_column"))
+    required = {"timestamp": found.timestamp}
+    if found.item_id is not None:
+        required["target"] = found.target
+    for role, column in required.items():
+        if column is None:
+            raise DataError(
+                f"No {role} column in {table.name}; its columns are {_listed(names)}. Name it with "
+                f"{role}_column, or rename to item_id, timestamp, target (or unique_id, ds, y)."
+            )
     return found
 
 
@@ -75,10 +73,8 @@ def _named(names: list[Any], wanted: tuple[str, ...]) -> Any:
 
 def _date_column(table: Table) -> Any:
     """The only column of dates, or a column with a usual name, or the only text column of dates."""
-    import pandas as pd
-
     frame = table.frame
-    dated = [name for name, dtype in frame.dtypes.items() if _is_time(pd, dtype)]
+    dated = [name for name, dtype in frame.dtypes.items() if _is_time(dtype)]
     if len(dated) == 1:
         return dated[0]
     called = _named(list(frame.columns), DATE_WORDS)
@@ -90,16 +86,8 @@ def _date_column(table: Table) -> Any:
     return None
 
 
-def _is_time(pd: Any, dtype: Any) -> bool:
+def _is_time(dtype: Any) -> bool:
     return pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype)
-
-
-def _missing(table: Table, role: str, argument: str) -> str:
-    return (
-        f"No {role} column in {table.name}; its columns are {_listed(list(table.frame.columns))}. "
-        "Rename them to item_id, timestamp, target (or unique_id, ds, y), or name the column with "
-        f"{argument}."
-    )
 
 
 def _listed(names: list[Any]) -> str:
@@ -121,27 +109,21 @@ def numbers(
     Raises:
       DataError: If a cell is infinite or not a number. The message names series, column and row.
     """
-    import pandas as pd
-
     cells = table.frame[column]
-    keep = np.ones(len(cells), dtype=bool) if keep is None else keep
-    if _is_time(pd, cells.dtype) or pd.api.types.is_complex_dtype(cells.dtype):
-        bad, problem = keep, "is not a number"
+    if _is_time(cells.dtype) or pd.api.types.is_complex_dtype(cells.dtype):
         values = np.full(len(cells), np.nan)
     else:
         parsed = pd.to_numeric(cells, errors="coerce")
         values = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
-        unreadable = np.isnan(values) & cells.notna().to_numpy() & keep
-        infinite = np.isinf(values) & keep
-        bad = unreadable if unreadable.any() else infinite
-        problem = "is not a number" if unreadable.any() else "is infinite"
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            f"{_series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
-            f"{str(cells.iloc[row])!r} {problem}. Leave the cell empty (NaN) if the value is "
-            "missing, or drop the column if it is not a series."
-        )
+    present = cells.notna().to_numpy() & (True if keep is None else keep)
+    for bad, problem in ((np.isnan(values), "not a number"), (np.isinf(values), "infinite")):
+        if (bad & present).any():
+            row = int(np.argmax(bad & present))
+            raise DataError(
+                f"{_series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
+                f"{str(cells.iloc[row])!r} is {problem}. Leave the cell empty (NaN) if the value "
+                "is missing, or drop the column if it is not a series."
+            )
     return values
 
 
@@ -149,29 +131,22 @@ def _series_name(series: str | np.ndarray, row: int) -> str:
     return f"Series {str(series if isinstance(series, str) else series[row])!r}, "
 
 
-def timestamps(table: Table, column: Any, series: np.ndarray | None = None) -> "pd.DatetimeIndex":
+def timestamps(table: Table, column: Any, series: np.ndarray | None = None) -> pd.DatetimeIndex:
     """Reads a column as time stamps, with their time zone if they have one.
 
     Whole numbers are read as years (1000 to 2999) or as dates in the format `20240131`. Text with
     different UTC offsets is converted to UTC.
 
-    Args:
-      table: The table.
-      column: Name of the column.
-      series: Name of the series of each row, for error messages.
-
     Raises:
-      DataError: If a cell is missing or is not a time stamp. The message names series, column and
-        row.
+      DataError: If a cell is missing or is not a time stamp. The message names column and row, and
+        the series if the `series` of each row is given.
     """
-    import pandas as pd
-
     cells = table.frame[column]
     if isinstance(cells.dtype, pd.PeriodDtype):
         cells = cells.dt.to_timestamp()
     if pd.api.types.is_numeric_dtype(cells.dtype):
         parsed = _from_numbers(cells)
-    elif _is_time(pd, cells.dtype):
+    elif _is_time(cells.dtype):
         parsed = cells
     else:
         parsed = _from_text(cells)
@@ -186,9 +161,7 @@ def timestamps(table: Table, column: Any, series: np.ndarray | None = None) -> "
     return pd.DatetimeIndex(parsed)
 
 
-def _from_numbers(cells: "pd.Series") -> "pd.Series":
-    import pandas as pd
-
+def _from_numbers(cells: pd.Series) -> pd.Series:
     values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
     whole = np.where(np.isfinite(values) & (values == np.floor(values)), values, 0)
     years = bool(((whole >= 1000) & (whole <= 2999)).all())
@@ -196,29 +169,19 @@ def _from_numbers(cells: "pd.Series") -> "pd.Series":
     return pd.to_datetime(text, format="%Y" if years else "%Y%m%d", errors="coerce")
 
 
-def _from_text(cells: "pd.Series") -> "pd.Series":
-    import pandas as pd
-
+def _from_text(cells: pd.Series) -> pd.Series:
     text = cells.astype(object)
-    attempts: tuple[dict[str, Any], ...] = (
-        {"format": "ISO8601"},
-        {"format": "ISO8601", "utc": True},
-        {},
-        {"utc": True},
-    )
-    best: pd.Series | None = None
+    best = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]")
     with warnings.catch_warnings():
         # pandas warns of slow or ambiguous formats. Unreadable cells are reported by row instead.
         warnings.simplefilter("ignore")
-        for options in attempts:
+        for layout, utc in itertools.product(("ISO8601", None), (False, True)):
             try:
-                parsed = pd.to_datetime(text, errors="coerce", **options)
+                parsed = pd.to_datetime(text, errors="coerce", format=layout, utc=utc)
             except (ValueError, TypeError, OverflowError):
                 continue
-            if not pd.api.types.is_datetime64_any_dtype(parsed.dtype):
-                continue
-            if best is None or parsed.isna().sum() < best.isna().sum():
+            if _is_time(parsed.dtype) and parsed.isna().sum() < best.isna().sum():
                 best = parsed
             if not best.isna().any():
                 break
-    return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]") if best is None else best
+    return best

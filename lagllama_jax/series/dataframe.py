@@ -1,9 +1,9 @@
 """Reads series on regular time grids from data frames."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series import grid
@@ -12,9 +12,6 @@ from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency, local_clock
 from lagllama_jax.series.tables import Table, as_table
 from lagllama_jax.typing import Float, Int
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def read_frame(
@@ -37,12 +34,11 @@ def read_frame(
       freq: Step between the time stamps, in a form that `Frequency.parse` accepts. `None`: inferred
         from the time stamps.
       id_column: Name of the column of item names, if it is not one of those above.
-      timestamp_column: Name of the column of time stamps, if it is not one of those above.
-      target_column: Name of the column of values, if it is not one of those above.
+      timestamp_column: The same of the time stamps.
+      target_column: The same of the values.
 
     Raises:
-      DataError: If the data frame cannot be read. The message names the series, the column, the row
-        and the remedy.
+      DataError: If the data frame cannot be read. The message names the series, column and row.
 
     >>> import pandas as pd
     >>> days = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-04"])
@@ -55,108 +51,77 @@ def read_frame(
     if freq is None:
         freq = getattr(table.frame[columns.timestamp].dtype, "freq", None)
     frequency = None if freq is None else Frequency.parse(freq)
-    read = _read_wide if columns.target is None else _read_long
-    return read(table, columns, frequency)
-
-
-def _read_long(table: Table, columns: Columns, frequency: Frequency | None) -> SeriesDataset:
-    import pandas as pd
-
-    if columns.item_id is None:
-        codes, labels = np.zeros(len(table.frame), np.int64), pd.Index([columns.target])
-    else:
-        codes, labels = pd.factorize(table.frame[columns.item_id])
-        if (codes < 0).any():
-            raise DataError(
-                f"Column {str(columns.item_id)!r}, {table.row(int(np.argmin(codes)))}: the series "
-                "has no name. Fill it in or drop the row."
-            )
+    wide = columns.target is None
+    labels, codes = _wide_series(table, columns) if wide else _long_series(table, columns)
     names = [str(label) for label in labels]
-    of_row = np.array(names, dtype=object)[codes]
+    of_row = None if wide else np.array(names, dtype=object)[codes]
     stamps = timestamps(table, columns.timestamp, of_row)
-    values = numbers(table, columns.target, of_row)
-    order = _sorted_order(stamps, codes)
+    if of_row is None:
+        cells = [numbers(table, label, name) for label, name in zip(labels, names, strict=True)]
+    else:
+        cells = [numbers(table, columns.target, of_row)]
+    order = np.lexsort((stamps.asi8, codes))
     stamps, codes = stamps[order], codes[order]
-    rows = _Rows(table, order, of_row[order], stamps)
-    position, first, frequency = _place(rows, codes, frequency)
-    split = _scatter(values[order], position, first)
-    _check_observed(names, split)
+
+    def describe(row: int) -> str:
+        series = "" if of_row is None else f"series {of_row[order[row]]!r}, "
+        return f"{series}{table.row(int(order[row]))} ({stamps[row]})"
+
+    position, frequency = _place(stamps, codes, frequency, describe)
+    first = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+    split = [part for column in cells for part in _scatter(column[order], position, first)]
+    for name, values in zip(names, split, strict=True):
+        if np.isnan(values).all():
+            raise DataError(f"Series {name!r} has no value at all (only NaN): drop it.")
     return SeriesDataset(
         names,
         [values[None] for values in split],
-        [stamps[row] for row in first],
+        [stamps[row] for row in first.tolist()] * len(cells),
         [frequency] * len(names),
         id_column="item_id" if columns.item_id is None else columns.item_id,
-        timestamp_column=columns.timestamp,
-        labels=list(labels),
-    )
-
-
-def _read_wide(table: Table, columns: Columns, frequency: Frequency | None) -> SeriesDataset:
-    labels = [name for name in table.frame.columns if name != columns.timestamp]
-    if not labels:
-        raise DataError(f"No column of values beside the time stamps in {table.name}.")
-    names = [str(label) for label in labels]
-    cells = [numbers(table, label, name) for label, name in zip(labels, names, strict=True)]
-    stamps = timestamps(table, columns.timestamp)
-    order = _sorted_order(stamps, np.zeros(len(stamps), np.int64))
-    stamps = stamps[order]
-    rows = _Rows(table, order, np.full(len(stamps), "the table", dtype=object), stamps)
-    position, _, frequency = _place(rows, np.zeros(len(stamps), np.int64), frequency)
-    first = np.zeros(1, np.int64)
-    split = [_scatter(values[order], position, first)[0] for values in cells]
-    _check_observed(names, split)
-    return SeriesDataset(
-        names,
-        [values[None] for values in split],
-        [stamps[0]] * len(names),
-        [frequency] * len(names),
         timestamp_column=columns.timestamp,
         labels=labels,
     )
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of a table, sorted by series and time, with their places for error messages."""
+def _long_series(table: Table, columns: Columns) -> tuple[list[Any], Int[np.ndarray, "n"]]:
+    """The names of the series of a long table, and the number of the series of each row."""
+    if columns.item_id is None:
+        return [columns.target], np.zeros(len(table.frame), np.int64)
+    codes, labels = pd.factorize(table.frame[columns.item_id])
+    if (codes < 0).any():
+        raise DataError(
+            f"Column {str(columns.item_id)!r}, {table.row(int(np.argmin(codes)))}: the series "
+            "has no name. Fill it in or drop the row."
+        )
+    return list(labels), codes
 
-    table: Table
-    order: Int[np.ndarray, "n"]
-    names: np.ndarray
-    stamps: "pd.DatetimeIndex"
 
-    def describe(self, row: int) -> str:
-        where = self.table.row(int(self.order[row]))
-        return f"series {self.names[row]!r}, {where} ({self.stamps[row]})"
-
-
-def _sorted_order(stamps: "pd.DatetimeIndex", codes: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-    """The order of rows by series, in order of appearance, and by time. The sort is stable."""
-    return np.lexsort((stamps.asi8, codes))
+def _wide_series(table: Table, columns: Columns) -> tuple[list[Any], Int[np.ndarray, "n"]]:
+    """The names of the series of a wide table, and 0 for each row, as the series share the rows."""
+    labels = [name for name in table.frame.columns if name != columns.timestamp]
+    if not labels:
+        raise DataError(f"No column of values beside the time stamps in {table.name}.")
+    return labels, np.zeros(len(table.frame), np.int64)
 
 
 def _place(
-    rows: _Rows, codes: Int[np.ndarray, "n"], frequency: Frequency | None
-) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "k"], Frequency]:
-    """Places sorted rows on the regular grid.
-
-    Returns:
-      The number of steps of each row since the first row of its series, the first row of each
-      series, and the frequency.
-    """
-    same = (rows.stamps.asi8[1:] == rows.stamps.asi8[:-1]) & (codes[1:] == codes[:-1])
+    stamps: pd.DatetimeIndex,
+    codes: Int[np.ndarray, "n"],
+    frequency: Frequency | None,
+    describe: grid.Describe,
+) -> tuple[Int[np.ndarray, "n"], Frequency]:
+    """The number of steps of each sorted row since the first row of its series, and the step."""
+    same = (stamps.asi8[1:] == stamps.asi8[:-1]) & (codes[1:] == codes[:-1])
     if same.any():
         row = int(np.argmax(same))
         raise DataError(
-            f"Duplicate time stamp: {rows.describe(row)} and "
-            f"{rows.table.row(int(rows.order[row + 1]))}. Keep one of them or aggregate them; if "
-            "they belong to different series, name the column that tells which (id_column)."
+            f"Duplicate time stamp: {describe(row)} and {describe(row + 1)}. Keep one, aggregate "
+            "them, or, if they belong to different series, name these by a column (id_column)."
         )
-    inferred = frequency is None
-    step = grid.infer(rows.stamps, codes) if frequency is None else frequency
-    step = step.stamped_like(local_clock(rows.stamps))
-    position = grid.place(step, rows.stamps, codes, rows.describe, inferred)
-    return position, np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]), step
+    step = grid.infer(stamps, codes) if frequency is None else frequency
+    step = step.stamped_like(local_clock(stamps))
+    return grid.place(step, stamps, codes, describe, inferred=frequency is None), step
 
 
 def _scatter(
@@ -169,9 +134,3 @@ def _scatter(
     flat = np.full(int(lengths.sum()), np.nan)
     flat[np.repeat(offsets, last - first + 1) + position] = values
     return np.split(flat, offsets[1:])
-
-
-def _check_observed(names: list[str], values: list[Float[np.ndarray, "T"]]) -> None:
-    empty = next((n for n, v in zip(names, values, strict=True) if np.isnan(v).all()), None)
-    if empty is not None:
-        raise DataError(f"Series {empty!r} has no value at all (only NaN): drop it.")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Covariates = list[Float[np.ndarray, "K T"]]
+_COLUMNS = ("item_ids", "targets", "starts", "frequencies", "past_covariates", "known_covariates")
+"""The columns of a dataset that hold the fields of `Item`, in the order of the fields."""
 
 
 class Item(NamedTuple):
@@ -96,50 +98,30 @@ class SeriesDataset:
             if target.ndim != 2 or len(target) != variates:
                 raise DataError(
                     f"Series {name!r} has shape {target.shape}; expected {variates} variates by "
-                    "time steps. Write target[None] for a single one, and name several with "
-                    "target_names."
+                    "time steps. Write target[None] for one; target_names names several."
                 )
 
     @classmethod
     def of(cls, items: Iterable[Item], **columns: Any) -> Self:
-        """Makes a dataset from items that have the same variates.
-
-        Args:
-          items: The items.
-          **columns: Further fields of the dataset, such as `target_names`.
-        """
+        """Makes a dataset from items with the same variates, and further fields of the dataset."""
         rows = list(items)
-        return cls(
-            [item.item_id for item in rows],
-            [item.target for item in rows],
-            [item.start for item in rows],
-            [item.frequency for item in rows],
-            [i.past_covariates for i in rows if i.past_covariates is not None] or None,
-            [i.known_covariates for i in rows if i.known_covariates is not None] or None,
-            **columns,
-        )
+        fields: list[Any] = [[row[place] for row in rows] for place in range(len(_COLUMNS))]
+        for place in (4, 5):  # the covariates
+            fields[place] = [part for part in fields[place] if part is not None] or None
+        return cls(*fields, **columns)
 
     def _columns(self) -> dict[str, Any]:
         """The columns of the dataset that have one entry per item, without absent covariates."""
-        names = ("item_ids", "targets", "starts", "frequencies", "labels")
-        columns = {name: getattr(self, name) for name in names}
-        covariates = {"past_covariates": self.past_covariates}
-        covariates["known_covariates"] = self.known_covariates
-        return columns | {name: part for name, part in covariates.items() if part is not None}
+        columns = {name: getattr(self, name) for name in (*_COLUMNS, "labels")}
+        return {name: column for name, column in columns.items() if column is not None}
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, index: int) -> Item:
-        past, known = self.past_covariates, self.known_covariates
-        return Item(
-            self.item_ids[index],
-            self.targets[index],
-            self.starts[index],
-            self.frequencies[index],
-            None if past is None else past[index],
-            None if known is None else known[index],
-        )
+        columns = [getattr(self, name) for name in _COLUMNS]
+        fields: list[Any] = [None if column is None else column[index] for column in columns]
+        return Item(*fields)
 
     def __iter__(self) -> Iterator[Item]:
         return (self[index] for index in range(len(self)))
@@ -152,8 +134,6 @@ class SeriesDataset:
     def observed_end(self, index: int) -> int:
         """Number of time steps of an item up to the last one with an observed target value."""
         target = self.targets[index]
-        if target.shape[1] and not np.isnan(target[:, -1]).all():
-            return target.shape[1]
         return int(np.flatnonzero(~np.isnan(target).all(axis=0)).max(initial=-1)) + 1
 
     @property
@@ -172,26 +152,18 @@ class SeriesDataset:
             return None
         if len(set(self.frequencies)) > 1:
             names = ", ".join(sorted({str(frequency) for frequency in self.frequencies}))
-            raise DataError(
-                f"The series have several frequencies ({names}): pass those of each frequency in "
-                "a call of their own."
-            )
+            raise DataError(f"The series have several frequencies ({names}): use a call for each.")
         return self.frequencies[0]
 
     def take(self, rows: Sequence[int]) -> Self:
         """A dataset of the items with the indices `rows`, in this order."""
-        columns: dict[str, Any] = {
-            name: [column[row] for row in rows] for name, column in self._columns().items()
-        }
+        columns: dict[str, Any] = self._columns()
+        for name, column in columns.items():
+            columns[name] = [column[row] for row in rows]
         return replace(self, **columns)
 
     def truncate(self, ends: Int[np.ndarray, "n"]) -> Self:
-        """Truncates the targets and past covariates of the items, as views.
-
-        Known covariates are not truncated.
-
-        Args:
-          ends: Number of time steps to keep of each item.
+        """Truncates the targets and past covariates to `ends` time steps each, as views.
 
         Raises:
           DataError: If an end is not between 1 and the length of its item.
@@ -207,9 +179,9 @@ class SeriesDataset:
         return replace(self, targets=cut(self.targets), past_covariates=past)
 
     def variates(self) -> Self:
-        """A dataset with each target variate as a separate item, without covariates.
+        """A dataset with each target variate, named `item/variate`, as an item without covariates.
 
-        If there are several variates, the items are named `item/variate`.
+        A single target variate keeps the name of its item.
         """
         plain = replace(self, past_covariates=None, known_covariates=None)
         if len(self.target_names) == 1:
@@ -221,32 +193,20 @@ class SeriesDataset:
         return replace(repeated, item_ids=ids, targets=apart, labels=ids, target_names=("target",))
 
     def coarsen(self, size: int) -> Self:
-        """Aggregates the targets to the means of blocks of `size` points (see `last_blocks`).
-
-        The last block ends with the last value. Starts and frequencies are those of the blocks.
-        """
+        """Aggregates targets, starts and frequencies to blocks of `size` points (`last_blocks`)."""
         if size == 1:
             return self
         targets = [np.stack([last_blocks(row, size) for row in target]) for target in self.targets]
-        starts, frequencies = [], []
-        for start, frequency, target in zip(
-            self.starts, self.frequencies, self.targets, strict=True
-        ):
-            if start is not None and frequency is not None:
-                start = frequency.timestamps(start, target.shape[1] % size, 1)[0]
-                frequency = replace(frequency, step=frequency.step * size)
-            starts.append(start)
-            frequencies.append(frequency)
+        starts, frequencies = list(self.starts), list(self.frequencies)
+        for row, item in enumerate(self):
+            if item.start is not None and item.frequency is not None:
+                skipped = item.target.shape[1] % size
+                starts[row] = item.frequency.timestamps(item.start, skipped, 1)[0]
+                frequencies[row] = replace(item.frequency, step=item.frequency.step * size)
         return replace(self, targets=targets, starts=starts, frequencies=frequencies)
 
     def timestamps(self, index: int, first: int, count: int) -> "pd.DatetimeIndex":
-        """The time stamps of consecutive points of one item.
-
-        Args:
-          index: Index of the item.
-          first: Number of the first point. Point 0 follows the last value, and point -1 is the last
-            value.
-          count: Number of points.
+        """The time stamps of `count` points of an item, of which point 0 follows the last value.
 
         Raises:
           DataError: If the item has no dates.

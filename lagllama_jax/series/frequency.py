@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SEASONS = {"s": 3600, "min": 1440, "h": 24, "D": 1, "B": 5, "W": 1, "M": 12, "Q": 4, "Y": 1}
 _SECOND = NANOSECONDS["s"]
+_RESOLUTIONS = {"ms": 1, "us": 2, "ns": 3}  # seconds, and units that are longer, have the rank 0
 
 
 @dataclass(frozen=True)
@@ -117,21 +118,17 @@ class Frequency:
         stands for its day, whatever the hour of its time stamp.
 
         Args:
-          start: A time stamp (pandas, NumPy, or ISO 8601 text) or an array of time stamps. If it
-            has a time zone, its local clock is used.
+          start: One or several time stamps. If they have a time zone, its local clock is used.
           ahead: Seconds by which this local clock is ahead of the clock of the grid. The grid is in
             UTC if it has to follow clock changes.
         """
-        seconds = self._rounded(local_clock(start)) - ahead
+        length = max(NANOSECONDS.get(self.unit, NANOSECONDS["D"]) // _SECOND, 1)
+        clock = local_clock(start).astype("datetime64[s]").astype(np.int64)
+        seconds = clock // length * length - ahead
         day, second = np.divmod(seconds, time_features.SECONDS_A_DAY)
         unit, step, anchor = self._calendar_unit(day)
         fields = np.broadcast_arrays(unit, step, day, second, anchor, 0)
         return Calendar(*(field.astype(np.int32) for field in fields))
-
-    def _rounded(self, stamps: np.ndarray) -> np.ndarray:
-        """Seconds since 1970-01-01, rounded down to the unit, or to days for longer units."""
-        unit = max(NANOSECONDS.get(self.unit, NANOSECONDS["D"]) // _SECOND, 1)
-        return stamps.astype("datetime64[s]").astype(np.int64) // unit * unit
 
     def _calendar_unit(self, day: np.ndarray) -> tuple[int, int, Any]:
         if self.unit == "W":
@@ -147,15 +144,11 @@ class Frequency:
         return time_features.MONTH, self.months, last % self.months
 
     def timestamps(self, start: "pd.Timestamp", first: int, count: int) -> "pd.DatetimeIndex":
-        """The time stamps of `count` consecutive points of a series.
+        """The time stamps of `count` points of a series, the point `first` and those after it.
 
-        Steps shorter than a day are counted in absolute time, and longer ones on the local
-        calendar. A local time that a clock change skips is moved to the next time that exists.
-
-        Args:
-          start: Time stamp of point 0, with its time zone.
-          first: Number of the first of the points.
-          count: Number of points.
+        Point 0 is at `start`. Steps shorter than a day are counted in absolute time, and longer
+        ones on the local calendar. A local time that a clock change skips is moved to the next
+        time that exists.
         """
         import pandas as pd
 
@@ -167,7 +160,7 @@ class Frequency:
         elif zone is not None:
             earlier = np.ones(count, dtype=bool)
             stamps = stamps.tz_localize(zone, ambiguous=earlier, nonexistent="shift_forward")
-        finest: Any = max(start.unit, self.unit, key=_resolution)
+        finest: Any = max(start.unit, self.unit, key=lambda unit: _RESOLUTIONS.get(unit, 0))
         try:
             return stamps.as_unit(finest)
         except pd.errors.OutOfBoundsDatetime:
@@ -201,18 +194,8 @@ class Frequency:
         return replace(self, stamp=next(fits, self.stamp))
 
 
-def _resolution(unit: str) -> int:
-    """Rank of the resolution that time stamps of a unit need, from 0 for seconds or longer."""
-    return {"ms": 1, "us": 2, "ns": 3}.get(unit, 0)
-
-
 def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:
-    """The time stamp (datetime64[D]) of each month (datetime64[M]).
-
-    Args:
-      months: The months.
-      rule: The day of the month, as in `Frequency.stamp`.
-    """
+    """The stamp (datetime64[D]) of each month (datetime64[M]) by a rule of `Frequency.stamp`."""
     starts = rule.endswith("start")
     days = months.astype("datetime64[D]") if starts else (months + 1).astype("datetime64[D]") - 1
     if rule.startswith("business"):

@@ -1,33 +1,24 @@
 """Infers the regular time grid of time stamps, and places the rows of a table on it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.aliases import NANOSECONDS, fixed_step
 from lagllama_jax.series.frequency import Frequency, local_clock, stamp_day
 from lagllama_jax.typing import Bool, Int
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-DAY = NANOSECONDS["D"] // 1000
-"""Length of a day in microseconds, the unit in which time stamps are compared."""
+DAY = NANOSECONDS["D"] // 1000  # in microseconds, in which time stamps are compared
 SPARSE_POINTS, SPARSE_SHARE = 10_000_000, 50
 """A grid is refused if it exceeds both limits: the total number of points, and points per row."""
 
-Describe = Callable[[int], str]
-"""Describes a row for an error message, by its series and its place in the table."""
+Describe = Callable[[int], str]  # describes a row by its series and its place in the table
 
 
-def infer(stamps: "pd.DatetimeIndex", series: Int[np.ndarray, "n"] | None = None) -> Frequency:
-    """Infers the frequency of time stamps, which may have gaps.
-
-    Args:
-      stamps: Time stamps, ascending within each series.
-      series: Number of the series of each time stamp. `None`: a single series.
+def infer(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"] | None = None) -> Frequency:
+    """Infers the frequency of time stamps, ascending within each series, which may have gaps.
 
     Raises:
       DataError: If no series has two time stamps.
@@ -37,14 +28,13 @@ def infer(stamps: "pd.DatetimeIndex", series: Int[np.ndarray, "n"] | None = None
     local, absolute = local_clock(stamps), _absolute(stamps)
     if not within.any():
         raise DataError(
-            "The frequency cannot be inferred from one time stamp per series: give freq, such as "
-            "freq='h'."
+            "No frequency can be inferred from one time stamp per series: give it, as in freq='h'."
         )
     if (local.astype("datetime64[us]") != local).any():
-        return Frequency(*fixed_step(_common_step(np.diff(_nanoseconds(absolute))[within])))
-    if (np.diff(_ticks(local))[within] % DAY == 0).all():
+        return Frequency(*fixed_step(_common_step(np.diff(_number(absolute, "ns"))[within])))
+    if (np.diff(_number(local))[within] % DAY == 0).all():
         return _infer_days(local.astype("datetime64[D]"), within)
-    return Frequency(*fixed_step(_common_step(np.diff(_ticks(absolute))[within]) * 1000))
+    return Frequency(*fixed_step(_common_step(np.diff(_number(absolute))[within]) * 1000))
 
 
 def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
@@ -72,12 +62,8 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
     """The frequency in months, quarters or years. `None` if the day of the month varies."""
     months = days.astype("datetime64[M]")
     rule = Frequency("M").stamped_like(days).stamp
-    place_in_month = days - (
-        stamp_day(months, rule)
-        if (stamp_day(months, rule) == days).all()
-        else months.astype("datetime64[D]")
-    )
-    if not (place_in_month == place_in_month[0]).all():
+    day_of_month = days - months.astype("datetime64[D]")
+    if (stamp_day(months, rule) != days).any() and (day_of_month != day_of_month[0]).any():
         return None
     step = _common_step(np.diff(months.astype(np.int64))[within])
     # A period ends in the month of its end stamp, or in the month before its start stamp.
@@ -88,10 +74,7 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
 
 
 def _common_step(steps: Int[np.ndarray, "n"]) -> int:
-    """The greatest common divisor of the steps, or the most frequent step.
-
-    The latter is used if only a few of many steps equal the divisor.
-    """
+    """The greatest common divisor of the steps, or the usual step if few of many equal it."""
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
         return 1
@@ -103,7 +86,7 @@ def _common_step(steps: Int[np.ndarray, "n"]) -> int:
 
 def place(
     frequency: Frequency,
-    stamps: "pd.DatetimeIndex",
+    stamps: pd.DatetimeIndex,
     series: Int[np.ndarray, "n"],
     describe: Describe,
     inferred: bool = False,
@@ -118,8 +101,7 @@ def place(
       inferred: Whether the frequency was inferred, for the error message.
 
     Raises:
-      DataError: If a row is not on the grid, or the grid is much finer than the rows. The message
-        names a row.
+      DataError: If a row is not on the grid, or the grid is much finer than the rows.
     """
     coordinate, off, unit = _coordinates(frequency, stamps)
     starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
@@ -144,25 +126,17 @@ def place(
 
 
 def _coordinates(
-    frequency: Frequency, stamps: "pd.DatetimeIndex"
+    frequency: Frequency, stamps: pd.DatetimeIndex
 ) -> tuple[Int[np.ndarray, "n"], Bool[np.ndarray, "n"], int]:
-    """The coordinates of rows on a grid.
-
-    Returns:
-      A whole number per row, whether each row cannot be on the grid, and the length of a step in
-      the units of these numbers.
-    """
+    """The coordinates of rows, whether they cannot be on the grid, and the coordinate of a step."""
     local = local_clock(stamps)
     fits = np.zeros(len(local), dtype=bool)
     if frequency.nanoseconds is not None:
         moments = _absolute(stamps) if frequency.within_day else local
         if frequency.nanoseconds % 1000 == 0:
-            return (
-                _ticks(moments),
-                moments != moments.astype("datetime64[us]"),
-                (frequency.nanoseconds // 1000),
-            )
-        return _nanoseconds(moments), fits, frequency.nanoseconds
+            off = moments != moments.astype("datetime64[us]")
+            return _number(moments), off, frequency.nanoseconds // 1000
+        return _number(moments, "ns"), fits, frequency.nanoseconds
     if frequency.months is not None:
         return local.astype("datetime64[M]").astype(np.int64), fits, frequency.months
     days = local.astype("datetime64[D]")
@@ -176,12 +150,7 @@ def _check_density(
     starts: Int[np.ndarray, "k"],
     describe: Describe,
 ) -> None:
-    """Refuses a frequency that is much finer than the rows of a series.
-
-    Raises:
-      DataError: If the grid exceeds `SPARSE_POINTS` and `SPARSE_SHARE`, or if a series has values
-        at every n-th step only.
-    """
+    """Raises `DataError` if a frequency is much finer than the rows of a series."""
     ends = np.r_[starts[1:], len(position)]
     total, rows = int((position[ends - 1] + 1).sum()), len(position)
     if total > SPARSE_POINTS and total > SPARSE_SHARE * rows:
@@ -203,13 +172,9 @@ def _check_density(
         )
 
 
-def _ticks(moments: np.ndarray) -> Int[np.ndarray, "n"]:
-    return moments.astype("datetime64[us]").astype(np.int64)
+def _number(moments: np.ndarray, unit: str = "us") -> Int[np.ndarray, "n"]:
+    return moments.astype(f"datetime64[{unit}]").astype(np.int64)
 
 
-def _nanoseconds(moments: np.ndarray) -> Int[np.ndarray, "n"]:
-    return moments.astype("datetime64[ns]").astype(np.int64)
-
-
-def _absolute(stamps: "pd.DatetimeIndex") -> np.ndarray:
+def _absolute(stamps: pd.DatetimeIndex) -> np.ndarray:
     return local_clock(stamps if stamps.tz is None else stamps.tz_convert(None))

@@ -14,10 +14,8 @@ from lagllama_jax.typing import Bool, Float
 RANGES = ((0.25, 0.75), (0.05, 0.95), (0.01, 0.99), (0.0, 1.0))
 """Quantile ranges, of which the first that is above 0 is the spread."""
 LEVELS = np.array([*(low for low, _ in RANGES), *(high for _, high in RANGES), 0.5])
-FEWEST_CONSTANT = 3
-"""Smallest number of values of a constant series. A shorter one does not count as constant."""
-FURTHEST = 1e15
-"""Values are clipped to this many units from the center, so that their squares are finite."""
+FEWEST_CONSTANT = 3  # a shorter series does not count as constant
+FURTHEST = 1e15  # values are clipped to so many units, so that their squares are finite
 
 
 class Standard(NamedTuple):
@@ -44,8 +42,8 @@ class Standard(NamedTuple):
 def standard_of(raw: Float[np.ndarray, "*n T"]) -> Standard:
     """Computes the center and unit of series in float64, which are NaN where a value is missing.
 
-    The center of a series of whole numbers is a whole number. Whole numbers with a range of less
-    than 2**23 are restored exactly.
+    The center of whole numbers is a whole number. If their range is below 2**23, they are restored
+    exactly.
 
     >>> standard_of(np.array([1e9, 1e9 + 20, 1e9 + 10, np.nan]))[:2]
     (array(1.00000001e+09), np.float64(8.0))

@@ -2,32 +2,25 @@
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.files import atomic_path
 from lagllama_jax.series.columns import ITEM_NAMES
-from lagllama_jax.series.tables import Table, checked
-
-if TYPE_CHECKING:
-    import pandas as pd
+from lagllama_jax.series.tables import Table, as_table
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Table:
-    """Reads a table from a CSV file or a Parquet file.
-
-    A CSV file has commas, semicolons or tabs as separators, and may be compressed.
-
-    Args:
-      path: The file. Its suffix determines the format.
-      id_column: Name of a column to read as text, so that `007` remains `007`. The columns
-        `item_id` and `unique_id` are always read as text.
+    """Reads a table from a Parquet file, or from a CSV file as `read_csv` does, by the suffix.
 
     Raises:
       DataError: If the file cannot be opened or read, is empty, or has another suffix.
@@ -36,8 +29,10 @@ def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Ta
     check_suffix(path)
     try:
         if _is_parquet(path):
-            return Table(checked(_read_parquet(path), path.name), path.name)
+            return replace(as_table(pd.read_parquet(path)), name=path.name)
         return read_csv(path, path.name, id_column)
+    except pyarrow.ArrowException as error:
+        raise DataError(f"Cannot read {path} as Parquet: {error}") from error
     except OSError as error:
         raise DataError(f"Cannot open {path}: {error.strerror or error}.") from error
     except EOFError as error:
@@ -45,11 +40,7 @@ def read_table(path: str | os.PathLike[str], id_column: str | None = None) -> Ta
 
 
 def check_suffix(path: Path) -> None:
-    """Checks that the suffix of a file is one of CSV or Parquet files.
-
-    Raises:
-      DataError: If the file has another suffix.
-    """
+    """Raises `DataError` if the suffix of a file is not one of CSV or Parquet files."""
     if not path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES):
         raise DataError(f"{path}: the name should end in .csv or .parquet, which tells the format.")
 
@@ -58,32 +49,19 @@ def _is_parquet(path: Path) -> bool:
     return path.name.lower().endswith(PARQUET_SUFFIXES)
 
 
-def _read_parquet(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-    import pyarrow
-
-    from lagllama_jax.series.tables import as_table
-
-    try:
-        return as_table(pd.read_parquet(path)).frame
-    except pyarrow.ArrowException as error:
-        raise DataError(f"Cannot read {path} as Parquet: {error}") from error
-
-
 def read_csv(source: Any, name: str, id_column: str | None = None, **options: Any) -> Table:
     """Reads a table from a CSV file with commas, semicolons or tabs as separators.
 
     Args:
-      source: Path of the file, or its content as `io.BytesIO`.
+      source: Path of the file, which may be compressed, or its content as `io.BytesIO`.
       name: Name of the file for error messages.
-      id_column: As in `read_table`.
+      id_column: Name of a column to read as text, so that `007` remains `007`. The columns
+        `item_id` and `unique_id` are always read as text.
       **options: Further arguments of `pandas.read_csv`.
 
     Raises:
       DataError: If the file is empty or not text, a column occurs twice, or a row is too long.
     """
-    import pandas as pd
-
     settings: dict[str, Any] = {"skip_blank_lines": False, "low_memory": False, "index_col": False}
     try:
         settings |= {"sep": _separator(source), **options}
@@ -102,18 +80,12 @@ def read_csv(source: Any, name: str, id_column: str | None = None, **options: An
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {name}: {str(error).strip()}") from error
     if settings["skip_blank_lines"]:
-        return Table(checked(frame, name), name)
+        return Table(frame, name)
     return _without_blank_lines(frame, name)
 
 
 def _column_names(source: Any, name: str, separator: str) -> list[str]:
-    """Reads the column names and checks that they differ, because pandas would rename duplicates.
-
-    Raises:
-      DataError: If a name occurs twice.
-    """
-    import pandas as pd
-
+    """Reads the column names, and raises `DataError` for duplicates, which pandas would rename."""
     line = pd.read_csv(_again(source), sep=separator, header=None, nrows=1, dtype=str)
     names = line.iloc[0].dropna()
     if names.duplicated().any():
@@ -122,14 +94,14 @@ def _column_names(source: Any, name: str, separator: str) -> list[str]:
     return names.tolist()
 
 
-def _without_blank_lines(frame: "pd.DataFrame", name: str) -> Table:
+def _without_blank_lines(frame: pd.DataFrame, name: str) -> Table:
     first = frame.columns[0]
     counted = np.array_equal(frame[first].to_numpy(dtype=object), np.arange(len(frame)))
     if str(first).startswith("Unnamed:") and counted:
         frame = frame.drop(columns=first)  # row numbers that pandas wrote with the table
     filled = frame.notna().any(axis=1).to_numpy()
     lines = np.flatnonzero(filled) + 2  # row 0 is on line 2, below the names
-    return Table(checked(frame[filled].reset_index(drop=True), name), name, lines)
+    return Table(frame[filled].reset_index(drop=True), name, lines)
 
 
 def _again(source: Any) -> Any:
@@ -140,16 +112,12 @@ def _again(source: Any) -> Any:
 
 def _separator(source: Any) -> str:
     """The separator among comma, semicolon and tab that occurs most often in the first line."""
-    import pandas as pd
-
     whole_line = pd.read_csv(_again(source), sep="\x00", nrows=0).columns
     return max(",;\t", key="".join(map(str, whole_line)).count)
 
 
-def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
-    """Writes a table without its index as CSV or Parquet, depending on the suffix.
-
-    The file is written completely or not at all.
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Writes a table without its index as CSV or Parquet by the suffix, completely or not at all.
 
     Raises:
       DataError: If the name has another suffix, or the file cannot be written.

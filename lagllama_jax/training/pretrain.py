@@ -1,6 +1,7 @@
 """Pre-training in a folder, which can be stopped and resumed."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from jax.sharding import Mesh
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import CheckpointError
 from lagllama_jax.files import make_folder
+from lagllama_jax.lock import locked
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.checkpoints import Checkpoints, Restored
 from lagllama_jax.training.loop import Best, Run, Trained, train
@@ -87,7 +89,7 @@ def pretrain(
       progress: Whether to show a progress bar. `None`: in a terminal.
 
     Raises:
-      DataError: If the corpus or the folder cannot be used.
+      DataError: If the corpus or the folder cannot be used, or another run uses the folder.
       CheckpointError: If a checkpoint cannot be read, written, or belongs to another recipe.
       ConfigError: If the batch or the model does not divide over the devices.
       TrainingError: If a loss is not finite.
@@ -104,8 +106,10 @@ def pretrain(
     else:
         source = GrainSource(arrays, names, recipe, mesh, rules, placement.workers)
     evaluate = None if lengths is None else _evaluate(corpus, lengths, recipe, mesh)
-    make_folder(folder)
-    with Checkpoints(folder / CHECKPOINTS, recipe.loop.keep) as checkpoints:
+    with (
+        _alone(folder),
+        Checkpoints(folder / CHECKPOINTS, recipe.loop.keep) as checkpoints,
+    ):
         first = _begin(checkpoints, recipe, mesh, start)
         watch = _watch(folder, recipe, first.state)
         run = Run(recipe, source, watch, evaluate, checkpoints, first.key)
@@ -114,6 +118,14 @@ def pretrain(
         finally:
             watch.close()
             source.close()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Locks the folder against other runs. The processes of one run share the lock."""
+    with locked(folder) if jax.process_index() == 0 else contextlib.nullcontext():
+        make_folder(folder)
+        yield
 
 
 def _begin(

@@ -19,7 +19,9 @@ class Walk:
         paths = []
         for item in dataset:
             seed = [config.seed, *item.item_id.encode()]
-            steps = np.random.default_rng(seed).normal(size=(config.num_samples, prediction_length))
+            steps = np.random.default_rng(seed).normal(
+                size=(config.num_samples or 100, prediction_length)
+            )
             paths += [row[-1] + self.spread * steps.cumsum(1) for row in item.target]
         return Forecast(dataset, np.stack(paths), config.quantile_levels)
 

@@ -55,13 +55,6 @@ def test_what_is_held_out_does_not_depend_on_what_else_the_corpus_holds(corpus):
     assert dict(zip(names(few, held.series), held.start, strict=True)) == expected
 
 
-def test_whole_holds_back_every_point_of_the_validation_data_sets(corpus):
-    held = held_out(corpus, whole=True)
-    rest = np.setdiff1d(np.arange(len(corpus)), held.series)
-    assert (held.start == 0).all()
-    assert {name.split("/")[0] for name in names(corpus, rest)} == {"parking", "ercot"}
-
-
 def test_tasks_have_names_of_their_own_and_evaluation_sets_are_not_among_them(shared):
     tasks = validation_tasks(shared / "data/corpus")
     assert len({task.name for task in tasks}) == len(SETS) == 18

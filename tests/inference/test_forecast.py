@@ -121,6 +121,15 @@ def test_it_says_what_it_holds(dated):
     assert repr(dated) == "Forecast(3 series, 50 samples, 4 points)"
 
 
+def test_the_picture_of_a_single_series_without_a_name_has_no_title():
+    titles = []
+    for names in (None, ["0"]):
+        series = read_arrays([1.0, 2.0], item_ids=names)
+        figure = Forecast(series, np.ones((1, 5, 3))).plot()
+        titles.append(figure.axes[0].get_title(loc="left"))
+    assert titles == ["", "0"]
+
+
 def test_a_picture_shows_past_median_and_intervals_of_each_series(dated):
     figure = dated.plot(truth=dated.median)
     titles = [axis.get_title(loc="left") for axis in figure.axes if axis.get_visible()]

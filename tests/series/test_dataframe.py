@@ -196,7 +196,7 @@ def put(row: int, column: str, value: object):
         (put(8, "timestamp", None), "Series 'b', column 'timestamp', row 8"),
         (
             put(8, "timestamp", pd.Timestamp("2024-01-01")),
-            "Duplicate.*'b', row 6.*and row 8.*id_col",
+            "Duplicate.*'b', row 6.*and .*row 8.*id_col",
         ),
         (put(8, "target", "many"), "Series 'b', column 'target', row 8.*'many' is not a number"),
         (put(8, "target", float("inf")), "Series 'b', column 'target', row 8.*infinite.*NaN"),

@@ -72,7 +72,7 @@ def test_empty_cells_are_missing_values(write):
     [
         ("007,2024-01-03,three", "Series '007', column 'target', line 6 of data.csv: 'three'"),
         ("007,the third,3", "Series '007', column 'timestamp', line 6 of data.csv: 'the third'"),
-        ("007,2024-01-02,3", "Duplicate time stamp.*line 3 of data.csv.*and line 6 of data.csv"),
+        ("007,2024-01-02,3", "Duplicate time stamp.*line 3 of data.csv.*and .*line 6 of data.csv"),
         ("007,2024-01-03,inf", "line 6 of data.csv: 'inf' is infinite"),
         (",2024-01-03,3", "Column 'item_id', line 6 of data.csv"),
         ("007,2024-01-03 00:30,3", r"no common step.*'D'.*line 6 of data.csv.*is off the grid"),

@@ -11,13 +11,10 @@ BASELINES = tuple(one.name for one in _CLASSES)
 
 
 def baseline(name: str, season: int | None = None, seed: int = 0) -> Baseline:
-    """Looks up a baseline.
+    """Looks up a baseline by its name, one of `BASELINES`, with the arguments of its class.
 
-    Args:
-      name: One of `BASELINES`. The `auto_` models need the extra `baselines`, `deepar` the extra
-        `deepar`.
-      season: Seasonal period in steps. `None`: the default of the series' frequency.
-      seed: Random seed of `deepar`. The other baselines draw no random numbers.
+    The `auto_` models need the extra `baselines`, and `deepar`, which alone uses the `seed`, needs
+    the extra `deepar`.
 
     Raises:
       ConfigError: If there is no such baseline, or the season is not a whole number of at least 1.

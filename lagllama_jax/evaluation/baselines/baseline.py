@@ -10,7 +10,6 @@ import numpy as np
 from lagllama_jax.config import Count, ForecastConfig, checked
 from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.series.dataset import SeriesDataset
-from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float
 
 Pasts: TypeAlias = Sequence[Float[np.ndarray, "T"]]
@@ -41,11 +40,6 @@ class Baseline(abc.ABC):
     ) -> Forecast:
         """Forecasts the `prediction_length` points that follow each item.
 
-        Args:
-          dataset: The items.
-          prediction_length: Number of points ahead.
-          config: Configuration of the forecast, of which only `quantile_levels` is used.
-
         Raises:
           ConfigError: If `prediction_length` is not a whole number of at least 1.
           MissingExtraError: If the baseline comes with an extra that is not installed.
@@ -53,7 +47,7 @@ class Baseline(abc.ABC):
         checked("prediction_length", prediction_length, Count)
         levels = tuple(sorted({0.5, *config.quantile_levels}))
         pasts = [row for target in dataset.targets for row in target]
-        each = [self._season_of(frequency) for frequency in dataset.frequencies]
+        each = [self.season or (step.season if step else 1) for step in dataset.frequencies]
         seasons = np.repeat(each, len(dataset.target_names))
         values = np.empty((len(pasts), len(levels), prediction_length))
         for season in np.unique(seasons).tolist():
@@ -62,11 +56,6 @@ class Baseline(abc.ABC):
             values[rows] = self.quantiles(alike, prediction_length, season, levels)
         medians = values[:, levels.index(0.5)]
         return Forecast(dataset, quantile_levels=levels, values=values, means=medians)
-
-    def _season_of(self, frequency: Frequency | None) -> int:
-        if self.season is not None:
-            return self.season
-        return 1 if frequency is None else frequency.season
 
     @abc.abstractmethod
     def quantiles(

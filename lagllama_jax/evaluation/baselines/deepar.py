@@ -12,8 +12,7 @@ from lagllama_jax.errors import require
 from lagllama_jax.evaluation.baselines.baseline import Baseline, Pasts
 from lagllama_jax.typing import Float
 
-EPOCHS, BATCHES = 20, 50
-"""Number of epochs, and of batches of 32 windows per epoch."""
+EPOCHS, BATCHES = 20, 50  # the batches, of 32 windows each, are those of one epoch
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,8 @@ def _estimator(prediction_length: int, lags: list[int], folder: str) -> Any:
     require("lightning", "deepar")
     for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    trainer = {"max_epochs": EPOCHS, "accelerator": "cpu", "default_root_dir": folder}
+    quiet = dict.fromkeys(("enable_progress_bar", "enable_model_summary", "logger"), False)
     return require("gluonts.torch", "deepar").DeepAREstimator(
         freq="h",
         prediction_length=prediction_length,
@@ -85,12 +86,5 @@ def _estimator(prediction_length: int, lags: list[int], folder: str) -> Any:
         lags_seq=lags,
         time_features=[],
         num_batches_per_epoch=BATCHES,
-        trainer_kwargs={
-            "max_epochs": EPOCHS,
-            "accelerator": "cpu",
-            "default_root_dir": folder,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "logger": False,
-        },
+        trainer_kwargs=trainer | quiet,
     )

@@ -1,7 +1,4 @@
-"""The naive and the seasonal naive forecast.
-
-The quantiles are normal, as in the models of the same names in statsforecast, which GIFT-Eval uses.
-"""
+"""The naive and the seasonal naive forecast, with the normal quantiles of statsforecast."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -44,12 +41,8 @@ class Naive(SeasonalNaive):
 
 
 def _last_season(past: Float[np.ndarray, "T"], season: int) -> Float[np.ndarray, "season"]:
-    """The latest observed value of each phase of the season, oldest phase first.
-
-    If a phase was never observed, the latest observed value is used, or 0 if there is none.
-    """
-    whole = -(-len(past) // season) * season
-    padding = np.full(whole - len(past), np.nan)
+    """The latest observed value of each phase, oldest phase first; if none, the latest of all."""
+    padding = np.full(-len(past) % season, np.nan)
     phases = np.concatenate([padding, past]).reshape(-1, season)
     there = np.isfinite(phases)
     latest = phases[len(phases) - 1 - there[::-1].argmax(0), np.arange(season)]

@@ -11,16 +11,11 @@ from lagllama_jax.evaluation.baselines.baseline import Baseline, Pasts
 from lagllama_jax.evaluation.baselines.naive import SeasonalNaive
 from lagllama_jax.typing import Float
 
-HISTORY = 1000
-"""Number of most recent points that are fitted. The cost of the models grows with the length."""
+HISTORY = 1000  # number of most recent points that are fitted, as the cost grows with it
 
 
 class _Statistical(Baseline):
-    """Fits one model per series, on its last `HISTORY` points with gaps interpolated.
-
-    A series that the model refuses (too short, constant) is forecast by `SeasonalNaive`, as in
-    GIFT-Eval, and a warning says so.
-    """
+    """Fits one model per series, or uses `SeasonalNaive` with a warning where the model refuses."""
 
     def quantiles(
         self, pasts: Pasts, prediction_length: int, season: int, levels: Sequence[float]
