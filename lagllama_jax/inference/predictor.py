@@ -31,6 +31,7 @@ SMALLEST_CAPACITY = 32
 BATCH, WHOLE = PartitionSpec("batch"), PartitionSpec()
 
 
+@lru_cache(maxsize=32)
 def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
     """The architecture, with the context length, attention window and RoPE factor of the forecast.
 
@@ -105,8 +106,11 @@ def divided(run: Any, inputs: Any, output: PartitionSpec, devices: tuple[jax.Dev
 
 
 def place_parameters(parameters: Parameters, devices: tuple[jax.Device, ...]) -> Parameters:
-    """Copies the parameters to each of the devices."""
+    """Copies the parameters to each of the devices, unless they are there already."""
     if len(devices) == 1:
+        leaves = jax.tree.leaves(parameters)
+        if all(isinstance(leaf, Array) and leaf.devices() == set(devices) for leaf in leaves):
+            return parameters
         return jax.device_put(parameters, devices[0])
     return jax.device_put(parameters, NamedSharding(device_mesh(devices), WHOLE))
 

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.kv_cache import KVCache, append, ring_block, visible
-from lagllama_jax.model.layers import Linear
+from lagllama_jax.model.layers import Kernel, Linear, side_by_side
 from lagllama_jax.model.rope import Turn, rope_angles, rotate
 from lagllama_jax.typing import Array, Bool, Float, Int
 
@@ -235,8 +235,8 @@ class Attention(nn.Module):
     def setup(self) -> None:
         """Makes the layers."""
         config = self.config
-        self.query = Linear(config.width, dtype=self.dtype)
-        self.key_value = Linear(2 * config.kv_heads * config.head_dim, dtype=self.dtype)
+        self.query = Kernel(config.width)
+        self.key_value = Kernel(2 * config.kv_heads * config.head_dim)
         self.output = Linear(config.width, dtype=self.dtype)
 
     def project(
@@ -244,8 +244,9 @@ class Attention(nn.Module):
     ) -> tuple[Float[Array, "*b N H"], Float[Array, "*b K H"], Float[Array, "*b K H"]]:
         """The queries, keys and values of tokens, not yet rotated."""
         config = self.config
-        query = self.query(x).reshape(*x.shape[:-1], config.num_heads, config.head_dim)
-        both = self.key_value(x).reshape(*x.shape[:-1], 2, config.kv_heads, config.head_dim)
+        query, both = side_by_side(x, (self.query, self.key_value), self.dtype)
+        query = query.reshape(*x.shape[:-1], config.num_heads, config.head_dim)
+        both = both.reshape(*x.shape[:-1], 2, config.kv_heads, config.head_dim)
         return query, both[..., 0, :, :], both[..., 1, :, :]
 
     def rotate(

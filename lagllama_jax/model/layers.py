@@ -1,8 +1,11 @@
 """The position-wise layers of a decoder block: linear layer, RMSNorm and SwiGLU."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from lagllama_jax.config import ModelConfig
@@ -42,6 +45,35 @@ class Linear(nn.Module):
         return y.reshape(*x.shape[:-1], self.features)
 
 
+class Kernel(nn.Module):
+    """The weights of a linear layer without a bias, for `side_by_side`.
+
+    Attributes:
+      features: Size of the last axis of the output.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, inputs: int) -> Float[Array, "I O"]:
+        """The weights, for an input whose last axis has this size."""
+        kernel: Array = self.param("kernel", uniform_fan_in, (inputs, self.features))
+        return kernel
+
+
+def side_by_side(
+    x: Float[Array, "*b I"], kernels: Sequence[Kernel], dtype: DTypeLike
+) -> list[Float[Array, "*b O"]]:
+    """The outputs of several linear layers with the same input, by one matrix product.
+
+    One wide product takes half the time of two narrow ones on a CPU.
+    """
+    weights = jnp.concatenate([kernel(x.shape[-1]) for kernel in kernels], axis=1)
+    y = x.reshape(-1, x.shape[-1]).astype(dtype) @ weights.astype(dtype)
+    ends = np.cumsum([kernel.features for kernel in kernels])[:-1]
+    return [part.reshape(*x.shape[:-1], -1) for part in jnp.split(y, ends, axis=1)]
+
+
 class RMSNorm(nn.Module):
     """Root mean square normalisation: `scale * x / sqrt(mean(x^2) + 1e-5)` (arXiv 1910.07467).
 
@@ -73,6 +105,6 @@ class SwiGLU(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*b D"]) -> Float[Array, "*b D"]:
         """Applies the layer to each position independently."""
-        gate = Linear(self.config.mlp_width, dtype=self.dtype, name="gate")(x)
-        up = Linear(self.config.mlp_width, dtype=self.dtype, name="up")(x)
+        kernels = [Kernel(self.config.mlp_width, name=name) for name in ("gate", "up")]
+        gate, up = side_by_side(x, kernels, self.dtype)
         return Linear(self.config.width, dtype=self.dtype, name="down")(nn.silu(gate) * up)
