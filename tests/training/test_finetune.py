@@ -62,6 +62,18 @@ def test_it_learns_what_there_is_to_learn_and_leaves_the_model_as_it_was(model, 
     assert error(tuned) < 0.7 * error(model)
 
 
+def test_a_model_of_one_pass_is_tuned_for_both_ways():
+    config = CONFIG.replace(observed_features=True, one_pass=True)
+    model = LagLlama(init_parameters(config, jax.random.key(0)), config)
+    tuned = model.fit(sines(), HORIZON, **GOOD)
+    assert tuned.report.improved and tuned.config.one_pass
+    series = sines(3, 76)
+    known, future = [one[:-HORIZON] for one in series], np.stack(series)[:, -HORIZON:]
+    for method in ("one_pass", "paths"):
+        error = lambda m: np.abs(m.predict(known, HORIZON, method=method).median - future).mean()  # noqa: B023, E731
+        assert error(tuned) < 0.7 * error(model)
+
+
 def test_a_seed_decides_the_result(model, tuned):
     same(model.fit(sines(), HORIZON, **GOOD).parameters, tuned.parameters)
     other = model.fit(sines(), HORIZON, **GOOD, seed=1)

@@ -9,8 +9,10 @@ import pytest
 
 from lagllama_jax.checkpoints.torch.converter import from_torch, parameters_from_torch
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
+from lagllama_jax.inference.one_pass import distributions
+from lagllama_jax.model.heads import StudentT
 from lagllama_jax.model.network import bind_head, init_parameters
-from lagllama_jax.training.loss import point_losses, targets_loss
+from lagllama_jax.training.loss import draw_steps, point_losses, targets_loss
 from lagllama_jax.training.recipe import Recipe
 from tests.training.conftest import batch_of
 
@@ -117,6 +119,67 @@ def test_bfloat16_computes_nearly_the_same_with_float32_parameters(parameters, l
     assert abs(float(rounded) - float(loss(windows))) < 0.05
     assert float(rounded) != float(loss(windows))
     assert {leaf.dtype for leaf in jax.tree.leaves(gradient(parameters))} == {jnp.dtype("float32")}
+
+
+QUERIES = DataConfig(future_length=3, queries=40, farthest=9)
+
+
+def one_pass_config():
+    return ModelConfig.tiny(lags=(0, 1, 3), context_length=6, observed_features=True, one_pass=True)
+
+
+@pytest.mark.parametrize("farthest", [2, 9, 30])
+def test_steps_of_one_pass_are_spread_from_the_first_to_the_last_observed_point(farthest):
+    windows = made(SMALL, batch=3, future=20)
+    observed = windows.observed.at[1, :, SMALL.past_length + 5 :].set(False)
+    observed = observed.at[2, :, SMALL.past_length :].set(False).at[:2, :, -1].set(False)
+    windows = windows._replace(observed=observed.at[0, :, -2].set(True))
+    data = QUERIES.replace(farthest=farthest)
+    steps = np.asarray(draw_steps(jax.random.key(0), windows, data))
+    last = int(np.flatnonzero(windows.observed[1, 0])[-1]) - SMALL.past_length
+    assert steps.min() == 1
+    assert steps.max(1).tolist() == [min(18, farthest - 1), min(last, farthest - 1), 1]
+
+
+def test_the_objective_is_the_weighted_mean_of_both_losses():
+    config = one_pass_config()
+    parameters = init_parameters(config, jax.random.key(0))
+    windows = made(config, future=9)
+    whole = jax.jit(
+        lambda share: targets_loss(
+            parameters,
+            Recipe(config, QUERIES, TrainConfig(one_pass_share=share)),
+            windows,
+            None,
+        )[0],
+        static_argnums=0,
+    )
+    near, both, ahead = whole(0.0), whole(0.25), whole(1.0)
+    np.testing.assert_allclose(both, 0.75 * near + 0.25 * ahead, rtol=1e-5)
+    cut = jax.tree.map(lambda leaf: leaf, windows)._replace(
+        values=windows.values[..., : config.past_length + 3],
+        observed=windows.observed[..., : config.past_length + 3],
+    )
+    plain = Recipe(config.replace(one_pass=False), QUERIES)
+    np.testing.assert_allclose(near, targets_loss(parameters, plain, cut, None)[0], rtol=1e-5)
+
+
+def test_one_pass_losses_are_those_of_the_distributions_that_are_forecast():
+    config = one_pass_config()
+    parameters = init_parameters(config, jax.random.key(0))
+    windows = made(config, future=9)
+    steps = jnp.arange(1, 9)[None]
+    losses, weight, _ = point_losses(parameters, config, TRAIN, windows, None, steps=steps).ahead
+    past = windows._replace(
+        values=windows.values[..., : config.past_length],
+        observed=windows.observed[..., : config.past_length],
+    )
+    df, loc, scale = distributions(parameters, config, past, 9)[:, :, 0, 1:]
+    expected = -StudentT(df, loc, scale).log_prob(windows.values[:, 0, -8:])
+    np.testing.assert_allclose(
+        jnp.where(weight, losses, 0), jnp.where(weight, expected, 0), atol=2e-4
+    )
+    assert np.array_equal(weight, windows.observed[:, 0, -8:])
 
 
 @pytest.mark.parametrize("head", ["student_t", "implicit_quantile"])

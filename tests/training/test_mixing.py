@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lagllama_jax.model.batch import rows_of
-from lagllama_jax.training.mixing import autoregression, flip, mixup, roughen
+from lagllama_jax.training.mixing import autoregression, flip, mixup, own_scale, roughen, shift
 from tests.training.conftest import batch_of
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -41,6 +41,17 @@ def test_flipping_turns_the_raw_values_around_zero_whatever_the_level():
     before = windows()._replace(level=jnp.full((6, 1), 7.0), unit=jnp.full((6, 1), 4.0))
     after = flip(jax.random.key(0), before, 1.0)
     np.testing.assert_array_equal(rows_of(after).raw().values, -rows_of(before).raw().values)
+
+
+def test_shifting_changes_the_level_alone_by_1_to_1e8_scales():
+    before = windows(batch=64)
+    after = shift(jax.random.key(0), before, 0.5)
+    assert np.array_equal(after.values, before.values)
+    scales = np.abs(after.level - before.level) / own_scale(before).scale[..., 0]
+    moved = scales[scales > 0]
+    assert 16 < len(moved) < 48 and moved.min() >= 1 and moved.max() <= 1.01e8
+    assert len({*np.sign(after.level[scales > 0])}) == 2
+    assert shift(jax.random.key(0), before, 0.0) is before
 
 
 def test_autoregression_is_the_recursion():
