@@ -126,6 +126,10 @@ class LagLlama:
     ) -> Forecast:
         """Forecasts the time steps that follow each series.
 
+        By default, quantiles and means of the whole horizon are made in one pass of the network. With
+        `num_samples`, coherent sample paths are drawn beside them. Weights that cannot forecast in
+        one pass, such as the authors', draw 100 sample paths (`ForecastConfig.method`).
+
         The forecast of a series depends on its values, dates and name and on the seed, but not on
         the other series of the call. A series without a name is named by its position. Missing
         values at the end of a series are forecast across.
@@ -139,17 +143,18 @@ class LagLlama:
           freq: Frequency as a pandas alias; one for all series or one per series. Without `start`
             and `freq` the calendar features are neutral.
           item_ids: Names of the series.
-          num_samples: Number of sample paths per series.
+          num_samples: Number of sample paths per series, which `Forecast.samples` holds. `None`:
+            none if the forecast is made in one pass, otherwise 100.
           seed: Seed of the random numbers.
           context_length: Number of past steps that the model attends to; `None`: as in training.
             The lags reach further back in any case.
           quantile_levels: Quantile columns of the forecast's `to_frame`.
           progress: Whether to show a progress bar; `None`: for long work in a terminal. Or a
             function of the numbers of series that are done and of all series.
-          **options: Further fields of `ForecastConfig`, such as `coarsen` or `nonnegative`.
+          **options: Further fields of `ForecastConfig`, such as `method` or `nonnegative`.
 
         Returns:
-          Sample paths in the units of the series, with their means and quantiles.
+          The forecast, in the units of the series.
 
         Raises:
           DataError: If series, dates or names are invalid; names the series and the position.
@@ -159,7 +164,7 @@ class LagLlama:
           >>> model = LagLlama.from_pretrained()
           >>> sales = [[5, 6, 7, 5, 6, 7, 5, 6, 7], [1, 2, None, 4, 5, 6]]
           >>> model.predict(sales, 2, start="2026-01-01", freq="D", item_ids=["a", "b"])
-          Forecast(2 series, 100 samples, 2 points)
+          Forecast(2 series, one pass, 2 points)
         """
         config = ForecastConfig.of(
             num_samples=num_samples,
@@ -202,7 +207,7 @@ class LagLlama:
           id_column: Column of the names of the series, if it has another name.
           timestamp_column: Column of the time stamps, if it has another name.
           target_column: Column of the values, if it has another name.
-          num_samples: Number of sample paths per series.
+          num_samples: As in `predict`.
           seed: Seed of the random numbers.
           context_length: Number of past steps that the model attends to, as in `predict`.
           progress: As in `predict`.
