@@ -126,9 +126,9 @@ class LagLlama:
     ) -> Forecast:
         """Forecasts the time steps that follow each series.
 
-        By default, quantiles and means of the whole horizon are made in one pass of the network. With
-        `num_samples`, coherent sample paths are drawn beside them. Weights that cannot forecast in
-        one pass, such as the authors', draw 100 sample paths (`ForecastConfig.method`).
+        By default, quantiles and means of the whole horizon are made in one pass of the network.
+        With `num_samples`, coherent sample paths are drawn beside them. Weights that cannot
+        forecast in one pass, such as the authors', draw 100 sample paths (`ForecastConfig.method`).
 
         The forecast of a series depends on its values, dates and name and on the seed, but not on
         the other series of the call. A series without a name is named by its position. Missing

@@ -101,7 +101,7 @@ def join(dataset: SeriesDataset, parts: list[tuple[Int[np.ndarray, "n"], Forecas
     place = np.concatenate([rows for rows, _ in parts])
     order = (np.argsort(place)[:, None] * variates + np.arange(variates)).ravel()
 
-    def rows_of(*fields: Float[np.ndarray, "B ..."]) -> Float[np.ndarray, "B ..."]:
+    def rows_of(*fields: np.ndarray) -> np.ndarray:
         return np.concatenate(fields)[order]
 
     arrays = jax.tree.map(rows_of, *(forecast.arrays for _, forecast in parts))

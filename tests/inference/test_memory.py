@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lagllama_jax.config import ForecastConfig, ModelConfig
+from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.inference.memory import (
     BATCH_BYTES,
+    batch_bytes,
     batch_size,
     check_memory,
     round_up,
@@ -37,11 +38,17 @@ def test_few_sizes_serve_all_numbers_of_series():
 
 
 def test_a_long_horizon_needs_hardly_more_memory():
-    model, config = ModelConfig.released(), ForecastConfig()
-    assert series_bytes(model, config, 1024) < 1.1 * series_bytes(model, config, 64)
+    model = ModelConfig.released()
+    assert series_bytes(model, 100, 1024) < 1.1 * series_bytes(model, 100, 64)
+
+
+def test_one_pass_needs_memory_for_each_step_and_small_batches_on_a_cpu():
+    model = ModelConfig.released()
+    assert series_bytes(model, 0, 64) < series_bytes(model, 0, 1024) < 2**26
+    assert batch_bytes(0, jax.local_devices()[0]) < batch_bytes(1, jax.local_devices()[0])
 
 
 def test_a_context_beyond_the_memory_is_refused_with_numbers():
     model, device = ModelConfig.tiny(context_length=10**6), jax.local_devices()[0]
     with pytest.raises(ConfigError, match=r"context_length=1000000.*GiB.*Lower one"):
-        check_memory(model, ForecastConfig(), 64, device)
+        check_memory(model, 100, 64, device)

@@ -254,14 +254,25 @@ config = ModelConfig.tiny()
 predictor = ModelPredictor(init_parameters(config, jax.random.key(0)), config)
 every = CONFIG.replace(batch_size=None)
 samples = predictor.predict(dataset(some_series()), STEPS, every).samples
-np.save(sys.argv[2], samples)
+np.savez(sys.argv[2], samples=samples, quantiles=one_pass_quantiles())
 """
+
+
+def one_pass_quantiles():
+    """Quantiles of a forecast in one pass, on all devices."""
+    config = ModelConfig.tiny(observed_features=True, one_pass=True)
+    predictor = ModelPredictor(init_parameters(config, jax.random.key(0)), config)
+    forecast = predictor.predict(dataset(some_series()), STEPS, ForecastConfig())
+    return forecast.quantiles([0.1, 0.5, 0.9])
 
 
 def test_several_devices_give_the_same(usual, tmp_path):
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=3"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    here, result = pathlib.Path(__file__).parent, tmp_path / "samples.npy"
+    here, result = pathlib.Path(__file__).parent, tmp_path / "forecasts.npz"
     command = [sys.executable, "-c", ON_SEVERAL_DEVICES, str(here), str(result)]
     subprocess.run(command, env=environment, check=True)
-    np.testing.assert_allclose(np.load(result), usual, rtol=1e-4, atol=1e-4)
+    with np.load(result) as found:
+        np.testing.assert_allclose(found["samples"], usual, rtol=1e-4, atol=1e-4)
+        here = one_pass_quantiles()
+        np.testing.assert_allclose(found["quantiles"], here, rtol=1e-4, atol=1e-4)
