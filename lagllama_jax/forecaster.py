@@ -325,11 +325,7 @@ class LagLlama:
         from lagllama_jax.inference.gaps import AcrossGaps
         from lagllama_jax.inference.predictor import ModelPredictor
 
-        reporting = ModelPredictor(self.parameters, self.config, finished)
-        if self.config.one_pass:
-            return AcrossGaps(reporting)
-        model = ModelPredictor(self.parameters, self.config)
-        return AcrossGaps(Aggregated(reporting, near=model))
+        return AcrossGaps(Aggregated(ModelPredictor(self.parameters, self.config, finished)))
 
 
 def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":

@@ -42,7 +42,7 @@ class ForecastConfig(Config):
       coarsen: Number of points whose mean is one step of the model. `auto`: sub-hourly series are
         aggregated to means of 60, 30 or 15 minutes. The longest of these is used for which the past
         has at least 64 means, and the horizon at least twice as many means as a mean has points. If
-        there is none, there is no aggregation. 1: no aggregation.
+        there is none, there is no aggregation. 1: no aggregation. Sample paths are not aggregated.
       sampling: `stratified`: the draws of one step cover the distribution evenly, so that fewer
         samples give the same accuracy. `random`: the draws are independent.
       nonnegative: Whether to clip every draw at 0 before it becomes an input of the next step.

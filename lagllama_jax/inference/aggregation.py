@@ -1,16 +1,23 @@
 """`Aggregated`: a predictor that forecasts sub-hourly series through aggregated series."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lagllama_jax.config import ForecastConfig
-from lagllama_jax.errors import ConfigError
-from lagllama_jax.inference.batch import identity
-from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.config import ForecastConfig, check
+from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.inference.gaps import join
+from lagllama_jax.inference.marginals import Marginals
+from lagllama_jax.inference.method import method_of
+from lagllama_jax.inference.predictor import ModelPredictor, assembled
 from lagllama_jax.model.calendar_features import SECONDS_A_DAY
-from lagllama_jax.series.blocks import block_sizes, daily_constants, refine
+from lagllama_jax.series.blocks import (
+    between_means,
+    block_sizes,
+    daily_constants,
+    detail_deviation,
+    last_blocks,
+)
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float, Int
@@ -20,23 +27,21 @@ from lagllama_jax.typing import Float, Int
 class Aggregated:
     """Forecasts sub-hourly series through the means of blocks of points (`ForecastConfig.coarsen`).
 
-    The model was trained mostly on hourly series, its context contains a day of hourly means, and
-    errors accumulate over fewer steps. The first block is forecast point by point. The points of
-    later blocks are computed from their means and from similar blocks of the past (`refine`).
+    The model was trained mostly on hourly series, and its context contains a day of hourly means.
+    The points of the first block, and the means of all blocks, are forecast in one pass. The later
+    points are distributed around the lines between the means, with the variance of the mean and
+    that of past points around such lines. Sample paths are drawn point by point.
 
     Attributes:
-      predictor: Predictor of the block means, and of series that are not aggregated. It must draw
-        sample paths.
-      near: Predictor of the points of the first block. It must draw sample paths.
+      predictor: Predictor of points and of block means.
     """
 
-    predictor: Predictor
-    near: Predictor
+    predictor: ModelPredictor
 
     def predict(
         self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
     ) -> Forecast:
-        """Forecasts the points that follow each item by sample paths, in the units of the item.
+        """Forecasts the points that follow each item, in the units of the item.
 
         Args:
           dataset: The series.
@@ -44,9 +49,17 @@ class Aggregated:
           config: Options of the forecast.
 
         Raises:
-          ConfigError: If an item is aggregated and a predictor draws no sample paths.
+          ConfigError: If `config.coarsen` is given, and the forecast is not made in one pass.
           DataError: If an item is shorter than the block that `config.coarsen` asks for.
         """
+        passes = self.predictor.model.one_pass and config.method != "paths"
+        check(
+            passes or config.coarsen in ("auto", 1),
+            f"coarsen={config.coarsen} is for forecasts in one pass, and these are made by sample "
+            "paths: leave it out.",
+        )
+        if not passes:
+            return self.predictor.predict(dataset, prediction_length, config)
         sizes = sizes_of(dataset, prediction_length, config)
         parts = []
         for size in np.unique(sizes).tolist():
@@ -57,9 +70,7 @@ class Aggregated:
             else:
                 forecast = self._by_blocks(part, size, prediction_length, config)
             parts.append((rows, forecast))
-        if len(parts) == 1:
-            return parts[0][1]
-        return join(dataset, parts)
+        return parts[0][1] if len(parts) == 1 else join(dataset, parts)
 
     def _by_blocks(
         self, dataset: SeriesDataset, size: int, prediction_length: int, config: ForecastConfig
@@ -69,32 +80,58 @@ class Aggregated:
         One mean beyond the horizon is forecast too, because the points of the last block are
         interpolated between its neighbours.
         """
+        alone = config.replace(method="one_pass", num_samples=None, match_marginals=False)
         steps = -(-prediction_length // size) + 1
-        near = paths_of(self.near.predict(dataset, size, config))
-        means = paths_of(self.predictor.predict(dataset.coarsen(size), steps, config))
-        samples = np.empty((*near.shape[:2], prediction_length))
-        variates = len(dataset.target_names)
-        for row in range(len(near)):
-            item, variate = divmod(row, variates)
-            past = dataset.targets[item][variate]
-            generator = np.random.default_rng([config.seed, identity(dataset.item_ids[item])])
-            fine = refine(near[row], means[row], past, generator)[:, :prediction_length]
-            day = points_per_day(dataset.frequencies[item])
-            constant = daily_constants(past, day, prediction_length)
-            samples[row] = np.where(np.isnan(constant), fine, constant)
-        samples = np.maximum(samples, 0) if config.nonnegative else samples
-        return Forecast(dataset, samples, config.quantile_levels)
+        quiet = replace(self.predictor, finished=None)
+        near = quiet.predict(dataset, size, alone).marginals
+        means = quiet.predict(dataset.coarsen(size), steps, alone).marginals
+        assert near is not None and means is not None  # as `method="one_pass"` gives them
+        laws = []
+        for row in range(len(near.loc)):
+            item, variate = divmod(row, len(dataset.target_names))
+            past, day = dataset.targets[item][variate], points_per_day(dataset.frequencies[item])
+            laws.append(disaggregate(near.row(row), means.row(row), past, day, prediction_length))
+        marginals = Marginals(*(np.concatenate(parts) for parts in zip(*laws, strict=True)))
+        method, samples = method_of(self.predictor.model, config), None
+        if method.num_samples:
+            drawn = config.replace(method="paths", match_marginals=False)
+            samples = self.predictor.predict(dataset, prediction_length, drawn).samples
+        elif self.predictor.finished is not None:
+            self.predictor.finished(len(dataset))
+        return assembled(dataset, marginals, samples, method, config)
 
 
-def paths_of(forecast: Forecast) -> Float[np.ndarray, "B S P"]:
-    """The sample paths of a forecast.
+def disaggregate(
+    near: Marginals,
+    means: Marginals,
+    past: Float[np.ndarray, "T"],
+    day: int,
+    prediction_length: int,
+) -> Marginals:
+    """The distributions of the points of one series, from those of block means.
 
-    Raises:
-      ConfigError: If the forecast has no sample paths.
+    A point at a time of day at which the past is constant keeps this value.
+
+    Args:
+      near: Distributions of the n points of the first block.
+      means: Distributions of the means of the future blocks, and of one block more.
+      past: The series before these blocks, NaN where a value is missing.
+      day: Number of points per day. 0: unknown.
+      prediction_length: Number of points.
     """
-    if forecast.samples is None:
-        raise ConfigError("Aggregation needs sample paths: use coarsen=1 with this predictor.")
-    return forecast.samples
+    size, count = near.loc.shape[1], prediction_length
+    last = last_blocks(past, size)[-1:]
+    start = np.where(np.isnan(last), means.loc[0, :1], last)
+    loc = between_means(np.concatenate([start, means.loc[0]]), size).ravel()[:count]
+    df, scale = (np.repeat(part[0], size)[:count] for part in (means.df, means.scale))
+    detail = detail_deviation(past, size, day, count)
+    scale = np.hypot(scale, detail * np.sqrt((df - 2) / df))
+    for points, first in zip((df, loc, scale), near, strict=True):
+        points[:size] = first[0, :count]
+    constant = daily_constants(past, day, count)
+    loc = np.where(np.isnan(constant), loc, constant)
+    scale = np.where(np.isnan(constant), scale, 0.0)
+    return Marginals(df[None], loc[None], scale[None])
 
 
 def sizes_of(

@@ -32,6 +32,10 @@ class Marginals(NamedTuple):
     loc: Float[np.ndarray, "B P"]
     scale: Float[np.ndarray, "B P"]
 
+    def row(self, index: int) -> "Marginals":
+        """The distributions of one row."""
+        return Marginals(*(part[index : index + 1] for part in self))
+
     def quantiles(self, levels: Sequence[float]) -> Float[np.ndarray, "B Q P"]:
         """The quantiles at some levels between 0 and 1.
 

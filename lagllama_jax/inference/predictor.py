@@ -19,7 +19,7 @@ from lagllama_jax.inference.batch import Prepared, prepare
 from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.inference.marginals import Marginals, middle_levels
 from lagllama_jax.inference.memory import batch_bytes, batch_size, check_memory
-from lagllama_jax.inference.method import method_of
+from lagllama_jax.inference.method import Method, method_of
 from lagllama_jax.inference.one_pass import distributions
 from lagllama_jax.inference.paths import Sampling, sample_paths
 from lagllama_jax.model.batch import Batch
@@ -156,20 +156,7 @@ class ModelPredictor:
             marginals = self._marginals(dataset, steps, config, report)
         if method.num_samples:
             samples = self._paths(dataset, steps, method.num_samples, config)
-        if method.match:
-            assert marginals is not None and samples is not None  # as `method_of` checked
-            samples = matched(samples, marginals)
-        lowest = 0.0 if config.nonnegative else -np.inf
-        if samples is not None:
-            samples = np.maximum(samples, lowest)
-        return Forecast(
-            dataset,
-            samples,
-            config.quantile_levels,
-            marginals=marginals,
-            one_pass_share=method.share,
-            lowest=lowest,
-        )
+        return assembled(dataset, marginals, samples, method, config)
 
     def _marginals(
         self,
@@ -245,6 +232,30 @@ class ModelPredictor:
         precision = None if config.precision == "default" else config.precision
         with jax.default_matmul_precision(precision):
             return np.asarray(run(parameters, *inputs))
+
+
+def assembled(
+    dataset: SeriesDataset,
+    marginals: Marginals | None,
+    samples: Float[np.ndarray, "B S P"] | None,
+    method: Method,
+    config: ForecastConfig,
+) -> Forecast:
+    """The forecast that consists of the marginals and the sample paths that a method needs."""
+    if method.match:
+        assert marginals is not None and samples is not None  # as `method_of` checked
+        samples = matched(samples, marginals)
+    lowest = 0.0 if config.nonnegative else -np.inf
+    if samples is not None:
+        samples = np.maximum(samples, lowest)
+    return Forecast(
+        dataset,
+        samples,
+        config.quantile_levels,
+        marginals=marginals,
+        one_pass_share=method.share,
+        lowest=lowest,
+    )
 
 
 def matched(

@@ -13,10 +13,9 @@ from lagllama_jax.typing import Float, Int
 
 SHORTEST = 64  # smallest number of past blocks for which `block_size` aggregates
 GRIDS = (900, 1800, 3600)  # lengths of blocks in seconds, on which the model was trained
-DETAIL_BLOCKS = 14 * 24  # number of past blocks that `refine` uses: two weeks of hours
+DETAIL_BLOCKS = 14 * 24  # number of past blocks of `detail_deviation`: two weeks of hours
+FEWEST_DAYS = 3  # number of days from which `detail_deviation` depends on the time of day
 CONSTANT_DAYS = 14  # number of days with the same value for `daily_constants`
-CANDIDATES = 100  # number of past blocks from which the most similar one is chosen
-CONTINUITY = 8.0  # weight of the step from the previous point in the distance of blocks
 
 
 def block_means(
@@ -97,40 +96,36 @@ def between_means(means: Float[np.ndarray, "*s t"], size: int) -> Float[np.ndarr
     return here + place * np.where(place < 0, here - before, after - here)
 
 
-def refine(
-    near: Float[np.ndarray, "S n"],
-    means: Float[np.ndarray, "S t"],
-    past: Float[np.ndarray, "T"],
-    generator: np.random.Generator,
-) -> Float[np.ndarray, "S P"]:
-    """Disaggregates sample paths of block means to paths of their points, P = (t - 1) n.
+def detail_deviation(
+    past: Float[np.ndarray, "T"], size: int, day: int, prediction_length: int
+) -> Float[np.ndarray, "P"]:
+    """Root mean square distance of points from the lines between block means, for future points.
 
-    The points of the first block are those of `near`. The points of a later block are the linear
-    interpolation of the means, plus the residuals of a similar block of the past. Two blocks are
-    similar if they have similar steps from the previous point, means, and means of the neighbouring
-    blocks. The residuals thus depend on the level, and each block continues the block before it.
+    It is estimated from the last two weeks of the past, by time of day if at least
+    `FEWEST_DAYS` days are known, otherwise over all points. It is 0 if nothing is known.
 
     Args:
-      near: Sample paths of the n points of the first block.
-      means: Sample paths of the means of the future blocks, and of one block more.
-      past: The series before these blocks, NaN where a value is missing.
-      generator: Random number generator.
+      past: The series, NaN where a value is missing.
+      size: Number of points of a block. The last block ends with the series.
+      day: Number of points per day. 0: unknown.
+      prediction_length: Number of future points.
     """
-    (paths, size), past = near.shape, np.asarray(past, np.float64)
-    near, means = join(near, means)
-    lines = between_means(means, size)
-    similar, details = past_details(past, size)
-    fine = [near]
-    for block in range(lines.shape[1]):
-        points = lines[:, block]
-        if len(details):
-            wanted = _features(fine[-1][:, -1], points[:, 0], means[:, block : block + 3])
-            drawn = generator.integers(len(details), size=(paths, CANDIDATES))
-            with np.errstate(over="ignore"):  # blocks that are too far apart to say how far
-                distance = np.square(similar[drawn] - wanted[:, None]).sum(axis=2)
-            points = points + details[drawn[np.arange(paths), distance.argmin(axis=1)]]
-        fine.append(points)
-    return np.concatenate(fine, axis=1)
+    means = last_blocks(past, size)[-DETAIL_BLOCKS - 2 :]
+    if len(means) < 3:
+        return np.zeros(prediction_length)
+    inner = past[len(past) - (len(means) - 1) * size : len(past) - size]
+    distance = np.abs(inner - between_means(means, size).ravel())
+    largest = np.nanmax(distance, initial=0.0) or 1.0  # divided by it, squares do not overflow
+    squares = np.square(distance / largest)
+    known = squares[~np.isnan(squares)]
+    overall = known.mean() if len(known) else 0.0
+    rows = (len(squares) + size) // day if day else 0
+    if rows < FEWEST_DAYS:
+        return np.full(prediction_length, largest * np.sqrt(overall))
+    aligned = np.concatenate([squares, np.full(size, np.nan)])[-rows * day :].reshape(rows, day)
+    count = (~np.isnan(aligned)).sum(axis=0)
+    daily = np.where(count > 0, np.nansum(aligned, axis=0) / np.maximum(count, 1), overall)
+    return largest * np.sqrt(np.resize(daily, prediction_length))
 
 
 def daily_constants(
@@ -152,45 +147,3 @@ def daily_constants(
     constant = low.min(axis=0) == high.max(axis=0)
     known_daily = np.isfinite(low).all(axis=0)
     return np.resize(np.where(constant & known_daily, low[0], np.nan), prediction_length)
-
-
-def join(
-    near: Float[np.ndarray, "S n"], means: Float[np.ndarray, "S t"]
-) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S t"]]:
-    """Pairs the sample paths of two forecasts, and shifts the means to agree with `near`.
-
-    Paths of the points of the first block (`near`) and of the means of all blocks are paired by the
-    rank of the mean of the first block. The two forecasts of this mean differ. Each later mean is
-    shifted by the difference times its regression slope on the first mean, estimated from the
-    sample paths and clipped to 0 to 1. The slope is 1 for a random walk and 0 for white noise.
-    """
-    near, means = np.asarray(near, np.float64), np.asarray(means, np.float64)
-    near = near[near.mean(axis=1).argsort()[means[:, 0].argsort().argsort()]]
-    first, change = means[:, :1], near.mean(axis=1, keepdims=True) - means[:, :1]
-    apart = first - first.mean()
-    variance = np.square(apart).mean()
-    slopes = (apart * (means - means.mean(axis=0))).mean(axis=0) / (variance or 1.0)
-    return near, means + np.clip(slopes, 0.0, 1.0) * change
-
-
-def past_details(
-    past: Float[np.ndarray, "T"], size: int
-) -> tuple[Float[np.ndarray, "b 4"], Float[np.ndarray, "b n"]]:
-    """The features and residuals from `between_means` of the last fully observed blocks."""
-    means = last_blocks(past, size)[-DETAIL_BLOCKS - 2 :]
-    blocks = past[len(past) - len(means) * size :].reshape(-1, size)
-    if len(means) < 3:
-        return np.empty((0, 4)), np.empty((0, size))
-    lines = between_means(means, size)
-    around = np.lib.stride_tricks.sliding_window_view(means, 3)
-    features, details = _features(blocks[:-2, -1], lines[:, 0], around), blocks[1:-1] - lines
-    known = np.isfinite(details).all(axis=1) & np.isfinite(features).all(axis=1)
-    return features[known], details[known]
-
-
-def _features(
-    previous: Float[np.ndarray, "b"], line: Float[np.ndarray, "b"], means: Float[np.ndarray, "b 3"]
-) -> Float[np.ndarray, "b 4"]:
-    """Steps from the previous point and the neighbouring means, and the mean, for comparison."""
-    before, here, after = means.T
-    return np.stack([CONTINUITY * (previous - line), before - here, after - here, here], axis=1)

@@ -129,7 +129,8 @@ def make_task(
     """
     prediction_length = checked("prediction_length", prediction_length, Count)
     given = [corpus] if validation is None else [corpus, validation]
-    size = common_block(given, prediction_length, options.coarsen)
+    coarsen = options.coarsen if config.one_pass or options.coarsen != "auto" else 1
+    size = common_block(given, prediction_length, coarsen)
     corpus, *rest = (by_blocks(one, np.full(len(one), size)) for one in given)
     validation = rest[0] if rest else None
     prediction_length = -(-prediction_length // size)

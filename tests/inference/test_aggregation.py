@@ -1,21 +1,22 @@
 """Fine series that are aggregated to be forecast."""
 
-from dataclasses import dataclass
-
 import jax
 import numpy as np
 import pandas as pd
 import pytest
 
-from lagllama_jax import ForecastConfig, LagLlama, ModelConfig
+from lagllama_jax import LagLlama, ModelConfig
 from lagllama_jax.errors import ConfigError, DataError
-from lagllama_jax.inference.aggregation import Aggregated
-from lagllama_jax.inference.forecast import Forecast
+from lagllama_jax.inference.aggregation import disaggregate
+from lagllama_jax.inference.marginals import Marginals, middle_levels
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.arrays import read_arrays
-from lagllama_jax.series.blocks import join, last_blocks
+from lagllama_jax.series.blocks import detail_deviation, last_blocks
 
-CONFIG = ModelConfig.tiny(lags=(0, 1, 2, 7), context_length=8, attention_window=24)
+CONFIG = ModelConfig.tiny(
+    lags=(0, 1, 2, 7), context_length=8, attention_window=24, observed_features=True, one_pass=True
+)
+PATHS_ONLY = CONFIG.replace(one_pass=False)
 START = "2024-03-01 05:10"
 
 
@@ -31,8 +32,12 @@ def series():
 
 
 def predict(model, series, steps=50, **options):
-    given = {"start": START, "freq": "10min", "num_samples": 20} | options
-    return model.predict(series, steps, **given).samples
+    given = {"start": START, "freq": "10min"} | options
+    return model.predict(series, steps, **given)
+
+
+def quantiles(model, series, steps=50, **options):
+    return predict(model, series, steps, **options).quantiles([0.1, 0.5, 0.9])
 
 
 def test_coarse_series_are_dated_by_the_beginning_of_their_blocks(series):
@@ -55,61 +60,72 @@ def test_coarse_series_across_a_change_of_the_clock():
 
 
 def test_the_default_is_the_hour_for_dated_series_and_every_point_for_others(model, series):
-    assert np.array_equal(predict(model, series, 100), predict(model, series, 100, coarsen=6))
-    same = {"start": None, "freq": None}
-    undated = predict(model, series, 100, **same)
-    assert np.array_equal(undated, predict(model, series, 100, **same, coarsen=1))
-    daily = predict(model, series, 100, freq="D")
-    assert np.array_equal(daily, predict(model, series, 100, freq="D", coarsen=1))
-    assert not np.array_equal(predict(model, series, 100), predict(model, series, 100, coarsen=1))
+    same = lambda one, other: np.array_equal(  # noqa: E731
+        quantiles(model, series, 100, **one), quantiles(model, series, 100, **other)
+    )
+    assert same({}, {"coarsen": 6})
+    undated = {"start": None, "freq": None}
+    assert same(undated, undated | {"coarsen": 1})
+    assert same({"freq": "D"}, {"freq": "D", "coarsen": 1})
+    assert not same({}, {"coarsen": 1})
 
 
-def test_fine_paths_begin_with_a_fine_forecast_and_go_on_with_that_of_the_means(model):
+def test_points_begin_with_a_fine_forecast_and_go_on_around_those_of_the_means(model):
     past = np.sin(np.arange(1200) / 50)  # smooth: next to nothing beside the lines
-    fine = predict(model, past, 60, coarsen=6)[0]
-    near = predict(model, past, 6, coarsen=1)[0]
-    hourly = predict(model, [last_blocks(past, 6)], 11, freq="60min")[0]
-    near, means = join(near, hourly)
-    assert np.allclose(fine[:, :6], near, atol=1e-5)
-    # A line through a mean is not of that mean; it strays by an eighth of its bends.
-    strays = np.abs(fine.reshape(20, 10, 6).mean(axis=2) - means[:, :10])[:, 1:]
-    assert np.all(strays <= np.abs(np.diff(means, 2, axis=1)) / 8 + 0.01)
+    fine = predict(model, past, 60, coarsen=6).marginals
+    near = predict(model, past, 6, coarsen=1).marginals
+    means = predict(model, [last_blocks(past, 6)], 11, freq="60min").marginals
+    for found, first in zip(fine, near, strict=True):
+        np.testing.assert_allclose(found[:, :6], first, atol=1e-5)
+    middle = fine.loc.reshape(10, 6).mean(axis=1)[1:]
+    bends = np.abs(np.diff(np.r_[past[-6:].mean(), means.loc[0]], 2))[1:10]
+    assert np.all(np.abs(middle - means.loc[0, 1:10]) <= bends / 8 + 1e-6)
+    wide = np.repeat(means.scale[0, 1:10], 6)
+    np.testing.assert_allclose(fine.scale[0, 6:], wide, rtol=0.01)
 
 
 def test_a_series_is_forecast_the_same_alone_and_among_series_of_other_steps(model, series):
     options = {"item_ids": ["a", "b", "c"], "freq": ["10min", "h", "15min"]}
-    together = predict(model, series, 50, **options)
+    together = quantiles(model, series, 50, **options)
     for row in range(3):
-        alone = predict(
+        alone = quantiles(
             model, series[row], 50, item_ids=[options["item_ids"][row]], freq=options["freq"][row]
         )
         assert np.allclose(alone[0], together[row], atol=1e-4)
 
 
-def test_a_seed_decides_the_points_within_the_steps(model, series):
-    first, again, other = (predict(model, series, seed=seed) for seed in (0, 0, 1))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+def test_the_variance_of_points_around_the_means_is_that_of_the_past():
+    one = np.ones((1, 4))
+    near, means = (Marginals(5 * one, 0 * one, width * one) for width in (1.0, 0.5))
+    past = np.random.default_rng(0).normal(size=4 * 400) * 3
+    law = disaggregate(near, means, past, 0, 12)
+    deviation = detail_deviation(past, 4, 0, 1)[0]
+    assert 2 < deviation < 4
+    variance = law.scale[0, 4:] ** 2 * 5 / 3
+    np.testing.assert_allclose(variance, 0.5**2 * 5 / 3 + deviation**2)
 
 
-@dataclass(frozen=True)
-class Zeros:
-    """Forecasts zero by 20 equal paths, so that all that varies is the detail."""
+def test_paths_are_drawn_point_by_point_and_matched_if_it_is_asked_for(model, series):
+    one = predict(model, series, num_samples=20)
+    fine = predict(model, series, num_samples=20, coarsen=1)
+    assert np.array_equal(one.samples, fine.samples)
+    assert not np.array_equal(one.quantile(0.9), fine.quantile(0.9))
+    same = predict(model, series, num_samples=20, match_marginals=True)
+    np.testing.assert_allclose(
+        np.sort(same.samples, axis=1), one.marginals.quantiles(middle_levels(20))
+    )
+    both = predict(model, series, method="both", num_samples=20)
+    expected = (one.quantile(0.9) + np.quantile(one.samples, 0.9, axis=1)) / 2
+    np.testing.assert_allclose(both.quantile(0.9), expected)
 
-    def predict(self, dataset, prediction_length, config):
-        samples = np.zeros((len(dataset.item_ids), 20, prediction_length))
-        return Forecast(dataset, samples, config.quantile_levels)
 
-
-def test_seed_and_name_decide_the_detail(series):
-    def detail(name, seed):
-        dataset = read_arrays([series[0]], START, "10min", item_ids=[name])
-        config = ForecastConfig(coarsen=6, num_samples=20, seed=seed)
-        return Aggregated(Zeros(), near=Zeros()).predict(dataset, 50, config).samples
-
-    assert np.array_equal(detail("a", 0), detail("a", 0))
-    assert not np.array_equal(detail("a", 0), detail("a", 1))
-    assert not np.array_equal(detail("a", 0), detail("b", 0))
+def test_paths_alone_are_not_aggregated(model, series):
+    paths = predict(model, series, method="paths", num_samples=20)
+    assert paths.marginals is None
+    for model_or_method in ({"method": "paths"}, {}):
+        which = model if model_or_method else LagLlama(model.parameters, PATHS_ONLY)
+        with pytest.raises(ConfigError, match="coarsen=6 is for forecasts in one pass"):
+            predict(which, series, coarsen=6, **model_or_method)
 
 
 def test_a_series_shorter_than_the_step_that_is_asked_for_is_named(model, series):
@@ -118,30 +134,29 @@ def test_a_series_shorter_than_the_step_that_is_asked_for_is_named(model, series
 
 
 def test_a_step_longer_than_the_horizon_leaves_the_fine_forecast(model, series):
-    points = predict(model, series[1], 50, coarsen=1)[0]
-    paths = predict(model, series[1], 50, coarsen=60)[0]
-    assert np.allclose(np.sort(points[:, 0]), np.sort(paths[:, 0]), atol=1e-4)
+    points = quantiles(model, series[1], 50, coarsen=1)
+    assert np.allclose(points, quantiles(model, series[1], 50, coarsen=60), atol=1e-4)
 
 
 def test_a_horizon_need_not_be_whole_steps_and_counts_stay_above_zero(model):
     counts = np.random.default_rng(0).poisson(0.3, 600)
-    samples = predict(model, counts, 47, coarsen=6, nonnegative=True)
-    assert samples.shape == (1, 20, 47)
-    assert (samples >= 0).all()
+    found = quantiles(model, counts, 47, coarsen=6, nonnegative=True)
+    assert found.shape == (1, 3, 47)
+    assert (found >= 0).all()
 
 
 def test_an_hourly_reading_on_a_fine_grid_is_enough(model):
     sparse = np.where(np.arange(900) % 6 == 2, np.arange(900.0), np.nan)
-    assert np.isfinite(predict(model, sparse, 100)).all()
+    assert np.isfinite(quantiles(model, sparse, 100)).all()
 
 
 def test_nights_without_sun_stay_dark(model):
     time = np.arange(144 * 20)
     clouds = np.random.default_rng(0).uniform(size=len(time))
     power = np.maximum(np.sin(2 * np.pi * time / 144), 0) * clouds
-    samples = predict(model, power, 144, start="2024-03-01 06:00")[0]
-    assert np.all(samples[:, 80:138] == 0)
-    assert np.all(samples[:, 10:60].std(axis=0) > 0)
+    found = quantiles(model, power, 144, start="2024-03-01 06:00")[0]
+    assert np.all(found[:, 80:138] == 0)
+    assert np.all(np.ptp(found[:, 10:60], axis=0) > 0)
 
 
 def test_progress_counts_series_of_all_steps(model, series):
@@ -161,7 +176,7 @@ def test_a_value_that_cannot_be_is_named_by_its_own_position(model, series):
 def test_a_huge_value_of_the_past_leaves_the_detail_finite(model, series):
     huge = series[0].copy()
     huge[[500, 870]] = 1e307, -1e307
-    assert np.isfinite(predict(model, huge, 100)).all()
+    assert np.isfinite(quantiles(model, huge, 100)).all()
 
 
 @pytest.mark.parametrize("size", [0, 2.5, "hour"])

@@ -16,9 +16,8 @@ from lagllama_jax.series.blocks import (
     block_size,
     block_sizes,
     daily_constants,
-    join,
+    detail_deviation,
     last_blocks,
-    refine,
 )
 
 SIZES = st.integers(2, 12)
@@ -28,17 +27,6 @@ STEPS = st.sampled_from([1, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 86_400
 
 def walk(points, seed=0):
     return np.random.default_rng(seed).normal(size=points).cumsum()
-
-
-def forecast(paths, blocks, size, seed):
-    """Sample paths of a random walk: its first `size` points, and the means of its blocks."""
-    steps = np.random.default_rng(seed).normal(size=(2, paths, size * blocks))
-    near, far = steps.cumsum(axis=2)
-    return near[:, :size], far.reshape(paths, blocks, size).mean(axis=2)
-
-
-def fine_paths(near, means, past):
-    return refine(near, means, past, np.random.default_rng(0))
 
 
 @given(STEPS, st.integers(0, 10_000), st.integers(1, 1000))
@@ -111,67 +99,32 @@ def test_a_straight_line_comes_back_from_its_means(size, slope, level):
     assert np.allclose(back.ravel(), line[size:-size], atol=1e-9)
 
 
-@given(SIZES)
-def test_a_line_goes_on_to_the_last_point(size):
-    line = np.arange(30.0 * size)
-    past, ahead = line[: 20 * size], line[None, 20 * size :]
-    fine = fine_paths(ahead[:, :size], block_means(ahead[0], size)[None], past)
-    assert np.allclose(fine, ahead[:, :-size])
-
-
-@given(SIZES, SEEDS)
-def test_the_first_block_is_that_of_the_fine_forecast(size, seed):
-    near, means = forecast(5, 4, size, seed)
-    fine = fine_paths(near, means, walk(size * 20, seed))
-    assert fine.shape == (5, 3 * size)
-    assert np.array_equal(np.unique(fine[:, :size], axis=0), np.unique(near, axis=0))
-    assert np.array_equal(fine[:, :size].mean(axis=1).argsort(), means[:, 0].argsort())
-
-
-@given(SIZES, SEEDS, st.floats(1e-3, 1e3), st.floats(-1e6, 1e6))
-def test_fine_paths_do_not_depend_on_units(size, seed, factor, level):
-    near, means = forecast(5, 4, size, seed)
+@given(SIZES, st.floats(-1e6, 1e6), st.floats(1e-3, 1e3), SEEDS)
+def test_the_deviation_from_lines_follows_the_unit_and_not_the_level(size, level, factor, seed):
     past = walk(size * 30, seed)
-    there = lambda x: factor * x + level  # noqa: E731
-    fine, other = fine_paths(near, means, past), fine_paths(there(near), there(means), there(past))
-    close = np.isclose(there(fine), other, rtol=1e-6, atol=1e-6 * factor)
-    assert close.mean() > 0.9  # a draw between blocks that are nearly alike may fall otherwise
+    found = detail_deviation(past, size, 0, 5)
+    other = detail_deviation(factor * past + level, size, 0, 5)
+    np.testing.assert_allclose(other, factor * found, rtol=1e-5, atol=1e-6 * factor)
 
 
-@given(SIZES, SEEDS)
-def test_fine_paths_of_a_series_of_blocks_are_those_blocks(size, seed):
-    wiggle = np.arange(size) - (size - 1) / 2
-    past = 7 + np.tile(wiggle, 20)
-    fine = fine_paths(np.tile(7 + wiggle, (3, 1)), np.full((3, 5), 7.0), past)
-    assert np.allclose(fine, 7 + np.tile(wiggle, 4))
+def test_points_of_a_line_do_not_deviate_and_noise_does():
+    assert np.allclose(detail_deviation(np.arange(600.0), 6, 144, 9), 0, atol=1e-6)
+    noise = np.random.default_rng(0).normal(size=6000)
+    assert np.allclose(detail_deviation(noise, 6, 0, 3), noise.std(), rtol=0.15)
+    assert detail_deviation(noise[:11], 6, 0, 3).tolist() == [0, 0, 0]
+    assert detail_deviation(np.full(600, np.nan), 6, 0, 3).tolist() == [0, 0, 0]
 
 
-def test_fine_paths_vary_as_the_past_does():
-    rng = np.random.default_rng(0)
-    past = rng.normal(size=6 * 300)
-    fine = refine(rng.normal(size=(200, 6)), np.zeros((200, 21)), past, rng)
-    assert np.allclose(fine.std(), past.std(), rtol=0.1)
-
-
-@pytest.mark.parametrize("size", [4, 12, 60])
-def test_random_walks_are_hardly_rougher_between_blocks_than_inside_of_them(size):
-    near, means = forecast(50, 9, size, seed=1)
-    steps = np.abs(np.diff(fine_paths(near, means, walk(400 * size)), axis=1))
-    between = np.arange(1, 8 * size) % size == 0
-    inside = steps[:, ~between].mean()
-    assert abs(inside - np.sqrt(2 / np.pi)) < 0.1
-    assert steps[:, between].mean() < 2.5 * inside
-
-
-def test_points_are_quiet_where_the_past_was_quiet_at_that_level():
-    rng = np.random.default_rng(0)
-    night = np.repeat(np.arange(300) % 24 < 12, 6)
-    past = np.where(night, 0.0, 100 + 10 * rng.normal(size=1800))
-    means = np.where(np.arange(12, 37) % 24 < 12, 0.0, 100.0)
-    near = np.full((20, 6), 100.0)
-    fine = refine(near, np.tile(means, (20, 1)), past, rng).reshape(20, 24, 6)
-    assert np.mean(fine[:, 12:23] == 0) > 0.9
-    assert fine[:, 1:11].std() > 5
+@given(st.integers(0, 143), st.integers(1, 300), SEEDS)
+def test_points_deviate_as_they_did_at_their_time_of_day(rest, horizon, seed):
+    time = np.arange(144 * 20 + rest + horizon) % 144
+    quiet = (time < 60) | (time > 100)
+    noise = np.random.default_rng(seed).normal(size=len(time))
+    found = detail_deviation(np.where(quiet, 0.0, noise)[:-horizon], 6, 144, horizon)
+    ahead = time[-horizon:]
+    assert found.shape == (horizon,)
+    assert (found[(ahead < 48) | (ahead > 112)] < 1e-9).all()  # two blocks from the noise
+    assert (found[(ahead > 66) & (ahead < 94)] > 0.2).all()
 
 
 @given(st.integers(0, 143), st.integers(1, 300), SEEDS)
@@ -198,26 +151,3 @@ def test_a_time_of_day_is_constant_if_it_was_known_every_day():
     assert np.all(daily_constants(past, 24, 30) == 0)
     past[:24] = np.nan  # a day of which nothing is known
     assert np.isnan(daily_constants(past, 24, 24)).all()
-
-
-def test_later_means_follow_the_first_as_far_as_they_depend_on_it():
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=(20_000, 5))
-    for means, slope in ((noise.cumsum(axis=1), 1.0), (noise, 0.0)):
-        near, joined = join(means[:, :1] + 3 + np.zeros((1, 4)), means)
-        assert np.allclose(joined[:, 0], near.mean(axis=1))
-        assert np.allclose((joined - means)[:, 1:], 3 * slope, atol=0.1)
-
-
-def test_paths_without_spread_are_joined_as_they_are():
-    near, means = join(np.full((3, 4), 5.0), np.full((3, 2), 4.0))
-    assert np.array_equal(near, np.full((3, 4), 5.0))
-    assert np.array_equal(means, np.full((3, 2), 4.0))
-
-
-@pytest.mark.parametrize(
-    "past", [np.where(np.arange(40) % 4, np.nan, 1.0), np.array([5.0]), np.full(8, 5.0)]
-)
-def test_fine_paths_with_little_to_go_by_are_the_lines_between_the_means(past):
-    fine = fine_paths(np.full((1, 4), 1.0), np.array([[1.0, 2.0, 2.0]]), past)
-    assert np.allclose(fine[0], [1, 1, 1, 1, 1.625, 1.875, 2, 2])
