@@ -29,7 +29,8 @@ class Arguments:
       name: Name of the model in the tables. `None`: the name of `model`.
       data_dir: Folder of the evaluation sets.
       output_dir: Folder for the results, with one folder per suite.
-      num_samples: Number of sample paths per series.
+      method: How forecasts are made, as in `ForecastConfig`.
+      num_samples: Number of sample paths per series. `None`: as `method` needs.
       context_length: Number of past steps that the model attends to. `None`: as in training.
       coarsen: Number of points whose mean is one step of the model. 1: no aggregation.
       overwrite: Whether to evaluate tasks again whose results exist.
@@ -40,7 +41,8 @@ class Arguments:
     name: str | None = None
     data_dir: Path = DATA
     output_dir: Path = HERE / "results"
-    num_samples: int = 100
+    method: Literal["auto", "one_pass", "paths", "both"] = "auto"
+    num_samples: int | None = None
     context_length: int | None = None
     coarsen: int | Literal["auto"] = "auto"
     overwrite: bool = False
@@ -57,6 +59,7 @@ def main(arguments: Arguments) -> None:
             output_dir=arguments.output_dir / folder,
             published=HERE / "published.csv",
             forecast={
+                "method": arguments.method,
                 "num_samples": arguments.num_samples,
                 "context_length": arguments.context_length,
                 "coarsen": arguments.coarsen,

@@ -8,8 +8,8 @@ from lagllama_jax.evaluation.metrics import LEVELS, mean_weighted_quantile_loss
 from lagllama_jax.training.presets import PRESETS
 
 HORIZON, WINDOWS = 12, 10
-SCORES = {"one_pass": 0.0324, "paths": 0.0324, "both": 0.0324}
-"""Measured on a CPU. Last year's values score 0.0393."""
+SCORES = {"one_pass": 0.03424, "paths": 0.0321, "both": 0.0329}
+"""Measured on a CPU; those of paths are means of three seeds. Last year's values score 0.0393."""
 
 
 @pytest.fixture(scope="module")
@@ -89,4 +89,4 @@ def test_a_high_level_leaves_the_shape_of_a_series(bundled):
         forecast = bundled.predict(wave + level, 24, start="2026-01-01", freq="h", num_samples=50)
         truth = 20 * np.sin(2 * np.pi * (hours[-1] + 1 + np.arange(24)) / 24)
         error = np.abs(forecast.median[0] - level - truth).mean()
-        assert error < 15  # the level is a feature of these weights: see their known failures
+        assert error < 1
