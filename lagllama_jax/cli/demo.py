@@ -40,9 +40,11 @@ def main(
     past, truth = _sea_temperature()
     make_folder(output_dir)
     check_outputs(files=[table, picture])
-    loaded, begun = LagLlama.from_pretrained(model), time.perf_counter()
-    forecast = loaded.predict(past, HORIZON, num_samples=num_samples, seed=seed)
-    seconds = time.perf_counter() - begun
+    loaded, seconds = LagLlama.from_pretrained(model), []
+    for _ in range(2):  # the first call compiles
+        begun = time.perf_counter()
+        forecast = loaded.predict(past, HORIZON, num_samples=num_samples, seed=seed)
+        seconds.append(time.perf_counter() - begun)
     frame = forecast.to_frame()
     frame.insert(len(frame.columns), "actual", truth)
     write_table(frame, table)
@@ -52,7 +54,9 @@ def main(
     columns = {"month": "month", "0.1": "10 %", "predictions": "median", "0.9": "90 %"}
     shown = shown[[*columns, "actual"]].rename(columns=columns).round(1)
     print(f"Sea surface off Peru, degrees Celsius:\n{shown.to_string(index=False)}")
-    print(f"{forecast} in {seconds:.1f} s, with compilation at the first run.")
+    print(
+        f"{forecast} in {seconds[1]:.2f} s ({seconds[0]:.1f} s at the first call, which compiles)."
+    )
     print(f"Wrote {table} and {picture}.")
 
 
