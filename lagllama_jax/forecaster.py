@@ -188,6 +188,9 @@ class LagLlama:
         id_column: str | None = None,
         timestamp_column: str | None = None,
         target_column: str | None = None,
+        dayfirst: bool | None = None,
+        date_format: str | None = None,
+        decimal: str | None = None,
         num_samples: int | None = None,
         seed: int = ForecastConfig.seed,
         context_length: int | None = None,
@@ -202,11 +205,16 @@ class LagLlama:
             stamps and one column per series. Rows may be in any order, and time steps without a row
             are missing values.
           prediction_length: Number of time steps to forecast after the last row of each series.
-          freq: Frequency as a pandas alias; `None`: inferred from the time stamps.
+          freq: Frequency as a pandas alias; `None`: inferred from the time stamps. A number: the
+            rows are numbered, and this is the step.
           quantile_levels: Quantile levels; one column each.
           id_column: Column of the names of the series, if it has another name.
           timestamp_column: Column of the time stamps, if it has another name.
           target_column: Column of the values, if it has another name.
+          dayfirst: Whether `01/02/2024` is the 1st of February. `None`: the reading under which the
+            rows are on a regular grid.
+          date_format: Format of text or numbers as time stamps, as in `datetime.strptime`.
+          decimal: Decimal mark of numbers in text; `None`: the one by which all are numbers.
           num_samples: As in `predict`.
           seed: Seed of the random numbers.
           context_length: Number of past steps that the model attends to, as in `predict`.
@@ -214,8 +222,9 @@ class LagLlama:
           **options: As in `predict`.
 
         Returns:
-          One row per series and time step: names and time stamps under the names of the input's
-          columns, `predictions` (the median) and one column per quantile level, such as `"0.1"`.
+          One row per series and time step: names and time stamps under the names and in the types
+          of the input's columns, `predictions` (the median) and one column per quantile level, such
+          as `"0.1"`.
 
         Raises:
           DataError: If the data are invalid; names series, column, row and the remedy.
@@ -230,7 +239,7 @@ class LagLlama:
           ['unique_id', 'ds', 'predictions', '0.1', '0.9']
         """
         from lagllama_jax.series.dataframe import read_frame
-        from lagllama_jax.series.tables import like
+        from lagllama_jax.series.frames import like
 
         read = read_frame(
             df,
@@ -238,6 +247,9 @@ class LagLlama:
             id_column=id_column,
             timestamp_column=timestamp_column,
             target_column=target_column,
+            dayfirst=dayfirst,
+            date_format=date_format,
+            decimal=decimal,
         )
         forecast = self.predict(
             read,
@@ -249,7 +261,7 @@ class LagLlama:
             progress=progress,
             **options,
         )
-        return like(df, forecast.to_frame())
+        return like(df, forecast.to_frame(), read)
 
     def fit(
         self,

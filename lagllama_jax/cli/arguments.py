@@ -40,16 +40,25 @@ class TableOptions:
       id_column: Column of series names.
       timestamp_column: Column of time stamps.
       target_column: Column of values.
+      dayfirst: Whether 01/02/2024 is the 1st of February. None: as gives a regular grid.
+      date_format: Format of the time stamps, as in Python's strptime, such as %d.%m.%Y.
+      decimal: Decimal mark of numbers, . or ,; as all cells are numbers if not given.
+      encoding: Encoding of the file, if it is neither UTF-8 nor UTF-16.
     """
 
     freq: OptionalName = None
     id_column: OptionalName = None
     timestamp_column: OptionalName = None
     target_column: OptionalName = None
+    dayfirst: bool | None = None
+    date_format: OptionalName = None
+    decimal: OptionalName = None
+    encoding: OptionalName = None
 
     def read(self, path: Path) -> "SeriesDataset":
         """Reads the series of a CSV or Parquet file, or raises `DataError`."""
         from lagllama_jax.series.dataframe import read_frame
         from lagllama_jax.series.table_files import read_table
 
-        return read_frame(read_table(path, self.id_column), **vars(self))
+        options = {name: value for name, value in vars(self).items() if name != "encoding"}
+        return read_frame(read_table(path, self.encoding), **options)

@@ -180,7 +180,7 @@ class Forecast:
     def stamps(self, row: int, first: int, count: int) -> Any:
         """The time stamps of consecutive points of one row.
 
-        Without dates, they are positions, counted from the first value of the series.
+        Without dates, they are the numbers of the points (`SeriesDataset.numbering`).
 
         Args:
           row: Index of the row.
@@ -191,8 +191,7 @@ class Forecast:
         item = row // len(self.dataset.target_names)
         if self.dated(row):
             return self.dataset.timestamps(item, first, count)
-        known = self.dataset.targets[item].shape[1]
-        return np.arange(known + first, known + first + count)
+        return self.dataset.positions(item, first, count)
 
     def to_frame(self, quantile_levels: Sequence[float] | None = None) -> "pd.DataFrame":
         """The forecast as a pandas data frame, with one row per series and time step.

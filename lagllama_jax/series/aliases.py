@@ -1,7 +1,6 @@
 """Reads the frequency aliases of pandas in old and new spellings, and writes the new ones."""
 
 import re
-from math import gcd
 from typing import Any, NamedTuple
 
 from lagllama_jax.errors import DataError
@@ -62,7 +61,7 @@ def _read_part(text: str, count: str, name: str, anchor: str | None) -> Step:
     known = {unit.upper(): unit for unit in NANOSECONDS if unit != "ms"} | _FIXED
     unit = "ms" if name == "ms" else known.get(upper)
     if anchor is None and unit is not None:
-        return _checked(text, Step(unit, step))
+        return _in_seconds(Step(unit, step))
     return _read_period(text, step, upper, anchor)
 
 
@@ -77,35 +76,24 @@ def _read_period(text: str, step: int, name: str, anchor: str | None) -> Step:
     return Step(unit, step, month % length, stamp)
 
 
-def _checked(text: str, step: Step) -> Step:
-    """Converts whole seconds to the unit seconds, and refuses steps that exceed 32 bits."""
-    total, second = step.step * NANOSECONDS[step.unit], NANOSECONDS["s"]
-    if NANOSECONDS[step.unit] >= second or total % second == 0:
-        return step if NANOSECONDS[step.unit] >= second else Step("s", total // second)
-    if total * second // gcd(total, second) ** 2 >= 2**31:
-        raise DataError(
-            f"Frequency {text!r}: a step with a fraction of a second must be a multiple of 1 ms of "
-            "at most 2 s, or divide a second."
-        )
-    return step
+def _in_seconds(step: Step) -> Step:
+    """The same step in seconds, if it has a finer unit and is a number of seconds."""
+    second = NANOSECONDS["s"]
+    count, rest = divmod(step.step * NANOSECONDS[step.unit], second)
+    return step if rest or NANOSECONDS[step.unit] >= second else Step("s", count)
 
 
 def fixed_step(nanoseconds: int) -> Step:
-    """The step of a number of nanoseconds, in the largest unit that divides it.
-
-    Raises:
-      DataError: If a step with a fraction of a second has no calendar in 32 bits.
-    """
+    """The step of a number of nanoseconds, in the largest unit that divides it."""
     unit = next(u for u in reversed(NANOSECONDS) if nanoseconds % NANOSECONDS[u] == 0)
-    step = Step(unit, nanoseconds // NANOSECONDS[unit])
-    return _checked(f"{step.step}{unit}", step)
+    return Step(unit, nanoseconds // NANOSECONDS[unit])
 
 
 def read_length(length: Any) -> Step:
     """Converts a length of time (`Timedelta`, `timedelta` or `timedelta64`) to a step.
 
     Raises:
-      DataError: If the length is not positive, or has a fraction of a second that is too fine.
+      DataError: If the length is not positive.
     """
     import pandas as pd
 

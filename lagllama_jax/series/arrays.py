@@ -1,12 +1,12 @@
 """Reads series from arrays, data frames and datasets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.dataset import Item, SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float
 
@@ -19,9 +19,10 @@ def read_series(
 ) -> SeriesDataset:
     """Makes a dataset from arrays or a data frame.
 
-    Data frames, and pandas Series with an index of dates, are read by `read_frame`. Other inputs,
-    and inputs with `start` or `item_ids`, are read by `read_arrays`, whose arguments these are. A
-    `SeriesDataset` is returned as it is.
+    Data frames, and pandas Series with an index of dates, are read by `read_frame`, and GluonTS
+    entries are dictionaries with `target` and `start`. The keys of other dictionaries are the names
+    of the series. Other inputs, and inputs with `start`, are read by `read_arrays`, whose arguments
+    these are. A `SeriesDataset` is returned as it is.
 
     Raises:
       DataError: If the series cannot be read. The message names the series and the place in it.
@@ -31,12 +32,74 @@ def read_series(
     """
     if isinstance(data, SeriesDataset):
         return data
-    dated = hasattr(data, "columns") or hasattr(getattr(data, "index", None), "freqstr")
-    if dated and start is None and item_ids is None:
-        from lagllama_jax.series.dataframe import read_frame
+    if isinstance(data, Mapping) and "target" not in data:
+        item_ids = list(data) if item_ids is None else item_ids
+        data = list(data.values())
+    if start is None and hasattr(data, "columns") and item_ids is None:
+        return _read_frame(data, freq)
+    parts = [data] if _is_dated(data) or isinstance(data, Mapping) else data
+    if isinstance(parts, Iterable) and not hasattr(parts, "ndim"):
+        parts = list(parts)
+        if parts and all(isinstance(part, Mapping) for part in parts):
+            return _read_entries(parts, item_ids)
+    if start is None and isinstance(parts, list) and any(map(_is_dated, parts)):
+        return _read_dated(parts, freq, item_ids)
+    return read_arrays(parts if isinstance(parts, list) else data, start, freq, item_ids)
 
-        return read_frame(data, freq=freq)
-    return read_arrays(data, start, freq, item_ids)
+
+def _read_frame(data: Any, freq: Any) -> SeriesDataset:
+    from lagllama_jax.series.dataframe import read_frame
+
+    return read_frame(data, freq=freq)
+
+
+def _is_dated(series: Any) -> bool:
+    """Whether an object is a pandas Series with an index of dates."""
+    return hasattr(series, "to_frame") and hasattr(getattr(series, "index", None), "freqstr")
+
+
+def _read_dated(parts: Sequence[Any], freq: Any, item_ids: Sequence[Any] | None) -> SeriesDataset:
+    """Makes a dataset from pandas Series with dates, named by themselves or by their positions."""
+    import pandas as pd
+
+    if len(parts) == 1 and item_ids is None:
+        return _read_frame(parts[0], freq)
+    if not all(map(_is_dated, parts)):
+        position = next(i for i, part in enumerate(parts) if not _is_dated(part))
+        raise DataError(f"Series {position} has no dates, and others have. Give all dates or none.")
+    own = [part.name for part in parts]
+    unnamed = None in own or len(set(own)) < len(own)
+    labels = list(item_ids or (range(len(parts)) if unnamed else own))
+    _one_each("item_ids", labels, len(parts))
+    frames = [
+        pd.DataFrame({"item_id": label, "timestamp": part.index, "target": part.to_numpy()})
+        for label, part in zip(labels, parts, strict=True)
+    ]
+    return _read_frame(pd.concat(frames, ignore_index=True), freq)
+
+
+def _read_entries(
+    entries: Sequence[Mapping[str, Any]], item_ids: Sequence[Any] | None
+) -> SeriesDataset:
+    """Makes a dataset from GluonTS entries, with `target`, `start` and perhaps `item_id`."""
+    items = []
+    for position, entry in enumerate(entries):
+        name = str(entry.get("item_id", position) if item_ids is None else item_ids[position])
+        if "target" not in entry:
+            raise DataError(f"Series {name!r} has no 'target'; its keys are {', '.join(entry)}.")
+        start = entry.get("start")
+        freq = entry.get("freq", getattr(start, "freqstr", None))
+        if (start is None) != (freq is None):
+            raise DataError(f"Series {name!r} needs both start and freq, or a start as a Period.")
+        items.append(
+            Item(
+                name,
+                _values(name, entry["target"])[None],
+                None if start is None else _start(name, start),
+                None if freq is None else Frequency.parse(freq),
+            )
+        )
+    return SeriesDataset.of(items)
 
 
 def read_arrays(
@@ -87,6 +150,10 @@ def _split(series: Any) -> list[Any]:
         rows = list(series)
     except TypeError as error:
         raise DataError(f"Expected an array or a list of arrays, not {series!r}.") from error
+    if any(hasattr(row, "columns") for row in rows):
+        raise DataError(
+            "Expected series, not data frames: join them to one, with a column item_id."
+        )
     one = all(row is None or (not isinstance(row, str) and np.ndim(row) == 0) for row in rows)
     return [rows] if rows and one else rows
 
@@ -98,7 +165,10 @@ def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
         if hasattr(array, "isna"):  # pandas, which has missing values of its own
             values = array.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
-            values = np.asarray(array, dtype=np.float64)
+            cells = array
+            if isinstance(array, list | tuple):
+                cells = [None if type(cell).__name__ == "NAType" else cell for cell in array]
+            values = np.asarray(cells, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"Series {name!r}{_first_text(array)} is not of numbers: {error}"

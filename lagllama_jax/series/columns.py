@@ -1,22 +1,28 @@
-"""Finds the roles of the columns of a table, and reads columns as time stamps or numbers."""
+"""Finds the roles of the columns of a table, and reads columns of numbers."""
 
-import itertools
+import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.tables import Table
-from lagllama_jax.typing import Bool, Float
+from lagllama_jax.series.header import is_value
+from lagllama_jax.series.number_text import Writing, read_numbers
+from lagllama_jax.series.tables import UNNAMED, Table
+from lagllama_jax.typing import Float
 
 ITEM_NAMES = ("item_id", "unique_id")
 TIMESTAMP_NAMES = ("timestamp", "ds")
 TARGET_NAMES = ("target", "y")
 DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time", "month", "year", "index")
 """Names by which a column of time stamps is recognised, whatever their case."""
+
+_TIME_WORD = re.compile("(?i)date|time(?!r)|datum|zeit|fecha|stamp|yyyy")
 
 
 @dataclass(frozen=True)
@@ -34,69 +40,138 @@ class Columns:
     target: Any
 
 
-def find_columns(
-    table: Table, item_id: str | None, timestamp: str | None, target: str | None
-) -> Columns:
+def find_columns(table: Table, item_id: Any, timestamp: Any, target: Any) -> Columns:
     """Finds the columns of a table by the given names, or by usual names and types.
 
+    A warning names the columns of a long table that are not used.
+
     Raises:
-      DataError: If a given column does not exist, or a required column is not found.
+      DataError: If a given column does not exist, a required column is not found, or several
+        columns have a usual name of one role.
     """
     names = list(table.frame.columns)
     for role, name in (("id", item_id), ("timestamp", timestamp), ("target", target)):
         if name is not None and name not in names:
             raise DataError(
-                f"No {role} column {name!r} in {table.name}; its columns are {_listed(names)}."
+                f"No {role} column {name!r} in {table.name}; its columns are {listed(names)}."
             )
-    found = Columns(
-        item_id or _named(names, ITEM_NAMES),
-        timestamp or _named(names, TIMESTAMP_NAMES) or _date_column(table),
-        target or _named(names, TARGET_NAMES),
-    )
-    required = {"timestamp": found.timestamp}
-    if found.item_id is not None:
-        required["target"] = found.target
+    item_id = _named(names, ITEM_NAMES, "id_column") if item_id is None else item_id
+    target = _named(names, TARGET_NAMES, "target_column") if target is None else target
+    if timestamp is None:
+        timestamp = _named(names, TIMESTAMP_NAMES, "timestamp_column")
+    if timestamp is None:
+        timestamp = _date_column(table)
+    others = [one for one in names if one not in (item_id, timestamp) and not is_unnamed(one)]
+    if target is None and item_id is not None and timestamp is not None and len(others) == 1:
+        target = others[0]
+    required = {"timestamp": timestamp} | ({} if item_id is None else {"target": target})
     for role, column in required.items():
         if column is None:
             raise DataError(
-                f"No {role} column in {table.name}; its columns are {_listed(names)}. Name it with "
+                f"No {role} column in {table.name}; its columns are {listed(names)}. Name it with "
                 f"{role}_column, or rename to item_id, timestamp, target (or unique_id, ds, y)."
+            )
+    found = Columns(item_id, timestamp, target)
+    if target is not None:
+        used = (item_id, timestamp, target)
+        unused = [name for name in names if name not in used and not is_numbering(table, name)]
+        if unused:
+            warnings.warn(
+                f"{table.name}: the columns {listed(unused)} are left out; the series are those of "
+                f"{str(target)!r}.",
+                stacklevel=2,
             )
     return found
 
 
-def _named(names: list[Any], wanted: tuple[str, ...]) -> Any:
-    """The first of the wanted names that exists, with the same case if possible."""
-    exact = next((name for name in wanted if name in names), None)
-    return exact or next((name for name in names if str(name).lower() in wanted), None)
+def _named(names: list[Any], wanted: tuple[str, ...], option: str) -> Any:
+    """The column with one of the wanted names, with the same case if possible."""
+    exact = [name for name in names if name in wanted]
+    found = exact or [name for name in names if str(name).lower() in wanted]
+    if len(found) > 1:
+        raise DataError(
+            f"The columns {listed(found)} could all be meant. Tell which one with {option}."
+        )
+    return found[0] if found else None
 
 
 def _date_column(table: Table) -> Any:
-    """The only column of dates, or a column with a usual name, or the only text column of dates."""
+    """The only column of dates, or the one with a usual name, or the only text column of dates.
+
+    Otherwise a column without a name, which pandas writes for an index.
+    """
     frame = table.frame
-    dated = [name for name, dtype in frame.dtypes.items() if _is_time(dtype)]
+    dated = [name for name, dtype in frame.dtypes.items() if is_time(dtype)]
     if len(dated) == 1:
         return dated[0]
-    called = _named(list(frame.columns), DATE_WORDS)
-    if called is not None:
-        return called
-    text = [name for name, dtype in frame.dtypes.items() if pd.api.types.is_string_dtype(dtype)]
-    if len(text) == 1 and _from_text(frame[text[0]].iloc[:1]).notna().all():
+    candidates = dated or list(frame.columns)
+    for word in DATE_WORDS:
+        called = _named(candidates, (word,), "timestamp_column")
+        if called is not None:
+            return called
+    text = [name for name in frame if is_text(frame[name]) and _is_dated(frame[name])]
+    if len(text) == 1:
         return text[0]
-    return None
+    if len(text) > 1 or len(dated) > 1:
+        raise DataError(
+            f"The columns {listed(text or dated)} of {table.name} could all be the time stamps. "
+            "Tell which one with timestamp_column."
+        )
+    called = [name for name in frame if _TIME_WORD.search(str(name))]
+    if len(called) == 1:
+        return called[0]
+    return next((name for name in frame if is_unnamed(name)), None)
 
 
-def _is_time(dtype: Any) -> bool:
-    return pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype)
+def _is_dated(cells: pd.Series) -> bool:
+    """Whether the first cell of a column looks like a date or a time."""
+    first = cells.dropna().iloc[:1].astype(str)
+    return (
+        len(first) > 0
+        and is_value(first.iloc[0])
+        and bool(re.search(r"\d\D+\d+\D+\d|[a-zA-Z]", first.iloc[0]))
+    )
 
 
-def _listed(names: list[Any]) -> str:
+def is_time(dtype: Any) -> bool:
+    """Whether a column holds time stamps or periods."""
+    arrow = isinstance(dtype, pd.ArrowDtype) and pa.types.is_date(dtype.pyarrow_dtype)
+    stamps = pd.api.types.is_datetime64_any_dtype(dtype)
+    return arrow or stamps or isinstance(dtype, pd.PeriodDtype)
+
+
+def is_text(cells: pd.Series) -> bool:
+    """Whether a column is of a type for text."""
+    return pd.api.types.is_string_dtype(cells.dtype) and not isinstance(
+        cells.dtype, pd.CategoricalDtype
+    )
+
+
+def is_unnamed(name: Any) -> bool:
+    """Whether a column has no name of its own."""
+    return name is None or re.fullmatch(UNNAMED.format(r"\d+(_level_\d+)?"), str(name)) is not None
+
+
+def is_numbering(table: Table, name: Any) -> bool:
+    """Whether a column without a name holds row numbers, which pandas writes with a table."""
+    if not is_unnamed(name):
+        return False
+    numbers = pd.to_numeric(table.frame[name], errors="coerce").to_numpy(
+        np.float64, na_value=np.nan
+    )
+    whole = np.isfinite(numbers).all() and (numbers == np.floor(numbers)).all()
+    return bool(whole) and len(np.unique(numbers)) == len(numbers)
+
+
+def listed(names: Iterable[Any]) -> str:
+    """Names as text, at most 12 of them."""
+    names = list(names)
     shown = ", ".join(map(str, names[:12]))
     return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
 def numbers(
-    table: Table, column: Any, series: str | np.ndarray, keep: Bool[np.ndarray, "n"] | None = None
+    table: Table, column: Any, series: str | np.ndarray, decimal: str | None = None
 ) -> Float[np.ndarray, "n"]:
     """Reads a column as float64, NaN where a cell is empty.
 
@@ -104,84 +179,53 @@ def numbers(
       table: The table.
       column: Name of the column.
       series: Name of the series, or one name per row, for error messages.
-      keep: Which rows to check. Cells of the other rows may contain anything. `None`: all rows.
+      decimal: The decimal mark of text. `None`: the one by which all cells are numbers.
 
     Raises:
       DataError: If a cell is infinite or not a number. The message names series, column and row.
     """
     cells = table.frame[column]
-    if _is_time(cells.dtype) or pd.api.types.is_complex_dtype(cells.dtype):
-        values = np.full(len(cells), np.nan)
-    else:
-        parsed = pd.to_numeric(cells, errors="coerce")
-        values = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
-    present = cells.notna().to_numpy() & (True if keep is None else keep)
-    for bad, problem in ((np.isnan(values), "not a number"), (np.isinf(values), "infinite")):
-        if (bad & present).any():
-            row = int(np.argmax(bad & present))
+    if pd.api.types.is_timedelta64_dtype(cells.dtype):
+        raise DataError(
+            f"Column {str(column)!r} of {table.name} holds durations. Convert them to numbers, as "
+            "with dt.total_seconds()."
+        )
+    writing = Writing(f"Column {str(column)!r} of {table.name}", decimal, table.separator)
+    values, bad = _values(cells, writing)
+    for wrong, problem in ((bad, "not a number"), (np.isinf(values), "infinite")):
+        if wrong.any():
+            row = int(np.argmax(wrong))
             raise DataError(
-                f"{_series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
+                f"{series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
                 f"{str(cells.iloc[row])!r} is {problem}. Leave the cell empty (NaN) if the value "
-                "is missing, or drop the column if it is not a series."
+                "is missing, or drop the column if it is not a series. A column of names of series "
+                "is told by id_column."
             )
     return values
 
 
-def _series_name(series: str | np.ndarray, row: int) -> str:
-    return f"Series {str(series if isinstance(series, str) else series[row])!r}, "
-
-
-def timestamps(table: Table, column: Any, series: np.ndarray | None = None) -> pd.DatetimeIndex:
-    """Reads a column as time stamps, with their time zone if they have one.
-
-    Whole numbers are read as years (1000 to 2999) or as dates in the format `20240131`. Text with
-    different UTC offsets is converted to UTC.
-
-    Raises:
-      DataError: If a cell is missing or is not a time stamp. The message names column and row, and
-        the series if the `series` of each row is given.
-    """
-    cells = table.frame[column]
-    if isinstance(cells.dtype, pd.PeriodDtype):
-        cells = cells.dt.to_timestamp()
-    if pd.api.types.is_numeric_dtype(cells.dtype):
-        parsed = _from_numbers(cells)
-    elif _is_time(cells.dtype):
-        parsed = cells
+def _values(cells: pd.Series, writing: Writing) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of a column, NaN where there is none, and which of its cells are no numbers."""
+    dtype = cells.dtype
+    present = cells.notna().to_numpy()
+    if isinstance(dtype, pd.CategoricalDtype):
+        cells = cells.astype(object)
+    if is_time(dtype) or pd.api.types.is_complex_dtype(dtype):
+        return np.full(len(cells), np.nan), present
+    if pd.api.types.is_numeric_dtype(dtype):
+        return cells.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(cells), bool)
+    kind = pd.api.types.infer_dtype(cells, skipna=True)
+    if kind in ("decimal", "boolean", "integer", "floating", "mixed-integer-float"):
+        return cells.astype(object).where(present, np.nan).to_numpy(np.float64), ~present & False
+    if isinstance(dtype, pd.ArrowDtype):
+        texts = pa.array(cells.array)
     else:
-        parsed = _from_text(cells)
-    bad = np.flatnonzero(parsed.isna().to_numpy())
-    if len(bad):
-        row = int(bad[0])
-        where = "" if series is None else _series_name(series, row)
-        raise DataError(
-            f"{where}column {str(column)!r}, {table.row(row)}: {str(cells.iloc[row])!r} is no "
-            "time stamp. Write times as 2024-01-31 or 2024-01-31 13:00:00 (years 1678 to 2261)."
+        texts = pa.array(
+            [str(cell) if there else None for cell, there in zip(cells, present, strict=True)]
         )
-    return pd.DatetimeIndex(parsed)
+    return read_numbers(texts.cast(pa.string()), writing)
 
 
-def _from_numbers(cells: pd.Series) -> pd.Series:
-    values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    whole = np.where(np.isfinite(values) & (values == np.floor(values)), values, 0)
-    years = bool(((whole >= 1000) & (whole <= 2999)).all())
-    text = pd.Series(whole.astype(np.int64).astype(str), index=cells.index)
-    return pd.to_datetime(text, format="%Y" if years else "%Y%m%d", errors="coerce")
-
-
-def _from_text(cells: pd.Series) -> pd.Series:
-    text = cells.astype(object)
-    best = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]")
-    with warnings.catch_warnings():
-        # pandas warns of slow or ambiguous formats. Unreadable cells are reported by row instead.
-        warnings.simplefilter("ignore")
-        for layout, utc in itertools.product(("ISO8601", None), (False, True)):
-            try:
-                parsed = pd.to_datetime(text, errors="coerce", format=layout, utc=utc)
-            except (ValueError, TypeError, OverflowError):
-                continue
-            if _is_time(parsed.dtype) and parsed.isna().sum() < best.isna().sum():
-                best = parsed
-            if not best.isna().any():
-                break
-    return best
+def series_name(series: str | np.ndarray, row: int) -> str:
+    """The name of the series of a row, for the beginning of an error message."""
+    return f"Series {str(series if isinstance(series, str) else series[row])!r}, "

@@ -1,5 +1,6 @@
 """Reads series on regular time grids from data frames."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,22 @@ import pandas as pd
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series import grid
-from lagllama_jax.series.columns import Columns, find_columns, numbers, timestamps
-from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.columns import (
+    Columns,
+    find_columns,
+    is_numbering,
+    is_unnamed,
+    numbers,
+    series_name,
+)
+from lagllama_jax.series.dataset import Numbering, SeriesDataset
+from lagllama_jax.series.frames import as_table
 from lagllama_jax.series.frequency import Frequency, local_clock
-from lagllama_jax.series.tables import Table, as_table
+from lagllama_jax.series.numbering import as_step, place_numbers
+from lagllama_jax.series.split_times import join_times
+from lagllama_jax.series.tables import Table
+from lagllama_jax.series.times import TimeOptions, read_numbering, read_times
+from lagllama_jax.series.turned import turned
 from lagllama_jax.typing import Float, Int
 
 
@@ -18,24 +31,31 @@ def read_frame(
     data: Any,
     *,
     freq: Any = None,
-    id_column: str | None = None,
-    timestamp_column: str | None = None,
-    target_column: str | None = None,
+    id_column: Any = None,
+    timestamp_column: Any = None,
+    target_column: Any = None,
+    dayfirst: bool | None = None,
+    date_format: str | None = None,
+    decimal: str | None = None,
 ) -> SeriesDataset:
     """Makes a dataset from a data frame, whose rows may be in any order.
 
     A time step without a row is a missing value.
 
     Args:
-      data: A pandas, polars or Arrow data frame, or a pandas Series with an index of dates. A long
-        data frame has the columns `item_id`, `timestamp` and `target`, or `unique_id`, `ds` and
-        `y`. The first column may be absent for a single series, and other columns are ignored. A
-        wide data frame has a column of time stamps and one column per series.
+      data: A pandas, polars, Arrow or DuckDB data frame, or a pandas Series with an index of dates.
+        A long data frame has the columns `item_id`, `timestamp` and `target`, or `unique_id`, `ds`
+        and `y`. The first column may be absent for a single series, and other columns are left out
+        with a warning. A wide data frame has a column of time stamps and one column per series.
       freq: Step between the time stamps, in a form that `Frequency.parse` accepts. `None`: inferred
-        from the time stamps.
+        from the time stamps. A number: the rows are numbered, and this is the step.
       id_column: Name of the column of item names, if it is not one of those above.
       timestamp_column: The same of the time stamps.
       target_column: The same of the values.
+      dayfirst: Whether `01/02/2024` is the 1st of February. `None`: the reading under which the
+        rows are on a regular grid.
+      date_format: Format of text or numbers as time stamps, as in `datetime.strptime`.
+      decimal: Decimal mark of numbers in text. `None`: the one by which all cells are numbers.
 
     Raises:
       DataError: If the data frame cannot be read. The message names the series, column and row.
@@ -46,41 +66,49 @@ def read_frame(
     >>> dataset.targets[0].tolist(), str(dataset.frequency)
     ([[1.0, 2.0, nan, 4.0]], 'D')
     """
-    table = as_table(data)
+    table = turned(join_times(as_table(data)))
     columns = find_columns(table, id_column, timestamp_column, target_column)
     if freq is None:
         freq = getattr(table.frame[columns.timestamp].dtype, "freq", None)
-    frequency = None if freq is None else Frequency.parse(freq)
+    step = as_step(freq)
+    frequency = None if freq is None or step is not None else Frequency.parse(freq)
     wide = columns.target is None
     labels, codes = _wide_series(table, columns) if wide else _long_series(table, columns)
     names = [str(label) for label in labels]
     of_row = None if wide else np.array(names, dtype=object)[codes]
-    stamps = timestamps(table, columns.timestamp, of_row)
     if of_row is None:
-        cells = [numbers(table, label, name) for label, name in zip(labels, names, strict=True)]
+        cells = [
+            numbers(table, one, name, decimal) for one, name in zip(labels, names, strict=True)
+        ]
     else:
-        cells = [numbers(table, columns.target, of_row)]
-    order = np.lexsort((stamps.asi8, codes))
-    stamps, codes = stamps[order], codes[order]
-
-    def describe(row: int) -> str:
-        series = "" if of_row is None else f"series {of_row[order[row]]!r}, "
-        return f"{series}{table.row(int(order[row]))} ({stamps[row]})"
-
-    position, frequency = _place(stamps, codes, frequency, describe)
-    first = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
-    split = [part for column in cells for part in _scatter(column[order], position, first)]
+        cells = [numbers(table, columns.target, of_row, decimal)]
+    options = TimeOptions(frequency, dayfirst, date_format)
+    reading = None
+    if step is None:
+        reading = read_times(table, columns.timestamp, codes, options, of_row)
+    if reading is not None:
+        times: pd.Index = reading.stamps
+    else:
+        times = read_numbering(table, columns.timestamp, frequency)
+    rows = _sorted(table, times, codes, of_row)
+    position, unit = rows.place(frequency if step is None else step)
+    first = np.flatnonzero(np.r_[True, rows.codes[1:] != rows.codes[:-1]])
+    split = [part for one in cells for part in _scatter(one[rows.order], position, first)]
     for name, values in zip(names, split, strict=True):
         if np.isnan(values).all():
             raise DataError(f"Series {name!r} has no value at all (only NaN): drop it.")
+    starts = [rows.times[row] for row in first.tolist()] * len(cells)
+    dated = isinstance(unit, Frequency)
     return SeriesDataset(
         names,
         [values[None] for values in split],
-        [stamps[row] for row in first.tolist()] * len(cells),
-        [frequency] * len(names),
+        starts if dated else (),
+        [unit] * len(names) if dated else (),
         id_column="item_id" if columns.item_id is None else columns.item_id,
-        timestamp_column=columns.timestamp,
+        timestamp_column="timestamp" if is_unnamed(columns.timestamp) else columns.timestamp,
         labels=labels,
+        numbering=None if dated else Numbering(starts, unit),
+        write_times=reading and reading.write,
     )
 
 
@@ -99,29 +127,61 @@ def _long_series(table: Table, columns: Columns) -> tuple[list[Any], Int[np.ndar
 
 def _wide_series(table: Table, columns: Columns) -> tuple[list[Any], Int[np.ndarray, "n"]]:
     """The names of the series of a wide table, and 0 for each row, as the series share the rows."""
-    labels = [name for name in table.frame.columns if name != columns.timestamp]
+    names = table.frame.columns
+    labels = [one for one in names if one != columns.timestamp and not is_numbering(table, one)]
     if not labels:
         raise DataError(f"No column of values beside the time stamps in {table.name}.")
     return labels, np.zeros(len(table.frame), np.int64)
 
 
-def _place(
-    stamps: pd.DatetimeIndex,
-    codes: Int[np.ndarray, "n"],
-    frequency: Frequency | None,
-    describe: grid.Describe,
-) -> tuple[Int[np.ndarray, "n"], Frequency]:
-    """The number of steps of each sorted row since the first row of its series, and the step."""
-    same = (stamps.asi8[1:] == stamps.asi8[:-1]) & (codes[1:] == codes[:-1])
-    if same.any():
-        row = int(np.argmax(same))
-        raise DataError(
-            f"Duplicate time stamp: {describe(row)} and {describe(row + 1)}. Keep one, aggregate "
-            "them, or, if they belong to different series, name these by a column (id_column)."
-        )
-    step = grid.infer(stamps, codes) if frequency is None else frequency
-    step = step.stamped_like(local_clock(stamps))
-    return grid.place(step, stamps, codes, describe, inferred=frequency is None), step
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a table, sorted by series and time.
+
+    Attributes:
+      table: The table.
+      times: Time stamps or numbers of the sorted rows.
+      codes: Number of the series of each sorted row.
+      order: Number in the table of each sorted row.
+      of_row: Name of the series of each row of the table. `None`: the table is wide.
+    """
+
+    table: Table
+    times: Any
+    codes: Int[np.ndarray, "n"]
+    order: Int[np.ndarray, "n"]
+    of_row: np.ndarray | None
+
+    def describe(self, row: int) -> str:
+        """Describes a sorted row for an error message."""
+        place = int(self.order[row])
+        series = "" if self.of_row is None else f"s{series_name(self.of_row, place)[1:]}"
+        return f"{series}{self.table.row(place)} ({self.times[row]})"
+
+    def place(self, step: Any) -> tuple[Int[np.ndarray, "n"], Any]:
+        """The number of steps of each row since the first row of its series, and the step."""
+        same = (self.times[1:] == self.times[:-1]) & (self.codes[1:] == self.codes[:-1])
+        if same.any():
+            row = int(np.argmax(same))
+            raise DataError(
+                f"Duplicate time stamp: {self.describe(row)} and {self.describe(row + 1)}. Keep "
+                "one, aggregate them, or, if they belong to different series, name these by a "
+                "column (id_column)."
+            )
+        if not isinstance(self.times, pd.DatetimeIndex):
+            return place_numbers(self.times, self.codes, step, self.describe)
+        found = grid.infer(self.times, self.codes) if step is None else step
+        found = found.stamped_like(local_clock(self.times))
+        inferred = step is None
+        return grid.place(found, self.times, self.codes, self.describe, inferred), found
+
+
+def _sorted(
+    table: Table, times: pd.Index, codes: Int[np.ndarray, "n"], of_row: np.ndarray | None
+) -> _Rows:
+    key = times.asi8 if hasattr(times, "asi8") else np.asarray(times)
+    order = np.lexsort((key, codes))
+    return _Rows(table, times[order], codes[order], order, of_row)
 
 
 def _scatter(

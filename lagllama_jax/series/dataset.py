@@ -1,6 +1,6 @@
 """`SeriesDataset`: the container of series on the host, which all readers return."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -39,6 +39,22 @@ class Item(NamedTuple):
     known_covariates: Float[np.ndarray, "K T_plus_P"] | None = None
 
 
+class Numbering(NamedTuple):
+    """The numbers of the points of series without dates.
+
+    Attributes:
+      first: The number of the first point of each series.
+      step: The step between two points.
+    """
+
+    first: Sequence[Any]
+    step: Any
+
+    def take(self, rows: Sequence[int]) -> "Numbering":
+        """The numbers of the points of the items with the indices `rows`."""
+        return Numbering([self.first[row] for row in rows], self.step)
+
+
 @dataclass(frozen=True)
 class SeriesDataset:
     """Items on regular time grids, stored as one column per field to suit millions of items.
@@ -58,6 +74,8 @@ class SeriesDataset:
       id_column: Name of the column of item names in tables of results.
       timestamp_column: Name of the column of time stamps in tables of results.
       labels: Names of the items as they are in the user's table, such as whole numbers.
+      write_times: Function that writes time stamps as they are in the user's table, such as text.
+      numbering: Numbers of the points of items without dates. `None`: they are counted from 0.
 
     Raises:
       DataError: If a column has another length than `targets`, or a target is not two-dimensional
@@ -83,6 +101,8 @@ class SeriesDataset:
     id_column: Hashable = "item_id"
     timestamp_column: Hashable = "timestamp"
     labels: Sequence[Any] = field(default=())
+    write_times: "Callable[[pd.DatetimeIndex], Any] | None" = None
+    numbering: Numbering | None = None
 
     def __post_init__(self) -> None:
         count = len(self.targets)
@@ -160,7 +180,8 @@ class SeriesDataset:
         columns: dict[str, Any] = self._columns()
         for name, column in columns.items():
             columns[name] = [column[row] for row in rows]
-        return replace(self, **columns)
+        numbered = self.numbering and self.numbering.take(rows)
+        return replace(self, numbering=numbered, **columns)
 
     def truncate(self, ends: Int[np.ndarray, "n"]) -> Self:
         """Truncates the targets and past covariates to `ends` time steps each, as views.
@@ -204,6 +225,14 @@ class SeriesDataset:
                 starts[row] = item.frequency.timestamps(item.start, skipped, 1)[0]
                 frequencies[row] = replace(item.frequency, step=item.frequency.step * size)
         return replace(self, targets=targets, starts=starts, frequencies=frequencies)
+
+    def positions(self, index: int, first: int, count: int) -> Any:
+        """The numbers of `count` points of an item without dates, as in `timestamps`."""
+        begin = first + self.targets[index].shape[1]
+        numbers = np.arange(begin, begin + count)
+        if self.numbering is None:
+            return numbers
+        return self.numbering.first[index] + self.numbering.step * numbers
 
     def timestamps(self, index: int, first: int, count: int) -> "pd.DatetimeIndex":
         """The time stamps of `count` points of an item, of which point 0 follows the last value.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from math import gcd
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -134,8 +134,7 @@ class Frequency:
         if self.unit == "W":
             return time_features.WEEK, self.step, self.anchor
         if self.nanoseconds is not None:
-            common = gcd(self.nanoseconds, _SECOND)
-            step, points = self.nanoseconds // common, _SECOND // common
+            step, points = _ratio(self.nanoseconds)
             return (time_features.SECOND, step, 0) if points == 1 else (SUBSECOND, step, points)
         if self.months is None:
             return time_features.BUSINESS_DAY, self.step, 0
@@ -192,6 +191,12 @@ class Frequency:
         rules = (self.stamp, "start", "end", "business start", "business end")
         fits = (rule for rule in rules if (stamp_day(months, rule) == days).all())
         return replace(self, stamp=next(fits, self.stamp))
+
+
+def _ratio(nanoseconds: int) -> tuple[int, int]:
+    """Seconds as a fraction of two numbers whose product has 31 bits, as precise as possible."""
+    length = Fraction(nanoseconds, _SECOND)
+    return length.limit_denominator(int((2**31 / length) ** 0.5) - 1).as_integer_ratio()
 
 
 def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Infers the regular time grid of time stamps, and places the rows of a table on it."""
 
+import contextlib
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +13,7 @@ from lagllama_jax.series.frequency import Frequency, local_clock, stamp_day
 from lagllama_jax.typing import Bool, Int
 
 DAY = NANOSECONDS["D"] // 1000  # in microseconds, in which time stamps are compared
+FINEST = 2_000_000  # nanoseconds by which rounded fractions of a second differ from their grid
 SPARSE_POINTS, SPARSE_SHARE = 10_000_000, 50
 """A grid is refused if it exceeds both limits: the total number of points, and points per row."""
 
@@ -31,10 +34,20 @@ def infer(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"] | None = None) 
             "No frequency can be inferred from one time stamp per series: give it, as in freq='h'."
         )
     if (local.astype("datetime64[us]") != local).any():
-        return Frequency(*fixed_step(_common_step(np.diff(_number(absolute, "ns"))[within])))
+        return Frequency(*fixed_step(_fine_step(np.diff(_number(absolute, "ns"))[within])))
     if (np.diff(_number(local))[within] % DAY == 0).all():
         return _infer_days(local.astype("datetime64[D]"), within)
-    return Frequency(*fixed_step(_common_step(np.diff(_number(absolute))[within]) * 1000))
+    steps = np.diff(_number(absolute))[within]
+    if _is_daily(steps):
+        return Frequency("D")
+    return Frequency(*fixed_step(common_step(steps) * 1000))
+
+
+def _is_daily(steps: Int[np.ndarray, "n"]) -> bool:
+    """Whether steps are whole days but for the hour of a change of clocks, which is rare."""
+    near = np.abs(steps - np.round(steps / DAY) * DAY)
+    hour = DAY // 24
+    return bool(np.isin(near, (0, hour)).all() and (steps == DAY).mean() > 0.9 and len(steps) > 20)
 
 
 def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
@@ -42,13 +55,13 @@ def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
     monthly = _infer_months(days, within) if steps.min() >= 28 else None
     if monthly is not None:
         return monthly
-    common = _common_step(steps)
+    common = common_step(steps)
     weekdays = (days.astype(np.int64) + 3) % 7
     if common % 7 == 0:
         same = bool((weekdays == weekdays[0]).all())
         return Frequency("W", common // 7, int(weekdays[0]) if same else 6)
     business = np.diff(np.busday_count("1970-01-01", days))[within]
-    step = _common_step(business)
+    step = common_step(business)
     # Steps of business days are longer across a weekend. Regular steps are steps of days.
     across = weekdays.max() < 5 and np.ptp(steps) > 0 and (business < steps).any()
     if across and (business == step).mean() > 0.5:
@@ -65,7 +78,7 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
     day_of_month = days - months.astype("datetime64[D]")
     if (stamp_day(months, rule) != days).any() and (day_of_month != day_of_month[0]).any():
         return None
-    step = _common_step(np.diff(months.astype(np.int64))[within])
+    step = common_step(np.diff(months.astype(np.int64))[within])
     # A period ends in the month of its end stamp, or in the month before its start stamp.
     ends = int(months[0].astype(np.int64)) - ("start" in rule)
     if step % 12 == 0:
@@ -73,7 +86,7 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
     return Frequency("Q", 1, ends % 3, rule) if step == 3 else Frequency("M", step, 0, rule)
 
 
-def _common_step(steps: Int[np.ndarray, "n"]) -> int:
+def common_step(steps: Int[np.ndarray, "n"]) -> int:
     """The greatest common divisor of the steps, or the usual step if few of many equal it."""
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
@@ -82,6 +95,16 @@ def _common_step(steps: Int[np.ndarray, "n"]) -> int:
     few = counts.sum() < 10 and usual <= 4 * divisor
     frequent = counts[values == divisor].sum() >= 0.2 * counts.sum()
     return divisor if few or frequent else usual
+
+
+def _fine_step(steps: Int[np.ndarray, "n"]) -> int:
+    """The common step in nanoseconds, or the mean step if the steps differ in the last digit."""
+    even = (
+        steps.min() > 0
+        and np.ptp(steps) in (1, 1000, 1_000_000)
+        and steps.min() > 5 * np.ptp(steps)
+    )
+    return round(float(steps.mean())) if even else common_step(steps)
 
 
 def place(
@@ -109,7 +132,11 @@ def place(
     since = coordinate - np.repeat(coordinate[starts], lengths)
     off |= since % unit != 0
     position = since // unit
-    repeated = np.r_[False, (np.diff(position) == 0) & (series[1:] == series[:-1])] & ~off
+    if off.any() and frequency.nanoseconds is not None:
+        rounded = _rounded(frequency, since, stamps, series, inferred)
+        if rounded is not None:
+            position, off = rounded, np.zeros(len(off), bool)
+    repeated = _repeated(position, series) & ~off
     off |= repeated
     if off.any():
         row = int(np.flatnonzero(off)[0])
@@ -118,10 +145,13 @@ def place(
         if inferred:
             head = f"The time stamps have no common step (the usual one is {frequency.alias!r})"
         raise DataError(
-            f"{head}: {describe(row)} {what}. Give the frequency of the data (freq), or resample "
-            "them to a regular grid first."
+            f"{head}: {describe(row)} {what}. Give the frequency of the data, as in "
+            f"freq={frequency.alias!r}, by which times near the grid are rounded to it; or "
+            "resample them to a regular grid first."
         )
     _check_density(frequency, position, starts, describe)
+    if inferred:
+        _check_filled(frequency, position, starts, describe)
     return position
 
 
@@ -142,6 +172,73 @@ def _coordinates(
     days = local.astype("datetime64[D]")
     epoch = np.datetime64("1970-01-01", "D")
     return np.busday_count(epoch, days), ~np.is_busday(days), frequency.step
+
+
+def _repeated(
+    position: Int[np.ndarray, "n"], series: Int[np.ndarray, "n"]
+) -> Bool[np.ndarray, "n"]:
+    """Whether a row is in the same step as the row before it."""
+    return np.r_[False, (np.diff(position) == 0) & (series[1:] == series[:-1])]
+
+
+def _rounded(
+    frequency: Frequency,
+    since: Int[np.ndarray, "n"],
+    stamps: pd.DatetimeIndex,
+    series: Int[np.ndarray, "n"],
+    inferred: bool,
+) -> Int[np.ndarray, "n"] | None:
+    """The nearest steps of rows that are near the grid, or their days. `None` if there are none.
+
+    Times are rounded by at most a quarter of a given step. Inferred days are rounded by an hour, as
+    days of a local calendar in UTC, and inferred fractions of a second by their last digit.
+    """
+    nanoseconds = frequency.nanoseconds or 1
+    unit = nanoseconds // 1000 if nanoseconds % 1000 == 0 else nanoseconds
+    most = unit // 4
+    position = np.round(since / unit).astype(np.int64)
+    apart = np.abs(since - position * unit)
+    if inferred:
+        clocks = frequency.unit == "D" and np.isin(apart, (0, unit // frequency.step // 24)).all()
+        most = most if clocks else FINEST if unit == nanoseconds else 0
+    if not (apart.max() <= most and not _repeated(position, series).any()):
+        if inferred or frequency.unit != "D":
+            return None
+        days = local_clock(stamps).astype("datetime64[D]").astype(np.int64)
+        starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+        first = np.repeat(days[starts], np.diff(np.r_[starts, len(series)]))
+        position = (days - first) // frequency.step
+        if _repeated(position, series).any():
+            return None
+    if unit != nanoseconds or not inferred:
+        length = pd.Timedelta(int(apart.max()), "ns" if unit == nanoseconds else "us")
+        cause = ", as after a change of clocks" if inferred else ""
+        warnings.warn(
+            f"Time stamps were rounded to the grid of freq={frequency.alias!r} by up to "
+            f"{length}{cause}.",
+            stacklevel=2,
+        )
+    return position
+
+
+def is_regular(
+    stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"], frequency: Frequency | None = None
+) -> bool:
+    """Whether rows in any order are on a regular grid, of which more than half is filled.
+
+    Args:
+      stamps: Time stamp of each row.
+      series: Number of the series of each row.
+      frequency: The step. `None`: the one that the time stamps have.
+    """
+    order = np.lexsort((stamps.asi8, series))
+    stamps, series = stamps[order], series[order]
+    with contextlib.suppress(DataError):
+        step = infer(stamps, series) if frequency is None else frequency
+        step = step.stamped_like(local_clock(stamps))
+        place(step, stamps, series, str, inferred=True)
+        return not ((np.diff(stamps.asi8) == 0) & (np.diff(series) == 0)).any()
+    return False
 
 
 def _check_density(
@@ -169,6 +266,24 @@ def _check_density(
             f"Frequency {frequency.alias!r} does not fit: {describe(int(starts[first]))} begins a "
             f"series that has a value at every {divisors[first]}th step only. Give the frequency "
             "of the data (freq), and forecast series of other frequencies in calls of their own."
+        )
+
+
+def _check_filled(
+    frequency: Frequency,
+    position: Int[np.ndarray, "n"],
+    starts: Int[np.ndarray, "k"],
+    describe: Describe,
+) -> None:
+    """Raises `DataError` if most points of an inferred grid have no row."""
+    ends = np.r_[starts[1:], len(position)]
+    total, rows = int((position[ends - 1] + 1).sum()), len(position)
+    if total > 2 * rows:
+        longest = int(starts[np.argmax(position[ends - 1])])
+        raise DataError(
+            f"The {rows} rows fill {rows / total:.0%} of the inferred grid of steps "
+            f"{frequency.alias!r}; {describe(longest)} begins the longest series. Look for a wrong "
+            f"time stamp, or give freq={frequency.alias!r} if these time steps are missing."
         )
 
 

@@ -52,7 +52,8 @@ def test_nixtla_names_are_recognised_and_kept():
     frame = long_frame(a=4).rename(
         columns={"item_id": "unique_id", "timestamp": "ds", "target": "y"}
     )
-    series = read_frame(frame.assign(extra="text"))
+    with pytest.warns(UserWarning, match="columns extra are left out.*'y'"):
+        series = read_frame(frame.assign(extra="text"))
     assert (series.id_column, series.timestamp_column) == ("unique_id", "ds")
     assert series.targets[0][0].tolist() == [0, 1, 2, 3]
 
@@ -186,8 +187,8 @@ def put(row: int, column: str, value: object):
     [
         (lambda f: f.iloc[:0], "No rows in the frame"),
         (
-            lambda f: f.rename(columns={"target": "value"}),
-            "No target column.*item_id.*target_column",
+            lambda f: f.rename(columns={"target": "value"}).assign(other=1),
+            "No target column.*value, other.*target_column",
         ),
         (lambda f: f[["item_id", "target"]], "No timestamp column.*columns are item_id, target"),
         (lambda f: f[["timestamp"]], "No column of values"),
@@ -203,7 +204,7 @@ def put(row: int, column: str, value: object):
         (put(8, "target", -float("inf")), "Series 'b', column 'target', row 8.*infinite"),
         (put(8, "item_id", None), "Column 'item_id', row 8.*no name"),
         (lambda f: f.assign(target=f.target.where(f.item_id == "a")), "Series 'b' has no value"),
-        (lambda f: f.assign(timestamp=range(12)), "row 0.*'0' is no time stamp"),
+        (lambda f: f.assign(timestamp=0.5), "Duplicate time stamp: series 'a', row 0"),
         (lambda f: f.assign(target=f.timestamp), "column 'target'.*not a number"),
         (lambda f: f[f.index % 6 == 0], "one time stamp per series.*freq='h'"),
         (lambda f: "frame", "Expected a data frame, not str"),

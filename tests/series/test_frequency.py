@@ -133,7 +133,7 @@ def test_what_is_no_positive_length_is_refused(given):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "m", "0h", "-1h", "h-MON", "W-JAN", "QE-MON", "bh", "SME", "1234567us", "D2", "h D"],
+    ["", "x", "m", "0h", "-1h", "h-MON", "W-JAN", "QE-MON", "bh", "SME", "D2", "h D"],
 )
 def test_what_is_no_regular_frequency_is_refused_by_name(text):
     with pytest.raises(DataError, match=text or "frequency"):

@@ -133,7 +133,8 @@ def test_any_time_stamps_get_a_place_or_a_message(seconds):
     assume(max(seconds) > min(seconds))
     stamps = pd.DatetimeIndex(pd.to_datetime(sorted(seconds), unit="s"))
     try:
-        positions = place(infer(stamps), stamps, np.zeros(len(stamps), np.int64), row)
+        series = np.zeros(len(stamps), np.int64)
+        positions = place(infer(stamps), stamps, series, row, inferred=True)
     except DataError:
         return
     assert (np.diff(positions) > 0).all()

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.columns import numbers
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.table_files import read_table, write_table
 
@@ -24,7 +25,7 @@ def write(tmp_path):
 def test_names_keep_their_leading_zeros(write):
     assert read_frame(read_table(write(*ROWS))).item_ids == ["007"]
     renamed = write("shop,timestamp,target", *ROWS[1:])
-    assert read_frame(read_table(renamed, "shop"), id_column="shop").item_ids == ["007"]
+    assert read_frame(read_table(renamed), id_column="shop").item_ids == ["007"]
 
 
 def test_numbers_of_rows_that_pandas_wrote_are_no_series(tmp_path):
@@ -56,9 +57,9 @@ def test_packed_csv_is_read(tmp_path):
 def test_a_written_table_is_read_back(tmp_path, name):
     frame = pd.DataFrame({"a": [1.5, np.nan], "b": ["x", "y"]})
     write_table(frame, tmp_path / name)
-    pd.testing.assert_frame_equal(
-        read_table(tmp_path / name).frame, frame, check_dtype=False, check_column_type=False
-    )
+    table = read_table(tmp_path / name)
+    assert table.frame["b"].tolist() == ["x", "y"]
+    np.testing.assert_array_equal(numbers(table, "a", "a"), frame["a"])
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
@@ -92,9 +93,9 @@ def test_files_that_cannot_be_read_are_named(write, tmp_path):
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"a,b\n" * 99)[:-20])
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 and nothing more")
     cases = {
-        "absent.csv": "Cannot open .*absent.csv: No such file",
+        "absent.csv": "Cannot open .*absent.csv .No such file",
         "folder.csv": "Cannot open .*folder.csv",
-        "bytes.csv": "Cannot read .*bytes.csv",
+        "bytes.csv": "No rows in bytes.csv",
         "cut.csv.gz": "Cannot read .*cut.csv.gz",
         "bad.parquet": "Cannot read .*bad.parquet as Parquet",
         "data.xlsx": "data.xlsx: the name should end in .csv or .parquet",

@@ -1,5 +1,6 @@
 """Reads the file formats of public time series. `FORMATS` lists them; `read` reads any of them."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ from lagllama_jax.corpus.formats.tables import (
 from lagllama_jax.corpus.formats.text import TextFile, text_files
 from lagllama_jax.corpus.formats.tsf import read_tsf
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.archives import plain_name
 from lagllama_jax.series.arrays import as_timestamp
 from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
@@ -29,7 +31,7 @@ class Format(NamedTuple):
 
     Attributes:
       description: A short description in words.
-      suffixes: Suffixes of its files in folders and zip files, before any `.gz`.
+      suffixes: Suffixes of its files in folders and zip files, before any `.gz` or the like.
       read_text: Function that reads the items of a text file. `None`: Parquet, which is not text.
     """
 
@@ -90,7 +92,7 @@ def guess_format(path: str | Path) -> str:
         return "parquet"
     files = text_files(path, suffixes)  # closes the file when it goes out of scope
     file = next(files)
-    name = file.name.lower().removesuffix(".gz")
+    name = plain_name(file.name)
     if name.endswith(".csv"):
         return _guess_csv(next(file.lines).text.replace('"', ""))
     for key, format in FORMATS.items():
@@ -102,7 +104,7 @@ def guess_format(path: str | Path) -> str:
 def _guess_csv(header: str) -> str:
     if header.startswith("Date;Time;"):
         return "air_quality"
-    columns = set(header.split(","))
+    columns = set(re.split("[,;\t|]", header))
     if {"year", "month", "day", "hour"} <= columns:
         return "prsa"
     if columns == {"timestamp", "value"}:

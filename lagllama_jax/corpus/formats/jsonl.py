@@ -30,8 +30,10 @@ def read_jsonl(file: TextFile) -> Iterator[Item]:
         place, text = file.name, "\n".join([text, *(line.text for line in file.lines)])
     first = _load(text, place)
     entries: Iterable[tuple[str, Any]]
-    if indented or (isinstance(first, dict) and "target" not in first):
+    single = indented and isinstance(first, dict) and "target" in first
+    if indented or isinstance(first, list) or (isinstance(first, dict) and "target" not in first):
         document = first if isinstance(first, dict) else {"data": first}
+        document = {"data": [first]} if single else document
         series = next((document[key] for key in LISTS if key in document), None)
         if not isinstance(series, list):
             raise DataError(f"{file.name} holds no series under {', '.join(LISTS)}.")

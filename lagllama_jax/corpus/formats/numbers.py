@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lagllama_jax.errors import DataError, converting
+from lagllama_jax.series.number_text import MISSING
 from lagllama_jax.typing import Float
-
-MISSING = frozenset(("", "?", "NA", "N/A", "null", "NULL", "None"))
-"""Spellings of a missing value, in addition to those of NaN."""
 
 
 def parse_numbers(fields: Sequence[str]) -> Float[np.ndarray, "n"]:

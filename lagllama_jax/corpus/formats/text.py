@@ -1,20 +1,12 @@
 """Opens text files, including gzipped files and files in zip files and folders."""
 
-import gzip
 import hashlib
-import io
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from lagllama_jax.errors import DataError, converting
-
-BROKEN = (EOFError, OSError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
-"""Errors of the standard library for a file that is truncated, damaged or locked."""
-
-Bytes = IO[bytes] | gzip.GzipFile
+from lagllama_jax.series.archives import BROKEN, decode, matches, text_stream, unpack
 
 
 class Line(NamedTuple):
@@ -35,26 +27,21 @@ class TextFile:
       lines: Iterator over the lines without line ends. Blank lines are skipped but counted.
     """
 
-    def __init__(self, name: str, raw: Bytes):
+    def __init__(self, name: str, raw: IO[bytes]):
         self.name, self._raw = name, raw
         self.lines = self._read_lines()
         self._damaged = f"{name} is damaged or truncated; fetch it again"
 
-    def content(self) -> io.BytesIO:
-        """The whole file, unpacked."""
+    def content(self) -> bytes:
+        """The whole file, unpacked and decoded to UTF-8."""
         with converting(DataError, self._damaged, *BROKEN):
-            content = self._raw.read()
-        if b"\0" in content:
-            raise DataError(f"{self.name} is not text. Is this another format?")
-        if not content.strip():
-            raise DataError(f"{self.name} is empty.")
-        return io.BytesIO(content)
+            return decode(self._raw.read(), self.name)
 
     def _read_lines(self) -> Iterator[Line]:
         empty = True
         with (
             converting(DataError, self._damaged, *BROKEN),
-            io.TextIOWrapper(self._raw, encoding="utf-8-sig", errors="replace") as text,
+            text_stream(self._raw) as text,
         ):
             for number, line in enumerate(text, start=1):
                 if "\0" in line:
@@ -80,12 +67,12 @@ def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[Tex
     if not path.exists():
         raise DataError(f"{path} does not exist.")
     if path.is_dir():
-        files = [f for f in sorted(path.rglob("*")) if f.is_file() and _matches(f.name, suffixes)]
+        files = [f for f in sorted(path.rglob("*")) if f.is_file() and matches(f.name, suffixes)]
     for file in files:
         with converting(DataError, f"{file} cannot be opened", OSError):
             raw = file.open("rb")
         with raw:
-            for name, content in _unpack(str(file), raw, suffixes):
+            for name, content in unpack(str(file), raw, suffixes):
                 found = True
                 yield TextFile(name, content)
     if not found:
@@ -98,30 +85,8 @@ def unpacked_sha256(path: str | Path, suffixes: Collection[str] = ()) -> str:
     Raises:
       DataError: If there are several files, or a file cannot be read.
     """
-    contents = (file.content().getbuffer() for file in text_files(path, suffixes))
+    contents = (file.content() for file in text_files(path, suffixes))
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
     if len(digests) != 1:
         raise DataError(f"{path} holds {len(digests)} files, and one was expected.")
     return digests[0]
-
-
-def _matches(name: str, suffixes: Collection[str]) -> bool:
-    name = name.lower().removesuffix(".gz")
-    return not suffixes or name.endswith((*suffixes, ".zip"))
-
-
-def _unpack(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[tuple[str, Bytes]]:
-    magic = raw.read(4)
-    raw.seek(0)
-    if magic == b"PK\x03\x04":
-        with converting(DataError, f"{name} is no whole zip file; fetch it again", *BROKEN):
-            archive = zipfile.ZipFile(raw)
-            for member in archive.namelist():
-                if not member.endswith("/") and _matches(member, suffixes):
-                    with archive.open(member) as inner:
-                        yield from _unpack(f"{name}/{member}", inner, suffixes)
-    elif magic[:2] == b"\x1f\x8b":
-        with gzip.open(raw) as unpacked:
-            yield name, unpacked
-    else:
-        yield name, raw

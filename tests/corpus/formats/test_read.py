@@ -156,10 +156,12 @@ def test_a_folder_is_read_file_by_file_and_other_files_are_left_alone(tmp_path):
     assert [(r.item_id, str(r.frequency)) for r in records] == [("a", "D"), ("b", "5min")]
 
 
+@pytest.mark.filterwarnings("ignore:.*the column names were found in line")
 @pytest.mark.parametrize("format", list(FORMATS))
 def test_a_file_of_another_format_is_an_error_that_names_it(tmp_path, format):
     for other in TWO_SERIES:
-        if other == format or {format, other} == {"frame", "wide"}:
+        tables = {"frame", "wide", "air_quality"}  # each is a table that the first two read
+        if other == format or (format in ("frame", "wide") and other in tables):
             continue
         folder = tmp_path / other
         folder.mkdir()

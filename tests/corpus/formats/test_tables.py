@@ -18,7 +18,7 @@ def records(folder, text, format, name="a.csv"):
 @settings(max_examples=25)
 @given(
     st.sampled_from(["s", "15min", "h", "D", "W-MON", "MS", "YS-JAN"]),
-    st.sets(st.integers(1, 30), min_size=3),
+    st.sets(st.integers(1, 11), min_size=3),
 )
 def test_rows_left_out_of_a_wide_file_are_missing_values(tmp_path_factory, alias, present):
     present = sorted({0, 1, 2, 3, 4, 5, *present})  # 5 is a Saturday: days, not business days
@@ -39,8 +39,16 @@ def test_rows_left_out_of_a_wide_file_are_missing_values(tmp_path_factory, alias
     [
         ("nab", TAXI.replace("value", "count"), "a.csv: the first line is not 'timestamp,value'"),
         ("nab", TAXI.replace(",2", ",two"), "line 3 of .*a.csv: 'two' is not a number"),
-        ("nab", TAXI.replace(",2", ",2,3"), "a.csv: .*Expected 2 fields in line 3, saw 3"),
-        ("nab", TAXI.replace(",1", ",1,3"), "a.csv: the rows have more fields than the line"),
+        (
+            "nab",
+            TAXI.replace(",2", ",2,3"),
+            "a.csv: line 3 has more cells than there are column names",
+        ),
+        (
+            "nab",
+            TAXI.replace(",1", ",1,3"),
+            "a.csv: line 2 has more cells than there are column names",
+        ),
         (
             "nab",
             TAXI.replace("00:05:00", "yesterday"),
@@ -50,25 +58,25 @@ def test_rows_left_out_of_a_wide_file_are_missing_values(tmp_path_factory, alias
         ("nab", TAXI.replace(",3", ",inf"), "line 4 of .*a.csv: 'inf' is infinite"),
         ("nab", "timestamp,value\n", "No rows in .*a.csv"),
         ("wide", "date,x,x\n2020,1,2\n", "Column 'x' occurs twice in .*a.csv"),
-        ("wide", "2020-01-01,1,2\n2020-01-02,1,2\n", "a.csv: the first line is no header"),
+        ("wide", "2020-01-01,1,2\n2020-01-02,1,2\n", "Line 1 of .*a.csv looks like data"),
         ("wide", "date,x\n2020-01-01,1\n2020-01-02,1\n\n2020-01-03,z\n", "line 5 of .*a.csv: 'z'"),
         ("lstnet", "1,2\n\n3,x\n", "line 3 of .*a.csv: 'x' is not a number"),
-        ("lstnet", "1,2\n3,4,5\n", "a.csv: .*Expected 2 fields in line 2, saw 3"),
+        ("lstnet", "1,2\n3,4,5\n", "a.csv: line 2 has more cells"),
         ("prsa", "No,year,month,day,PM\n1,2020,1,1,5\n", "lacks one of year, month, day, hour"),
         (
             "prsa",
             "year,month,day,hour,PM\n2020,13,1,0,5\n",
-            "line 2 of .*'2020 13 1 0' is no",
+            "line 2 of .*'2020-13-01 00:00' is no",
         ),
         (
             "prsa",
             "year,month,day,hour,PM\n2020,1,1,,5\n",
-            "line 2 of .*'2020 1 1 nan' is no",
+            "line 2 of .*'2020-01-01 0.:00' is no",
         ),
         ("air_quality", "Date,Time,x\n1,2,3\n", "does not begin with 'Date;Time;'"),
         (
             "air_quality",
-            "Date;Time;x;;\n2020-01-01;00.00.00;1;;\n",
+            "Date;Time;x;;\n2020-13-01;00.00.00;1;;\n",
             "line 2 of .*csv: .*is no time",
         ),
     ],

@@ -1,0 +1,187 @@
+"""Converts data frames of any library to a `Table`, and results back to the user's library."""
+
+import contextlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.columns import ITEM_NAMES
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.tables import Table
+
+
+def as_table(data: Any) -> Table:
+    """Makes a table from a pandas, polars, Arrow or DuckDB data frame, or a pandas Series.
+
+    The levels of an index become columns, and several levels of column names are joined by `/`.
+    Lists in cells, with one row per series, become one row per time step.
+
+    Raises:
+      DataError: If `data` is something else, has no rows, has two columns of the same name, or a
+        column and the index have the same name and other values.
+    """
+    if isinstance(data, Table):
+        return data
+    for convert in ("collect", "to_pandas", "to_df"):
+        if not isinstance(data, pd.DataFrame | pd.Series) and hasattr(data, convert):
+            data = getattr(data, convert)()
+    if isinstance(data, pd.Series):
+        data = data.to_frame("target" if data.name is None else data.name)
+    if not isinstance(data, pd.DataFrame):
+        raise DataError(f"Expected a data frame, not {type(data).__name__}.")
+    if isinstance(data.columns, pd.MultiIndex):
+        data = data.set_axis([_joined(names) for names in data.columns], axis=1)
+    table = Table(_with_index(data))
+    return table.with_frame(_exploded(table.frame))
+
+
+def _joined(names: tuple[Any, ...]) -> str:
+    return "/".join(str(name) for name in names if str(name))
+
+
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the levels of its index as columns, unless they only number the rows."""
+    index = frame.index
+    names = _index_names(index)
+    if not names:
+        return frame
+    for name, level in zip(names, range(index.nlevels), strict=True):
+        if name in frame.columns:
+            values = index.get_level_values(level)
+            if not values.equals(pd.Index(frame[name])):
+                raise DataError(
+                    f"The index and the column {name!r} have the same name and other values. Drop "
+                    "the index (reset_index(drop=True)) or rename the column."
+                )
+            frame = frame.drop(columns=name)
+    frame = frame.reset_index(names=names)
+    items = names[:-1] if index.nlevels > 2 else []
+    if not items:
+        return frame
+    joined = frame[items[0]].astype(str)
+    for name in items[1:]:
+        joined = joined + "/" + frame[name].astype(str)
+    frame = frame.drop(columns=items)
+    frame.insert(0, "item_id" if "item_id" not in frame else "/".join(items), joined)
+    return frame
+
+
+def _index_names(index: pd.Index) -> list[Any]:
+    """Names of the levels of an index that tell more than the number of a row."""
+    if index.nlevels == 1:
+        dated = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
+        if not dated:
+            return [] if index.name is None else [index.name]
+        return ["timestamp" if index.name is None else index.name]
+    usual = [f"level {number}" for number in range(index.nlevels)]
+    times = [_is_time(index.get_level_values(level)) for level in range(index.nlevels)]
+    if any(times):
+        usual[times.index(True)] = "timestamp"
+    usual = [
+        "item_id" if index.nlevels == 2 and name.startswith("level") else name for name in usual
+    ]
+    return [new if old is None else old for old, new in zip(index.names, usual, strict=True)]
+
+
+def _is_time(values: pd.Index) -> bool:
+    return isinstance(values, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
+
+
+def _exploded(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame with one row per time step, if the cells of a frame are lists."""
+    lists = [name for name in frame if _holds_lists(frame[name])]
+    if not lists:
+        return frame
+    others = [name for name in frame if name not in lists]
+    if others and not set(ITEM_NAMES) & set(others):
+        frame = frame.rename(columns={others[0]: "item_id"})
+    lengths = frame[lists].map(np.size)
+    uneven = lengths.nunique(axis=1) > 1
+    if uneven.any():
+        row = int(np.argmax(uneven))
+        raise DataError(f"Row {row}: the lists in {', '.join(map(str, lists))} differ in length.")
+    if {"start", "freq"} <= set(frame.columns):
+        frame = frame.assign(timestamp=_stamps(frame, lengths.iloc[:, 0]))
+        frame, lists = frame.drop(columns=["start", "freq"]), [*lists, "timestamp"]
+    return frame.explode(lists, ignore_index=True)
+
+
+def _holds_lists(column: pd.Series) -> bool:
+    cells = column.dropna()
+    return (
+        len(cells) > 0
+        and not isinstance(cells.iloc[0], str | bytes)
+        and np.ndim(cells.iloc[0]) == 1
+    )
+
+
+def _stamps(frame: pd.DataFrame, lengths: pd.Series) -> list[Any]:
+    from lagllama_jax.series.arrays import as_timestamp
+    from lagllama_jax.series.frequency import Frequency
+
+    rows = zip(frame["start"], frame["freq"], lengths, strict=True)
+    return [Frequency.parse(freq).timestamps(as_timestamp(start), 0, n) for start, freq, n in rows]
+
+
+def like(data: Any, frame: pd.DataFrame, dataset: SeriesDataset) -> Any:
+    """Converts a result to the library and the types of the user's `data`.
+
+    The columns of names and of time stamps have the types that they have in `data`. Text and
+    numbers are written as there, if each time stamp can be written so.
+
+    Args:
+      data: The data frame that the user gave.
+      frame: The result.
+      dataset: The series that were read from `data`.
+    """
+    item, time = dataset.id_column, dataset.timestamp_column
+    library = type(data).__module__.partition(".")[0]
+    if dataset.write_times is not None and time in _column_names(data):
+        frame[time] = dataset.write_times(pd.DatetimeIndex(frame[time]))
+    if library == "polars":
+        return _like_polars(data, frame, (item, time))
+    if library == "pyarrow":
+        return _like_arrow(data, frame, (item, time))
+    return _like_pandas(data, frame, (item, time)) if isinstance(data, pd.DataFrame) else frame
+
+
+def _column_names(data: Any) -> list[Any]:
+    if hasattr(data, "collect_schema"):
+        return list(data.collect_schema())
+    return list(getattr(data, "column_names", getattr(data, "columns", ())))
+
+
+def _like_polars(data: Any, frame: pd.DataFrame, names: tuple[Any, ...]) -> Any:
+    import polars
+
+    schema, result = dict(data.collect_schema()), polars.from_pandas(frame)
+    kinds = {name: schema[name] for name in names if name in schema}
+    result = result.with_columns(polars.col(name).cast(kind) for name, kind in kinds.items())
+    return result.lazy() if isinstance(data, polars.LazyFrame) else result
+
+
+def _like_arrow(data: Any, frame: pd.DataFrame, names: tuple[Any, ...]) -> Any:
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    for name in names:
+        if name in data.schema.names:
+            column = table.column(name).cast(data.schema.field(name).type)
+            table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table
+
+
+def _like_pandas(data: pd.DataFrame, frame: pd.DataFrame, names: tuple[Any, ...]) -> pd.DataFrame:
+    for name in names:
+        if name not in data.columns or frame[name].dtype == data[name].dtype:
+            continue
+        if isinstance(data[name].dtype, pd.PeriodDtype):
+            frame[name] = frame[name].dt.to_period(data[name].dtype.freq)
+        elif pd.api.types.infer_dtype(data[name], skipna=True) == "date":
+            frame[name] = frame[name].dt.date
+        else:
+            with contextlib.suppress(TypeError, ValueError):
+                frame[name] = frame[name].astype(data[name].dtype)
+    return frame

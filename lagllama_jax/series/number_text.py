@@ -1,0 +1,179 @@
+"""Reads numbers that are written as text, by one convention for a whole column."""
+
+import re
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.typing import Bool, Float
+
+MISSING = frozenset(
+    ("", "?", ".", "-", "--", "*", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NAN", "-nan", "<NA>")
+) | frozenset(("null", "NULL", "Null", "None", "none", "NaT", "na", "missing", "#NV", "#VALUE!"))
+"""Spellings of a missing value."""
+SAMPLE = 1000  # number of cells that are looked at before all of them are
+_GROUPED = r"^[-+]?[1-9]\d{{0,2}}(\{0}\d{{3}})+$"
+_NUMBER = r"(?i)^[-+]?(inf(inity)?|\d{{1,3}}([{0}']\d{{3}})+|\d*)({1}\d*)?([eE][-+]?\d+)?$"
+_OTHER = {".": ",", ",": "."}
+_SIGNS = r"[$\x{20AC}\x{A3}\x{A5}%]"
+_CLEANING = (
+    (r"^[\x{2212}\x{2010}\x{2011}\x{2013}]", "-"),
+    (r"^\((.*)\)$", r"-\1"),
+    (r"(\d)[ \x{A0}\x{2009}\x{202F}'\x{2019}](\d{3})", r"\1'\2"),
+    (r"(\d)[ \x{A0}\x{2009}\x{202F}'\x{2019}](\d{3})", r"\1'\2"),
+)
+
+
+class Writing(NamedTuple):
+    """How the numbers of a column are written.
+
+    Attributes:
+      place: The column, for messages.
+      decimal: The decimal mark, `.` or `,`. `None`: the one by which all cells are numbers.
+      separator: The separator of cells in a file. `None`: the column is not from delimited text.
+    """
+
+    place: str = "The text"
+    decimal: str | None = None
+    separator: str | None = None
+
+
+def missing_to_null(cells: Any) -> Any:
+    """Trims text cells, and makes those that say that a value is missing null."""
+    trimmed = pc.utf8_trim_whitespace(cells)
+    absent = pc.is_in(trimmed, value_set=pa.array(sorted(MISSING), trimmed.type))
+    return pc.if_else(absent, pa.scalar(None, trimmed.type), trimmed)
+
+
+def read_numbers(
+    cells: Any, writing: Writing
+) -> tuple[Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
+    """Converts text cells to numbers. Returns them, NaN if missing, and which are no numbers.
+
+    Thousands separators, decimal commas, brackets for negative numbers, and a currency or percent
+    sign that all cells have are understood. The number before a percent sign is returned.
+
+    Args:
+      cells: An Arrow array of strings.
+      writing: How the numbers are written.
+
+    Raises:
+      DataError: If all cells are numbers, but other ones with the other decimal mark.
+    """
+    cells, decimal = missing_to_null(cells), writing.decimal
+    if decimal not in (None, ".", ","):
+        raise DataError(f"The decimal mark should be '.' or ',', not {decimal!r}.")
+    try:
+        values = cells.cast(pa.float64())
+        if decimal in (None, ".") and not _could_be_grouped(cells):
+            return _floats(values), np.zeros(len(cells), bool)
+    except pa.ArrowInvalid:
+        pass
+    cells = _without_signs(cells)
+    if decimal is None:
+        decimal = _decimal_mark(cells, writing)
+    good = _fits(cells, decimal)
+    plain = pc.replace_substring(pc.replace_substring(cells, _OTHER[decimal], ""), "'", "")
+    plain = pc.replace_substring_regex(pc.replace_substring(plain, decimal, "."), r"^\+", "")
+    values = _as_booleans(cells)
+    if values is None:
+        values = pc.if_else(good, plain, pa.scalar(None, plain.type)).cast(pa.float64())
+    values = _floats(values)
+    return values, np.isnan(values) & _bools(pc.is_valid(cells))
+
+
+def _floats(values: Any) -> Float[np.ndarray, "n"]:
+    return np.array(values.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _bools(values: Any) -> Bool[np.ndarray, "n"]:
+    return np.array(pc.fill_null(values, False).to_numpy(zero_copy_only=False), bool)
+
+
+def _could_be_grouped(cells: Any) -> bool:
+    """Whether all cells with a point could be whole numbers with points between thousands."""
+    for part in (cells[:SAMPLE], cells):
+        dotted = part.filter(pc.fill_null(pc.match_substring(part, "."), False))
+        grouped = pc.match_substring_regex(dotted, _GROUPED.format("."))
+        if len(dotted) == 0 and len(part) == len(cells):
+            return False
+        if len(dotted) and not pc.all(grouped).as_py():
+            return False
+    return True
+
+
+def _without_signs(cells: Any) -> Any:
+    """Removes a currency or percent sign that all cells have, and rewrites minus and brackets."""
+    known = cells.drop_null()
+    signed = pc.match_substring_regex(known, _SIGNS)
+    if len(known) and pc.all(signed).as_py():
+        signs = pc.unique(pc.replace_substring_regex(known, r"[^$\x{20AC}\x{A3}\x{A5}%]", ""))
+        if len(signs) == 1:
+            cells = pc.utf8_trim_whitespace(pc.replace_substring_regex(cells, _SIGNS, ""))
+            cells = pc.replace_substring_regex(cells, r"^(\(|[-+])\s+|\s+(\))$", r"\1\2")
+    for pattern, replacement in _CLEANING:
+        cells = pc.replace_substring_regex(cells, pattern, replacement)
+    return cells
+
+
+def _fits(cells: Any, decimal: str) -> Any:
+    number = pc.match_substring_regex(cells, _NUMBER.format(_OTHER[decimal], f"\\{decimal}"))
+    return pc.and_(number, pc.match_substring_regex(cells, r"\d|[fF]$|[yY]$"))
+
+
+def _decimal_mark(cells: Any, writing: Writing) -> str:
+    """The decimal mark of a column.
+
+    Raises:
+      DataError: If both marks are possible and give different numbers.
+    """
+    fits = {mark: pc.sum(_fits(cells, mark)).as_py() or 0 for mark in ".,"}
+    if fits["."] != fits[","] or fits["."] < len(cells) - cells.null_count:
+        return max(fits, key=lambda mark: fits[mark])
+    marked = pc.match_substring_regex(cells, "[.,]")
+    with_mark = cells.filter(pc.fill_null(marked, False))
+    if len(with_mark) == 0:
+        return "."
+    plain = cells.filter(pc.fill_null(pc.invert(marked), False))
+    first = with_mark[0].as_py()
+    mark = re.search("[.,]", first)[0]  # type: ignore[index]
+    both = not pc.all(pc.match_substring(with_mark, mark)).as_py()
+    long = pc.any(pc.match_substring_regex(plain, r"\d{4}")).as_py()
+    if not both and (long or (len(plain) == 0 and mark == ".")):
+        if len(plain) == 0 and writing.separator not in (None, ","):
+            _tell(first, mark, writing)
+        return mark
+    if not both and len(plain) > 2:
+        _tell(first, _OTHER[mark], writing)
+        return _OTHER[mark]
+    raise DataError(
+        f"{writing.place}: {first!r} is {_meaning(first, '.')} with a decimal point, and "
+        f"{_meaning(first, ',')} with a decimal comma, and the other cells do not tell which. Give "
+        "decimal='.' or decimal=','."
+    )
+
+
+def _meaning(text: str, decimal: str) -> str:
+    return text.replace(_OTHER[decimal], "").replace(decimal, ".")
+
+
+def _tell(text: str, decimal: str, writing: Writing) -> None:
+    other = _OTHER[decimal]
+    warnings.warn(
+        f"{writing.place}: {text!r} was read as {_meaning(text, decimal)}. If it is "
+        f"{_meaning(text, other)}, give decimal={other!r}.",
+        stacklevel=2,
+    )
+
+
+def _as_booleans(cells: Any) -> Any:
+    """The numbers 1 and 0 if all cells are `true` or `false`, otherwise `None`."""
+    words = pc.utf8_lower(cells)
+    known = pc.all(pc.is_in(words.drop_null(), value_set=pa.array(["true", "false"]))).as_py()
+    if cells.null_count == len(cells) or not known:
+        return None
+    return pc.equal(words, "true").cast(pa.float64())

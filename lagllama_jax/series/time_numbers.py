@@ -1,0 +1,57 @@
+"""Reads times that are written as numbers: dates as digits, seconds since 1970, Excel's days."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lagllama_jax.series.time_text import EARLIEST, EXCEL, EXCEL_ORIGIN, LATEST, Reading
+from lagllama_jax.typing import Float
+
+_EXCEL_DAYS = (20_000, 80_000)  # 1954 to 2119
+_LAYOUTS = {
+    4: ("%Y",),
+    6: ("%Y%m", "%y%m%d"),
+    7: ("%Y%j",),
+    8: ("%Y%m%d",),
+    10: ("%Y%m%d%H",),
+    12: ("%Y%m%d%H%M", "%y%m%d%H%M%S"),
+    14: ("%Y%m%d%H%M%S",),
+}
+"""Formats of dates as digits, by the number of digits."""
+_EPOCHS = {"s": (1e8, 5e9), "ms": (1e11, 5e12), "us": (1e14, 5e15), "ns": (1e17, 5e18)}
+"""Units of the time since 1970, with the range of numbers from 1973 to 2128."""
+_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+
+
+def read_codes(values: Float[np.ndarray, "n"], texts: list[str]) -> list[Reading]:
+    """The readings of numbers as times under which each number is one. There may be none.
+
+    Args:
+      values: The numbers.
+      texts: The same numbers as text, which is exact.
+    """
+    low, high = values.min(), values.max()
+    readings = []
+    if len({len(text) for text in texts}) == 1 and all(map(str.isdigit, texts)):
+        for layout in _LAYOUTS.get(len(texts[0]), ()):
+            readings.append(_digits(texts, layout))
+    unit: Any
+    for unit, (first, last) in _EPOCHS.items():
+        if first <= low and high <= last:
+            exact: Any = [int(text) for text in texts] if all(map(str.isdigit, texts)) else values
+            stamps = pd.DatetimeIndex(pd.to_datetime(exact, unit=unit))
+            readings.append(
+                Reading(f"{_UNITS[unit]} since 1970", stamps, f"{unit} since 1970", unit)
+            )
+    if _EXCEL_DAYS[0] <= low and high <= _EXCEL_DAYS[1]:
+        days = pd.to_datetime(values, unit="D", origin=EXCEL_ORIGIN)
+        readings.append(Reading(EXCEL, pd.DatetimeIndex(days).round("s"), EXCEL, EXCEL))
+    return [reading for reading in readings if reading.stamps.notna().all()]
+
+
+def _digits(texts: list[str], layout: str) -> Reading:
+    stamps = pd.DatetimeIndex(pd.to_datetime(texts, format=layout, errors="coerce"))
+    inside = (stamps.year >= EARLIEST) & (stamps.year <= LATEST)
+    known = pd.DatetimeIndex(stamps.where(inside))
+    return Reading(layout, known, f"date_format={layout!r}", layout)

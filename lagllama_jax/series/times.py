@@ -1,0 +1,228 @@
+"""Reads a column of times, under the one reading by which the rows lie on a regular grid."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.api import guess_datetime_format
+
+from lagllama_jax.errors import DataError, converting, naming
+from lagllama_jax.series import grid
+from lagllama_jax.series.columns import is_time, series_name
+from lagllama_jax.series.frequency import Frequency
+from lagllama_jax.series.tables import Table
+from lagllama_jax.series.time_numbers import read_codes
+from lagllama_jax.series.time_text import (
+    DAY_FIRST,
+    EXCEL,
+    MONTH_FIRST,
+    Reading,
+    has_clock_only,
+    read_texts,
+)
+from lagllama_jax.typing import Int
+
+
+@dataclass(frozen=True)
+class TimeOptions:
+    """How a column of times is read.
+
+    Attributes:
+      freq: Step between the times. `None`: inferred.
+      dayfirst: Whether `01/02/2024` is the 1st of February. `None`: as gives a regular grid.
+      date_format: Format of the times as in `datetime.strptime`. `None`: any usual one.
+    """
+
+    freq: Frequency | None = None
+    dayfirst: bool | None = None
+    date_format: str | None = None
+
+
+def read_times(
+    table: Table,
+    column: Any,
+    codes: Int[np.ndarray, "n"],
+    options: TimeOptions,
+    series: np.ndarray | None = None,
+) -> Reading | None:
+    """Reads a column as time stamps, with their time zone if they have one.
+
+    Text and numbers are read in any usual way. If several are possible, the one under which the
+    rows lie on a regular grid is taken, with a warning.
+
+    Args:
+      table: The table.
+      column: Name of the column.
+      codes: Number of the series of each row.
+      options: How the column is read.
+      series: Name of the series of each row, for error messages.
+
+    Returns:
+      The reading, or `None` if the column holds numbers or durations that are no dates.
+
+    Raises:
+      DataError: If a cell is no time stamp, or if several readings, or none of them, give a regular
+        grid. The message names column and row, and the series if `series` is given.
+    """
+    cells = table.frame[column]
+    if is_time(cells.dtype):
+        reading = Reading("", _as_stamps(cells))
+    else:
+        rows, unique = pd.factorize(cells)
+        place = f"Column {str(column)!r} of {table.name}"
+        with naming(place):
+            distinct = _readings(pd.Series(np.asarray(unique, dtype=object)), options)
+        if not distinct and (rows >= 0).all():
+            return None
+        readings = [one._replace(stamps=_taken(one.stamps, rows)) for one in distinct]
+        reading = _choose(readings, codes, options, place)
+    bad = np.asarray(reading.stamps.isna())
+    if bad.any():
+        row = int(np.argmax(bad))
+        where = "" if series is None else series_name(series, row)
+        raise DataError(
+            f"{where}column {str(column)!r}, {table.row(row)}: {str(cells.iloc[row])!r} is no "
+            "time stamp. Write times as 2024-01-31 or 2024-01-31 13:00:00 (years 1678 to 2261), or "
+            "give their format, as in date_format='%d.%m.%Y %H:%M'."
+        )
+    return reading
+
+
+def _as_stamps(cells: pd.Series) -> pd.DatetimeIndex:
+    if isinstance(cells.dtype, pd.PeriodDtype):
+        cells = cells.dt.to_timestamp()
+    if isinstance(cells.dtype, pd.ArrowDtype):
+        cells = pd.to_datetime(cells.astype(object))
+    return pd.DatetimeIndex(cells)
+
+
+def _taken(stamps: pd.DatetimeIndex, rows: Int[np.ndarray, "n"]) -> pd.DatetimeIndex:
+    """The stamps of rows by their numbers, NaT for the number -1."""
+    return pd.DatetimeIndex(stamps.append(pd.DatetimeIndex([None], tz=stamps.tz))[rows])
+
+
+def read_numbering(table: Table, column: Any, frequency: Frequency | None) -> pd.Index:
+    """Reads a column of numbers or durations that are no dates.
+
+    Raises:
+      DataError: If a cell is neither, or a frequency of dates is given.
+    """
+    cells = table.frame[column]
+    if frequency is not None:
+        raise DataError(
+            f"Column {str(column)!r} of {table.name} holds numbers that are no dates, and freq="
+            f"{str(frequency)!r} is a step of dates. Give freq=1, or convert them to dates."
+        )
+    if pd.api.types.is_timedelta64_dtype(cells.dtype):
+        return pd.TimedeltaIndex(cells)
+    values = pd.to_numeric(cells.astype(object), errors="coerce").to_numpy(
+        np.float64, na_value=np.nan
+    )
+    if not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values)))
+        raise DataError(
+            f"Column {str(column)!r}, {table.row(row)}: {str(cells.iloc[row])!r} is no number."
+        )
+    whole = (values == np.floor(values)).all() and np.abs(values).max() < 2**53
+    return pd.Index(values.astype(np.int64) if whole else values)
+
+
+def _readings(cells: pd.Series, options: TimeOptions) -> list[Reading]:
+    """The readings of unique cells. None of them: the cells are numbers that are no dates."""
+    kind = pd.api.types.infer_dtype(cells, skipna=True)
+    if kind in ("timedelta", "timedelta64"):
+        return []
+    if kind in ("datetime", "datetime64", "date"):
+        return [Reading("", _from_objects(cells))]
+    if kind == "period":
+        return [Reading("", pd.DatetimeIndex([cell.start_time for cell in cells]))]
+    texts = cells.map(_as_text)
+    if options.date_format is not None:
+        with converting(DataError, f"The format {options.date_format!r} is wrong", ValueError):
+            parsed = pd.to_datetime(texts, format=options.date_format, errors="coerce")
+        return [Reading("", pd.DatetimeIndex(parsed), layout=options.date_format)]
+    if len(texts) and texts.str.fullmatch(r"-?\d+(\.\d*)?([eE]\+?\d+)?").all():
+        return read_codes(texts.astype(np.float64).to_numpy(), texts.tolist())
+    readings = _from_text(texts, options)
+    return readings or [Reading("", pd.DatetimeIndex([None] * len(texts)))]
+
+
+def _as_text(cell: Any) -> str:
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).strip()
+
+
+def _from_objects(cells: pd.Series) -> pd.DatetimeIndex:
+    try:
+        return pd.DatetimeIndex(pd.to_datetime(cells, errors="coerce"))
+    except (ValueError, TypeError):  # several time zones
+        return pd.DatetimeIndex(pd.to_datetime(cells, errors="coerce", utc=True))
+
+
+def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
+    if len(texts) and texts.iloc[0][4:5] == "-":  # the usual layout, which pandas reads fast
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce")
+        if parsed.dtype != object and parsed.notna().all():
+            return [_written(Reading("", pd.DatetimeIndex(parsed)), texts)]
+    if len(texts) and texts.map(has_clock_only).all():
+        raise DataError(f"{texts.iloc[0]!r} is a time of day without a date. Add the date.")
+    readings = read_texts(texts.tolist())
+    if options.dayfirst is not None and len(readings) > 1:
+        name = DAY_FIRST if options.dayfirst else MONTH_FIRST
+        readings = [reading for reading in readings if reading.name == name]
+    return [_written(reading, texts) for reading in readings]
+
+
+def _written(reading: Reading, texts: pd.Series) -> Reading:
+    """The reading with the format of the text, if the time stamps can be written like it."""
+    first = texts.iloc[0]
+    layout = guess_datetime_format(first, dayfirst=reading.name == DAY_FIRST) or ""
+    same = reading.stamps[:1].notna().all() and reading.stamps[0].strftime(layout) == first
+    return reading._replace(layout=layout) if same else reading
+
+
+def _choose(
+    readings: list[Reading],
+    codes: Int[np.ndarray, "n"],
+    options: TimeOptions,
+    place: str,
+) -> Reading:
+    """The only reading with the fewest cells that are none, or the only one on a regular grid.
+
+    Raises:
+      DataError: If several readings are on a regular grid, or none is.
+    """
+    absent = [np.isnat(one.stamps.asi8.view("M8[ns]")).sum() for one in readings]
+    fewest = min(absent)
+    left: list[Reading] = []
+    for one, count in zip(readings, absent, strict=True):
+        same = any(one.stamps.equals(other.stamps) for other in left)
+        if count == fewest and not same:
+            left.append(one)
+    if fewest == 0 and len(left) > 1:
+        regular = [one for one in left if grid.is_regular(one.stamps, codes, options.freq)]
+        if len(regular) != 1:
+            shown = "; or ".join(_shown(one) for one in regular or left)
+            raise DataError(
+                f"{place} can be read in several ways, {'all' if regular else 'none'} of which "
+                f"give a regular grid: {shown}. Tell which is right."
+            )
+        left = regular
+        _tell(f"{place} was read as {left[0].name}, as only that gives a regular grid.")
+    if left[0].name == EXCEL:
+        _tell(f"{place} was read as {EXCEL}. If they only number the rows, give freq=1.")
+    return left[0]
+
+
+def _tell(message: str) -> None:
+    warnings.warn(message, stacklevel=2)
+
+
+def _shown(reading: Reading) -> str:
+    first = ", ".join(str(stamp) for stamp in reading.stamps[:3])
+    return f"{reading.name} as {first}, ... ({reading.option})"
