@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -69,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _guarded(name: str, words: list[str], cache: bool) -> int:
     """Runs a command. An error is shown in one line, and its traceback only on request."""
     try:
-        return _run(name, words, cache)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            return _run(name, words, cache)
     except LagLlamaError as error:
         return _complain(str(error), 2)
     except KeyboardInterrupt:
@@ -124,6 +127,11 @@ def _wrapped_help() -> Iterator[None]:
         wrapper = textwrap.TextWrapper(shutil.get_terminal_size().columns, break_on_hyphens=False)
         for line in printed.getvalue().splitlines():
             print(wrapper.fill(line))
+
+
+def _show_warning(message: Warning | str, *place: object) -> None:
+    """Shows a warning in one line, without the place in the code."""
+    print(f"lagllama: {message}", file=sys.stderr)
 
 
 def _complain(message: str, code: int) -> int:

@@ -54,8 +54,14 @@ def _read_frame(data: Any, freq: Any) -> SeriesDataset:
 
 
 def _is_dated(series: Any) -> bool:
-    """Whether an object is a pandas Series with an index of dates."""
-    return hasattr(series, "to_frame") and hasattr(getattr(series, "index", None), "freqstr")
+    """Whether an object is a pandas Series with an index of dates, or of several levels."""
+    index: Any = getattr(series, "index", None)
+    if not hasattr(series, "to_frame") or not hasattr(index, "nlevels"):
+        return False
+    from lagllama_jax.series.columns import holds_dates
+
+    times = hasattr(index, "freqstr") or str(index.name).lower() in ("date", "year", "timestamp")
+    return times or index.nlevels > 1 or holds_dates(index.to_series())
 
 
 def _read_dated(parts: Sequence[Any], freq: Any, item_ids: Sequence[Any] | None) -> SeriesDataset:

@@ -22,6 +22,7 @@ TARGET_NAMES = ("target", "y")
 DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time", "month", "year", "index")
 """Names by which a column of time stamps is recognised, whatever their case."""
 
+_PERIOD_WORDS = ("week", "quarter", "period", "day", "hour", "step", "t")
 _TIME_WORD = re.compile("(?i)date|time(?!r)|datum|zeit|fecha|stamp|yyyy")
 
 
@@ -43,7 +44,7 @@ class Columns:
 def find_columns(table: Table, item_id: Any, timestamp: Any, target: Any) -> Columns:
     """Finds the columns of a table by the given names, or by usual names and types.
 
-    A warning names the columns of a long table that are not used.
+    A warning names the columns beside a target that was not chosen by name, as they are not used.
 
     Raises:
       DataError: If a given column does not exist, a required column is not found, or several
@@ -55,6 +56,7 @@ def find_columns(table: Table, item_id: Any, timestamp: Any, target: Any) -> Col
             raise DataError(
                 f"No {role} column {name!r} in {table.name}; its columns are {listed(names)}."
             )
+    chosen = target is not None
     item_id = _named(names, ITEM_NAMES, "id_column") if item_id is None else item_id
     target = _named(names, TARGET_NAMES, "target_column") if target is None else target
     if timestamp is None:
@@ -72,7 +74,7 @@ def find_columns(table: Table, item_id: Any, timestamp: Any, target: Any) -> Col
                 f"{role}_column, or rename to item_id, timestamp, target (or unique_id, ds, y)."
             )
     found = Columns(item_id, timestamp, target)
-    if target is not None:
+    if target is not None and not chosen:
         used = (item_id, timestamp, target)
         unused = [name for name in names if name not in used and not is_numbering(table, name)]
         if unused:
@@ -109,7 +111,7 @@ def _date_column(table: Table) -> Any:
         called = _named(candidates, (word,), "timestamp_column")
         if called is not None:
             return called
-    text = [name for name in frame if is_text(frame[name]) and _is_dated(frame[name])]
+    text = [name for name in frame if holds_dates(frame[name])]
     if len(text) == 1:
         return text[0]
     if len(text) > 1 or len(dated) > 1:
@@ -118,13 +120,16 @@ def _date_column(table: Table) -> Any:
             "Tell which one with timestamp_column."
         )
     called = [name for name in frame if _TIME_WORD.search(str(name))]
+    called = called or [name for name in frame if str(name).lower() in _PERIOD_WORDS]
     if len(called) == 1:
         return called[0]
     return next((name for name in frame if is_unnamed(name)), None)
 
 
-def _is_dated(cells: pd.Series) -> bool:
-    """Whether the first cell of a column looks like a date or a time."""
+def holds_dates(cells: pd.Series) -> bool:
+    """Whether a column is of text, the first cell of which looks like a date or a time."""
+    if not is_text(cells):
+        return False
     first = cells.dropna().iloc[:1].astype(str)
     return (
         len(first) > 0
@@ -185,7 +190,7 @@ def numbers(
       DataError: If a cell is infinite or not a number. The message names series, column and row.
     """
     cells = table.frame[column]
-    if pd.api.types.is_timedelta64_dtype(cells.dtype):
+    if getattr(cells.dtype, "kind", "O") == "m":
         raise DataError(
             f"Column {str(column)!r} of {table.name} holds durations. Convert them to numbers, as "
             "with dt.total_seconds()."

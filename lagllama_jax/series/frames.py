@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import ITEM_NAMES
+from lagllama_jax.series.columns import ITEM_NAMES, holds_dates, is_time
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.tables import Table
 
@@ -33,7 +33,7 @@ def as_table(data: Any) -> Table:
         raise DataError(f"Expected a data frame, not {type(data).__name__}.")
     if isinstance(data.columns, pd.MultiIndex):
         data = data.set_axis([_joined(names) for names in data.columns], axis=1)
-    table = Table(_with_index(data))
+    table = Table(_with_index(Table(data).frame))
     return table.with_frame(_exploded(table.frame))
 
 
@@ -45,7 +45,10 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the levels of its index as columns, unless they only number the rows."""
     index = frame.index
     names = _index_names(index)
-    if not names:
+    same = [
+        one for one in frame if is_time(frame[one].dtype) and index.equals(pd.Index(frame[one]))
+    ]
+    if not names or (index.names == [None] and same):
         return frame
     for name, level in zip(names, range(index.nlevels), strict=True):
         if name in frame.columns:
@@ -71,10 +74,8 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 def _index_names(index: pd.Index) -> list[Any]:
     """Names of the levels of an index that tell more than the number of a row."""
     if index.nlevels == 1:
-        dated = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
-        if not dated:
-            return [] if index.name is None else [index.name]
-        return ["timestamp" if index.name is None else index.name]
+        usual = ["timestamp"] if _is_time(index) or holds_dates(index.to_series()) else []
+        return usual if index.name is None else [index.name]
     usual = [f"level {number}" for number in range(index.nlevels)]
     times = [_is_time(index.get_level_values(level)) for level in range(index.nlevels)]
     if any(times):
@@ -110,11 +111,7 @@ def _exploded(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _holds_lists(column: pd.Series) -> bool:
     cells = column.dropna()
-    return (
-        len(cells) > 0
-        and not isinstance(cells.iloc[0], str | bytes)
-        and np.ndim(cells.iloc[0]) == 1
-    )
+    return len(cells) > 0 and isinstance(cells.iloc[0], list | np.ndarray)
 
 
 def _stamps(frame: pd.DataFrame, lengths: pd.Series) -> list[Any]:

@@ -13,6 +13,7 @@ from lagllama_jax.series.frequency import Frequency, local_clock, stamp_day
 from lagllama_jax.typing import Bool, Int
 
 DAY = NANOSECONDS["D"] // 1000  # in microseconds, in which time stamps are compared
+HOUR = DAY // 24
 FINEST = 2_000_000  # nanoseconds by which rounded fractions of a second differ from their grid
 SPARSE_POINTS, SPARSE_SHARE = 10_000_000, 50
 """A grid is refused if it exceeds both limits: the total number of points, and points per row."""
@@ -33,21 +34,21 @@ def infer(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"] | None = None) 
         raise DataError(
             "No frequency can be inferred from one time stamp per series: give it, as in freq='h'."
         )
-    if (local.astype("datetime64[us]") != local).any():
-        return Frequency(*fixed_step(_fine_step(np.diff(_number(absolute, "ns"))[within])))
+    steps = np.diff(_number(absolute, "ns"))[within]
+    days = local.astype("datetime64[D]")
     if (np.diff(_number(local))[within] % DAY == 0).all():
-        return _infer_days(local.astype("datetime64[D]"), within)
-    steps = np.diff(_number(absolute))[within]
-    if _is_daily(steps):
-        return Frequency("D")
-    return Frequency(*fixed_step(common_step(steps) * 1000))
+        return _infer_days(days, within)
+    if _is_daily(steps // 1000):  # two hours later, days do not begin between the two clocks
+        return _infer_days((local + np.timedelta64(2, "h")).astype("datetime64[D]"), within)
+    return Frequency(*fixed_step(_fine_step(steps)))
 
 
 def _is_daily(steps: Int[np.ndarray, "n"]) -> bool:
-    """Whether steps are whole days but for the hour of a change of clocks, which is rare."""
-    near = np.abs(steps - np.round(steps / DAY) * DAY)
-    hour = DAY // 24
-    return bool(np.isin(near, (0, hour)).all() and (steps == DAY).mean() > 0.9 and len(steps) > 20)
+    """Whether steps are whole days but for the hour of a change of clocks, twice a year."""
+    apart = np.abs(steps - np.round(steps / DAY) * DAY)
+    changes = (apart > 0).sum()
+    whole = steps.min() > DAY // 2 and np.isin(apart, (0, HOUR)).all()
+    return bool(whole and changes <= 1 + steps.sum() / (90 * DAY))
 
 
 def _infer_days(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequency:
@@ -98,7 +99,7 @@ def common_step(steps: Int[np.ndarray, "n"]) -> int:
 
 
 def _fine_step(steps: Int[np.ndarray, "n"]) -> int:
-    """The common step in nanoseconds, or the mean step if the steps differ in the last digit."""
+    """The common step in nanoseconds, or the mean step if fractions differ in the last digit."""
     even = (
         steps.min() > 0
         and np.ptp(steps) in (1, 1000, 1_000_000)
@@ -145,9 +146,9 @@ def place(
         if inferred:
             head = f"The time stamps have no common step (the usual one is {frequency.alias!r})"
         raise DataError(
-            f"{head}: {describe(row)} {what}. Give the frequency of the data, as in "
-            f"freq={frequency.alias!r}, by which times near the grid are rounded to it; or "
-            "resample them to a regular grid first."
+            f"{head}: {describe(row)} {what}. Give the frequency of the data (freq), by which "
+            "times near the grid are rounded to it; resample them to a regular grid; or number the "
+            "rows, to forecast by position."
         )
     _check_density(frequency, position, starts, describe)
     if inferred:
@@ -199,7 +200,7 @@ def _rounded(
     position = np.round(since / unit).astype(np.int64)
     apart = np.abs(since - position * unit)
     if inferred:
-        clocks = frequency.unit == "D" and np.isin(apart, (0, unit // frequency.step // 24)).all()
+        clocks = frequency.unit in ("D", "W") and np.isin(apart, (0, HOUR)).all()
         most = most if clocks else FINEST if unit == nanoseconds else 0
     if not (apart.max() <= most and not _repeated(position, series).any()):
         if inferred or frequency.unit != "D":

@@ -49,17 +49,20 @@ def find_header(rows: Sequence[TextRow], name: str) -> Header:
     """
     rows = [row for row in rows if any(cell.strip() for cell in row.cells)]
     columns = _value_columns(rows)
-    first = next((i for i, row in enumerate(rows) if _has_value(row.cells, columns)), None)
+    first = next((i for i, row in enumerate(rows) if _is_data(row.cells, columns)), None)
     if first is None:
         width = max(len(row.cells) for row in rows)
         first = 1 + next(i for i, row in enumerate(rows) if len(row.cells) == width)
-    elif _is_header(rows, first, columns):
+    elif _holds_years(rows[first].cells, columns):
         first += 1
     elif first == 0:
         raise DataError(
             f"Line {rows[0].lines} of {name} looks like data ({', '.join(rows[0].cells[:4])}), and "
             "there are no column names above it. Add a first line such as item_id,timestamp,target."
         )
+    else:
+        texts = [i for i in range(first) if not _has_value(rows[i].cells, columns)]
+        first = max(texts, default=first - 1) + 1
     begin = first - 1
     while begin > 0 and _incomplete(rows[begin:first]) and _fits(rows[begin - 1], rows[begin]):
         begin -= 1
@@ -85,20 +88,20 @@ def _value_columns(rows: Sequence[TextRow]) -> list[int]:
     return columns
 
 
+def _is_data(cells: list[str], columns: list[int]) -> bool:
+    """Whether the cell of a row in the first column of values is a value."""
+    wide = len(cells) > 1 or columns == [0]
+    return wide and _has_value(cells, columns[:1])
+
+
 def _has_value(cells: list[str], columns: list[int]) -> bool:
-    wide = len(cells) > 1 or max(columns, default=0) == 0
-    return wide and any(is_value(cells[column]) for column in columns if column < len(cells))
+    return any(is_value(cells[column]) for column in columns if column < len(cells))
 
 
-def _is_header(rows: Sequence[TextRow], number: int, columns: list[int]) -> bool:
-    """Whether a row with values is nevertheless one of names, such as `date,1,2` or years."""
-    cells = rows[number].cells
-    if number == 0 and (not cells[columns[0]].strip() or not is_value(cells[columns[0]])):
-        return True
-    if number > 0 and len(rows[number - 1].cells) == len(cells):
-        return False
+def _holds_years(cells: list[str], columns: list[int]) -> bool:
+    """Whether the values of a row are different years, which name columns."""
     filled = [cells[one].strip() for one in columns if one < len(cells) and cells[one].strip()]
-    years = [int(cell) for cell in filled if re.fullmatch(r"(18|19|20|21)\d\d", cell)]
+    years = [cell for cell in filled if re.fullmatch(r"(18|19|20|21)\d\d", cell)]
     return len(years) == len(filled) > 2 and len(set(years)) == len(years)
 
 

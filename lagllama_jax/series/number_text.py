@@ -17,7 +17,7 @@ MISSING = frozenset(
 """Spellings of a missing value."""
 SAMPLE = 1000  # number of cells that are looked at before all of them are
 _GROUPED = r"^[-+]?[1-9]\d{{0,2}}(\{0}\d{{3}})+$"
-_NUMBER = r"(?i)^[-+]?(inf(inity)?|\d{{1,3}}([{0}']\d{{3}})+|\d*)({1}\d*)?([eE][-+]?\d+)?$"
+_NUMBER = r"(?i)^[-+]?(inf(inity)?|[1-9]\d{{0,2}}([{0}']\d{{3}})+|\d*)({1}\d*)?([eE][-+]?\d+)?$"
 _OTHER = {".": ",", ",": "."}
 _SIGNS = r"[$\x{20AC}\x{A3}\x{A5}%]"
 _CLEANING = (
@@ -143,7 +143,8 @@ def _decimal_mark(cells: Any, writing: Writing) -> str:
     mark = re.search("[.,]", first)[0]  # type: ignore[index]
     both = not pc.all(pc.match_substring(with_mark, mark)).as_py()
     long = pc.any(pc.match_substring_regex(plain, r"\d{4}")).as_py()
-    if not both and (long or (len(plain) == 0 and mark == ".")):
+    alone = len(plain) == 0 and (mark == "." or writing.separator in (";", "\t"))
+    if not both and (long or alone):
         if len(plain) == 0 and writing.separator not in (None, ","):
             _tell(first, mark, writing)
         return mark

@@ -41,8 +41,9 @@ def place_numbers(
     values = numbers.asi8 if isinstance(numbers, pd.TimedeltaIndex) else np.asarray(numbers)
     since = values - np.repeat(values[starts], lengths)
     within = codes[1:] == codes[:-1]
+    inferred = step is None
     if step is None:
-        step = _step(np.diff(values)[within])
+        step = _step(np.diff(values)[within], since.max())
     elif isinstance(numbers, pd.TimedeltaIndex):
         step = pd.Timedelta(step).value
     position = np.round(since / step).astype(np.int64)
@@ -54,12 +55,20 @@ def place_numbers(
             f"The rows have no common step ({step}): {describe(row)} is off the grid. Give the "
             "step (freq=1), or number the rows regularly."
         )
+    total = int((position[np.r_[starts[1:], len(codes)] - 1] + 1).sum())
+    if inferred and total > 2 * len(codes):
+        raise DataError(
+            f"The {len(codes)} rows fill {len(codes) / total:.0%} of the numbers in steps of "
+            f"{step} from {describe(0)} on. If they are dates, tell their date_format; if the "
+            f"other rows are missing, give freq={step}."
+        )
     return position, pd.Timedelta(step, "ns") if isinstance(numbers, pd.TimedeltaIndex) else step
 
 
-def _step(steps: np.ndarray) -> Any:
+def _step(steps: np.ndarray, longest: Any) -> Any:
     if len(steps) == 0:
         return 1
     if np.issubdtype(steps.dtype, np.integer):
         return common_step(steps)
-    return float(np.median(steps[steps <= 1.5 * steps.min()]))
+    usual = np.median(steps[steps <= 1.5 * steps.min()])
+    return float(f"{longest / np.round(longest / usual):.12g}")

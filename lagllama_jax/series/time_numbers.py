@@ -8,12 +8,12 @@ import pandas as pd
 from lagllama_jax.series.time_text import EARLIEST, EXCEL, EXCEL_ORIGIN, LATEST, Reading
 from lagllama_jax.typing import Float
 
-_EXCEL_DAYS = (20_000, 80_000)  # 1954 to 2119
+_EXCEL_DAYS = (30_000, 60_000)  # 1982 to 2064
 _LAYOUTS = {
     4: ("%Y",),
     6: ("%Y%m", "%y%m%d"),
     7: ("%Y%j",),
-    8: ("%Y%m%d",),
+    8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"),
     10: ("%Y%m%d%H",),
     12: ("%Y%m%d%H%M", "%y%m%d%H%M%S"),
     14: ("%Y%m%d%H%M%S",),
@@ -21,6 +21,7 @@ _LAYOUTS = {
 """Formats of dates as digits, by the number of digits."""
 _EPOCHS = {"s": (1e8, 5e9), "ms": (1e11, 5e12), "us": (1e14, 5e15), "ns": (1e17, 5e18)}
 """Units of the time since 1970, with the range of numbers from 1973 to 2128."""
+_TIMES = (1900, 2100)  # years of digits that could be the time since 1970
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -36,9 +37,10 @@ def read_codes(values: Float[np.ndarray, "n"], texts: list[str]) -> list[Reading
     if len({len(text) for text in texts}) == 1 and all(map(str.isdigit, texts)):
         for layout in _LAYOUTS.get(len(texts[0]), ()):
             readings.append(_digits(texts, layout))
+    readings = [one for one in readings if one.stamps.notna().all()]
     unit: Any
     for unit, (first, last) in _EPOCHS.items():
-        if first <= low and high <= last:
+        if first <= low and high <= last and not readings:
             exact: Any = [int(text) for text in texts] if all(map(str.isdigit, texts)) else values
             stamps = pd.DatetimeIndex(pd.to_datetime(exact, unit=unit))
             readings.append(
@@ -47,11 +49,21 @@ def read_codes(values: Float[np.ndarray, "n"], texts: list[str]) -> list[Reading
     if _EXCEL_DAYS[0] <= low and high <= _EXCEL_DAYS[1]:
         days = pd.to_datetime(values, unit="D", origin=EXCEL_ORIGIN)
         readings.append(Reading(EXCEL, pd.DatetimeIndex(days).round("s"), EXCEL, EXCEL))
-    return [reading for reading in readings if reading.stamps.notna().all()]
+    return readings
 
 
 def _digits(texts: list[str], layout: str) -> Reading:
-    stamps = pd.DatetimeIndex(pd.to_datetime(texts, format=layout, errors="coerce"))
-    inside = (stamps.year >= EARLIEST) & (stamps.year <= LATEST)
+    """The reading of digits, of which the hour 24 is the first of the next day."""
+    hourly = layout == "%Y%m%d%H"
+    days = [text[:8] for text in texts] if hourly else texts
+    stamps = pd.DatetimeIndex(
+        pd.to_datetime(days, format=layout[:6] if hourly else layout, errors="coerce")
+    )
+    inside = np.ones(len(texts), bool)
+    if hourly:
+        hours = np.array([int(text[8:]) for text in texts])
+        stamps, inside = stamps + pd.to_timedelta(hours, unit="h"), hours <= 24
+    first, last = (EARLIEST, LATEST) if len(texts[0]) < 10 else _TIMES
+    inside &= (stamps.year >= first) & (stamps.year <= last)
     known = pd.DatetimeIndex(stamps.where(inside))
     return Reading(layout, known, f"date_format={layout!r}", layout)

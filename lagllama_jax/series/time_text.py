@@ -26,13 +26,14 @@ _DATES = (
     rf"(?:[a-z]+,?\s+)?{_DAY}[-\s./]*{_NAME}[-\s,./]*(?P<y>\d{{4}}|\d\d)",
     rf"(?:[a-z]+,?\s+)?{_NAME}[-\s./]*{_DAY}[-\s,./]+{_YEAR}",
     rf"{_NAME}[-\s,./]*{_YEAR}",
+    rf"{_NAME}[-\s](?P<short>\d\d)",
     rf"{_YEAR}[-\s./]*{_NAME}(?:[-\s./]*{_DAY})?",
     r"(?P<y>\d{4})-?W(?P<week>\d{1,2})(?:-?(?P<weekday>[1-7]))?",
-    r"(?P<y>\d{4})[-\s]?M?(?P<m>\d{1,2})(?!\d)",
-    r"(?P<y>\d{4})[-/](?P<m>\d{1,2})",
+    r"(?P<y>\d{4})(?:[-/\s]|-?M)(?P<m>\d{1,2})",
+    r"(?P<y>\d{4})[-.](?P<j>\d{3})",
     r"(?P<m>\d{1,2})[-/.](?P<y>\d{4})",
     r"(?P<y>\d{4})[-\s]?Q(?P<q>[1-4])",
-    r"Q(?P<q>[1-4])[-\s/]?(?P<y>\d{4})",
+    r"(?:Q(?P<q>[1-4])|(?P<qq>[1-4])Q)[-\s/]?(?P<y>\d{4})",
     r"(?P<y>\d{4})",
 )
 _ZONES = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
@@ -49,11 +50,11 @@ _ZONES |= {
 }
 """Hours that the time of a zone is ahead of UTC, for the names that RFC 2822 and Europe define."""
 _CLOCK = (
-    r"(?:[\sT,:]+(?P<h>\d{1,2})(?:[:.h](?P<min>\d\d)(?:[:.](?P<s>\d\d)(?:[.,](?P<f>\d{1,9}))?)?)?h?"
+    r"(?:[\sT,:_]+(?P<h>\d{1,2})(?:[:.h](?P<min>\d\d)(?:[:.](?P<s>\d\d)(?:[.,](?P<f>\d{1,9}))?)?)?h?"
     r"(?:\s*(?P<half>[ap])\.?m\.?)?)?"
 )
 _ZONE = (
-    r"\s*\(?(?P<zone>[A-Z]{1,5}(?=$|[-+\s)]))?\s*"
+    r"\s*\(?(?P<zone>[A-Z]{1,5}(?=$|[-+\u2212\s)]))?\s*"
     r"(?:(?P<sign>[-+\u2212])(?P<zh>\d{1,2})(?::?(?P<zm>\d\d))?)?\)?"
 )
 _LAYOUTS = [re.compile(rf"(?i:{date}{_CLOCK}){_ZONE}") for date in _DATES]
@@ -142,13 +143,18 @@ def _stamps(fields: pd.DataFrame, cells: list[str]) -> pd.DatetimeIndex:
         named = fields["name"].str.lower().map(dict(zip(_MONTHS, range(1, 13), strict=True)))
         month = _filled(named, 1).astype(np.int64).to_numpy()
     if "q" in fields:
-        month = 3 * _numbers(fields, "q", 1) - 2
-    year = np.where(year < 69, year + 2000, np.where(year < 100, year + 1900, year))
+        month = 3 * _numbers(fields, "q", 0) - 2 + 3 * _numbers(fields, "qq", 0)
+    if "short" in fields:  # a year, unless all are days of one month
+        year = _numbers(fields, "short", 0) if fields["name"].nunique() > 1 else np.zeros_like(day)
+    if "j" in fields:
+        day = _numbers(fields, "j", 1)
+    year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)
     good = fields.notna().any(axis=1).to_numpy() & (year >= EARLIEST) & (year <= LATEST)
-    good &= (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    good &= (month >= 1) & (month <= 12) & (day >= 1)
     months = ((np.where(good, year, 1970) - 1970) * 12 + np.where(good, month, 1) - 1).astype(int)
     days = months.astype("datetime64[M]").astype("datetime64[D]") + (day - 1)
-    good &= days.astype("datetime64[M]").astype(np.int64) == months
+    period = "datetime64[Y]" if "j" in fields else "datetime64[M]"
+    good &= days.astype(period) == months.astype("datetime64[M]").astype(period)
     if "week" in fields:
         week, weekday = _numbers(fields, "week", 1), _numbers(fields, "weekday", 1)
         fourth = days + 3  # the first week has the 4th of January

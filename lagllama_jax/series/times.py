@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from pandas.tseries.api import guess_datetime_format
 
 from lagllama_jax.errors import DataError, converting, naming
@@ -23,6 +25,8 @@ from lagllama_jax.series.time_text import (
     read_texts,
 )
 from lagllama_jax.typing import Int
+
+_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:|$)|^\d{8}T\d"
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def read_times(
         place = f"Column {str(column)!r} of {table.name}"
         with naming(place):
             distinct = _readings(pd.Series(np.asarray(unique, dtype=object)), options)
-        if not distinct and (rows >= 0).all():
+        if not distinct:
             return None
         readings = [one._replace(stamps=_taken(one.stamps, rows)) for one in distinct]
         reading = _choose(readings, codes, options, place)
@@ -156,14 +160,14 @@ def _as_text(cell: Any) -> str:
 
 
 def _from_objects(cells: pd.Series) -> pd.DatetimeIndex:
-    try:
-        return pd.DatetimeIndex(pd.to_datetime(cells, errors="coerce"))
-    except (ValueError, TypeError):  # several time zones
-        return pd.DatetimeIndex(pd.to_datetime(cells, errors="coerce", utc=True))
+    zoned = all(getattr(cell, "tzinfo", None) is not None for cell in cells)
+    zones = {str(cell.tzinfo) for cell in cells} if zoned else set()
+    return pd.DatetimeIndex(pd.to_datetime(cells, errors="coerce", utc=len(zones) > 1))
 
 
 def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
-    if len(texts) and texts.iloc[0][4:5] == "-":  # the usual layout, which pandas reads fast
+    usual = pc.match_substring_regex(pa.array(texts, pa.string()), _ISO)
+    if len(texts) and pc.all(usual).as_py():  # pandas reads it fast
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce")
@@ -181,7 +185,9 @@ def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
 def _written(reading: Reading, texts: pd.Series) -> Reading:
     """The reading with the format of the text, if the time stamps can be written like it."""
     first = texts.iloc[0]
-    layout = guess_datetime_format(first, dayfirst=reading.name == DAY_FIRST) or ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layout = guess_datetime_format(first, dayfirst=reading.name == DAY_FIRST) or ""
     same = reading.stamps[:1].notna().all() and reading.stamps[0].strftime(layout) == first
     return reading._replace(layout=layout) if same else reading
 
