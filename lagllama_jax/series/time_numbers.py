@@ -37,6 +37,7 @@ def read_codes(values: Float[np.ndarray, "n"], texts: list[str]) -> list[Reading
     if len({len(text) for text in texts}) == 1 and all(map(str.isdigit, texts)):
         for layout in _LAYOUTS.get(len(texts[0]), ()):
             readings.append(_digits(texts, layout))
+    partly = [one for one in readings if np.mean(one.stamps.notna()) > 0.5 and len(texts[0]) > 7]
     readings = [one for one in readings if one.stamps.notna().all()]
     unit: Any
     for unit, (first, last) in _EPOCHS.items():
@@ -49,7 +50,7 @@ def read_codes(values: Float[np.ndarray, "n"], texts: list[str]) -> list[Reading
     if _EXCEL_DAYS[0] <= low and high <= _EXCEL_DAYS[1]:
         days = pd.to_datetime(values, unit="D", origin=EXCEL_ORIGIN)
         readings.append(Reading(EXCEL, pd.DatetimeIndex(days).round("s"), EXCEL, EXCEL))
-    return readings
+    return readings or partly
 
 
 def _digits(texts: list[str], layout: str) -> Reading:

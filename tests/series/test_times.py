@@ -1,0 +1,202 @@
+"""Columns of times, in every way in which people write them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.dataframe import read_frame
+
+TOLD = pytest.mark.filterwarnings("ignore:.*(as only that gives|Excel's day)")
+HOURS = pd.date_range("2023-12-20", periods=60, freq="h")
+DAYS = pd.date_range("2023-12-20", periods=60, freq="D")
+MONTHS = pd.date_range("2020-01-01", periods=48, freq="MS")
+WEEKS = pd.date_range("2023-01-02", periods=60, freq="W-MON")
+QUARTERS = pd.date_range("2006-01-01", periods=40, freq="QS")
+
+
+def frame_of(times, **columns):
+    return pd.DataFrame(
+        {"timestamp": times, "target": np.arange(len(times), dtype=float), **columns}
+    )
+
+
+def read(times, **options):
+    return read_frame(frame_of(times), **options)
+
+
+def is_read_as(cells, stamps, **options):
+    series = read(cells, **options)
+    np.testing.assert_array_equal(series.targets[0][0], np.arange(len(stamps)))
+    found = series.frequencies[0].timestamps(series.starts[0], 0, len(stamps))
+    assert list(found.tz_localize(None)) == list(stamps.tz_localize(None))
+    return True
+
+
+LAYOUTS = {
+    "hour": (
+        HOURS,
+        ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d %H:%M:%S.%f"]
+        + ["%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%Y, %H:%M", "%d.%m.%Y %H.%M"]
+        + ["%B %d, %Y %H:%M", "%d %b %y %H:%M", "%Y%m%d %H:%M", "%Y%m%dT%H%M%S", "%Y-%m-%d %H"]
+        + ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%d/%m/%Y %Hh", "%Y-%m-%d_%H:%M"],
+    ),
+    "day": (
+        DAYS,
+        ["%Y-%m-%d", "%Y%m%d", "%Y.%m.%d", "%d.%m.%y", "%m/%d/%y", "%y-%m-%d", "%d-%b-%Y"]
+        + ["%d %B %Y", "%b %d, %Y", "%A, %d %B %Y", "%d%m%Y", "%Y-%j", "%Y%j", "%y%m%d"],
+    ),
+    "week": (WEEKS, ["%G-W%V", "%GW%V", "%G-W%V-%u", "%Y-%m-%d/2099-01-01"]),
+    "month": (MONTHS, ["%Y-%m", "%Y/%m", "%m/%Y", "%YM%m", "%b %Y", "%b-%y", "%Y%m", "%d.%m.%Y"]),
+}
+
+
+@TOLD
+@pytest.mark.parametrize(
+    ("unit", "layout"), [(unit, one) for unit, (_, many) in LAYOUTS.items() for one in many]
+)
+def test_a_layout_of_any_country_is_read(unit, layout):
+    stamps = LAYOUTS[unit][0]
+    assert is_read_as(list(stamps.strftime(layout)), stamps)
+
+
+@pytest.mark.parametrize("layout", ["{y}-Q{q}", "{y}Q{q}", "Q{q} {y}", "{q}Q{y}"])
+def test_quarters_are_read(layout):
+    cells = [layout.format(y=stamp.year, q=stamp.quarter) for stamp in QUARTERS]
+    assert is_read_as(cells, QUARTERS)
+
+
+@TOLD
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns", "Excel"])
+def test_times_as_numbers_are_read(unit, as_text):
+    since = HOURS - pd.Timestamp("1899-12-30" if unit == "Excel" else 0)
+    numbers = since / pd.Timedelta(1, "D") if unit == "Excel" else since // pd.Timedelta(1, unit)
+    assert is_read_as(pd.Index(numbers).astype(str) if as_text else numbers, HOURS)
+
+
+def test_the_hour_24_begins_the_next_day():
+    befores = HOURS - pd.Timedelta("1h")
+    for layout in ("%Y-%m-%d {}:00", "%d.%m.%Y {}:00", "%Y%m%d{}"):
+        cells = [before.strftime(layout).format(f"{before.hour + 1:02}") for before in befores]
+        assert is_read_as(cells, HOURS)
+
+
+@pytest.mark.parametrize("layout", ["%d/%m/%Y", "%d.%m.%Y", "%d-%m-%y"])
+def test_the_order_of_day_and_month_is_that_of_the_regular_grid(layout):
+    with pytest.warns(UserWarning, match="read as day-first, as only that gives a regular grid"):
+        assert is_read_as(MONTHS.strftime(layout), MONTHS)
+    with pytest.warns(UserWarning, match="read as month-first"):
+        assert is_read_as(
+            MONTHS.strftime(layout.replace("d", "x").replace("m", "d").replace("x", "m")), MONTHS
+        )
+
+
+def test_an_order_that_only_some_rows_allow_is_that_of_all_rows():
+    stamps = pd.date_range("2023-01-01", periods=100)
+    assert is_read_as(stamps.strftime("%d/%m/%Y"), stamps)
+    assert is_read_as(stamps.strftime("%m/%d/%Y"), stamps)
+
+
+def test_two_orders_on_regular_grids_are_refused_with_both_readings():
+    cells = pd.date_range("2023-01-01", periods=12).strftime("%d/%m/%Y")
+    message = "day-first as 2023-01-01.*2023-01-02.*dayfirst=True.*month-first.*2023-02-01"
+    with pytest.raises(DataError, match=message):
+        read(cells)
+    assert str(read(cells, dayfirst=True).frequency) == "D"
+    assert str(read(cells, dayfirst=False).frequency) == "MS"
+    assert str(read(cells, date_format="%d/%m/%Y").frequency) == "D"
+    with pytest.warns(UserWarning, match="read as day-first"):
+        assert str(read(cells, freq="D").frequency) == "D"
+
+
+def test_a_format_that_is_told_is_the_only_one():
+    assert is_read_as(DAYS.strftime("%Y.%d.%m"), DAYS, date_format="%Y.%d.%m")
+    with pytest.raises(DataError, match="row 0.*'2023-12-20' is no time stamp"):
+        read(DAYS.strftime("%Y-%m-%d"), date_format="%d.%m.%Y")
+    with pytest.raises(DataError, match="format '%Q' is wrong"):
+        read(DAYS.strftime("%Y-%m-%d"), date_format="%Q")
+
+
+@pytest.mark.parametrize("word", ["UTC", "GMT", ""])
+@pytest.mark.parametrize("start", ["2024-03-25", "2024-10-21", "2024-06-01"])
+def test_offsets_have_their_true_sign_and_tell_the_doubled_hour_apart(word, start):
+    local = pd.date_range(start, periods=240, freq="h", tz="Europe/Berlin")
+    hours = [int(stamp.utcoffset().total_seconds() // 3600) for stamp in local]
+    cells = [
+        f"{stamp:%Y-%m-%d %H:%M} {word}+{hour}" for stamp, hour in zip(local, hours, strict=True)
+    ]
+    series = read(cells)
+    assert series.lengths[0] == 240
+    assert series.timestamps(0, -1, 1)[0] == local[-1]
+
+
+@pytest.mark.parametrize(
+    ("ending", "hours"),
+    [(" UTC-3", -3), (" UTC\u22123", -3), (" UTC+5:30", 5.5), (" GMT+0530", 5.5), ("-03:00", -3)]
+    + [(" EST", -5), (" EDT", -4), (" CET", 1), (" (CEST)", 2), (" UTC", 0), ("Z", 0)],
+)
+def test_names_and_offsets_of_zones_are_understood(ending, hours):
+    series = read([f"{stamp:%Y-%m-%d %H:%M}{ending}" for stamp in HOURS])
+    assert series.starts[0].utcoffset() == pd.Timedelta(hours=hours)
+    assert series.starts[0].tz_localize(None) == HOURS[0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([f"{stamp:%Y-%m-%d %H:%M} IST" for stamp in HOURS], "IST' is unknown or has several"),
+        ([f"{t:%Y-%m-%d %H:%M}{'+01:00' if t.hour else ''}" for t in HOURS], "has none. Give all"),
+        (HOURS.strftime("%H:%M"), "a time of day without a date"),
+        (HOURS.time, "a time of day without a date"),
+        (["2023-W54", "2023-W55"], "'2023-W54' is no time stamp"),
+        ([f"Jan-{day:02}" for day in range(1, 32)], "'Jan-01' is no time stamp"),
+        ([20240228, 20240229, 20240230], "row 2 of the frame: '20240230' is no time"),
+        ([True, False], "'True' is no time stamp"),
+        ([200100 + month for month in range(1, 13)], "several ways.*%Y%m.*%y%m%d"),
+    ],
+)
+def test_what_is_no_date_is_never_read_as_one(cells, message):
+    with pytest.raises(DataError, match=message):
+        read(cells)
+
+
+SPLIT = {
+    "date and time": {"Date": "%d/%m/%Y", "Time": "%H:%M"},
+    "date and clock with points": {"Date": "%Y-%m-%d", "Time": "%H.%M.%S"},
+    "date and hour": {"date": "%Y-%m-%d", "hour": "%H"},
+    "year to hour": {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H"},
+    "abbreviated": {"YEAR": "%Y", "MO": "%m", "DY": "%d", "HR": "%H"},
+}
+
+
+@TOLD
+@pytest.mark.parametrize("parts", SPLIT.values(), ids=SPLIT)
+@pytest.mark.parametrize("whole_numbers", [False, True])
+def test_times_in_several_columns_are_joined(parts, whole_numbers):
+    columns = {name: HOURS.strftime(part) for name, part in parts.items()}
+    frame = pd.DataFrame(columns | {"load": np.arange(60.0)})
+    if whole_numbers:
+        frame = frame.map(lambda cell: int(cell) if str(cell).isdigit() else cell)
+    series = read_frame(frame)
+    assert (series.item_ids, series.starts[0]) == (["load"], HOURS[0])
+    assert series.timestamps(0, -1, 1)[0] == HOURS[-1]
+
+
+def test_year_and_month_make_months():
+    frame = pd.DataFrame({"year": MONTHS.year, "month": MONTHS.month, "sales": 1.0})
+    series = read_frame(frame)
+    assert (series.item_ids, str(series.frequency)) == (["sales"], "MS")
+
+
+def test_an_hour_beside_whole_time_stamps_is_a_series_of_its_own():
+    series = read_frame(pd.DataFrame({"date": HOURS, "hour": HOURS.hour, "load": 1.0}))
+    assert series.item_ids == ["hour", "load"]
+
+
+def test_objects_of_several_zones_become_universal_time():
+    stamps = HOURS.tz_localize("UTC")
+    cells = [t.tz_convert("Asia/Tokyo" if t.hour % 2 else "Europe/Berlin") for t in stamps]
+    assert read(pd.Series(cells, dtype=object)).starts[0] == stamps[0]
+    assert is_read_as(pd.Series(list(DAYS.date), dtype=object), DAYS)
+    assert is_read_as(pd.Series(list(DAYS.to_period("D")), dtype=object), DAYS)
