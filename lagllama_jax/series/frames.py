@@ -178,7 +178,7 @@ def _like_pandas(data: pd.DataFrame, frame: pd.DataFrame, names: tuple[Any, ...]
             frame[name] = frame[name].dt.to_period(data[name].dtype.freq)
         elif pd.api.types.infer_dtype(data[name], skipna=True) == "date":
             frame[name] = frame[name].dt.date
-        else:
+        if frame[name].dtype != data[name].dtype:
             with contextlib.suppress(TypeError, ValueError):
                 frame[name] = frame[name].astype(data[name].dtype)
     return frame

@@ -36,7 +36,7 @@ def infer(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"] | None = None) 
         )
     steps = np.diff(_number(absolute, "ns"))[within]
     days = local.astype("datetime64[D]")
-    if (np.diff(_number(local))[within] % DAY == 0).all():
+    if (np.diff(_number(local, "ns"))[within] % NANOSECONDS["D"] == 0).all():
         return _infer_days(days, within)
     if _is_daily(steps // 1000):  # two hours later, days do not begin between the two clocks
         return _infer_days((local + np.timedelta64(2, "h")).astype("datetime64[D]"), within)

@@ -145,7 +145,11 @@ def _stamps(fields: pd.DataFrame, cells: list[str]) -> pd.DatetimeIndex:
     if "q" in fields:
         month = 3 * _numbers(fields, "q", 0) - 2 + 3 * _numbers(fields, "qq", 0)
     if "short" in fields:  # a year, unless all are days of one month
-        year = _numbers(fields, "short", 0) if fields["name"].nunique() > 1 else np.full_like(day, LATEST + 1)
+        year = (
+            _numbers(fields, "short", 0)
+            if fields["name"].nunique() > 1
+            else np.full_like(day, LATEST + 1)
+        )
     if "j" in fields:
         day = _numbers(fields, "j", 1)
     year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.arrays import read_arrays
+from lagllama_jax.series.arrays import read_arrays, read_series
 
 NAN = float("nan")
 
@@ -81,3 +81,51 @@ def test_series_without_dates_have_no_time_stamps():
 def test_bad_arrays_are_named_by_series_and_position(arguments, message):
     with pytest.raises(DataError, match=message):
         read_arrays(*arguments)
+
+
+DAYS = pd.date_range("2024-01-01", periods=90)
+
+
+def test_dated_series_in_lists_and_dictionaries_keep_their_dates():
+    a, b = (pd.Series(np.arange(90.0), DAYS, name=name) for name in "ab")
+    for given in ([a, b], {"a": a, "b": b}, {"a": a.rename(None), "b": b.to_period("D")}):
+        series = read_series(given)
+        assert series.item_ids == ["a", "b"]
+        assert series.timestamps(0, 0, 1)[0] == pd.Timestamp("2024-03-31")
+    gap = read_series([a.drop(DAYS[5]), b], item_ids=["x", "y"])
+    assert np.isnan(gap.targets[0][0, 5]) and gap.item_ids == ["x", "y"]
+    assert read_series([a.rename(None), b.rename(None)]).item_ids == ["0", "1"]
+    text = a.set_axis(DAYS.strftime("%Y-%m-%d"))
+    assert read_series(text).starts[0] == DAYS[0]
+
+
+def test_the_keys_of_a_dictionary_of_arrays_are_names():
+    series = read_series({"a": [1.0, 2.0], "b": np.ones(3)})
+    assert (series.item_ids, series.lengths.tolist()) == (["a", "b"], [2, 3])
+
+
+def test_entries_of_gluonts_are_read():
+    entry = {"start": pd.Period("2024-01-01", "h"), "target": np.ones(5)}
+    for given in (entry, [entry], iter([entry, entry | {"item_id": "b"}])):
+        series = read_series(given)
+        assert series.item_ids[0] == "0"
+        assert series.timestamps(0, 0, 1)[0] == pd.Timestamp("2024-01-01 05:00")
+    with pytest.raises(DataError, match="'0' needs both start and freq"):
+        read_series([{"start": "2024-01-01", "target": [1.0]}])
+
+
+def test_missing_values_of_pandas_are_missing_in_lists():
+    np.testing.assert_array_equal(read_series([1.0, pd.NA, 3.0]).targets[0][0], [1, np.nan, 3])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([pd.Series([1.0], DAYS[:1]), [1.0]], "Series 1 has no dates, and others have"),
+        ([pd.DataFrame({"ds": DAYS, "y": 1.0})], "not data frames: join them"),
+        ({}, "No series"),
+    ],
+)
+def test_collections_that_hold_something_else_are_refused(given, message):
+    with pytest.raises(DataError, match=message):
+        read_series(given)

@@ -5,6 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.calendar import calendar_of, clock_features
+from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.series.grid import infer, place
 
@@ -140,3 +142,77 @@ def test_any_time_stamps_get_a_place_or_a_message(seconds):
     assert (np.diff(positions) > 0).all()
     grid = infer(stamps).timestamps(stamps[0], 0, int(positions[-1]) + 1)
     assert (grid[positions] == stamps).all()
+
+
+def read(stamps, **options):
+    frame = pd.DataFrame({"ds": stamps, "y": np.arange(len(stamps), dtype=float)})
+    return read_frame(frame, **options)
+
+
+@pytest.mark.parametrize("alias", ["D", "B", "W-MON"])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Europe/London", "America/New_York"])
+@pytest.mark.filterwarnings("ignore:Time stamps were rounded")
+def test_days_of_a_local_clock_in_universal_time_are_days(alias, zone):
+    local = pd.date_range("2024-01-01", periods=200, freq=alias, tz=zone)
+    for stamps in (local.tz_convert("UTC"), local.tz_convert("UTC").tz_localize(None)):
+        if alias == "B" and zone.startswith("Europe"):  # Mondays begin on Sundays
+            with pytest.raises(DataError, match="off the grid"):
+                read(stamps)
+            continue
+        series = read(stamps)
+        assert str(series.frequency) == alias
+        np.testing.assert_array_equal(series.targets[0][0], np.arange(200))
+
+
+def test_times_near_a_given_grid_are_rounded_with_a_warning():
+    hours = pd.date_range("2024-10-01", periods=400, freq="h")
+    late = hours.where(np.arange(400) >= 250, hours - pd.Timedelta(minutes=1))
+    with pytest.raises(
+        DataError, match="usual one is 'h'.*row 250.*10:00:00. is off the grid.*freq"
+    ):
+        read(late)
+    with pytest.warns(UserWarning, match="rounded to the grid of freq='h' by up to 0 days 00:01"):
+        series = read(late, freq="h")
+    np.testing.assert_array_equal(series.targets[0][0], np.arange(400))
+    minutes = np.random.default_rng(1).integers(0, 1300, 200)
+    with pytest.warns(UserWarning, match="rounded"):
+        series = read(
+            hours[:1].repeat(200) + pd.to_timedelta(np.arange(200) * 1440 + minutes, unit="min"),
+            freq="D",
+        )
+    np.testing.assert_array_equal(series.targets[0][0], np.arange(200))
+
+
+@pytest.mark.parametrize(
+    "nanoseconds", [1, 7, 33_333_333, 300_000_000, 1_000_100_000, 3600 * 10**9 + 1]
+)
+def test_a_step_may_have_any_length(nanoseconds):
+    stamps = pd.to_datetime(10**18 + np.arange(60) * nanoseconds)
+    series = read(stamps)
+    assert series.frequency.nanoseconds == nanoseconds
+    assert list(series.timestamps(0, -2, 2)) == list(stamps[-2:])
+    assert clock_features(*calendar_of(series), np.array([0]), 60).shape == (1, 60, 6)
+
+
+@pytest.mark.parametrize("digits", [10**6, 10**3, 1])
+def test_fractions_that_are_rounded_to_their_last_digit_are_regular(digits):
+    exact = np.arange(1000) * 10**9 / 30
+    stamps = pd.to_datetime(10**18 + (np.floor(exact / digits) * digits).astype(np.int64))
+    series = read(stamps)
+    assert series.lengths[0] == 1000
+    following = series.timestamps(0, 0, 1)[0].value - 10**18
+    assert abs(following - 1000 * 10**9 / 30) < 3 * 10**6
+
+
+def test_an_inferred_grid_that_is_mostly_empty_is_refused():
+    stamps = pd.DatetimeIndex(["2024-01-01", "2024-01-02", "2024-01-03", "2024-06-01"])
+    with pytest.raises(DataError, match="4 rows fill 3% of the inferred grid.*freq='D'"):
+        read(stamps)
+    assert read(stamps, freq="D").lengths[0] == 153
+
+
+def test_irregular_calendars_are_refused_with_the_way_out():
+    weeks = np.datetime64("2020-01-04") + np.cumsum([4, 4, 5] * 9) * 7
+    for stamps in (weeks, pd.date_range("2020", periods=30, freq="SMS")):
+        with pytest.raises(DataError, match="no common step.*number the rows, to forecast by pos"):
+            read(stamps)
