@@ -14,6 +14,7 @@ from lagllama_jax.config import (
     check_levels,
 )
 from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.progress import Finished, Progress, counted, progress_bar
 from lagllama_jax.series.arrays import read_series
 from lagllama_jax.typing import Parameters
@@ -174,7 +175,7 @@ class LagLlama:
             **options,
         )
         read = read_series(series, start, freq, item_ids)
-        with progress_bar(progress) as report:
+        with own_settings(), progress_bar(progress) as report:
             predictor = self.predictor(counted(report, len(read)))
             return predictor.predict(read, prediction_length, config)
 
@@ -312,15 +313,17 @@ class LagLlama:
 
         counted_back = isinstance(validation, numbers.Integral)
         held = validation if counted_back else 0
-        fitted = fit(
-            self.parameters,
-            self.config,
-            _read_corpus(data, start, freq, item_ids),
-            prediction_length,
-            FitConfig.of(validation=held, **options),
-            validation=None if counted_back else _read_corpus(validation, start, freq, item_ids),
-            progress=progress,
-        )
+        held_back = None if counted_back else _read_corpus(validation, start, freq, item_ids)
+        with own_settings():
+            fitted = fit(
+                self.parameters,
+                self.config,
+                _read_corpus(data, start, freq, item_ids),
+                prediction_length,
+                FitConfig.of(validation=held, **options),
+                validation=held_back,
+                progress=progress,
+            )
         model = type(self)(fitted.parameters, fitted.config, f"{self.source}, {fitted.report}")
         model.report = fitted.report
         if not fitted.report.improved:

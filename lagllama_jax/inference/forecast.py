@@ -223,7 +223,8 @@ class Forecast:
         )
         columns["predictions"] = values[:, 0].ravel()
         for number, level in enumerate(levels, start=1):
-            columns[f"{level:g}"] = values[:, number].ravel()
+            name = f"{level:g}"
+            columns[str(level) if name in columns else name] = values[:, number].ravel()
         return pd.DataFrame(columns)
 
     def plot(
