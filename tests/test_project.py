@@ -20,7 +20,7 @@ import lagllama_jax
 
 CORE = {
     "jax", "flax", "optax", "distrax", "tfp-nightly", "orbax-checkpoint", "numpy", "scipy",
-    "pandas", "pyarrow", "safetensors", "jaxtyping", "tyro", "rich",
+    "pandas", "pyarrow", "clevercsv", "safetensors", "jaxtyping", "tyro", "rich",
 }  # fmt: skip
 BOX = [
     f"lagllama_jax/checkpoints/bundled/{n}"

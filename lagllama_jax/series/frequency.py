@@ -210,6 +210,8 @@ def stamp_day(months: np.ndarray, rule: str) -> np.ndarray:
 
 def local_clock(stamps: Any) -> np.ndarray:
     """Converts time stamps to datetime64 of their local clock, because NumPy has no time zones."""
-    if hasattr(stamps, "tz_localize"):
-        return np.asarray(stamps.tz_localize(None).to_numpy())
+    if getattr(stamps, "tz", None) is not None:
+        stamps = stamps.tz_localize(None)
+    if hasattr(stamps, "to_numpy"):
+        return np.asarray(stamps.to_numpy())
     return np.asarray(stamps, dtype=None if hasattr(stamps, "dtype") else "datetime64[us]")

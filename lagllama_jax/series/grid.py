@@ -29,16 +29,19 @@ def infer(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"] | None = None) 
     """
     series = np.zeros(len(stamps), np.int64) if series is None else series
     within = series[1:] == series[:-1]
-    local, absolute = local_clock(stamps), _absolute(stamps)
     if not within.any():
         raise DataError(
             "No frequency can be inferred from one time stamp per series: give it, as in freq='h'."
         )
-    steps = np.diff(_number(absolute, "ns"))[within]
-    days = local.astype("datetime64[D]")
-    if (np.diff(_number(local, "ns"))[within] % NANOSECONDS["D"] == 0).all():
-        return _infer_days(days, within)
-    if _is_daily(steps // 1000):  # two hours later, days do not begin between the two clocks
+    local = local_clock(stamps)
+    steps = np.diff(_number(local, "ns"))[within]
+    if (steps % NANOSECONDS["D"] == 0).all():
+        return _infer_days(local.astype("datetime64[D]"), within)
+    if stamps.tz is not None:
+        steps = np.diff(_number(_absolute(stamps), "ns"))[within]
+    if steps.min() > NANOSECONDS["D"] // 2 and _is_daily(
+        steps // 1000
+    ):  # two hours later, days do not begin between the two clocks
         return _infer_days((local + np.timedelta64(2, "h")).astype("datetime64[D]"), within)
     return Frequency(*fixed_step(_fine_step(steps)))
 
@@ -47,7 +50,7 @@ def _is_daily(steps: Int[np.ndarray, "n"]) -> bool:
     """Whether steps are whole days but for the hour of a change of clocks, twice a year."""
     apart = np.abs(steps - np.round(steps / DAY) * DAY)
     changes = (apart > 0).sum()
-    whole = steps.min() > DAY // 2 and np.isin(apart, (0, HOUR)).all()
+    whole = np.isin(apart, (0, HOUR)).all()
     return bool(whole and changes <= 1 + steps.sum() / (90 * DAY))
 
 

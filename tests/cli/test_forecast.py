@@ -82,6 +82,22 @@ def test_a_wide_file_and_columns_of_other_names_are_forecast(lagllama, tmp_path,
     assert (code, shown.count("b,2024")) == (0, 3)
 
 
+@pytest.mark.filterwarnings("always:export.csv")
+def test_options_tell_how_a_file_is_read_and_guesses_are_one_line(lagllama, tmp_path, model_folder):
+    path = tmp_path / "export.csv"
+    rows = "".join(f"{day:02}/02/2024;{day},5;Z\u00fcrich\n" for day in range(1, 13))
+    path.write_bytes(f"datum;target;item_id\n{rows}".encode("cp1252"))
+    usual = ("forecast", path, "--model", model_folder, *OPTIONS)
+    code, _, complaint = lagllama(*usual)
+    assert code == 2 and "several ways" in complaint and "dayfirst=True" in complaint
+    code, shown, told = lagllama(*usual, "--dayfirst", "True")
+    assert (code, told.count("\n")) == (0, 1)
+    assert told.startswith("lagllama: export.csv is not UTF-8 and was read as cp1252")
+    assert "Z\u00fcrich,2024-02-13," in shown
+    told = ("--date-format", "%d/%m/%Y", "--encoding", "cp1252", "--decimal", ",", "--freq", "D")
+    assert lagllama(*usual, *told) == (0, shown, "")
+
+
 BAD = [
     (("--prediction-length", 0), "prediction_length=0"),
     (("--num-samples", 0), "num_samples=0"),
