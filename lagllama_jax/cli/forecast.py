@@ -24,7 +24,7 @@ def main(
     table: tyro.conf.OmitArgPrefixes[TableOptions],
     forecast: tyro.conf.OmitArgPrefixes[Annotated[dict[str, Any], OPTIONS]] = DEFAULTS,
 ) -> None:
-    """Forecasts the series of a CSV or Parquet file.
+    """Forecasts the series of a CSV or Parquet file, or of GluonTS JSON lines.
 
     The table is long, with the columns item_id, timestamp, target (or unique_id, ds, y; a single
     series needs no name), or wide, with time stamps and one column per series. Rows may be in any
@@ -32,7 +32,7 @@ def main(
     the name, the time stamp, `predictions` (the median) and one column per quantile level.
 
     Args:
-      data: CSV file (compressed or not) or Parquet file.
+      data: CSV, Parquet, JSON or .tsf file, compressed or not.
       prediction_length: Number of time steps to forecast after the last row of each series.
       output: CSV or Parquet file to write. Without it, CSV goes to the standard output.
       plot: Picture to write (png, svg or pdf): the past, the median and intervals of the first 8

@@ -146,10 +146,11 @@ def is_time(dtype: Any) -> bool:
 
 
 def is_text(cells: pd.Series) -> bool:
-    """Whether a column is of a type for text."""
-    return pd.api.types.is_string_dtype(cells.dtype) and not isinstance(
-        cells.dtype, pd.CategoricalDtype
-    )
+    """Whether a column is of text, as its type or its first cells tell."""
+    if cells.dtype == object:
+        return pd.api.types.infer_dtype(cells.iloc[:100], skipna=True) == "string"
+    category = isinstance(cells.dtype, pd.CategoricalDtype)
+    return pd.api.types.is_string_dtype(cells.dtype) and not category
 
 
 def is_unnamed(name: Any) -> bool:

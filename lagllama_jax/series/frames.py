@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import ITEM_NAMES, holds_dates, is_time
+from lagllama_jax.series.columns import ITEM_NAMES, holds_dates, is_text, is_time
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.tables import Table
 
@@ -37,7 +37,7 @@ def as_table(data: Any) -> Table:
     return table.with_frame(_exploded(table.frame))
 
 
-def _joined(names: tuple[Any, ...]) -> str:
+def _joined(names: list[Any]) -> str:
     return "/".join(str(name) for name in names if str(name))
 
 
@@ -125,8 +125,8 @@ def _stamps(frame: pd.DataFrame, lengths: pd.Series) -> list[Any]:
 def like(data: Any, frame: pd.DataFrame, dataset: SeriesDataset) -> Any:
     """Converts a result to the library and the types of the user's `data`.
 
-    The columns of names and of time stamps have the types that they have in `data`. Text and
-    numbers are written as there, if each time stamp can be written so.
+    The columns of names and of time stamps have the types that they have in `data`. Times that are
+    text there are written in its format, or remain time stamps if this cannot be told.
 
     Args:
       data: The data frame that the user gave.
@@ -134,14 +134,16 @@ def like(data: Any, frame: pd.DataFrame, dataset: SeriesDataset) -> Any:
       dataset: The series that were read from `data`.
     """
     item, time = dataset.id_column, dataset.timestamp_column
-    library = type(data).__module__.partition(".")[0]
+    library, names = type(data).__module__.partition(".")[0], [item, time]
     if dataset.write_times is not None and time in _column_names(data):
         frame[time] = dataset.write_times(pd.DatetimeIndex(frame[time]))
+        if is_text(as_table(data).frame[time]) and is_time(frame[time].dtype):
+            names.remove(time)
     if library == "polars":
-        return _like_polars(data, frame, (item, time))
+        return _like_polars(data, frame, names)
     if library == "pyarrow":
-        return _like_arrow(data, frame, (item, time))
-    return _like_pandas(data, frame, (item, time)) if isinstance(data, pd.DataFrame) else frame
+        return _like_arrow(data, frame, names)
+    return _like_pandas(data, frame, names) if isinstance(data, pd.DataFrame) else frame
 
 
 def _column_names(data: Any) -> list[Any]:
@@ -150,7 +152,7 @@ def _column_names(data: Any) -> list[Any]:
     return list(getattr(data, "column_names", getattr(data, "columns", ())))
 
 
-def _like_polars(data: Any, frame: pd.DataFrame, names: tuple[Any, ...]) -> Any:
+def _like_polars(data: Any, frame: pd.DataFrame, names: list[Any]) -> Any:
     import polars
 
     schema, result = dict(data.collect_schema()), polars.from_pandas(frame)
@@ -159,7 +161,7 @@ def _like_polars(data: Any, frame: pd.DataFrame, names: tuple[Any, ...]) -> Any:
     return result.lazy() if isinstance(data, polars.LazyFrame) else result
 
 
-def _like_arrow(data: Any, frame: pd.DataFrame, names: tuple[Any, ...]) -> Any:
+def _like_arrow(data: Any, frame: pd.DataFrame, names: list[Any]) -> Any:
     import pyarrow as pa
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -170,7 +172,7 @@ def _like_arrow(data: Any, frame: pd.DataFrame, names: tuple[Any, ...]) -> Any:
     return table
 
 
-def _like_pandas(data: pd.DataFrame, frame: pd.DataFrame, names: tuple[Any, ...]) -> pd.DataFrame:
+def _like_pandas(data: pd.DataFrame, frame: pd.DataFrame, names: list[Any]) -> pd.DataFrame:
     for name in names:
         if name not in data.columns or frame[name].dtype == data[name].dtype:
             continue

@@ -82,6 +82,14 @@ def test_a_wide_file_and_columns_of_other_names_are_forecast(lagllama, tmp_path,
     assert (code, shown.count("b,2024")) == (0, 3)
 
 
+def test_json_lines_are_forecast(lagllama, tmp_path, model_folder):
+    path = tmp_path / "data.jsonl"
+    line = '{"item_id": "a", "start": "2024-01-01", "freq": "D", "target": [1, 2, 3, null, 5]}'
+    path.write_text(line + "\n")
+    code, shown, _ = lagllama("forecast", path, "--model", model_folder, *OPTIONS)
+    assert (code, shown.count("a,2024-01-0")) == (0, 3)
+
+
 @pytest.mark.filterwarnings("always:export.csv")
 def test_options_tell_how_a_file_is_read_and_guesses_are_one_line(lagllama, tmp_path, model_folder):
     path = tmp_path / "export.csv"

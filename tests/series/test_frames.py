@@ -138,6 +138,14 @@ def test_a_result_joins_the_input_by_name_and_time(times):
     assert joined["y"].tolist() == [57.0, 58, 59] * 2
 
 
+def test_text_whose_format_cannot_be_told_gives_time_stamps():
+    weeks = pd.date_range("2023-01-02", periods=60, freq="W-MON")
+    frame = pd.DataFrame({"timestamp": weeks.strftime("%G-W%V"), "target": VALUES})
+    for data in (frame, pl.from_pandas(frame), pa.Table.from_pandas(frame)):
+        stamps = pd.Series(forecast(data)["timestamp"].to_numpy())
+        assert pd.Timestamp(stamps[0]) == weeks[-1] + pd.Timedelta(days=7)
+
+
 @pytest.mark.parametrize("kind", ["category", "string", "string[pyarrow]", "int8", "object"])
 def test_names_keep_their_type(kind):
     names = PANEL.unique_id.map({"a": 1, "b": 2}) if kind == "int8" else PANEL.unique_id
