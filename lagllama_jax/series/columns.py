@@ -19,10 +19,11 @@ from lagllama_jax.typing import Float
 ITEM_NAMES = ("item_id", "unique_id")
 TIMESTAMP_NAMES = ("timestamp", "ds")
 TARGET_NAMES = ("target", "y")
-DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time", "month", "year", "index")
+DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time")
 """Names by which a column of time stamps is recognised, whatever their case."""
+PERIOD_WORDS = ("month", "year", "index", "week", "quarter", "period", "day", "hour", "step", "t")
+"""The same, if no column of text holds dates."""
 
-_PERIOD_WORDS = ("week", "quarter", "period", "day", "hour", "step", "t")
 _TIME_WORD = re.compile("(?i)date|time(?!r)|datum|zeit|fecha|stamp|yyyy")
 
 
@@ -107,10 +108,8 @@ def _date_column(table: Table) -> Any:
     if len(dated) == 1:
         return dated[0]
     candidates = dated or list(frame.columns)
-    for word in DATE_WORDS:
-        called = _named(candidates, (word,), "timestamp_column")
-        if called is not None:
-            return called
+    if (called := _first_named(candidates, DATE_WORDS)) is not None:
+        return called
     text = [name for name in frame if holds_dates(frame[name])]
     if len(text) == 1:
         return text[0]
@@ -119,11 +118,17 @@ def _date_column(table: Table) -> Any:
             f"The columns {listed(text or dated)} of {table.name} could all be the time stamps. "
             "Tell which one with timestamp_column."
         )
-    called = [name for name in frame if _TIME_WORD.search(str(name))]
-    called = called or [name for name in frame if str(name).lower() in _PERIOD_WORDS]
-    if len(called) == 1:
-        return called[0]
+    if (called := _first_named(candidates, PERIOD_WORDS)) is not None:
+        return called
+    similar = [name for name in frame if _TIME_WORD.search(str(name))]
+    if len(similar) == 1:
+        return similar[0]
     return next((name for name in frame if is_unnamed(name)), None)
+
+
+def _first_named(names: list[Any], words: tuple[str, ...]) -> Any:
+    found = (_named(names, (word,), "timestamp_column") for word in words)
+    return next((name for name in found if name is not None), None)
 
 
 def holds_dates(cells: pd.Series) -> bool:
@@ -159,14 +164,14 @@ def is_unnamed(name: Any) -> bool:
 
 
 def is_numbering(table: Table, name: Any) -> bool:
-    """Whether a column without a name holds row numbers, which pandas writes with a table."""
-    if not is_unnamed(name):
+    """Whether a column without a name, or named `index`, holds the numbers of the rows."""
+    if not is_unnamed(name) and name != "index":
         return False
-    numbers = pd.to_numeric(table.frame[name], errors="coerce").to_numpy(
-        np.float64, na_value=np.nan
-    )
-    whole = np.isfinite(numbers).all() and (numbers == np.floor(numbers)).all()
-    return bool(whole) and len(np.unique(numbers)) == len(numbers)
+    cells = pd.to_numeric(table.frame[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all()
+    if not whole or len(np.unique(cells)) < len(cells):
+        return False
+    return bool(name != "index" or np.ptp(cells) == len(cells) - 1)
 
 
 def listed(names: Iterable[Any]) -> str:

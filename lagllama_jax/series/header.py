@@ -48,6 +48,8 @@ def find_header(rows: Sequence[TextRow], name: str) -> Header:
       DataError: If there are no names, or a name occurs twice.
     """
     rows = [row for row in rows if any(cell.strip() for cell in row.cells)]
+    if not rows:
+        raise DataError(f"{name} is empty: it should have a line of column names.")
     columns = _value_columns(rows)
     first = next((i for i, row in enumerate(rows) if _is_data(row.cells, columns)), None)
     if first is None:

@@ -26,6 +26,7 @@ from lagllama_jax.series.time_text import (
 )
 from lagllama_jax.typing import Int
 
+_NUMBER = r"-?\d+(\.\d*)?([eE]\+?\d+)?"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:|$)|^\d{8}T\d"
 
 
@@ -142,12 +143,12 @@ def _readings(cells: pd.Series, options: TimeOptions) -> list[Reading]:
         return [Reading("", _from_objects(cells))]
     if kind == "period":
         return [Reading("", pd.DatetimeIndex([cell.start_time for cell in cells]))]
-    texts = cells.map(_as_text)
+    texts = cells if kind == "string" else cells.map(_as_text)
     if options.date_format is not None:
         with converting(DataError, f"The format {options.date_format!r} is wrong", ValueError):
             parsed = pd.to_datetime(texts, format=options.date_format, errors="coerce")
         return [Reading("", pd.DatetimeIndex(parsed), layout=options.date_format)]
-    if len(texts) and texts.str.fullmatch(r"-?\d+(\.\d*)?([eE]\+?\d+)?").all():
+    if texts.iloc[:1].str.fullmatch(_NUMBER).any() and texts.str.fullmatch(_NUMBER).all():
         return read_codes(texts.astype(np.float64).to_numpy(), texts.tolist())
     readings = _from_text(texts, options)
     return readings or [Reading("", pd.DatetimeIndex([None] * len(texts)))]
@@ -173,9 +174,9 @@ def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
             parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce")
         if parsed.dtype != object and parsed.notna().all():
             return [_written(Reading("", pd.DatetimeIndex(parsed)), texts)]
-    if len(texts) and texts.map(has_clock_only).all():
+    if texts.iloc[:1].map(has_clock_only).any():
         raise DataError(f"{texts.iloc[0]!r} is a time of day without a date. Add the date.")
-    readings = read_texts(texts.tolist())
+    readings = read_texts([text.strip() for text in texts])
     if options.dayfirst is not None and len(readings) > 1:
         name = DAY_FIRST if options.dayfirst else MONTH_FIRST
         readings = [reading for reading in readings if reading.name == name]

@@ -78,6 +78,12 @@ def test_a_separator_at_the_end_of_one_row_is_no_cell(read):
     assert is_plain(read("\n".join(lines)))
 
 
+@pytest.mark.parametrize("content", ["", "\n\n", ",,\n,,\n", b"\0" * 9])
+def test_a_file_without_cells_is_empty(read, content):
+    with pytest.raises(DataError, match="data.csv is empty"):
+        read(content)
+
+
 @pytest.mark.parametrize("line", [1, 30])
 def test_a_row_of_more_values_than_names_is_refused_by_its_line(read, line):
     lines = PLAIN.splitlines()
@@ -138,7 +144,7 @@ def test_blanks_around_cells_and_in_place_of_values_are_no_values(read):
 def test_row_numbers_without_a_name_are_no_series(tmp_path):
     frame = pd.DataFrame({"date": pd.to_datetime(DAYS), "load": VALUES})
     path = tmp_path / "a.csv"
-    for part in (frame.iloc[20:], frame.sort_values("load"), frame):
+    for part in (frame.iloc[20:], frame.sort_values("load"), frame, frame.rename_axis("index")):
         part.to_csv(path)
         assert read_frame(read_table(path)).item_ids == ["load"]
     assert read_frame(pd.read_csv(path)).item_ids == ["load"]
