@@ -237,7 +237,8 @@ def is_regular(
     """
     order = np.lexsort((stamps.asi8, series))
     stamps, series = stamps[order], series[order]
-    with contextlib.suppress(DataError):
+    with contextlib.suppress(DataError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         step = infer(stamps, series) if frequency is None else frequency
         step = step.stamped_like(local_clock(stamps))
         place(step, stamps, series, str, inferred=True)
