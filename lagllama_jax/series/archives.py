@@ -118,7 +118,7 @@ def decode(content: bytes, name: str, encoding: str | None = None) -> bytes:
     Raises:
       DataError: If the content is empty, or not text in a known encoding.
     """
-    given, encoding = encoding, encoding or encoding_of(content)
+    given, guessed, encoding = encoding, False, encoding or encoding_of(content)
     try:
         text = content.decode(encoding)
     except LookupError as error:
@@ -128,13 +128,15 @@ def decode(content: bytes, name: str, encoding: str | None = None) -> bytes:
     except UnicodeDecodeError as error:
         if given is not None or encoding != "utf-8":
             raise DataError(f"{name} is not text in {encoding}: {error.reason}.") from error
-        text = _western(content, name, error)
+        text, guessed = _western(content, name, error), True
     if "\0" in text.rstrip("\0"):
         raise DataError(f"{name} is not text. Is this another format?")
     if not text.strip("\0\ufeff \t\r\n"):
         raise DataError(f"{name} is empty: it should have a line of column names.")
     if "\r" in text and "\n" not in text:
         text = text.replace("\r", "\n")
+    elif encoding == "utf-8" and not guessed and text[-1] != "\0":
+        return content
     return text.rstrip("\0").encode()
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import itertools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from lagllama_jax.typing import Int
 
 SAMPLE_BYTES, SAMPLE_ROWS, SNIFFED = 1 << 20, 200, 1 << 14
 """Sizes of the beginnings of a file in which names and the separator are looked for."""
+_NULL = pa.scalar(None, pa.string())
 SEPARATORS = [",", ";", "\t", "|", " "]
 
 
@@ -59,7 +60,7 @@ def read_delimited(content: bytes, name: str, *, header: bool = True) -> Table:
         if header:
             names, skipped = find_header(rows, name)
         width = max([len(names), *(len(row.cells) for row in rows if row.lines > skipped)])
-        body = content[_offset(content, skipped) :]
+        body = memoryview(content)[_offset(content, skipped) :]
         table, lines = _parse(body, name, dialect, names + [""] * (width - len(names)))
     except csv.Error as error:
         raise DataError(f"Cannot read {name}: {error}.") from error
@@ -88,40 +89,45 @@ def _offset(content: bytes, lines: int) -> int:
 
 
 def _parse(
-    body: bytes, name: str, dialect: Dialect, names: list[str]
+    body: memoryview, name: str, dialect: Dialect, names: list[str]
 ) -> tuple[pa.Table, Callable[[int], int]]:
     """The cells of the rows, and a function that returns the line of a row, from 1."""
     columns = [str(number) for number in range(len(names))]
-    if dialect.separator == " " or not body.strip():
+    content: Any = body.obj
+    quoted = dialect.quote.encode() in content
+    if dialect.separator == " " or len(body) == 0:
         return _parse_ragged(body, name, dialect, columns)
     try:
         table = arrow_csv.read_csv(
-            pa.BufferReader(body),
+            pa.BufferReader(pa.py_buffer(body)),
             read_options=arrow_csv.ReadOptions(column_names=columns),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=dialect.separator,
                 quote_char=dialect.quote,
-                newlines_in_values=dialect.quote.encode() in body,
+                newlines_in_values=quoted,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(columns, pa.string()), check_utf8=False
+                column_types=dict.fromkeys(columns, pa.string()),
+                check_utf8=False,
+                null_values=[""],
+                strings_can_be_null=True,
             ),
         )
     except pa.ArrowInvalid:
         return _parse_ragged(body, name, dialect, columns)
 
     def line(row: int) -> int:
-        rows = (one for one in dialect.rows(io.StringIO(body.decode(), "")) if one.cells)
+        rows = (one for one in dialect.rows(io.StringIO(str(body, "utf-8"), "")) if one.cells)
         return next(itertools.islice(rows, row, None)).lines
 
     return table, line
 
 
 def _parse_ragged(
-    body: bytes, name: str, dialect: Dialect, columns: list[str]
+    body: memoryview, name: str, dialect: Dialect, columns: list[str]
 ) -> tuple[pa.Table, Callable[[int], int]]:
     """As `_parse`, for rows of several lengths. Empty cells at the ends of rows may be absent."""
-    rows = [row for row in dialect.rows(io.StringIO(body.decode(), "")) if any(row.cells)]
+    rows = [row for row in dialect.rows(io.StringIO(str(body, "utf-8"), "")) if any(row.cells)]
     for cells, _ in rows:
         while len(cells) > len(columns) and not cells[-1].strip():
             cells.pop()
@@ -165,13 +171,12 @@ def _named(
 
 
 def _stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    trimmed = pc.utf8_trim_whitespace(column)
-    empty = pc.equal(trimmed, "")
-    return (
-        pc.if_else(empty, pa.scalar(None, pa.string()), trimmed)
-        if pc.any(empty).as_py()
-        else trimmed
-    )
+    """The cells without blanks around them, and with nulls for empty ones."""
+    blanks = itertools.product((pc.starts_with, pc.ends_with), (" ", "\t", "\xa0"))
+    if any(pc.any(test(column, blank)).as_py() for test, blank in blanks):
+        column = pc.utf8_trim_whitespace(column)
+    empty = pc.equal(column, "")
+    return pc.if_else(empty, _NULL, column) if pc.any(empty).as_py() else column
 
 
 def _filled_rows(cells: list[pa.ChunkedArray]) -> Int[np.ndarray, "n"]:

@@ -1,5 +1,6 @@
 """Reads numbers that are written as text, by one convention for a whole column."""
 
+import contextlib
 import re
 import warnings
 from typing import Any, NamedTuple
@@ -64,15 +65,15 @@ def read_numbers(
     Raises:
       DataError: If all cells are numbers, but other ones with the other decimal mark.
     """
-    cells, decimal = missing_to_null(cells), writing.decimal
+    decimal = writing.decimal
     if decimal not in (None, ".", ","):
         raise DataError(f"The decimal mark should be '.' or ',', not {decimal!r}.")
-    try:
-        values = cells.cast(pa.float64())
-        if decimal in (None, ".") and not _could_be_grouped(cells):
-            return _floats(values), np.zeros(len(cells), bool)
-    except pa.ArrowInvalid:
-        pass
+    for clean in (lambda same: same, missing_to_null):
+        cells = clean(cells)
+        with contextlib.suppress(pa.ArrowInvalid):
+            values = cells.cast(pa.float64())
+            if decimal != "," and not _could_be_grouped(cells):
+                return _floats(values), np.zeros(len(cells), bool)
     cells = _without_signs(cells)
     if decimal is None:
         decimal = _decimal_mark(cells, writing)
