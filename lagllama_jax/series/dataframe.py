@@ -180,6 +180,9 @@ def _sorted(
     table: Table, times: pd.Index, codes: Int[np.ndarray, "n"], of_row: np.ndarray | None
 ) -> _Rows:
     key = times.asi8 if hasattr(times, "asi8") else np.asarray(times)
+    later, same = key[1:] > key[:-1], codes[1:] == codes[:-1]
+    if ((codes[1:] > codes[:-1]) | (same & later)).all():
+        return _Rows(table, times, codes, np.arange(len(codes)), of_row)
     order = np.lexsort((key, codes))
     return _Rows(table, times[order], codes[order], order, of_row)
 

@@ -92,6 +92,8 @@ def _infer_months(days: np.ndarray, within: Bool[np.ndarray, "n-1"]) -> Frequenc
 
 def common_step(steps: Int[np.ndarray, "n"]) -> int:
     """The greatest common divisor of the steps, or the usual step if few of many equal it."""
+    if len(steps) and steps.min() == steps.max() > 0:  # which is told fast
+        return int(steps[0])
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
         return 1
