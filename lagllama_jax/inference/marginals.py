@@ -61,7 +61,7 @@ class Marginals(NamedTuple):
         """The means of the points, after values below `lowest` are replaced by it.
 
         >>> one = np.ones((1, 1))
-        >>> Marginals(5 * one, 0 * one, one).mean(lowest=0).round(3).item()
+        >>> Marginals(5 * one, 0 * one, one).mean(lowest=0.0).round(3).item()
         0.475
         """
         if np.isneginf(lowest):
