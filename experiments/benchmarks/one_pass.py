@@ -5,7 +5,7 @@ python experiments/benchmarks/one_pass.py
 Every case runs in a process of its own, without a compilation cache. The model has the size of the
 bundled one, with random weights. Rates count 4.5 MFLOP per token, which the matrix products of the
 model need (two per weight); a series has a token per point of its context and per further point of
-its horizon. `chronos.py` times other models on the same series.
+its horizon. `chronos_bolt.py` times other models on the same series.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ CASES = {
     "200 series, 336 steps": Case(200, 336, 3),
     "1000 series, 720 steps": Case(1000, 720, 1),
 }
-STREAM = "100000 short series from Parquet"
+STREAM = "50,000 short series from Parquet"
 
 
 def random_model() -> "LagLlama":  # noqa: F821
@@ -101,7 +101,7 @@ def measure(case: Case) -> dict[str, float]:
     return row(work, min(seconds), rates, first) | {"series_per_second": case.series / min(seconds)}
 
 
-def stream(count: int = 100_000, length: int = 200, steps: int = 12) -> dict[str, float]:
+def stream(count: int = 50_000, length: int = 200, steps: int = 12) -> dict[str, float]:
     """Forecasts short series of a Parquet file, batch by batch, and writes the median."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,7 +1,7 @@
 """Times Chronos-Bolt with random weights on the series of `one_pass.py`.
 
 python -m venv .venv-chronos && .venv-chronos/bin/pip install . chronos-forecasting
-.venv-chronos/bin/python experiments/benchmarks/chronos.py
+.venv-chronos/bin/python experiments/benchmarks/chronos_bolt.py
 
 No weights are fetched: the architectures of the tiny (9M) and small (48M) models are built from
 their published sizes.
