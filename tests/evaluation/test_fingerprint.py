@@ -29,9 +29,7 @@ def test_a_fingerprint_tells_options_and_weights_apart(task, tiny_config):
     def of(shift=0.0, wrapped=False, model=tiny_config, **options):
         predictor = ModelPredictor(parameters(shift), model)
         drawn = ForecastConfig(**options)
-        return fingerprint(
-            Aggregated(predictor, near=predictor) if wrapped else predictor, task, drawn
-        )
+        return fingerprint(Aggregated(predictor) if wrapped else predictor, task, drawn)
 
     different = [
         of(),

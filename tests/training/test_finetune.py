@@ -147,24 +147,27 @@ def same_series(one, other):
 
 
 def test_fine_series_are_trained_on_as_they_are_forecast():
+    config = CONFIG.replace(observed_features=True, one_pass=True)
     rng = np.random.default_rng(0)
     values = [rng.normal(size=points) for points in (1001, 900)]
     make = lambda values, freq: packed(values, ["2024-01-01"] * 2, freq)  # noqa: E731
     fine, hourly = make(values, "15min"), make([last_blocks(one, 4) for one in values], "h")
-    one = make_task(CONFIG, fine, 48, FitConfig(), None)
-    other = make_task(CONFIG, hourly, 12, FitConfig(), None)
+    one = make_task(config, fine, 48, FitConfig(), None)
+    other = make_task(config, hourly, 12, FitConfig(), None)
     assert one.recipe == other.recipe
     same_series(one.corpus, other.corpus)
-    apart = make_task(CONFIG, fine, 48, FitConfig(), fine)
+    apart = make_task(config, fine, 48, FitConfig(), fine)
     same_series(apart.validation, hourly)
     assert apart.first.tolist() == [250 - 12, 225 - 12]
     np.testing.assert_array_equal(one.lengths, other.lengths)
     mixed = packed([*values, values[0][:100]], ["2024-01-01"] * 3, "15min")
-    assert make_task(CONFIG, mixed, 48, FitConfig(), None).recipe.data.future_length == 48
+    assert make_task(config, mixed, 48, FitConfig(), None).recipe.data.future_length == 48
     with pytest.raises(DataError, match="'2' has 100 points, fewer than coarsen=101"):
-        make_task(CONFIG, mixed, 48, FitConfig(coarsen=101), None)
-    points = make_task(CONFIG, fine, 48, FitConfig(coarsen=1), None)
+        make_task(config, mixed, 48, FitConfig(coarsen=101), None)
+    points = make_task(config, fine, 48, FitConfig(coarsen=1), None)
     assert points.recipe.data.future_length == 48 and points.lengths.tolist() == [953, 852]
+    paths_only = make_task(CONFIG, fine, 48, FitConfig(), None)
+    assert paths_only.recipe.data.future_length == 48
 
 
 def test_a_longer_context_widens_the_attention_window():
