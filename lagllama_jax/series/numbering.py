@@ -38,7 +38,11 @@ def place_numbers(
     """
     starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
     lengths = np.diff(np.r_[starts, len(codes)])
-    values = numbers.asi8 if isinstance(numbers, pd.TimedeltaIndex) else np.asarray(numbers)
+    values = (
+        numbers.as_unit("ns").asi8
+        if isinstance(numbers, pd.TimedeltaIndex)
+        else np.asarray(numbers)
+    )
     since = values - np.repeat(values[starts], lengths)
     within = codes[1:] == codes[:-1]
     inferred = step is None

@@ -177,7 +177,7 @@ def _clock(fields: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     known = (half.isna() | ((hour >= 1) & (hour <= 12))).to_numpy()
     hour = np.where(half.notna(), hour % 12 + 12 * (half == "p"), hour)
     seconds = hour * 3600 + minute * 60 + second
-    known &= (minute < 60) & (second < 61) & (seconds <= 86_400)
+    known = known & (minute < 60) & (second < 61) & (seconds <= 86_400)
     fine = _filled(fields["f"], "0").str.ljust(9, "0").astype(np.int64).to_numpy()
     return seconds, fine, known
 

@@ -1,5 +1,6 @@
 """Reads a column of times, under the one reading by which the rows lie on a regular grid."""
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -169,10 +170,12 @@ def _from_objects(cells: pd.Series) -> pd.DatetimeIndex:
 def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
     usual = pc.match_substring_regex(pa.array(texts, pa.string()), _ISO)
     if len(texts) and pc.all(usual).as_py():  # pandas reads it fast
-        with warnings.catch_warnings():
+        parsed = None
+        # pandas warns of several offsets, and pandas 3 refuses them.
+        with warnings.catch_warnings(), contextlib.suppress(ValueError):
             warnings.simplefilter("ignore")
             parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce")
-        if parsed.dtype != object and parsed.notna().all():
+        if parsed is not None and parsed.dtype != object and parsed.notna().all():
             return [_written(Reading("", pd.DatetimeIndex(parsed)), texts)]
     if texts.iloc[:1].map(has_clock_only).any():
         raise DataError(f"{texts.iloc[0]!r} is a time of day without a date. Add the date.")
