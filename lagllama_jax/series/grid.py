@@ -248,6 +248,12 @@ def is_regular(
     return False
 
 
+def _extent(position: Int[np.ndarray, "n"], starts: Int[np.ndarray, "k"]) -> tuple[int, int]:
+    """The number of points of all series on their grids, and the first row of the longest one."""
+    last = position[np.r_[starts[1:], len(position)] - 1]
+    return int((last + 1).sum()), int(starts[np.argmax(last)])
+
+
 def _check_density(
     frequency: Frequency,
     position: Int[np.ndarray, "n"],
@@ -255,18 +261,17 @@ def _check_density(
     describe: Describe,
 ) -> None:
     """Raises `DataError` if a frequency is much finer than the rows of a series."""
-    ends = np.r_[starts[1:], len(position)]
-    total, rows = int((position[ends - 1] + 1).sum()), len(position)
+    (total, longest), rows = _extent(position, starts), len(position)
     if total > SPARSE_POINTS and total > SPARSE_SHARE * rows:
         raise DataError(
             f"{rows} rows would become {total:,} points at frequency {frequency.alias!r}; "
-            f"{describe(int(starts[np.argmax(position[ends - 1])]))} begins the longest series. "
+            f"{describe(longest)} begins the longest series. "
             "Give a coarser frequency (freq), or look for a wrong time stamp."
         )
     steps = np.diff(position, prepend=0)
     steps[starts] = 0
     divisors = np.gcd.reduceat(steps, starts)
-    sparse = np.flatnonzero((divisors > 1) & (ends - starts > 8))
+    sparse = np.flatnonzero((divisors > 1) & (np.diff(starts, append=rows) > 8))
     if len(sparse):
         first = int(sparse[0])
         raise DataError(
@@ -283,10 +288,8 @@ def _check_filled(
     describe: Describe,
 ) -> None:
     """Raises `DataError` if most points of an inferred grid have no row."""
-    ends = np.r_[starts[1:], len(position)]
-    total, rows = int((position[ends - 1] + 1).sum()), len(position)
+    (total, longest), rows = _extent(position, starts), len(position)
     if total > 2 * rows:
-        longest = int(starts[np.argmax(position[ends - 1])])
         raise DataError(
             f"The {rows} rows fill {rows / total:.0%} of the inferred grid of steps "
             f"{frequency.alias!r}; {describe(longest)} begins the longest series. Look for a wrong "
