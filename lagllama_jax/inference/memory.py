@@ -62,11 +62,12 @@ def check_memory(model: ModelConfig, num_samples: int, capacity: int, device: ja
     needed = series_bytes(model, num_samples, capacity)
     available = device_memory(device)
     if needed > available:
+        drawn = f", num_samples={num_samples}" if num_samples else ""
         raise ConfigError(
             f"One series needs about {needed / 2**30:.1f} GiB at context_length="
-            f"{model.context_length}, attention_window={model.window}, num_samples={num_samples} "
-            f"and {capacity} steps, but {device} has "
-            f"{available / 2**30:.1f} GiB. Lower one of them."
+            f"{model.context_length}, attention_window={model.window}{drawn} and a "
+            f"prediction_length of about {capacity}, but {device} has {available / 2**30:.1f} GiB. "
+            "Lower one of them."
         )
     return needed
 
