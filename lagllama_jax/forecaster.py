@@ -144,8 +144,7 @@ class LagLlama:
           freq: Frequency as a pandas alias; one for all series or one per series. Without `start`
             and `freq` the calendar features are neutral.
           item_ids: Names of the series.
-          num_samples: Number of sample paths per series, which `Forecast.samples` holds. `None`:
-            none if the forecast is made in one pass, otherwise 100.
+          num_samples: Number of sample paths per series; `None`: as `ForecastConfig` says.
           seed: Seed of the random numbers.
           context_length: Number of past steps that the model attends to; `None`: as in training.
             The lags reach further back in any case.

@@ -5,21 +5,13 @@ import numpy as np
 import pytest
 
 from lagllama_jax import LagLlama
-from lagllama_jax.config import ForecastConfig, ModelConfig
+from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.inference.predictor import ModelPredictor
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.arrays import read_arrays
+from tests.model.test_one_pass import CONFIG
 
-CONFIG = ModelConfig.tiny(
-    context_length=12,
-    attention_window=20,
-    lags=(0, 1, 2, 3, 5, 9),
-    imputation="loc",
-    scale_features="relative",
-    observed_features=True,
-    one_pass=True,
-)
 SERIES = [np.sin(np.arange(n) / 3) * 5 + 1e6 for n in (80, 9, 41)]
 
 
