@@ -39,7 +39,7 @@ class TableOptions:
       freq: Step of the time stamps as a pandas alias (h, 15min, D, W, ME); inferred if not given.
       id_column: Column of series names.
       timestamp_column: Column of time stamps.
-      target_column: Column of values.
+      target: Column of values.
       dayfirst: Whether 01/02/2024 is the 1st of February. None: as gives a regular grid.
       date_format: Format of the time stamps, as in Python's strptime, such as %d.%m.%Y.
       decimal: Decimal mark of numbers, . or ,; as all cells are numbers if not given.
@@ -49,7 +49,7 @@ class TableOptions:
     freq: OptionalName = None
     id_column: OptionalName = None
     timestamp_column: OptionalName = None
-    target_column: OptionalName = None
+    target: OptionalName = None
     dayfirst: bool | None = None
     date_format: OptionalName = None
     decimal: OptionalName = None

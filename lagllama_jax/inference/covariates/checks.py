@@ -1,0 +1,41 @@
+"""Checks of the covariates of a dataset."""
+
+import numpy as np
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.dataset import SeriesDataset
+
+
+def check_covariates(dataset: SeriesDataset, prediction_length: int) -> None:
+    """Checks that covariates have the points of their series, and of the horizon if known.
+
+    Raises:
+      DataError: If they have not, or a value is infinite. The message names item and covariate.
+    """
+    kinds = (
+        ("past", dataset.past_covariates, dataset.past_names, 0),
+        ("known", dataset.known_covariates, dataset.known_names, prediction_length),
+    )
+    for kind, rows, names, more in kinds:
+        for item, part, length in zip(
+            dataset.item_ids, rows or (), dataset.lengths.tolist(), strict=False
+        ):
+            if part.shape[0] != len(names):
+                raise DataError(
+                    f"Series {item!r} has {part.shape[0]} {kind} covariates, and {len(names)} are "
+                    "named: give every series the same ones."
+                )
+            needed = length + more
+            if part.shape[1] < needed or (not more and part.shape[1] > needed):
+                horizon = f" and {more} of the horizon" if more else ""
+                raise DataError(
+                    f"Series {item!r}: its {kind} covariates have {part.shape[1]} points; expected "
+                    f"{needed} ({length} of the series{horizon})."
+                )
+            infinite = np.isinf(part)
+            if infinite.any():
+                row, place = (int(index[0]) for index in np.nonzero(infinite))
+                raise DataError(
+                    f"Series {item!r}, covariate {names[row]!r}, position {place} is infinite: put "
+                    "NaN if it is missing."
+                )
