@@ -18,6 +18,7 @@ def main(
     /,
     *,
     prediction_length: Horizon,
+    future: OptionalFile = None,
     output: Annotated[OptionalFile, tyro.conf.arg(aliases=["-o"])] = None,
     plot: OptionalFile = None,
     model: Model = None,
@@ -34,6 +35,8 @@ def main(
     Args:
       data: CSV, Parquet, JSON or .tsf file, compressed or not.
       prediction_length: Number of time steps to forecast after the last row of each series.
+      future: Table with a row per series and time step to forecast, and the covariates that are
+        known there, such as prices or holidays, in columns that FILE has too.
       output: CSV or Parquet file to write. Without it, CSV goes to the standard output.
       plot: Picture to write (png, svg or pdf): the past, the median and intervals of the first 8
         series.
@@ -49,8 +52,8 @@ def main(
         check_suffix(output)
     if plot is not None:
         check_picture(plot)
-    check_outputs(files=[output, plot], inputs=[data, model])
-    series = table.read(data)
+    check_outputs(files=[output, plot], inputs=[data, future, model])
+    series = table.read(data, future, prediction_length)
     from lagllama_jax.forecaster import LagLlama
 
     drawn = LagLlama.from_pretrained(model).predict(series, prediction_length, **vars(config))

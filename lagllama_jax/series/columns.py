@@ -163,11 +163,6 @@ def is_time(dtype: Any) -> bool:
     return arrow or stamps or isinstance(dtype, pd.PeriodDtype)
 
 
-def is_number(dtype: Any) -> bool:
-    """Whether a column holds numbers or booleans by its type."""
-    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
-
-
 def is_text(cells: pd.Series) -> bool:
     """Whether a column is of text, as its type or its first cells tell."""
     if cells.dtype == object:

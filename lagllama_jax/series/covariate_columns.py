@@ -47,21 +47,34 @@ def read_covariate(
             f"Column {str(column)!r} of {table.name} holds time stamps, which are no covariate. "
             "Drop it, or convert it to numbers, such as days since then."
         )
-    category = isinstance(cells.dtype, pd.CategoricalDtype)
-    if not (category or is_text(cells)):
-        return {str(column): numbers(table, column, series, decimal)}
-    if not category:
-        try:
-            return {str(column): numbers(table, column, series, decimal)}
-        except DataError:
-            if pd.to_numeric(cells.dropna(), errors="coerce").notna().mean() > MOSTLY_NUMBERS:
-                raise
-    return _levels(str(column), cells.astype(object), past)
+    values = read_values(table, column, series, decimal)
+    return {str(column): values} if values is not None else _levels(str(column), cells, past)
+
+
+def read_values(
+    table: Table, column: Any, series: str | np.ndarray, decimal: str | None = None
+) -> Float[np.ndarray, "n"] | None:
+    """The numbers or booleans of a column. `None`: it is a category or holds time stamps.
+
+    Raises:
+      DataError: If a cell is infinite, or most cells are numbers and one is not.
+    """
+    cells = table.frame[column]
+    if isinstance(cells.dtype, pd.CategoricalDtype) or is_time(cells.dtype):
+        return None
+    try:
+        return numbers(table, column, series, decimal)
+    except DataError:
+        given = pd.to_numeric(cells.dropna().astype(object), errors="coerce")
+        if not is_text(cells) or np.isfinite(given.to_numpy(np.float64)).mean() > MOSTLY_NUMBERS:
+            raise
+        return None
 
 
 def _levels(
     name: str, cells: pd.Series, past: Bool[np.ndarray, "n"]
 ) -> dict[str, Float[np.ndarray, "n"]]:
+    cells = cells.astype(object)
     known = cells[past].dropna().map(str).value_counts()
     # The most frequent levels first; equally frequent ones in the order of their names.
     ranked = sorted(known.index, key=lambda level: (-known[level], level))

@@ -53,7 +53,8 @@ def with_covariates(dataset: SeriesDataset, past: Any = None, known: Any = None)
 
 def _entries(dataset: SeriesDataset, kind: str, given: Any) -> Sequence[Any]:
     """One entry per series."""
-    listed = isinstance(given, list | tuple) and not all(np.ndim(part) == 0 for part in given)
+    scalars = [np.ndim(part) == 0 and not isinstance(part, Mapping) for part in given]
+    listed = isinstance(given, list | tuple) and not all(scalars)
     if len(dataset) == 1 and not listed and getattr(given, "ndim", 1) < 3:
         return [given]
     if isinstance(given, Mapping) or len(given) != len(dataset):

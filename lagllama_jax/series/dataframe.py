@@ -12,13 +12,12 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.series.columns import (
     Columns,
     find_columns,
-    is_number,
     is_numbering,
     is_unnamed,
     listed,
     numbers,
 )
-from lagllama_jax.series.covariate_columns import read_covariate
+from lagllama_jax.series.covariate_columns import read_covariate, read_values
 from lagllama_jax.series.dataset import Numbering, SeriesDataset
 from lagllama_jax.series.frames import as_table
 from lagllama_jax.series.frequency import Frequency
@@ -179,10 +178,14 @@ def _read_cells(
     covariates: tuple[dict[str, Float[np.ndarray, n]], ...] = {}, {}
     unused = []
     for name in columns.others:
-        if name in known or is_number(table.frame[name].dtype):
-            covariates[name in known].update(read_covariate(table, name, of_row, past, decimal))
-        else:
+        if name in known:
+            covariates[1].update(read_covariate(table, name, of_row, past, decimal))
+            continue
+        values = read_values(table, name, of_row, decimal)
+        if values is None:
             unused.append(name)
+        else:
+            covariates[0][str(name)] = values
     if unused:
         shown = listed(columns.target)
         warnings.warn(

@@ -1,9 +1,14 @@
 """Checks of the covariates of a dataset."""
 
+import logging
+import warnings
+
 import numpy as np
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.dataset import SeriesDataset
+
+LOG = logging.getLogger("lagllama_jax")
 
 
 def check_covariates(dataset: SeriesDataset, prediction_length: int) -> None:
@@ -39,3 +44,28 @@ def check_covariates(dataset: SeriesDataset, prediction_length: int) -> None:
                     f"Series {item!r}, covariate {names[row]!r}, position {place} is infinite: put "
                     "NaN if it is missing."
                 )
+
+
+def report_use(dataset: SeriesDataset) -> None:
+    """Tells which covariates are used (at the level of information) and warns of the others.
+
+    Covariates of the past alone are not used, and neither are those that have one value, or none,
+    in the past of every series.
+    """
+    idle = set(dataset.known_names)
+    for part, length in zip(dataset.known_covariates or (), dataset.lengths, strict=False):
+        past = part[:, :length]
+        low = np.min(past, axis=1, initial=np.inf, where=~np.isnan(past))
+        high = np.max(past, axis=1, initial=-np.inf, where=~np.isnan(past))
+        idle -= {
+            name for name, varies in zip(dataset.known_names, low < high, strict=True) if varies
+        }
+    used = [name for name in dataset.known_names if name not in idle]
+    if used:
+        LOG.info("Known covariates: %s.", ", ".join(used))
+    for names, cause in (
+        ([name for name in dataset.known_names if name in idle], "they do not vary in the past"),
+        (dataset.past_names, "their future is not given, and the model has no use for their past"),
+    ):
+        if names:
+            warnings.warn(f"The covariates {', '.join(names)} are not used: {cause}.", stacklevel=2)

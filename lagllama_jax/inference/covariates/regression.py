@@ -9,7 +9,7 @@ from scipy import special
 
 from lagllama_jax.config import DEFAULT_LEVELS, Count, ForecastConfig, checked
 from lagllama_jax.inference.batch import identity
-from lagllama_jax.inference.covariates.checks import check_covariates
+from lagllama_jax.inference.covariates.checks import check_covariates, report_use
 from lagllama_jax.inference.covariates.design import controls, grid_of, responses
 from lagllama_jax.inference.covariates.ridge import FEWEST_ROWS, effects
 from lagllama_jax.inference.forecast import Forecast, Predictor
@@ -63,7 +63,8 @@ class CovariateRegression:
         """
         steps = int(checked("prediction_length", prediction_length, Count))
         check_covariates(dataset, steps)
-        if not dataset.known_names or config.covariates == "none":
+        report_use(dataset)
+        if dataset.known_covariates is None or config.covariates == "none":
             forecast = self.predictor.predict(_alone(dataset), steps, config)
             return replace(forecast, dataset=dataset)
         parts = []
@@ -145,8 +146,9 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     wanted, calendar = responses(covariates, grid, length), controls(grid)
     windows = int(np.clip(-(-WINDOW_POINTS // steps), FEWEST_WINDOWS, MOST_WINDOWS))
     ends = length - steps * np.arange(windows, -1, -1)
+    ends = ends[ends > 0]
     observed = np.isfinite(target).cumsum(axis=1).min(axis=0)
-    ends = ends[(ends > 0) & (observed[ends - 1] >= FEWEST_ROWS)]
+    ends = ends[observed[ends - 1] >= FEWEST_ROWS]
     if len(ends) < 2:
         ends = np.array([length])
     shape = len(target), CANDIDATES, len(ends), length + steps
