@@ -26,7 +26,11 @@ LAYERS = (
 """Each may import from itself and from those below."""
 HEIGHT = {name: -number for number, names in enumerate(LAYERS) for name in names}
 MOST_PARAMETERS = 8
-PUBLIC = {("forecaster", "LagLlama"), ("forecast", "Forecast.plot")}
+PUBLIC = {
+    ("forecaster", "LagLlama"),
+    ("forecast", "Forecast.plot"),
+    ("dataframe", "read_frame"),
+}
 """Calls that users make, by module and class or function; so are the commands' `main`s."""
 
 
