@@ -9,6 +9,36 @@ from lagllama_jax.typing import Float
 ENERGY, VARIOGRAM, SUM_CRPS = "energy_score", "variogram_score", "sum_crps"
 
 
+def group_energy(windows: EvaluationWindows, samples: Float[np.ndarray, "B S P"]) -> float:
+    """Mean energy score of the paths of all targets of an item together. Lower is better.
+
+    The unit of each target is its seasonal error. The score of an item is divided by the square
+    root of the number of targets and points. Items with a missing true value, or with a target
+    without a seasonal error above 0, are left out.
+
+    Args:
+      windows: The windows of items with several targets.
+      samples: Sample paths of each row; the rows of an item are consecutive.
+
+    Raises:
+      DataError: If no item is left.
+      MissingExtraError: If scoringrules is not installed.
+    """
+    rules = require("scoringrules", "joint")
+    items, variates = len(windows), len(windows.dataset.target_names)
+    unit = windows.seasonal_error.reshape(items, variates, 1)
+    target = windows.target.reshape(items, variates, -1)
+    kept = (unit > 0).all(axis=(1, 2)) & ~np.isnan(target).any(axis=(1, 2))
+    if not kept.any():
+        raise DataError("No item is observed as a whole and varies: nothing can be scored.")
+    count = int(kept.sum())
+    truth = (target / unit)[kept].reshape(count, -1)
+    paths = samples.reshape(items, variates, samples.shape[1], -1) / unit[:, :, None]
+    paths = np.moveaxis(paths[kept], 1, 2).reshape(count, samples.shape[1], -1)
+    scores = rules.es_ensemble(truth, paths, m_axis=1, v_axis=-1)
+    return float(np.mean(scores) / np.sqrt(truth.shape[1]))
+
+
 def joint_scores(
     windows: EvaluationWindows, samples: Float[np.ndarray, "B S P"]
 ) -> dict[str, float]:

@@ -53,6 +53,14 @@ def identity(item_id: str) -> int:
     return zlib.crc32(str(item_id).encode())
 
 
+def seeds(dataset: SeriesDataset, row: int) -> list[int]:
+    """The seed of each target of an item. Several targets have those of `dataset.variates()`."""
+    name, targets = dataset.item_ids[row], dataset.target_names
+    if len(targets) == 1:
+        return [identity(name)]
+    return [identity(f"{name}/{target}") for target in targets]
+
+
 def prepare(
     dataset: SeriesDataset, rows: Int[np.ndarray, "G"], model: ModelConfig, coming: int
 ) -> Prepared:
@@ -82,7 +90,7 @@ def prepare(
         np.full(groups, model.past_length, np.int32),
         np.clip(standard.center / standard.unit, -FURTHEST, FURTHEST).astype(np.float32),
         np.clip(standard.unit, *UNITS).astype(np.float32),
-        np.array([identity(dataset.item_ids[row]) for row in rows.tolist()], np.uint32),
+        np.array([seeds(dataset, row) for row in rows.tolist()], np.uint32),
     )
     return Prepared(Batch(*fields), *put_back(standard, raw))
 

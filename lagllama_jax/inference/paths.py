@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Key as Keys
 
 from lagllama_jax.config import ModelConfig
+from lagllama_jax.inference.dependence import coupled_ranks, couples, coupling
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.model.network import LagLlamaNetwork, Paths, bind_head
 from lagllama_jax.model.tokens import Context, model_inputs
@@ -40,16 +41,9 @@ class Sampling(NamedTuple):
 
 
 def row_keys(batch: Batch, seed: UInt[Array, ""]) -> Keys[Array, "B"]:
-    """One random key per row, from the seeds of the call and the group, and the variate's index."""
-    groups, variates = batch.values.shape[:2]
+    """One random key per row, from the seeds of the call and of the variate."""
     key = jax.random.key(seed)
-    of_group = jax.vmap(lambda number: jax.random.fold_in(key, number))(batch.seed)
-    if variates == 1:
-        return of_group
-    place = jnp.arange(variates)
-    fold = jax.vmap(jax.vmap(jax.random.fold_in, (None, 0)), (0, None))
-    keys = fold(of_group, place)
-    return jnp.where(place == 0, of_group[:, None], keys).reshape(groups * variates)
+    return jax.vmap(lambda number: jax.random.fold_in(key, number))(batch.seed.ravel())
 
 
 def draw_values(
@@ -60,10 +54,12 @@ def draw_values(
     context: Context,
     keys: Keys[Array, "B"],
     step: Int[Array, ""],
+    coupling: Float[Array, "G V V"] | None = None,
 ) -> Float[Array, "B S"]:
     """Draws one value per hidden state.
 
-    The random numbers of a row depend only on its key and the step.
+    The random numbers of a row depend only on its key and the step, and with coupling on those of
+    its group.
 
     Args:
       parameters: The parameters of the model.
@@ -73,17 +69,25 @@ def draw_values(
       context: The past of each row.
       keys: Random key of each row.
       step: Number of the step.
+      coupling: As `dependence.coupling` returns it. `None`: the rows are independent.
 
     Returns:
       The values, in the units in which the model reads the batch.
     """
     head, scale = bind_head(config, parameters), context.scale
 
-    def sample(hidden: Array, loc: Array, scale: Array, key: Array) -> Array:
-        step_key = jax.random.fold_in(key, step)
-        return head.sample(hidden, loc, scale, step_key, stratified=sampling.stratified)
+    step_keys = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys)
+    ranks = None
+    if coupling is not None:
+        ranks = coupled_ranks(coupling, step_keys, sampling.num_samples)
 
-    values = jax.vmap(sample)(hidden, *scale, keys)
+    def sample(
+        hidden: Array, loc: Array, scale: Array, key: Array, ranks: Array | None = None
+    ) -> Array:
+        order = {} if ranks is None else {"ranks": ranks}
+        return head.sample(hidden, loc, scale, key, stratified=sampling.stratified, **order)
+
+    values = jax.vmap(sample)(hidden, *scale, step_keys, *([] if ranks is None else [ranks]))
     reach = LARGEST_DRAW * scale.scale
     values = jnp.clip(values, scale.loc - reach, scale.loc + reach)
     return jnp.maximum(values, -context.level) if sampling.nonnegative else values
@@ -98,6 +102,9 @@ def sample_paths(
     sampling: Sampling,
 ) -> Float[Array, "G V S P"]:
     """Draws sample paths of `num_steps` points.
+
+    The paths of the variates of a group are drawn together, with the dependence of the errors of
+    one-step forecasts in the context (`dependence.coupling`).
 
     Args:
       parameters: The parameters of the model.
@@ -115,6 +122,7 @@ def sample_paths(
     start: Any = network(batch, sampling.num_samples, sampling.capacity, method="prefill")
     context, turn, paths = start
     keys = row_keys(batch, seed)
+    coupled = coupling(parameters, config, batch) if couples(config, batch) else None
 
     def advance(paths: Paths, step: Int[Array, ""]) -> Paths:
         extended: Any = network(context, turn, paths, step, method="extend")
@@ -123,7 +131,9 @@ def sample_paths(
     def step_on(step: Int[Array, ""], state: tuple[Paths, Array]) -> tuple[Paths, Array]:
         paths, samples = state
         paths = jax.lax.cond(step > 0, lambda p: advance(p, step - 1), lambda p: p, paths)
-        values = draw_values(parameters, config, sampling, paths.hidden, context, keys, step)
+        values = draw_values(
+            parameters, config, sampling, paths.hidden, context, keys, step, coupled
+        )
         known = jnp.ones(values.shape, bool)
         inputs = model_inputs(config, values, known, context.scale, context.level)
         paths = paths._replace(drawn=paths.drawn.at[step].set(inputs))

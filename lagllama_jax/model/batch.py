@@ -26,7 +26,7 @@ class Batch(NamedTuple):
         points only.
       level: The raw value at which `values` is 0, in multiples of `unit`.
       unit: Raw units per unit of `values`.
-      seed: Seed of each group's random numbers, combined with the seed of the call.
+      seed: Seed of the random numbers of each variate, combined with the seed of the call.
     """
 
     values: Float[Array, "G V U"]
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     start: Int[Array, "G"]
     level: Float[Array, "G V"]
     unit: Float[Array, "G V"]
-    seed: UInt[Array, "G"]
+    seed: UInt[Array, "G V"]
 
 
 class Rows(NamedTuple):

@@ -84,7 +84,7 @@ def forecast_crps(
         past = batch._replace(
             values=batch.values[..., :-future],
             observed=batch.observed[..., :-future],
-            seed=index.astype(np.uint32),
+            seed=index.astype(np.uint32)[:, None],
         )
         drawn = _draws(parameters, model, past, future)
         level, scale = batch.level[:, :, None], batch.unit[:, :, None]

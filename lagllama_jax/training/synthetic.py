@@ -202,6 +202,8 @@ def synthetic_windows(key: Key, batch: int, model: ModelConfig, data: DataConfig
         clock = calendar_features(jnp.where(dated, day, NEUTRAL_DAY), second)[model.max_lag :]
         values = jnp.where(observed, values, 0.0)
         role, zero = jnp.full(1, TARGET, jnp.int32), jnp.zeros(1)
-        return Batch(values, observed, clock, role, start, zero, zero + 1, jnp.uint32(0))
+        return Batch(
+            values, observed, clock, role, start, zero, zero + 1, jnp.zeros(role.shape, jnp.uint32)
+        )
 
     return jax.vmap(window)(jax.random.split(key, batch))

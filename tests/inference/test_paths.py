@@ -51,7 +51,7 @@ def some_batch(config: ModelConfig, groups: int = BATCH, steps: int = STEPS) -> 
     day = np.tile(np.arange(config.context_length + steps, dtype=np.int32), (groups, 1))
     features = calendar_features(day, np.zeros_like(day))
     start = np.full(groups, config.past_length)
-    zero, seed = np.zeros((groups, 1), np.float32), np.arange(groups, dtype=np.uint32)
+    zero, seed = np.zeros((groups, 1), np.float32), np.arange(groups, dtype=np.uint32)[:, None]
     parts = values.astype(np.float32), observed, features, zero.astype(int), start
     return Batch(*map(jnp.asarray, (*parts, zero, zero + 1, seed)))
 
@@ -148,23 +148,6 @@ def test_draws_are_clipped_at_a_raw_zero_and_fed_back_so(tiny_config, tiny_param
     np.testing.assert_allclose(clipped[..., 0], np.maximum(free[..., 0], zero), rtol=1e-6)
     assert not np.allclose(clipped[..., 1][below], np.maximum(free[..., 1][below], zero))
     np.testing.assert_allclose(clipped[..., 1][~below], np.maximum(free[..., 1][~below], zero))
-
-
-def test_the_variates_of_a_group_are_drawn_apart_and_the_first_as_if_alone(
-    tiny_config, tiny_parameters
-):
-    alone = some_batch(tiny_config)
-    twice = alone._replace(
-        **{name: jnp.repeat(getattr(alone, name), 2, axis=1)
-           for name in ("values", "observed", "role", "level", "unit")}
-    )  # fmt: skip
-    run = jax.jit(sample_paths, static_argnums=(1, 5))
-    one, two = (
-        run(tiny_parameters, tiny_config, batch, jnp.int32(4), SEED, Sampling(SAMPLES, STEPS))
-        for batch in (alone, twice)
-    )
-    np.testing.assert_allclose(two[:, 0], one[:, 0], rtol=1e-5, atol=1e-5)
-    assert not np.allclose(two[:, 1, :, :4], two[:, 0, :, :4])
 
 
 def test_paths_that_run_away_stay_finite(tiny_config, tiny_parameters):

@@ -145,6 +145,6 @@ def some_batch(config, groups=2, variates=1):
     clock = jax.random.uniform(jax.random.key(6), (groups, config.context_length, 6)) - 0.5
     zeros = jnp.zeros((groups, variates))
     role, start = jnp.full(zeros.shape, TARGET), jnp.full(groups, length)
-    seed = jnp.arange(groups, dtype=jnp.uint32)
+    seed = jnp.arange(groups * variates, dtype=jnp.uint32).reshape(groups, variates)
     values = jnp.where(observed, values, 0)
     return Batch(values, observed, clock, role, start, zeros, zeros + 1, seed)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.heads.draws import uniforms
 from lagllama_jax.model.layers import Linear
-from lagllama_jax.typing import Array, Float, Key
+from lagllama_jax.typing import Array, Float, Int, Key
 
 
 def standard_draw(
@@ -134,8 +134,17 @@ class StudentTHead(nn.Module):
         scale: Float[Array, "*c"],
         key: Key,
         stratified: bool = False,
+        ranks: Int[Array, "*b"] | None = None,
     ) -> Float[Array, "*b"]:
-        """Draws one value per hidden state, with the samples along the last axis."""
+        """Draws one value per hidden state, with the samples along the last axis.
+
+        With `ranks`, the random numbers are given to the samples so that their normal draws have
+        these ranks. The Student-t draws have nearly the same.
+        """
         law = self(hidden, loc, scale)
         radius, turn = uniforms(key, (2, *law.batch_shape), stratified)
+        if ranks is not None:
+            normal = jnp.sqrt(-2 * jnp.log1p(-radius)) * jnp.cos(2 * jnp.pi * turn)
+            place = jnp.take_along_axis(jnp.argsort(normal, axis=-1), ranks, axis=-1)
+            radius, turn = (jnp.take_along_axis(part, place, axis=-1) for part in (radius, turn))
         return law.loc + law.scale * standard_draw(law.df, radius, turn)

@@ -166,7 +166,7 @@ def gather(corpus: CorpusArrays, draws: Draws, model: ModelConfig, data: DataCon
     level, unit = (field[draws.series][:, None] for field in (corpus.level, corpus.unit))
     values = xp.where(observed, values, xp.float32(0))
     role = xp.full(level.shape, TARGET, xp.int32)
-    seed = xp.zeros(len(start), xp.uint32)
+    seed = xp.zeros(role.shape, xp.uint32)
     return Batch(values, observed, clock, role, start.astype(xp.int32), level, unit, seed)
 
 

@@ -65,7 +65,7 @@ def recorded_batch(config: ModelConfig, inputs: Mapping[str, Array]) -> Batch:
         start=jnp.full(len(values), inputs["past_target"].shape[1]),
         level=zero,
         unit=zero + 1,
-        seed=jnp.zeros(len(values), jnp.uint32),
+        seed=jnp.zeros((len(values), 1), jnp.uint32),
     )
 
 
