@@ -35,6 +35,7 @@ class Forecast:
       one_pass_share: Weight of the quantiles of `marginals` in the quantiles of the forecast. The
         rest is the weight of the quantiles of `samples`.
       lowest: Smallest possible value. Quantiles below it are replaced by it.
+      effect: The part of each point that comes from known covariates. `None`: there are none.
 
     Raises:
       ConfigError: If there are neither samples, marginals, nor both quantiles and means.
@@ -48,6 +49,7 @@ class Forecast:
     marginals: Marginals | None = None
     one_pass_share: float = 0.0
     lowest: float = -np.inf
+    effect: Float[np.ndarray, "B P"] | None = None
 
     def __post_init__(self) -> None:
         drawn = self.samples is not None or self.marginals is not None
@@ -86,7 +88,7 @@ class Forecast:
     @property
     def arrays(self) -> dict[str, Any]:
         """The fields with one row per item and target variate; `None` where there is none."""
-        names = ("samples", "values", "means", "marginals")
+        names = ("samples", "values", "means", "marginals", "effect")
         return {name: getattr(self, name) for name in names}
 
     @property

@@ -19,10 +19,11 @@ from lagllama_jax.series.blocks import daily_constants
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float, Int
 
-FEWEST_WINDOWS, MOST_WINDOWS, WINDOW_POINTS = 4, 12, 24
-"""The backtest has as many windows as have about 24 points, but at least 4 and at most 12."""
-SHARPNESS = 8.0
-"""Weights are proportional to exp(-8 x loss in the backtest / loss without covariates)."""
+FEWEST_WINDOWS, MOST_WINDOWS, WINDOW_POINTS = 6, 12, 24
+"""The backtest has as many windows as have about 24 points, but at least 6 and at most 12."""
+SHARPNESS, DOUBT = 8.0, 0.5
+"""Weights are proportional to exp(-8 (d + e / 2)). In the windows of the backtest, d is the mean
+difference of the loss to that without covariates, as a part of it, and e its standard error."""
 MOST_POINTS = 4_000_000
 """Number of values of effects that are held at once."""
 CANDIDATES = 3
@@ -37,7 +38,8 @@ class CovariateRegression:
     trend and calendar. It is fitted to the values, and to their seasonal differences. Each of the
     two is weighted against the predictor alone by the loss of their forecasts in the last windows
     of the past, per series, so that covariates that do not help have little effect. The weighted
-    effect in the future is added to the forecast, and the error of its coefficients to the width.
+    effect in the future is added to the forecast (`Forecast.effect`), and the error of its
+    coefficients to the width.
 
     Attributes:
       predictor: Predictor of series without covariates.
@@ -87,7 +89,7 @@ class CovariateRegression:
         )
         lowest = 0.0 if config.nonnegative else -np.inf
         added = _add(forecast, effect, deviation, _normals(dataset, forecast, config.seed), lowest)
-        return replace(added, dataset=dataset, lowest=lowest)
+        return replace(added, dataset=dataset, lowest=lowest, effect=effect)
 
     def _shares(
         self, dataset: SeriesDataset, fits: "list[_Fit]", steps: int, config: ForecastConfig
@@ -100,7 +102,7 @@ class CovariateRegression:
             for window in range(len(fit.ends) - 1)
             for candidate in range(CANDIDATES)
         ]
-        losses = np.zeros((len(fits), variates, CANDIDATES))
+        losses = [np.zeros((len(fit.ends) - 1, variates, CANDIDATES)) for fit in fits]
         if cases:
             rows = [row for row, _, _ in cases]
             removed = [fits[row].values[:, candidate, window] for row, window, candidate in cases]
@@ -108,16 +110,26 @@ class CovariateRegression:
             past = _alone(dataset.take(rows), removed).truncate(ends)
             quantiles = self.judge.predict(past, steps, _cheap(config)).quantiles(DEFAULT_LEVELS)
             quantiles = quantiles.reshape(len(cases), variates, -1, steps)
-            for (row, _, candidate), effect, end, found in zip(
+            for (row, window, candidate), effect, end, found in zip(
                 cases, removed, ends, quantiles, strict=True
             ):
                 truth = dataset.targets[row] - effect[:, : dataset.targets[row].shape[1]]
-                losses[row, :, candidate] += _loss(found, truth[:, end : end + steps])
-        fitted = np.stack([fit.fitted for fit in fits])
-        weights = np.exp(-SHARPNESS * losses / np.maximum(losses[:, :, :1], 1e-300))
-        weights = np.where(fitted & (losses[:, :, :1] > 0), weights, 0.0)
-        weights[..., 0] = np.maximum(weights[..., 0], np.exp(-SHARPNESS))
-        return weights / weights.sum(axis=-1, keepdims=True)
+                losses[row][window, :, candidate] = _loss(found, truth[:, end : end + steps])
+        return np.stack([_weights(*pair) for pair in zip(losses, fits, strict=True)])
+
+
+def _weights(losses: Float[np.ndarray, "W V C"], fit: "_Fit") -> Float[np.ndarray, "V C"]:
+    """The weights of the candidates of one item, from their losses in its windows."""
+    count = len(losses)
+    weights = np.zeros((len(fit.values), CANDIDATES))
+    weights[:, 0] = 1.0
+    alone = losses[:, :, :1].mean(axis=0) if count > 1 else np.zeros((len(weights), 1))
+    if (alone > 0).any():
+        more = (losses - losses[:, :, :1]) / np.maximum(alone, 1e-300)
+        error = more.std(axis=0, ddof=1) / np.sqrt(count)
+        judged = np.exp(-SHARPNESS * (more.mean(axis=0) + DOUBT * error))
+        weights = np.where((alone > 0) & fit.fitted, judged, weights)
+    return weights / weights.sum(axis=-1, keepdims=True)
 
 
 class _Fit(NamedTuple):
