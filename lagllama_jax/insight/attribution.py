@@ -1,0 +1,163 @@
+"""Attribution of a forecast to the past values and the other features that it was made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from lagllama_jax.config import Count, ModelConfig, check, checked
+from lagllama_jax.inference.batch import prepare
+from lagllama_jax.inference.predictor import capacity_for
+from lagllama_jax.insight.attention import check_one_pass
+from lagllama_jax.insight.integrated_gradients import Contributions, contributions
+from lagllama_jax.insight.windows import explained_model, only_series, over_windows
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Float, Int, Parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Baseline = Literal["median", "missing"]
+
+
+def attribute(
+    parameters: Parameters,
+    config: ModelConfig,
+    dataset: SeriesDataset,
+    step: int | Sequence[int] = 1,
+    baseline: Baseline = "median",
+    context_length: int | None = None,
+) -> "LagAttribution":
+    """Explains steps of a forecast. Arguments and errors: those of `LagLlama.lag_attribution`."""
+    asked = list(step) if isinstance(step, Sequence | np.ndarray) else [step]
+    check(len(asked) > 0, "step=[] must name at least one step of the forecast.")
+    steps = [int(checked("step", one, Count)) for one in asked]
+    check_one_pass(config, max(steps), "step")
+    known = get_args(Baseline)
+    check(baseline in known, f"baseline={baseline!r} must be one of {', '.join(known)}.")
+    model = explained_model(config, context_length)
+    series = only_series(dataset, "lag_attribution")
+    prepared = prepare(series, np.array([0]), model, capacity_for(max(steps)))
+    parts = []
+    for one in steps:
+        point = np.array([[model.past_length + one - 2]], np.int32)
+        inputs = prepared.batch, None if one == 1 else point
+        arguments = (contributions, parameters, model, 1, lambda rows, inputs=inputs: inputs)
+        parts.append(over_windows(*arguments, baseline == "missing"))
+    center, width = prepared.center[0, 0], prepared.width[0, 0]
+    fields = [width * np.concatenate(part, dtype=np.float64) for part in zip(*parts, strict=True)]
+    raw = dict(zip(Contributions._fields, fields, strict=True))
+    raw |= {name: center + raw[name] for name in ("location", "baseline")}
+    return LagAttribution(series, np.array(steps), model.lags, **raw)
+
+
+@dataclass(frozen=True, repr=False)
+class LagAttribution:
+    """What steps of the forecast of one series rest on, in the units of the series.
+
+    `values`, `observed`, `calendar` and `scale` add up to `location - baseline`. There is one row
+    per explained step (H). Steps are numbered from the end of the series: 0 is its last step, and 1
+    the first step of the forecast.
+
+    Attributes:
+      dataset: The series.
+      steps: The explained steps.
+      lags: The lags of a token. Lag 0 is the step before the one that the token describes.
+      location: The location of the predictive distribution, which is its median and its mean.
+      baseline: What the network forecasts for the baseline.
+      values: Contribution of each of the last U steps: of its values as lags of all tokens.
+      observed: Contribution of the flags that say which steps are observed. 0 with
+        `baseline="median"`.
+      calendar: Contribution of the calendar features of each step of the context, and last of the
+        query for the step that is explained.
+      scale: Contribution of the features of location and scale.
+      by_lags: Contribution of each lag, whatever the token. The sum is that of `values` and
+        `observed`.
+    """
+
+    dataset: SeriesDataset
+    steps: Int[np.ndarray, "H"]
+    lags: tuple[int, ...]
+    location: Float[np.ndarray, "H"]
+    baseline: Float[np.ndarray, "H"]
+    values: Float[np.ndarray, "H U"]
+    observed: Float[np.ndarray, "H U"]
+    calendar: Float[np.ndarray, "H T_plus_1"]
+    scale: Float[np.ndarray, "H"]
+    by_lags: Float[np.ndarray, "H L"]
+
+    def __repr__(self) -> str:
+        steps = ", ".join(map(str, self.steps[:8])) + (", ..." if len(self.steps) > 8 else "")
+        return f"LagAttribution(series {self.dataset.item_ids[0]!r}, forecast steps {steps})"
+
+    @property
+    def total(self) -> Float[np.ndarray, "H"]:
+        """The sum of all contributions, which is `location - baseline` up to 0.1 %."""
+        parts = self.values.sum(1), self.observed.sum(1), self.calendar.sum(1), self.scale
+        total: np.ndarray = sum(parts, np.zeros(len(self.steps)))
+        return total
+
+    def stamps(self, first: int, count: int) -> Any:
+        """The time stamps of consecutive steps, or their positions in a series without dates."""
+        of = self.dataset.positions if self.dataset.starts[0] is None else self.dataset.timestamps
+        return of(0, first - 1, count)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per explained step, part and past step. The parts add up to `total`.
+
+        The columns are `step`, `timestamp` (of the explained step), `part` (`value`, `observed`,
+        `calendar` or `scale`), `source` (the time stamp of the past step, none for `scale`),
+        `distance` (the number of steps between both) and `attribution`. Rows before the start of
+        the series are left out where they are 0.
+        """
+        import pandas as pd
+
+        parts = [self._rows(row) for row in range(len(self.steps))]
+        return pd.concat(parts, ignore_index=True)
+
+    def _rows(self, row: int) -> "pd.DataFrame":
+        import pandas as pd
+
+        step, reach, context = int(self.steps[row]), self.values.shape[1], self.calendar.shape[1]
+        past = np.arange(1 - reach, 1)
+        source = np.concatenate([past, past, past[1 - context :], [step - 1]])
+        numbers = np.concatenate([self.values[row], self.observed[row], self.calendar[row]])
+        part = np.repeat(["value", "observed", "calendar"], [reach, reach, context])
+        shown = (source > -self.dataset.targets[0].shape[1]) | (numbers != 0)
+        stamps = pd.Index(self.stamps(1 - reach, reach + step))
+        columns = {
+            "part": part[shown],
+            "source": stamps.take(source[shown] + reach - 1),
+            "distance": step - source[shown],
+            "attribution": numbers[shown],
+        }
+        table = pd.DataFrame({"step": step, "timestamp": stamps[-1], **columns})
+        if not isinstance(stamps, pd.DatetimeIndex):
+            table["source"] = table["source"].astype("Int64")
+        table["distance"] = table["distance"].astype("Int64")
+        scale = table[-1:].assign(part="scale", attribution=self.scale[row])
+        for name in ("source", "distance"):
+            scale[name] = scale[name].where(False)
+        return pd.concat([table, scale])
+
+    def by_lag(self) -> "pd.DataFrame":
+        """The contribution of each lag, one row per lag and one column per explained step."""
+        import pandas as pd
+
+        lags = pd.Index(self.lags, name="lag")
+        return pd.DataFrame(self.by_lags.T, lags, pd.Index(self.steps, name="step"))
+
+    def plot(self, *, history: int | None = None) -> "Figure":
+        """Plots the past, the explained steps, and the contribution of each past step to them.
+
+        Args:
+          history: Number of last steps to plot. `None`: as many as hold 99 % of the contributions.
+
+        Raises:
+          MissingExtraError: If Matplotlib is not installed.
+        """
+        from lagllama_jax.insight.plots import plot_attribution
+
+        return plot_attribution(self, history)

@@ -1,0 +1,158 @@
+"""Integrated gradients (arXiv 1703.01365) of the location of one step of a forecast."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lagllama_jax.config import ModelConfig
+from lagllama_jax.model.batch import Batch
+from lagllama_jax.model.network import LagLlamaNetwork, bind_head
+from lagllama_jax.typing import Array, Float, Int, Parameters
+
+NODES = 64
+"""Number of points of the path at which the gradient is computed (Gauss-Legendre quadrature). On
+real series, the sum of the contributions was then right to 1e-4."""
+
+Features = dict[str, Array]
+"""Tokens by the names under which the network has them: `tokens` and, if any, `query_tokens`."""
+
+
+class Contributions(NamedTuple):
+    """The contributions to the location of one step, in the units of the batch.
+
+    `values`, `observed`, `calendar` and `scale` add up to `location - baseline`. `by_lags` divides
+    the sum of `values` and `observed` in another way.
+
+    Attributes:
+      location: The location.
+      baseline: The location that the network gives for the baseline.
+      values: Contribution of the value of each point, as lags of all tokens.
+      observed: Contribution of the flag of each point that says whether it is observed.
+      calendar: Contribution of the calendar features of each token, and last of the query.
+      scale: Contribution of the features of location and scale.
+      by_lags: Contribution of each lag and its flag, whatever the token.
+    """
+
+    location: Float[Array, "B"]
+    baseline: Float[Array, "B"]
+    values: Float[Array, "B U"]
+    observed: Float[Array, "B U"]
+    calendar: Float[Array, "B T_plus_1"]
+    scale: Float[Array, "B"]
+    by_lags: Float[Array, "B L"]
+
+
+def contributions(
+    parameters: Parameters,
+    model: ModelConfig,
+    inputs: tuple[Batch, Int[Array, "B 1"] | None],
+    missing: bool,
+) -> Contributions:
+    """The contributions of all features to the location of the last token or of a query.
+
+    The location and scale by which the series is standardised are held fixed.
+
+    Args:
+      parameters: The parameters of the model.
+      model: The architecture.
+      inputs: The series, and the point of a query per row. `None`: the last token is explained.
+      missing: Whether the values of the baseline are missing. Otherwise they are at the location of
+        the series, and observed where those of the series are.
+    """
+    batch, query = inputs
+    network = LagLlamaNetwork(model)
+    head: Any = bind_head(model, parameters)
+
+    def encode(perturbations: Features | None) -> tuple[Any, Any]:
+        given = {} if perturbations is None else {"perturbations": perturbations}
+        return network.apply(
+            {"params": parameters, **given},
+            batch,
+            window=model.window,
+            queries=query,
+            mutable=["intermediates"],
+            method="encode",
+        )
+
+    encoding, kept = encode(None)
+    names = ["tokens"] if query is None else ["tokens", "query_tokens"]
+    features = {name: kept["intermediates"][name][0] for name in names}
+    baseline = {name: _baseline(model, part, missing) for name, part in features.items()}
+    way = jax.tree.map(jnp.subtract, features, baseline)
+
+    def location(share: float | Array, shift: Features) -> Float[Array, "B"]:
+        """The location at a share of the way from the baseline, after a shift of the features."""
+        found, _ = encode(jax.tree.map(lambda far, by: (share - 1) * far + by, way, shift))
+        hidden = found.hidden[:, -1] if query is None else found.ahead[:, 0]
+        located: Array = head(hidden, found.scale.loc[:, 0], found.scale.scale[:, 0]).loc
+        return located
+
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    still = jax.tree.map(jnp.zeros_like, way)
+    slope = jax.grad(lambda shift, share: location(share, shift).sum())
+
+    def add(total: Features, node: Float[Array, "2"]) -> tuple[Features, None]:
+        here = slope(still, node[0])
+        return jax.tree.map(lambda so_far, part: so_far + node[1] * part, total, here), None
+
+    path = jnp.asarray(np.stack([(nodes + 1) / 2, weights / 2], axis=1), jnp.float32)
+    mean_slope, _ = jax.lax.scan(add, still, path)
+    parts = jax.tree.map(jnp.multiply, way, mean_slope)
+    points = batch.values.shape[-1]
+    return Contributions(
+        location(1.0, still), location(0.0, still), *_collected(model, parts, query, points)
+    )
+
+
+def _places(model: ModelConfig) -> dict[str, slice]:
+    """Where the parts of a token lie among its features, as `assemble` concatenates them."""
+    lags = len(model.lags)
+    flags = model.num_features - (lags if model.observed_features else 0)
+    calendar = flags - (6 if model.time_features else 0)
+    return {
+        "lags": slice(0, lags),
+        "scale": slice(lags, calendar),
+        "calendar": slice(calendar, flags),
+        "observed": slice(flags, model.num_features),
+    }
+
+
+def _baseline(
+    model: ModelConfig, features: Float[Array, "B T F"], missing: bool
+) -> Float[Array, "B T F"]:
+    """Tokens of a series without shape, dates and level: all features are 0, but for the flags."""
+    flags = _places(model)["observed"]
+    empty = jnp.zeros_like(features)
+    return empty if missing else empty.at[..., flags].set(features[..., flags])
+
+
+def _collected(
+    model: ModelConfig, parts: Features, query: Int[Array, "B 1"] | None, points: int
+) -> tuple[Array, ...]:
+    """The contributions by point, by token and by lag: the last fields of `Contributions`."""
+    tokens = parts["tokens"]
+    rows, count = tokens.shape[:2]
+    asked = parts.get("query_tokens", jnp.zeros_like(tokens[:, :1]))
+    together = jnp.concatenate([tokens, asked], axis=1)
+    context = jnp.broadcast_to(model.max_lag + jnp.arange(count), (rows, count))
+    last = jnp.full((rows, 1), points - 1) if query is None else query
+    own = jnp.concatenate([context, last], axis=1)
+    lagged = own[:, :, None] - jnp.asarray(model.lags)
+    place = _places(model)
+
+    def by_point(name: str) -> Float[Array, "B U"]:
+        given = together[..., place[name]]
+        if given.shape[-1] == 0:
+            return jnp.zeros((rows, points))
+        row = jnp.arange(rows)[:, None, None]
+        # Lags of a query that lie in the future are missing there, so that they contribute nothing.
+        return jnp.zeros((rows, points)).at[row, lagged].add(given, mode="drop")
+
+    by_lag = together[..., place["lags"]].sum(1)
+    if model.observed_features:
+        by_lag += together[..., place["observed"]].sum(1)
+    calendar = together[..., place["calendar"]].sum(-1)
+    scale = together[..., place["scale"]].sum((1, 2))
+    return by_point("lags"), by_point("observed"), calendar, scale, by_lag
