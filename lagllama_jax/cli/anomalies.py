@@ -17,17 +17,17 @@ def main(
     plot: OptionalFile = None,
     threshold: float = 0.001,
     coverage: float = 0.95,
-    every_step: Annotated[bool, tyro.conf.FlagConversionOff] = False,
+    every_step: bool = False,
     model: Model = None,
     context_length: OptionalCount = None,
     table: tyro.conf.OmitArgPrefixes[TableOptions],
 ) -> None:
     """Finds past values that were improbable, given the values before them.
 
-    The file is read as by `lagllama forecast`. The result has one row per anomaly, the least probable
-    first: the name of the series, the time stamp, the observed and the expected value, the lower and
-    the upper end of the prediction interval, and the tail probability. The first 16 values of a
-    series are not scored.
+    The file is read as by `lagllama forecast`. The result has one row per anomaly, the least
+    probable first: the name of the series, the time stamp, the observed and the expected value, the
+    lower and the upper end of the prediction interval, and the tail probability. The first 16
+    values of a series are not scored.
 
     Args:
       data: CSV, Parquet, JSON or .tsf file, compressed or not.
@@ -54,8 +54,9 @@ def main(
     series = table.read(data)
     from lagllama_jax.forecaster import LagLlama
 
-    options = {"threshold": threshold, "coverage": coverage, "context_length": context_length}
-    scores = LagLlama.from_pretrained(model).score(series, **options)
+    scores = LagLlama.from_pretrained(model).score(
+        series, threshold=threshold, coverage=coverage, context_length=context_length
+    )
     if plot is not None:
         with atomic_path(plot) as temporary:
             scores.plot().savefig(temporary, dpi=150)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
@@ -13,7 +13,12 @@ from lagllama_jax.config import ModelConfig, check
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import Prepared, prepare
 from lagllama_jax.inference.marginals import Marginals
-from lagllama_jax.insight.windows import explained_model, observed_part, over_windows
+from lagllama_jax.insight.windows import (
+    check_student_t,
+    explained_model,
+    observed_part,
+    over_windows,
+)
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.model.network import LagLlamaNetwork, bind_head
 from lagllama_jax.series.dataset import SeriesDataset
@@ -98,26 +103,23 @@ def score(
     """Scores the past of each series. The arguments and errors are those of `LagLlama.score`."""
     for name, value in {"threshold": threshold, "coverage": coverage}.items():
         check(0 < value < 1, f"{name}={value} must be between 0 and 1.")
-    check(
-        config.head == "student_t",
-        f"Scores need the distribution of each step, and a {config.head} head has no exact one: "
-        "use weights with head='student_t'.",
-    )
+    check_student_t(config, "score")
     asked = explained_model(config, context_length)
     model = asked.replace(
         context_length=asked.context_length + SEGMENT, attention_window=asked.window
     )
     series = observed_part(dataset)
     segments = segments_of(series)
+    unknown = np.full((1, SEGMENT), np.nan)  # so that the last segment can be as long as others
+    longer = replace(series, targets=[np.c_[target, unknown] for target in series.targets])
     centers: list[Prepared] = []
 
     def make(places: Int[np.ndarray, "G"]) -> Batch:
-        row, begin, end = (part[places] for part in segments)
-        parts = series.take(row.tolist()).truncate(end)
+        row, begin, _ = (part[places] for part in segments)
+        parts = longer.take(row.tolist()).truncate(begin + SEGMENT)
         prepared = prepare(parts, np.arange(len(places)), model, 0)
         centers.append(prepared)
-        start = model.past_length - (end - begin)
-        return prepared.batch._replace(start=start.astype(np.int32))
+        return prepared.batch._replace(start=np.full(len(places), asked.past_length, np.int32))
 
     found = over_windows(segment_laws, parameters, model, len(segments.row), make)
     center, width = (
@@ -130,7 +132,7 @@ def score(
         *segments, df, center + width * loc, width * scale, strict=True
     ):
         for part, values in zip(laws[row], law, strict=True):
-            part[0, begin:end] = values[SEGMENT - (end - begin) :]
+            part[0, begin:end] = values[: end - begin]
     return AnomalyScores(series, laws, threshold, coverage)
 
 

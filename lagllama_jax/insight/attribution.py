@@ -1,5 +1,6 @@
 """Attribution of a forecast to the past values and the other features that it was made from."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -11,13 +12,21 @@ from lagllama_jax.inference.batch import prepare
 from lagllama_jax.inference.predictor import capacity_for
 from lagllama_jax.insight.attention import check_one_pass
 from lagllama_jax.insight.integrated_gradients import Contributions, contributions
-from lagllama_jax.insight.windows import explained_model, only_series, over_windows
+from lagllama_jax.insight.windows import (
+    check_student_t,
+    explained_model,
+    only_series,
+    over_windows,
+)
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float, Int, Parameters
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+COMPLETE = 1e-3
+"""Relative error of the sum of the contributions above which there is a warning."""
 
 Baseline = Literal["median", "missing"]
 
@@ -34,6 +43,7 @@ def attribute(
     asked = list(step) if isinstance(step, Sequence | np.ndarray) else [step]
     check(len(asked) > 0, "step=[] must name at least one step of the forecast.")
     steps = [int(checked("step", one, Count)) for one in asked]
+    check_student_t(config, "lag_attribution")
     check_one_pass(config, max(steps), "step")
     known = get_args(Baseline)
     check(baseline in known, f"baseline={baseline!r} must be one of {', '.join(known)}.")
@@ -50,7 +60,9 @@ def attribute(
     fields = [width * np.concatenate(part, dtype=np.float64) for part in zip(*parts, strict=True)]
     raw = dict(zip(Contributions._fields, fields, strict=True))
     raw |= {name: center + raw[name] for name in ("location", "baseline")}
-    return LagAttribution(series, np.array(steps), model.lags, **raw)
+    found = LagAttribution(series, np.array(steps), model.lags, **raw)
+    found.check()
+    return found
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,6 +111,19 @@ class LagAttribution:
         total: np.ndarray = sum(parts, np.zeros(len(self.steps)))
         return total
 
+    def check(self) -> None:
+        """Warns if the contributions do not add up to `location - baseline` within 0.1 %."""
+        apart = np.abs(self.total - (self.location - self.baseline))
+        size = np.maximum(np.abs(self.location - self.baseline), 0.1 * np.abs(self.values).sum(1))
+        if (apart > COMPLETE * size).any():
+            step = int(self.steps[np.argmax(apart - COMPLETE * size)])
+            warnings.warn(
+                f"The contributions to step {step} of series {self.dataset.item_ids[0]!r} do not "
+                "add up to the forecast within 0.1 %: the forecast changes abruptly on the way "
+                "from the baseline.",
+                stacklevel=4,
+            )
+
     def stamps(self, first: int, count: int) -> Any:
         """The time stamps of consecutive steps, or their positions in a series without dates."""
         of = self.dataset.positions if self.dataset.starts[0] is None else self.dataset.timestamps
@@ -139,7 +164,7 @@ class LagAttribution:
         table["distance"] = table["distance"].astype("Int64")
         scale = table[-1:].assign(part="scale", attribution=self.scale[row])
         for name in ("source", "distance"):
-            scale[name] = scale[name].where(False)
+            scale[name] = pd.Series([None], scale.index, dtype=table[name].dtype)
         return pd.concat([table, scale])
 
     def by_lag(self) -> "pd.DataFrame":

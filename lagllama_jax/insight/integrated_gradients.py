@@ -76,34 +76,36 @@ def contributions(
             method="encode",
         )
 
+    def location(encoding: Any) -> Float[Array, "B"]:
+        hidden = encoding.hidden[:, -1] if query is None else encoding.ahead[:, 0]
+        law = head(hidden, encoding.scale.loc[:, 0], encoding.scale.scale[:, 0])
+        located: Array = law.loc
+        return located
+
     encoding, kept = encode(None)
     names = ["tokens"] if query is None else ["tokens", "query_tokens"]
     features = {name: kept["intermediates"][name][0] for name in names}
     baseline = {name: _baseline(model, part, missing) for name, part in features.items()}
     way = jax.tree.map(jnp.subtract, features, baseline)
 
-    def location(share: float | Array, shift: Features) -> Float[Array, "B"]:
-        """The location at a share of the way from the baseline, after a shift of the features."""
-        found, _ = encode(jax.tree.map(lambda far, by: (share - 1) * far + by, way, shift))
-        hidden = found.hidden[:, -1] if query is None else found.ahead[:, 0]
-        located: Array = head(hidden, found.scale.loc[:, 0], found.scale.scale[:, 0]).loc
-        return located
+    def moved(perturbations: Features) -> tuple[Float[Array, ""], Float[Array, "B"]]:
+        found = location(encode(perturbations)[0])
+        return found.sum(), found
+
+    def add(total: Features, node: Float[Array, "2"]) -> tuple[Features, Float[Array, "B"]]:
+        share, weight = node
+        here = jax.tree.map(lambda part: (share - 1) * part, way)
+        (_, found), slope = jax.value_and_grad(moved, has_aux=True)(here)
+        return jax.tree.map(lambda so_far, part: so_far + weight * part, total, slope), found
 
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    # The first point is the baseline itself, whose gradient does not count.
+    path = np.stack([np.r_[0, (nodes + 1) / 2], np.r_[0, weights / 2]], axis=1)
     still = jax.tree.map(jnp.zeros_like, way)
-    slope = jax.grad(lambda shift, share: location(share, shift).sum())
-
-    def add(total: Features, node: Float[Array, "2"]) -> tuple[Features, None]:
-        here = slope(still, node[0])
-        return jax.tree.map(lambda so_far, part: so_far + node[1] * part, total, here), None
-
-    path = jnp.asarray(np.stack([(nodes + 1) / 2, weights / 2], axis=1), jnp.float32)
-    mean_slope, _ = jax.lax.scan(add, still, path)
-    parts = jax.tree.map(jnp.multiply, way, mean_slope)
-    points = batch.values.shape[-1]
-    return Contributions(
-        location(1.0, still), location(0.0, still), *_collected(model, parts, query, points)
-    )
+    slope, found = jax.lax.scan(add, still, jnp.asarray(path, jnp.float32))
+    parts = jax.tree.map(jnp.multiply, way, slope)
+    collected = _collected(model, parts, query, batch.values.shape[-1])
+    return Contributions(location(encoding), found[0], *collected)
 
 
 def _places(model: ModelConfig) -> dict[str, slice]:

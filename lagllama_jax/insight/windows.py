@@ -77,6 +77,18 @@ def explained_model(config: ModelConfig, context_length: int | None) -> ModelCon
     return model
 
 
+def check_student_t(config: ModelConfig, method: str) -> None:
+    """Checks that the distribution of each step has a location and exact probabilities.
+
+    Raises:
+      ConfigError: If it has not.
+    """
+    check(
+        config.head == "student_t",
+        f"`{method}` needs weights with a Student-t head, and these have a {config.head} head.",
+    )
+
+
 @lru_cache(maxsize=32)
 def program(
     function: Function, model: ModelConfig, devices: tuple[jax.Device, ...], static: tuple[Any, ...]
