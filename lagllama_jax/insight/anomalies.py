@@ -119,7 +119,8 @@ def score(
         parts = longer.take(row.tolist()).truncate(begin + SEGMENT)
         prepared = prepare(parts, np.arange(len(places)), model, 0)
         centers.append(prepared)
-        return prepared.batch._replace(start=np.full(len(places), asked.past_length, np.int32))
+        start: Any = np.full(len(places), asked.past_length, np.int32)
+        return prepared.batch._replace(start=start)
 
     found = over_windows(segment_laws, parameters, model, len(segments.row), make)
     center, width = (
