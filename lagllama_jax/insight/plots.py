@@ -8,6 +8,7 @@ import numpy as np
 from lagllama_jax.config import Count, checked
 from lagllama_jax.errors import ConfigError, require
 from lagllama_jax.inference.plots import MEDIAN, PAST, TRUTH, decorate, ticks
+from lagllama_jax.series.dataset import SeriesDataset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +104,7 @@ def plot_attribution(found: "LagAttribution", history: int | None) -> "Figure":
                 f"{distance}", (times[place], row[place]), ha="center", fontsize=7, **options
             )
         stamp = found.stamps(step, 1)[0]
-        when = f"{stamp:%a %Y-%m-%d %H:%M}" if dated else f"step {stamp}"
+        when = f"{stamp:%a {_pattern(found.dataset)}}" if dated else f"step {stamp}"
         decorate(axis, f"contributions to the forecast of {when} (labels: steps before it)", dated)
     return figure
 
@@ -145,12 +146,17 @@ def _legend(figure: "Figure", axis: "Axes") -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
 
 
+def _pattern(dataset: SeriesDataset) -> str:
+    """The format of the time stamps of a series."""
+    frequency = dataset.frequencies[0]
+    return "%Y-%m-%d %H:%M" if frequency is not None and frequency.within_day else "%Y-%m-%d"
+
+
 def _time_axis(axis: Any, weights: "AttentionWeights", steps: np.ndarray) -> None:
     """Labels a few of the steps of an axis by their time stamps."""
     places = np.unique(np.linspace(0, len(steps) - 1, 6).astype(int))
     stamps = weights.stamps(steps)
     dated = weights.dataset.starts[0] is not None
-    short = dated and (stamps[1] - stamps[0]).total_seconds() < 86_400 if len(steps) > 1 else False
-    pattern = "%m-%d %H:%M" if short else "%Y-%m-%d"
+    pattern = _pattern(weights.dataset)
     labels = [f"{stamps[place]:{pattern}}" if dated else f"{stamps[place]}" for place in places]
     axis.set_ticks(places, labels, fontsize=7)

@@ -71,8 +71,9 @@ def explained_model(config: ModelConfig, context_length: int | None) -> ModelCon
     longest = max(model.context_length, model.window)
     check(
         model.rope != "dynamic" or longest <= model.max_context_length,
-        f"With rope='dynamic', the context is at most {model.max_context_length} steps here: lower "
-        "context_length.",
+        f"With rope='dynamic', contexts and attention windows of at most max_context_length="
+        f"{model.max_context_length} steps are explained, and this one has {longest}: lower "
+        "context_length if it is given, or use other weights.",
     )
     return model
 
