@@ -435,7 +435,7 @@ class LagLlama:
           ConfigError: If an option is invalid, or there is too little memory.
 
         Example:
-          >>> found = LagLlama.from_pretrained().lag_attribution([1, 2, 3, 2, 1, 2, 3, 2], step=3)
+          >>> found = LagLlama.from_pretrained().lag_attribution([1, 2, 3, 2, 1, 2, 3, 2])
           >>> bool(abs(found.total - (found.location - found.baseline))[0] < 1e-3)
           True
         """

@@ -108,8 +108,8 @@ def changes(
 
 def friday(model: LagLlama, arguments: Arguments) -> None:
     """Pictures of what the forecast of a Friday at 18:00 rests on."""
-    dataset = ett(arguments.data_dir / "ETTh2.csv.gz", "H").take([0])
-    end = int(np.flatnonzero(dataset.timestamps(0, -17420, 17420) == "2018-02-08 17:00")[0]) + 1
+    dataset = ett(arguments.data_dir / "ETTh1.csv.gz", "H").take([0])
+    end = int(np.flatnonzero(dataset.timestamps(0, -17420, 17420) == "2017-03-02 17:00")[0]) + 1
     past = dataset.truncate(np.array([end]))
     found = model.lag_attribution(past, [1, 25])
     found.plot(history=24 * 21).savefig(arguments.output / "attribution.png", dpi=100)
