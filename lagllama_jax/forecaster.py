@@ -460,8 +460,9 @@ class LagLlama:
 
         Args:
           series: As in `predict`. Missing values are not scored.
-          threshold: Tail probability below which a value counts as an anomaly. As many values of an
-            ordinary series are expected to be below it.
+          threshold: Tail probability below which a value counts as an anomaly. If the predicted
+            distributions are right, this share of ordinary values is below it. Of held-out series,
+            one to nine times as many were below 0.001 (`experiments/insight`).
           coverage: Coverage of the prediction intervals.
           context_length: As in `predict`.
           **labels: `start`, `freq` and `item_ids`, as in `predict`.

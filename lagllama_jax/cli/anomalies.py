@@ -34,8 +34,8 @@ def main(
       output: CSV or Parquet file to write. Without it, CSV goes to the standard output.
       plot: Picture to write (png, svg or pdf): the values, intervals and anomalies of the first 4
         series.
-      threshold: Tail probability below which a value is an anomaly. Of ordinary values, about this
-        share is below it.
+      threshold: Tail probability below which a value is an anomaly. If the predicted distributions
+        are right, this share of ordinary values is below it.
       coverage: Coverage of the prediction intervals.
       every_step: Whether to write one row per step of each series, in the order of the steps.
       model: Folder, authors' .ckpt file or hub id. If not given, the bundled weights.

@@ -10,9 +10,10 @@ import numpy as np
 
 from lagllama_jax.config import Count, ModelConfig, check, checked
 from lagllama_jax.inference.batch import prepare
-from lagllama_jax.inference.predictor import capacity_for
+from lagllama_jax.inference.memory import check_memory
+from lagllama_jax.inference.predictor import capacity_for, devices_for
 from lagllama_jax.insight.attention import check_one_pass
-from lagllama_jax.insight.integrated_gradients import Contributions, contributions
+from lagllama_jax.insight.integrated_gradients import Contributions, Path, contributions
 from lagllama_jax.insight.windows import (
     check_student_t,
     explained_model,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 PIECES = 1, 4, 16
 """Numbers of pieces that the path from the baseline is divided into, until the sum is right."""
+ROUNDING = 1e-6
 COMPLETE, SMALLEST = 1e-3, 1e-3
 """Allowed error of the sum of the contributions, relative to the difference from the baseline, or
 to `SMALLEST` times the sum of the sizes of the contributions if this is larger."""
@@ -53,10 +55,11 @@ def attribute(
     known = get_args(Baseline)
     check(baseline in known, f"baseline={baseline!r} must be one of {', '.join(known)}.")
     model = explained_model(config, context_length)
-    series = only_series(dataset, "lag_attribution")
-    prepared = prepare(series, np.array([0]), model, capacity_for(max(steps)))
-    missing = baseline == "missing"
-    parts = [_explained(parameters, model, prepared.batch, one, missing) for one in steps]
+    series, coming = only_series(dataset, "lag_attribution"), capacity_for(max(steps))
+    check_memory(model, 0, coming, devices_for(1)[0])
+    prepared = prepare(series, np.array([0]), model, coming)
+    flags = np.array([baseline == "median"])
+    parts = [_explained(parameters, model, prepared.batch, one, flags) for one in steps]
     center, width = prepared.center[0, 0], prepared.width[0, 0]
     fields = [width * np.concatenate(part, dtype=np.float64) for part in zip(*parts, strict=True)]
     raw = dict(zip(Contributions._fields, fields, strict=True))
@@ -65,23 +68,25 @@ def attribute(
 
 
 def _explained(
-    parameters: Parameters, model: ModelConfig, batch: Batch, step: int, missing: bool
+    parameters: Parameters, model: ModelConfig, batch: Batch, step: int, flags: Any
 ) -> Contributions:
     """The contributions to one step. The path is divided until they add up."""
-    query = None if step == 1 else np.array([[model.past_length + step - 2]], np.int32)
+    query: Any = None if step == 1 else np.array([[model.past_length + step - 2]], np.int32)
+    least = 0.0 if model.reads_raw_values else 1.0  # the size of the numbers in other models
     for pieces in PIECES:
         edges = np.linspace(0, 1, pieces + 1, dtype=np.float32)
         parts = []
         for ends in zip(edges[:-1], edges[1:], strict=True):
-            inputs = batch, query, np.array([ends])
-            arguments = (contributions, parameters, model, 1, lambda _, inputs=inputs: inputs)
-            parts.append(over_windows(*arguments, missing))
+            path = Path(batch, query, flags, *np.array(ends)[:, None])
+            arguments = (contributions, parameters, model, 1, lambda _, path=path: path)
+            parts.append(over_windows(*arguments))
         whole: Contributions = jax.tree.map(lambda *rows: np.sum(rows, 0, np.float64), *parts)
         whole = whole._replace(location=parts[0].location, baseline=parts[0].baseline)
         shares = whole.values.sum(), whole.observed.sum(), whole.calendar.sum(), whole.scale.sum()
-        difference = float(whole.location[0]) - float(whole.baseline[0])
-        size = max(abs(difference), SMALLEST * np.abs(whole.values).sum())
-        if abs(sum(shares) - difference) <= COMPLETE * size:
+        far, near = float(whole.location[0]), float(whole.baseline[0])
+        size = max(abs(far - near), SMALLEST * np.abs(whole.values).sum())
+        rounding = ROUNDING * max(abs(far), abs(near), least)
+        if abs(sum(shares) - (far - near)) <= COMPLETE * size + rounding:
             return whole
     warnings.warn(
         f"The contributions to step {step} do not add up to the forecast within {COMPLETE:.1%}: it "
@@ -164,6 +169,7 @@ class LagAttribution:
         numbers = np.concatenate([self.values[row], self.observed[row], self.calendar[row]])
         part = np.repeat(["value", "observed", "calendar"], [reach, reach, context])
         shown = (source > -self.dataset.targets[0].shape[1]) | (numbers != 0)
+        shown[-1] = step > 1  # the first step has no query
         stamps = pd.Index(self.stamps(1 - reach, reach + step))
         columns = {
             "part": part[shown],

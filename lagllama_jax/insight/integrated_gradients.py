@@ -9,7 +9,7 @@ import numpy as np
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.model.network import LagLlamaNetwork, bind_head
-from lagllama_jax.typing import Array, Float, Int, Parameters
+from lagllama_jax.typing import Array, Bool, Float, Int, Parameters
 
 NODES = 64
 """Number of points of the path at which the gradient is computed (Gauss-Legendre quadrature). On
@@ -44,12 +44,26 @@ class Contributions(NamedTuple):
     by_lags: Float[Array, "B L"]
 
 
-def contributions(
-    parameters: Parameters,
-    model: ModelConfig,
-    inputs: tuple[Batch, Int[Array, "B 1"] | None, Float[Array, "B 2"]],
-    missing: bool,
-) -> Contributions:
+class Path(NamedTuple):
+    """What is explained, and a part of the path to it from the baseline.
+
+    Attributes:
+      batch: The series.
+      query: The point of a query per row. `None`: the last token is explained.
+      flags: Whether the values of the baseline are observed where those of the series are.
+        Otherwise, all are missing.
+      begin: Where the part begins. The baseline is at 0, and the series at 1.
+      end: Where the part ends.
+    """
+
+    batch: Batch
+    query: Int[Array, "B 1"] | None
+    flags: Bool[Array, "B"]
+    begin: Float[Array, "B"]
+    end: Float[Array, "B"]
+
+
+def contributions(parameters: Parameters, model: ModelConfig, path: Path) -> Contributions:
     """The contributions of all features to the location of the last token or of a query.
 
     The location and scale by which the series is standardised are held fixed.
@@ -57,13 +71,9 @@ def contributions(
     Args:
       parameters: The parameters of the model.
       model: The architecture.
-      inputs: The series, the point of a query per row (`None`: the last token is explained), and
-        where the part of the path begins and ends that is integrated over. The baseline is at 0,
-        and the series at 1. All rows have the same part.
-      missing: Whether the values of the baseline are missing. Otherwise they are at the location of
-        the series, and observed where those of the series are.
+      path: What is explained. All rows have the same part of the path.
     """
-    batch, query, ends = inputs
+    query = path.query
     network = LagLlamaNetwork(model)
     head: Any = bind_head(model, parameters)
 
@@ -71,7 +81,7 @@ def contributions(
         given = {} if perturbations is None else {"perturbations": perturbations}
         return network.apply(
             {"params": parameters, **given},
-            batch,
+            path.batch,
             window=model.window,
             queries=query,
             mutable=["intermediates"],
@@ -87,7 +97,7 @@ def contributions(
     encoding, kept = encode(None)
     names = ["tokens"] if query is None else ["tokens", "query_tokens"]
     features = {name: kept["intermediates"][name][0] for name in names}
-    baseline = {name: _baseline(model, part, missing) for name, part in features.items()}
+    baseline = {name: _baseline(model, part, path.flags) for name, part in features.items()}
     way = jax.tree.map(jnp.subtract, features, baseline)
 
     def moved(perturbations: Features) -> tuple[Float[Array, ""], Float[Array, "B"]]:
@@ -101,14 +111,14 @@ def contributions(
         return jax.tree.map(lambda so_far, part: so_far + weight * part, total, slope), found
 
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    begin, length = ends[0, 0], ends[0, 1] - ends[0, 0]
+    length = path.end[0] - path.begin[0]
     # The first point is the beginning, whose gradient does not count.
-    shares = begin + length * np.r_[0, (nodes + 1) / 2].astype(np.float32)
-    path = jnp.stack([shares, length * np.r_[0, weights / 2].astype(np.float32)], axis=1)
+    shares = path.begin[0] + length * np.r_[0, (nodes + 1) / 2].astype(np.float32)
+    points = jnp.stack([shares, length * np.r_[0, weights / 2].astype(np.float32)], axis=1)
     still = jax.tree.map(jnp.zeros_like, way)
-    slope, found = jax.lax.scan(add, still, path)
+    slope, found = jax.lax.scan(add, still, points)
     parts = jax.tree.map(jnp.multiply, way, slope)
-    collected = _collected(model, parts, query, batch.values.shape[-1])
+    collected = _collected(model, parts, query, path.batch.values.shape[-1])
     return Contributions(location(encoding), found[0], *collected)
 
 
@@ -126,12 +136,12 @@ def _places(model: ModelConfig) -> dict[str, slice]:
 
 
 def _baseline(
-    model: ModelConfig, features: Float[Array, "B T F"], missing: bool
+    model: ModelConfig, features: Float[Array, "B T F"], observed: Bool[Array, "B"]
 ) -> Float[Array, "B T F"]:
     """Tokens of a series without shape, dates and level: all features are 0, but for the flags."""
     flags = _places(model)["observed"]
-    empty = jnp.zeros_like(features)
-    return empty if missing else empty.at[..., flags].set(features[..., flags])
+    kept = jnp.where(observed[:, None, None], features[..., flags], 0)
+    return jnp.zeros_like(features).at[..., flags].set(kept)
 
 
 def _collected(

@@ -91,6 +91,7 @@ def test_a_picture_is_drawn(one_pass, walk, tmp_path):
         ([[np.nan] * 9], {}, DataError, "no value"),
         ([[1.0] * 9], {"step": 0}, ConfigError, "step=0"),
         ([[1.0] * 9], {"step": []}, ConfigError, "at least one step"),
+        ([[1.0] * 9], {"step": 10**9}, ConfigError, "GiB"),
         ([[1.0] * 9], {"baseline": "mean"}, ConfigError, "baseline='mean' must be one of median"),
     ],
 )
