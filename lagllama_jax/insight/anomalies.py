@@ -11,7 +11,7 @@ from scipy import special
 
 from lagllama_jax.config import ModelConfig, check
 from lagllama_jax.errors import DataError
-from lagllama_jax.inference.batch import Prepared, prepare
+from lagllama_jax.inference.batch import prepare
 from lagllama_jax.inference.marginals import Marginals
 from lagllama_jax.insight.windows import (
     check_student_t,
@@ -112,21 +112,18 @@ def score(
     segments = segments_of(series)
     unknown = np.full((1, SEGMENT), np.nan)  # so that the last segment can be as long as others
     longer = replace(series, targets=[np.c_[target, unknown] for target in series.targets])
-    centers: list[Prepared] = []
+    units: list[tuple[np.ndarray, np.ndarray]] = []  # center and width of each batch
 
     def make(places: Int[np.ndarray, "G"]) -> Batch:
         row, begin, _ = (part[places] for part in segments)
         parts = longer.take(row.tolist()).truncate(begin + SEGMENT)
         prepared = prepare(parts, np.arange(len(places)), model, 0)
-        centers.append(prepared)
+        units.append((prepared.center, prepared.width))
         start: Any = np.full(len(places), asked.past_length, np.int32)
         return prepared.batch._replace(start=start)
 
     found = over_windows(segment_laws, parameters, model, len(segments.row), make)
-    center, width = (
-        np.concatenate([getattr(one, name) for one in centers])[: len(found)]
-        for name in ("center", "width")
-    )
+    center, width = (np.concatenate(part)[: len(found)] for part in zip(*units, strict=True))
     df, loc, scale = np.moveaxis(found.astype(np.float64), 1, 0)
     laws = [Marginals(*np.full((3, 1, length), np.nan)) for length in series.lengths]
     for row, begin, end, *law in zip(
