@@ -61,7 +61,8 @@ def plot_attention(weights: "AttentionWeights", layer: int | None, head: int | N
     figure.colorbar(image, ax=left, label="weight", extend="max")
     _time_axis(left.xaxis, weights, weights.key_steps)
     _time_axis(left.yaxis, weights, weights.query_steps)
-    left.set_xlabel("step of the key")
+    itself = len(weights.key_steps) < mean.shape[1]
+    left.set_xlabel("step of the key" + " (last column: the query itself)" * itself)
     left.set_ylabel("step that the query describes")
     lag = weights.query_steps[:, None] - weights.key_steps
     within = mean[:, : lag.shape[1]]
@@ -86,10 +87,10 @@ def plot_attribution(found: "LagAttribution", history: int | None) -> "Figure":
     times = ticks(found.stamps(1 - last, last))
     figure, axes = _panels(1 + len(shown), 1.9, shared=True)
     axes[0].plot(times, past[len(past) - last :], color=PAST, linewidth=1.1, label="past")
-    style: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 5}
     coming = np.concatenate([ticks(found.stamps(int(step), 1)) for step in shown])
-    for name, colour in (("location", MEDIAN), ("baseline", TRUTH)):
-        axes[0].plot(coming, getattr(found, name)[: len(shown)], color=colour, label=name, **style)
+    for name, colour, marker in (("location", MEDIAN, "o"), ("baseline", TRUTH, "x")):
+        style: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "", "label": name}
+        axes[0].plot(coming, getattr(found, name)[: len(shown)], **style)
     _legend(figure, axes[0])
     dated = found.dataset.starts[0] is not None
     decorate(axes[0], found.dataset.item_ids[0], dated)
@@ -157,6 +158,6 @@ def _time_axis(axis: Any, weights: "AttentionWeights", steps: np.ndarray) -> Non
     places = np.unique(np.linspace(0, len(steps) - 1, 6).astype(int))
     stamps = weights.stamps(steps)
     dated = weights.dataset.starts[0] is not None
-    pattern = _pattern(weights.dataset)
+    pattern = _pattern(weights.dataset).replace(" ", "\n")
     labels = [f"{stamps[place]:{pattern}}" if dated else f"{stamps[place]}" for place in places]
     axis.set_ticks(places, labels, fontsize=7)
