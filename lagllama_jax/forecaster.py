@@ -15,6 +15,7 @@ from lagllama_jax.config import (
 )
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.settings import own_settings
+from lagllama_jax.insight.methods import Explained
 from lagllama_jax.progress import Finished, Progress, counted, progress_bar
 from lagllama_jax.series.arrays import read_series
 from lagllama_jax.series.covariates import with_covariates
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from lagllama_jax.training.finetune import Report
 
 
-class LagLlama:
+class LagLlama(Explained):
     """A forecaster: weights and their configuration.
 
     Attributes:

@@ -14,6 +14,7 @@ LAYERS = (
     ("cli",),
     ("forecaster",),
     ("training",),
+    ("insight",),
     ("evaluation",),
     ("inference",),
     ("checkpoints",),

@@ -24,6 +24,8 @@ COMMANDS = {
     "convert": "turn an authors' checkpoint into a model folder, or back",
     "finetune": "train the model further on your own series",
     "pretrain": "train a model from scratch on a corpus",
+    "anomalies": "find past values that were improbable",
+    "embed": "describe the shape of each series by a vector",
     "evaluate": "score a model on datasets, beside published results",
     "data": "list and build datasets",
 }

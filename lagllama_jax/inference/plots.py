@@ -80,8 +80,8 @@ def _panel(
     past = forecast.past[number]
     shown = min(max(3 * length, 72) if history is None else history, len(past))
     if shown:
-        _past(axis, _ticks(forecast.stamps(number, -shown, shown)), past[len(past) - shown :])
-    coming = _ticks(forecast.stamps(number, 0, length))
+        _past(axis, ticks(forecast.stamps(number, -shown, shown)), past[len(past) - shown :])
+    coming = ticks(forecast.stamps(number, 0, length))
     marker = "o" if length == 1 else None
     shades = np.linspace(WIDE, NARROW, len(levels)) if len(levels) > 1 else [NARROW]
     for level, shade in zip(sorted(levels, reverse=True), shades, strict=True):
@@ -94,7 +94,7 @@ def _panel(
         axis.plot(coming[: len(truth)], truth, label="actual", **style)
     unnamed = len(forecast) == 1 and list(forecast.dataset.labels) == [0]
     title = "" if unnamed else forecast.item_ids[number]
-    _decorate(axis, title, dated=forecast.dated(number))
+    decorate(axis, title, dated=forecast.dated(number))
 
 
 def _past(axis: "Axes", known: np.ndarray, past: np.ndarray) -> None:
@@ -117,14 +117,15 @@ def _interval(
         axis.fill_between(coming, low, high, color=colour, linewidth=0, label=name)
 
 
-def _ticks(stamps: Any) -> np.ndarray:
+def ticks(stamps: Any) -> np.ndarray:
     """Time stamps for Matplotlib, without their time zone, so that it shows the local clock."""
     if hasattr(stamps, "tz_localize"):
         return np.asarray(stamps.tz_localize(None).to_numpy())
     return np.asarray(stamps)
 
 
-def _decorate(axis: "Axes", title: str, dated: bool) -> None:
+def decorate(axis: "Axes", title: str, dated: bool) -> None:
+    """Gives a panel its title, its grid and, if it has dates, short labels of dates."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     if dated:

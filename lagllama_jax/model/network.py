@@ -87,6 +87,15 @@ class LagLlamaNetwork(nn.Module):
         rows = rows_of(batch)
         return rows.raw() if self.config.reads_raw_values else rows
 
+    def _named(self, name: str, features: Float[Array, "B T F"]) -> Float[Array, "B T F"]:
+        """Tokens, sown in the collection `intermediates` under a name.
+
+        If the collection `perturbations` is given, its array of this name is added to them.
+        """
+        self.sow("intermediates", name, features)
+        perturbed: Array = self.perturb(name, features)
+        return perturbed
+
     def encode(
         self,
         batch: Batch,
@@ -95,6 +104,9 @@ class LagLlamaNetwork(nn.Module):
         queries: Int[Array, "B Q"] | None = None,
     ) -> Encoding:
         """Hidden states of every token of a batch, and of queries for points of the future.
+
+        The named outputs are `tokens`, `query_tokens` and the output of each block in the
+        collection `intermediates`, and the attention weights in the collection `attention`.
 
         Args:
           batch: The batch.
@@ -105,7 +117,8 @@ class LagLlamaNetwork(nn.Module):
         """
         rows = self.rows(batch)
         scale = series_scale(self.config, rows)
-        hidden, keys_values = self._blocks(tokens(self.config, rows, scale), deterministic, window)
+        features = self._named("tokens", tokens(self.config, rows, scale))
+        hidden, keys_values = self._blocks(features, deterministic, window)
         ahead = None
         if queries is not None:
             places = jnp.arange(hidden.shape[1]) + self.config.max_lag
@@ -161,7 +174,7 @@ class LagLlamaNetwork(nn.Module):
           deterministic: Whether to leave out dropout.
         """
         config = self.config
-        x = self.embedding(query_tokens(config, rows, scale, queries))
+        x = self.embedding(self._named("query_tokens", query_tokens(config, rows, scale, queries)))
         positions = queries - config.max_lag
         for block, keys_values in zip(self.blocks, context, strict=True):
             x = block.look(x, keys_values, seen, positions, config.window, deterministic)

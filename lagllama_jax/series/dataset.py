@@ -205,6 +205,7 @@ class SeriesDataset:
         A single target variate keeps the name of its item.
         """
         plain = replace(self, past_covariates=None, known_covariates=None)
+        plain = replace(plain, past_names=(), known_names=())
         if len(self.target_names) == 1:
             return plain
         rows = np.repeat(np.arange(len(self)), len(self.target_names)).tolist()
