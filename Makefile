@@ -19,7 +19,7 @@ echo "No Python 3.11 or newer with the module venv was found. Install one (on De
 endef
 
 .NOTPARALLEL:
-.PHONY: help install demo test test-peers test-plain notebooks lint format types clean
+.PHONY: help install demo test test-peers test-plain notebooks lint format types docs clean
 
 help:
 	@echo "make demo         forecast a real series: a table, and a picture in demo/"
@@ -27,6 +27,7 @@ help:
 	@echo "make install      the environment in $(VENV), without PyTorch and GluonTS"
 	@echo "make test-peers   the tests that compare with PyTorch and GluonTS (an environment apart)"
 	@echo "make test-plain   a plain install with the newest of everything, and the data tests there"
+	@echo "make docs         the documentation, in build/site"
 	@echo "make lint | format | types | notebooks | clean"
 
 install: $(VENV)/.dev
@@ -73,6 +74,10 @@ test-plain:
 	@.venv-plain/bin/python $(PIP_INSTALL) . beartype hypothesis polars pytest pytest-xdist
 	.venv-plain/bin/lagllama info
 	.venv-plain/bin/pytest $(SPREAD) tests/series tests/corpus
+
+# Warnings, such as of links to nowhere, are errors. The pages are in build/site.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet -f docs/mkdocs.yml
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

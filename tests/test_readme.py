@@ -3,6 +3,7 @@
 import configparser
 import functools
 import importlib
+import pathlib
 import re
 import shlex
 import subprocess
@@ -11,6 +12,8 @@ import matplotlib
 import pytest
 
 from lagllama_jax.cli.main import COMMANDS, main
+
+PAGES = pathlib.Path(__file__).parents[1] / "docs/pages"
 
 
 @pytest.fixture
@@ -64,8 +67,20 @@ def test_the_python_examples_run_one_after_the_other(readme, tmp_path, monkeypat
     assert len(names["table"]) == 24
 
 
+@pytest.mark.parametrize("page", sorted(PAGES.rglob("*.md")), ids=lambda path: path.stem)
+def test_the_python_examples_of_a_page_run(page, tmp_path, monkeypatch):
+    examples = blocks(page.read_text(), "python")
+    if not examples:
+        pytest.skip("no Python examples")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, block in enumerate(examples):
+        exec(compile(block, f"{page.name}, Python block {number}", "exec"), names)
+
+
 def test_every_command_line_is_read_to_its_last_option(repository, only_parsed):
     documents = [repository / "README.md", *(repository / "experiments").rglob("README.md")]
+    documents += PAGES.rglob("*.md")
     documents.append(repository / "lagllama_jax/checkpoints/bundled/README.md")
     lines = [line for document in documents for line in command_lines(document.read_text())]
     for line in lines:
