@@ -1,8 +1,10 @@
 """Reads a column of times, under the one reading by which the rows lie on a regular grid."""
 
 import contextlib
+import re
 import warnings
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,8 @@ from lagllama_jax.series.time_text import (
 )
 from lagllama_jax.typing import Int
 
+COUNTED = 1000  # from this number on, numbers of rows are told
+_YEAR_NAME = re.compile(r"(?i)^column '[^']*(year|yr|jahr|date|datum|time|zeit|ann|a\xf1o|ds')")
 _NUMBER = r"-?\d+(\.\d*)?([eE]\+?\d+)?"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:|$)|^\d{8}T\d"
 
@@ -81,6 +85,7 @@ def read_times(
         with naming(place):
             distinct = _readings(pd.Series(np.asarray(unique, dtype=object)), options)
         if not distinct:
+            _tell_numbers(unique, place)
             return None
         readings = [one._replace(stamps=_taken(one.stamps, rows)) for one in distinct]
         reading = _choose(readings, codes, options, place)
@@ -150,7 +155,8 @@ def _readings(cells: pd.Series, options: TimeOptions) -> list[Reading]:
             parsed = pd.to_datetime(texts, format=options.date_format, errors="coerce")
         return [Reading("", pd.DatetimeIndex(parsed), layout=options.date_format)]
     if texts.iloc[:1].str.fullmatch(_NUMBER).any() and texts.str.fullmatch(_NUMBER).all():
-        return read_codes(texts.astype(np.float64).to_numpy(), texts.tolist())
+        plain = texts.str.replace(r"\.0*$", "", regex=True)
+        return read_codes(plain.astype(np.float64).to_numpy(), plain.tolist())
     readings = _from_text(texts, options)
     return readings or [Reading("", pd.DatetimeIndex([None] * len(texts)))]
 
@@ -224,9 +230,21 @@ def _choose(
             )
         left = regular
         _tell(f"{place} was read as {left[0].name}, as only that gives a regular grid.")
-    if left[0].name == EXCEL:
-        _tell(f"{place} was read as {EXCEL}. If they only number the rows, give freq=1.")
+    counted = left[0].name == "%Y" and not _YEAR_NAME.search(place)
+    if left[0].name == EXCEL or counted:
+        what = "years" if counted else EXCEL
+        _tell(f"{place} was read as {what}. If they only number the rows, give freq=1.")
     return left[0]
+
+
+def _tell_numbers(numbers: Any, place: str) -> None:
+    """Warns that large numbers, which could be dates of an unknown kind, number the rows."""
+    first = next(iter(numbers))
+    if not isinstance(first, timedelta | np.timedelta64) and float(first) >= COUNTED:
+        _tell(
+            f"{place}: {first} and the other numbers are no known dates. They number the rows, and "
+            "no calendar is used. If they are dates, convert them to time stamps."
+        )
 
 
 def _tell(message: str) -> None:
