@@ -19,6 +19,7 @@ from lagllama_jax.typing import Float
 ITEM_NAMES = ("item_id", "unique_id")
 TIMESTAMP_NAMES = ("timestamp", "ds")
 TARGET_NAMES = ("target", "y")
+INDEX_NAMES = ("index", "level_0")  # of pandas' reset_index
 DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time")
 """Names by which a column of time stamps is recognised, whatever their case."""
 PERIOD_WORDS = ("month", "year", "index", "week", "quarter", "period", "day", "hour", "step", "t")
@@ -118,7 +119,11 @@ def _date_column(table: Table) -> Any:
             f"The columns {listed(text or dated)} of {table.name} could all be the time stamps. "
             "Tell which one with timestamp_column."
         )
-    if (called := _first_named(candidates, PERIOD_WORDS)) is not None:
+    coded = [name for name in frame if re.match("(?i)yyyy", str(name))]
+    if len(coded) == 1:
+        return coded[0]
+    numbered = [name for name in candidates if name != "T"]  # which often is a temperature
+    if (called := _first_named(numbered, PERIOD_WORDS)) is not None:
         return called
     similar = [name for name in frame if _TIME_WORD.search(str(name))]
     if len(similar) == 1:
@@ -164,14 +169,14 @@ def is_unnamed(name: Any) -> bool:
 
 
 def is_numbering(table: Table, name: Any) -> bool:
-    """Whether a column without a name, or named `index`, holds the numbers of the rows."""
-    if not is_unnamed(name) and name != "index":
+    """Whether a column without a name, or of `INDEX_NAMES`, holds the numbers of the rows."""
+    if not is_unnamed(name) and name not in INDEX_NAMES:
         return False
     cells = pd.to_numeric(table.frame[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all()
     if not whole or len(np.unique(cells)) < len(cells):
         return False
-    return bool(name != "index" or np.ptp(cells) == len(cells) - 1)
+    return bool(name not in INDEX_NAMES or np.ptp(cells) == len(cells) - 1)
 
 
 def listed(names: Iterable[Any]) -> str:

@@ -1,5 +1,6 @@
 """Reads series on regular time grids from data frames."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from lagllama_jax.series.columns import (
     numbers,
     series_name,
 )
+from lagllama_jax.series.cycles import find_cycle
 from lagllama_jax.series.dataset import Numbering, SeriesDataset
 from lagllama_jax.series.frames import as_table
 from lagllama_jax.series.frequency import Frequency, local_clock
@@ -66,7 +68,7 @@ def read_frame(
     >>> dataset.targets[0].tolist(), str(dataset.frequency)
     ([[1.0, 2.0, nan, 4.0]], 'D')
     """
-    table = turned(join_times(as_table(data)))
+    table = turned(join_times(as_table(data, freq)))
     columns = find_columns(table, id_column, timestamp_column, target_column)
     if freq is None:
         freq = getattr(table.frame[columns.timestamp].dtype, "freq", None)
@@ -170,6 +172,20 @@ class _Rows:
             )
         if not isinstance(self.times, pd.DatetimeIndex):
             return place_numbers(self.times, self.codes, step, self.describe)
+        try:
+            return self._on_grid(step)
+        except DataError:
+            cycle = None if step is not None else find_cycle(self.times, self.codes)
+            if cycle is None:
+                raise
+        warnings.warn(
+            f"{self.table.name}: the time stamps have no common step, but repeat ({cycle}). The "
+            "rows are numbered, without a calendar, and the dates of forecasts follow the pattern.",
+            stacklevel=2,
+        )
+        return cycle.since_start(self.times, self.codes), cycle
+
+    def _on_grid(self, step: Frequency | None) -> tuple[Int[np.ndarray, "n"], Frequency]:
         found = grid.infer(self.times, self.codes) if step is None else step
         found = found.stamped_like(local_clock(self.times))
         inferred = step is None

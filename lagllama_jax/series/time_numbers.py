@@ -37,7 +37,7 @@ def read_codes(values: Float[np.ndarray, "n"], texts: list[str]) -> list[Reading
       texts: The same numbers as text, which is exact.
     """
     low, high = values.min(), values.max()
-    readings = []
+    readings: list[Reading] = []
     if len({len(text) for text in texts}) == 1 and all(map(str.isdigit, texts)):
         for layout in _LAYOUTS.get(len(texts[0]), ()):
             if layout != _WEEKS or all(one.stamps.hasnans for one in readings):

@@ -23,7 +23,8 @@ MOST_OFFSETS = 3  # more offsets from UTC are ends of intervals
 _ZONES = dict.fromkeys(("utc", "gmt", "z", "wet"), 0) | {
     "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
     "west": 1, "bst": 1, "cet": 1, "mez": 1, "cest": 2, "mesz": 2, "eet": 2, "eest": 3, "msk": 3,
-    "sast": 2, "hkt": 8, "sgt": 8, "jst": 9, "kst": 9, "aest": 10, "aedt": 11, "nzst": 12, "nzdt": 13,
+    "sast": 2, "hkt": 8, "sgt": 8, "jst": 9, "kst": 9, "aest": 10, "aedt": 11, "nzst": 12,
+    "nzdt": 13,
 }  # fmt: skip
 """Hours that the time of a zone is ahead of UTC."""
 _COMPANIONS = {"cst": "cdt", "bst": "gmt"}
@@ -71,7 +72,7 @@ def read_texts(cells: list[str]) -> list[Reading]:
     readings: list[Reading] = []
     for layout in LAYOUTS:
         sample = pc.match_substring_regex(texts[:SAMPLE], layout)
-        if pc.sum(sample).as_py() > len(sample) / 2:
+        if (pc.sum(sample).as_py() or 0) > len(sample) / 2:
             readings += _readings(pc.extract_regex(texts, layout), cells)
             if any(not one.stamps.hasnans for one in readings):
                 break
@@ -187,10 +188,13 @@ def _with_zone(moments: np.ndarray, fields: Fields, cells: list[str]) -> pd.Date
     place = np.asarray(pc.index_in(zones, pa.array(list(_ZONES))).fill_null(-1))
     names = set(pc.unique(zones).to_pylist())
     vague = [zone for zone, other in _COMPANIONS.items() if other not in names]
-    unknown = _present(fields, "zone") & ((place < 0) | np.asarray(pc.is_in(zones, pa.array(vague))))
-    if (unknown & zoned).any():
+    unknown = _present(fields, "zone") & (
+        (place < 0) | np.asarray(pc.is_in(zones, pa.array(vague)))
+    )
+    unknown &= zoned
+    if unknown.any():
         raise DataError(
-            f"The time zone of {cells[int(np.argmax(unknown & zoned))]!r} is unknown or has several "
+            f"The time zone of {cells[int(np.argmax(unknown))]!r} is unknown or has several "
             "meanings. Write the offset from UTC, as in 2024-01-31 13:00+02:00."
         )
     sign = np.where(np.asarray(pc.fill_null(pc.equal(fields["sign"], "+"), True)), 1, -1)
@@ -208,6 +212,20 @@ def _with_zone(moments: np.ndarray, fields: Fields, cells: list[str]) -> pd.Date
     from datetime import timedelta, timezone
 
     return stamps.tz_convert(timezone(timedelta(minutes=int(offsets[0]))))
+
+
+def as_times(names: list[str]) -> list[str | None]:
+    """The names of columns that are dates, months, quarters or years, such as `X2020`, as times.
+
+    Other names are `None`.
+    """
+    texts = [re.sub(r"^X(?=\d)|\s*\[.*\]$", "", name.strip()) for name in names]
+    dated = [text for text in texts if re.search(r"\d", text) and not text.isdigit()]
+    none: Any = []
+    best = min((one.stamps.isna() for one in read_texts(dated)), key=np.sum, default=none)
+    known = {text for text, bad in zip(dated, best, strict=False) if not bad}
+    known |= {text for text in texts if re.fullmatch(r"(18|19|20|21)\d\d", text)}
+    return [text if text in known else None for text in texts]
 
 
 def has_clock_only(cell: Any) -> bool:

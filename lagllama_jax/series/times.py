@@ -30,7 +30,9 @@ from lagllama_jax.series.time_text import (
 from lagllama_jax.typing import Int
 
 COUNTED = 1000  # from this number on, numbers of rows are told
-_YEAR_NAME = re.compile(r"(?i)^column '[^']*(year|yr|jahr|date|datum|time|zeit|ann|a\xf1o|ds')")
+_YEAR_NAME = re.compile(
+    r"(?i)^column '[^']*(unnamed|year|yr|jahr|date|datum|time|zeit|ann|a\xf1o|ds')"
+)
 _NUMBER = r"-?\d+(\.\d*)?([eE]\+?\d+)?"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:|$)|^\d{8}T\d"
 

@@ -95,7 +95,7 @@ def test_files_that_cannot_be_read_are_named(write, tmp_path):
     cases = {
         "absent.csv": "Cannot open .*absent.csv .No such file",
         "folder.csv": "Cannot open .*folder.csv",
-        "bytes.csv": "No rows in bytes.csv",
+        "bytes.csv": "bytes.csv has one column",
         "cut.csv.gz": "Cannot read .*cut.csv.gz",
         "bad.parquet": "Cannot read .*bad.parquet as Parquet",
         "data.xlsx": "data.xlsx: the name should end in .csv or .parquet",
