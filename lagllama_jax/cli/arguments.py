@@ -56,7 +56,8 @@ class TableOptions:
     encoding: OptionalName = None
 
     def read(self, path: Path) -> "SeriesDataset":
-        """Reads the series of a CSV, Parquet, JSON or .tsf file, or raises `DataError`."""
+        """Reads the series of a CSV, Parquet, Excel, JSON or .tsf file, or raises `DataError`."""
+        from lagllama_jax.errors import DataError
         from lagllama_jax.series.archives import plain_name
         from lagllama_jax.series.dataframe import read_frame
         from lagllama_jax.series.table_files import read_table
@@ -65,6 +66,9 @@ class TableOptions:
             from lagllama_jax.corpus.formats import guess_format, read
             from lagllama_jax.series.dataset import SeriesDataset
 
+            unused = [name for name, value in vars(self).items() if value is not None]
+            if set(unused) - {"freq"}:
+                raise DataError(f"{path.name} is no table: leave out {', '.join(unused)}.")
             return SeriesDataset.of(read(path, guess_format(path), frequency=self.freq))
         options = {name: value for name, value in vars(self).items() if name != "encoding"}
         return read_frame(read_table(path, self.encoding), **options)

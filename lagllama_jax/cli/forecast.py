@@ -32,7 +32,7 @@ def main(
     the name, the time stamp, `predictions` (the median) and one column per quantile level.
 
     Args:
-      data: CSV, Parquet, JSON or .tsf file, compressed or not.
+      data: CSV, Parquet, Excel (extra `excel`), JSON or .tsf file, compressed or not.
       prediction_length: Number of time steps to forecast after the last row of each series.
       output: CSV or Parquet file to write. Without it, CSV goes to the standard output.
       plot: Picture to write (png, svg or pdf): the past, the median and intervals of the first 8

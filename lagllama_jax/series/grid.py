@@ -298,7 +298,8 @@ def _check_filled(
         raise DataError(
             f"The {rows[first]} rows from {describe(int(starts[first]))} on fill "
             f"{rows[first] / extent[first]:.0%} of the inferred grid of steps {frequency.alias!r}. "
-            f"Look for a wrong time stamp, or give freq={frequency.alias!r} if time steps are missing."
+            "Look for a wrong time stamp, or, if time steps are missing, give "
+            f"freq={frequency.alias!r}."
         )
 
 

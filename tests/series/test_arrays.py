@@ -129,3 +129,14 @@ def test_missing_values_of_pandas_are_missing_in_lists():
 def test_collections_that_hold_something_else_are_refused(given, message):
     with pytest.raises(DataError, match=message):
         read_series(given)
+
+
+def test_an_array_of_many_short_rows_is_told_to_have_a_series_per_row():
+    with pytest.warns(UserWarning, match="read as 90 series of 2 time steps.*transpose"):
+        assert len(read_series(np.ones((90, 2)))) == 90
+    assert len(read_series(np.ones((20, 9)))) == 20
+
+
+def test_options_of_tables_are_refused_for_arrays():
+    with pytest.raises(DataError, match="dayfirst: only a data frame"):
+        read_series([1.0, 2.0], dayfirst=True)

@@ -206,9 +206,7 @@ def test_fractions_that_are_rounded_to_their_last_digit_are_regular(digits):
 
 def test_an_inferred_grid_that_is_mostly_empty_is_refused():
     stamps = pd.DatetimeIndex(["2024-01-01", "2024-01-02", "2024-01-03", "2024-06-01"])
-    with pytest.raises(
-        DataError, match="The 4 rows from .* fill 3% of the .*freq='D'"
-    ):
+    with pytest.raises(DataError, match="The 4 rows from .* fill 3% of the .*freq='D'"):
         read(stamps)
     assert read(stamps, freq="D").lengths[0] == 153
 
