@@ -25,6 +25,7 @@ DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time")
 PERIOD_WORDS = ("month", "year", "index", "week", "quarter", "period", "day", "hour", "step", "t")
 """The same, if no column of text holds dates."""
 
+MARKERS = (-999.0, -999.9, -9999.0, -9999.9, -99999.0)  # which often stand for missing values
 _TIME_WORD = re.compile("(?i)date|time(?!r)|datum|zeit|fecha|stamp|yyyy")
 
 
@@ -217,6 +218,13 @@ def numbers(
                 "is missing, or drop the column if it is not a series. A column of names of series "
                 "is told by id_column."
             )
+    low = np.nanmin(values, initial=0.0)
+    if low in MARKERS and values[values > low].min(initial=0.0) > low / 4:
+        warnings.warn(
+            f"{writing.place}: {low:g} occurs {(values == low).sum()} times. If it stands for a "
+            "missing value, leave these cells empty (NaN).",
+            stacklevel=2,
+        )
     return values
 
 

@@ -13,7 +13,8 @@ DAY = NANOSECONDS["D"]
 MONDAY = 4 * DAY  # after the beginning of 1970
 QUARTER = 13 * 7 * DAY
 FEWEST = 3  # smallest number of repetitions
-FILLED = 0.75  # smallest share of the time stamps of a calendar that a table has
+FEWEST_A_YEAR = 6  # smallest number of time stamps per year
+FILLED = 0.75  # smallest share of the time stamps of a calendar that each series has
 _LENGTHS = {"day": DAY, "week": 7 * DAY, "13 weeks": QUARTER}
 UNITS = (*_LENGTHS, "month", "year", "month by weekdays", "month by last weekdays")
 LATE = 27 * DAY  # later times are counted from the end of their month
@@ -72,16 +73,18 @@ def find_cycle(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"]) -> Cycle 
     """
     found: list[tuple[float, Cycle]] = []
     clock = local_clock(stamps).astype("datetime64[ns]").astype(np.int64)
+    last = np.flatnonzero(np.r_[series[1:] != series[:-1], True])
+    rows = np.diff(last, prepend=-1)
     for unit in UNITS:
         origin = MONDAY if unit == "week" else 0 if unit == "day" else int(clock[0]) // DAY * DAY
-        places = np.unique(_split(unit, origin, stamps)[1])
-        if FEWEST * len(places) > len(stamps):
+        places, counts = np.unique(_split(unit, origin, stamps)[1], return_counts=True)
+        few = unit == "year" and len(places) < FEWEST_A_YEAR
+        if few or FEWEST * len(places) > len(stamps) or counts.min() < counts.max() / 2:
             continue
         cycle = Cycle(unit, origin, places)
-        last = np.flatnonzero(np.r_[series[1:] != series[:-1], True])
-        points = (cycle.since_start(stamps, series)[last] + 1).sum()
-        if len(stamps) >= FILLED * points:
-            found.append((round(len(stamps) / points, 2), cycle))
+        points = cycle.since_start(stamps, series)[last] + 1
+        if (rows >= FILLED * points).all():
+            found.append((round(len(stamps) / points.sum(), 2), cycle))
     return max(found, key=lambda one: (one[0], -len(one[1].places)), default=(0, None))[1]
 
 

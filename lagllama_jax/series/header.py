@@ -104,7 +104,8 @@ def _has_value(cells: list[str], columns: list[int]) -> bool:
 def _holds_times(cells: list[str], columns: list[int]) -> bool:
     """Whether the values of a row are different dates or years, which name columns."""
     filled = [cells[one].strip() for one in columns if one < len(cells) and cells[one].strip()]
-    return len(set(filled)) == len(filled) > 2 and None not in as_times(filled)
+    alike = len({cell.isdigit() for cell in filled}) == 1
+    return alike and len(set(filled)) == len(filled) > 2 and None not in as_times(filled)
 
 
 def _incomplete(rows: Sequence[TextRow]) -> bool:

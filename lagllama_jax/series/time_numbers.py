@@ -12,7 +12,7 @@ _EXCEL_DAYS = (30_000, 60_000)  # 1982 to 2064
 _WEEKS = "%G%V"  # is tried if the digits are no months
 _LAYOUTS = {
     4: ("%Y",),
-    6: ("%Y%m", "%y%m%d", "%G%V"),
+    6: ("%Y%m", "%y%m%d", "%d%m%y", "%G%V"),
     7: ("%Y%j",),
     8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"),
     10: ("%Y%m%d%H",),

@@ -19,7 +19,7 @@ EARLIEST, LATEST = 1678, 2261  # years that fit into 64 bits of nanoseconds
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day-first", "month-first", "year-first"
 ORDERS = {DAY_FIRST: "dmy", MONTH_FIRST: "mdy", YEAR_FIRST: "ymd"}
 SAMPLE = 20  # number of cells by which a layout is tried
-MOST_OFFSETS = 3  # more offsets from UTC are ends of intervals
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # number of days of months
 _ZONES = dict.fromkeys(("utc", "gmt", "z", "wet"), 0) | {
     "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
     "west": 1, "bst": 1, "cet": 1, "mez": 1, "cest": 2, "mesz": 2, "eet": 2, "eest": 3, "msk": 3,
@@ -130,9 +130,9 @@ def _stamps(fields: Fields, cells: list[str]) -> pd.DatetimeIndex:
         month = np.array([*MONTHS.values(), 0])[np.asarray(place)]
     if "q" in fields:
         month = 3 * _numbers(fields, "q") - 2
-    if "short" in fields:  # a year, unless all are days of one month
+    if "short" in fields:
         year = _numbers(fields, "short")
-        good &= len(np.unique(month)) > 1
+        good &= not _are_days(year, month)
     if "next" in fields:  # years such as 2019/20
         good &= (_numbers(fields, "next") - year - 1) % 100 == 0
     year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)
@@ -143,6 +143,13 @@ def _stamps(fields: Fields, cells: list[str]) -> pd.DatetimeIndex:
         moments = moments + since
     moments[~(good & known & clock)] = np.datetime64("NaT")
     return _with_zone(moments, fields, cells) if "h" in fields else pd.DatetimeIndex(moments)
+
+
+def _are_days(numbers: Int[np.ndarray, "n"], month: Int[np.ndarray, "n"]) -> bool:
+    """Whether numbers beside the names of months rather are days than years."""
+    together = np.mean(month[1:] == month[:-1]) >= 0.5 if len(month) > 1 else False
+    fits = (numbers >= 1) & (numbers <= np.array([99, *_LONGEST])[month])
+    return bool(together or (fits.all() and numbers.max() >= 29))
 
 
 def _days(fields: Fields, year: Any, month: Any, day: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -201,10 +208,11 @@ def _with_zone(moments: np.ndarray, fields: Fields, cells: list[str]) -> pd.Date
     minutes = sign * (60 * _numbers(fields, "zh") + _numbers(fields, "zm"))
     minutes = minutes + 60 * np.array([*_ZONES.values(), 0])[place]
     offsets = np.unique(minutes[zoned])
-    if np.abs(offsets).max() > 14 * 60 or len(offsets) > MOST_OFFSETS:
+    lengths = (-minutes - 60 * _numbers(fields, "h") - _numbers(fields, "min"))[zoned] % 1440
+    if np.abs(offsets).max() > 14 * 60 or (len(offsets) > 1 and np.ptp(lengths) == 0):
         raise DataError(
-            f"{cells[int(np.argmax(zoned))]!r} and others have {len(offsets)} offsets from UTC, up "
-            f"to {np.abs(offsets).max() // 60} hours. If the cells are intervals, keep one end."
+            f"{cells[int(np.argmax(zoned))]!r} looks like an interval, as the others do. Keep its "
+            "beginning or its end."
         )
     stamps = pd.DatetimeIndex(moments - minutes.astype("timedelta64[m]"), tz="UTC")
     if len(offsets) > 1 or offsets[0] == 0:

@@ -29,6 +29,7 @@ from lagllama_jax.series.time_text import (
 )
 from lagllama_jax.typing import Int
 
+CHECKED = 50  # number of cells by which the format for results is checked
 COUNTED = 1000  # from this number on, numbers of rows are told
 _YEAR_NAME = re.compile(
     r"(?i)^column '[^']*(unnamed|year|yr|jahr|date|datum|time|zeit|ann|a\xf1o|ds')"
@@ -196,11 +197,12 @@ def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
 
 def _written(reading: Reading, texts: pd.Series) -> Reading:
     """The reading with the format of the text, if the time stamps can be written like it."""
-    first = texts.iloc[0]
+    shown = np.unique(np.linspace(0, len(texts) - 1, CHECKED).astype(np.int64))
+    sample = reading.stamps[shown]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        layout = guess_datetime_format(first, dayfirst=reading.name == DAY_FIRST) or ""
-    same = reading.stamps[:1].notna().all() and reading.stamps[0].strftime(layout) == first
+        layout = guess_datetime_format(texts.iloc[0], dayfirst=reading.name == DAY_FIRST) or ""
+    same = not sample.hasnans and list(sample.strftime(layout)) == list(texts.iloc[shown])
     return reading._replace(layout=layout) if same else reading
 
 

@@ -44,7 +44,8 @@ def turned(table: Table) -> Table:
 
 
 def _is_date(cells: pd.Series) -> bool:
-    return is_time(cells.dtype) or holds_dates(cells) or bool(_DAYS.fullmatch(str(cells.name)))
+    named = bool(_DAYS.fullmatch(str(cells.name))) and not is_text(cells)
+    return is_time(cells.dtype) or holds_dates(cells) or named
 
 
 def _labels(table: Table, others: list[Any], times: list[Any]) -> pd.Series:
