@@ -169,7 +169,8 @@ def _like_polars(data: Any, frame: pd.DataFrame, names: list[Any]) -> Any:
     import polars
 
     schema, result = dict(data.collect_schema()), polars.from_pandas(frame)
-    kinds = {name: schema[name] for name in names if name in schema}
+    kinds: dict[Any, Any] = {name: schema[name] for name in names if name in schema}
+    kinds = {name: getattr(kind, "inner", None) or kind for name, kind in kinds.items()}
     result = result.with_columns(polars.col(name).cast(kind) for name, kind in kinds.items())
     return result.lazy() if isinstance(data, polars.LazyFrame) else result
 
@@ -180,7 +181,8 @@ def _like_arrow(data: Any, frame: pd.DataFrame, names: list[Any]) -> Any:
     table = pa.Table.from_pandas(frame, preserve_index=False)
     for name in names:
         if name in data.schema.names:
-            column = table.column(name).cast(data.schema.field(name).type)
+            kind = data.schema.field(name).type
+            column = table.column(name).cast(kind.value_type if pa.types.is_nested(kind) else kind)
             table = table.set_column(table.schema.get_field_index(name), name, column)
     return table
 

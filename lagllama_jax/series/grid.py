@@ -228,25 +228,27 @@ def _rounded(
     return position
 
 
-def is_regular(
+def filled_share(
     stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"], frequency: Frequency | None = None
-) -> bool:
-    """Whether rows in any order are on a regular grid, of which more than half is filled.
+) -> float:
+    """The share of the points of a regular grid that have rows, or 0 if there is no such grid.
 
     Args:
-      stamps: Time stamp of each row.
+      stamps: Time stamp of each row, in any order.
       series: Number of the series of each row.
       frequency: The step. `None`: the one that the time stamps have.
     """
     order = np.lexsort((stamps.asi8, series))
     stamps, series = stamps[order], series[order]
+    if ((np.diff(stamps.asi8) == 0) & (np.diff(series) == 0)).any():
+        return 0.0
     with contextlib.suppress(DataError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         step = infer(stamps, series) if frequency is None else frequency
-        step = step.stamped_like(local_clock(stamps))
-        place(step, stamps, series, str, inferred=True)
-        return not ((np.diff(stamps.asi8) == 0) & (np.diff(series) == 0)).any()
-    return False
+        position = place(step.stamped_like(local_clock(stamps)), stamps, series, str, inferred=True)
+        starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+        return len(stamps) / int(_extent(position, starts).sum())
+    return 0.0
 
 
 def _extent(position: Int[np.ndarray, "n"], starts: Int[np.ndarray, "k"]) -> Int[np.ndarray, "k"]:

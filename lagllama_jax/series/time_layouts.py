@@ -89,3 +89,38 @@ REWRITES = (
     (r"^(.*\pL{3,}\s+\d\d?) (\d\d:\d\d:\d\d)(\s\pL+)? (\d{4})$", r"\1 \4 \2\3"),
 )
 """Replacements by which unusual orders and intervals become usual text with one time."""
+
+_DATES = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y%m%d"),
+    *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%y-%m-%d", "%d-%b-%Y", "%d-%b-%y", "%d%b%Y"),
+    *(
+        "%d %b %Y",
+        "%d %B %Y",
+        "%b %d, %Y",
+        "%B %d, %Y",
+        "%b %d %Y",
+        "%d. %B %Y",
+        "%Y-%j",
+        "%m-%d-%Y",
+    ),
+)
+_CLOCKS = (
+    *("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", "T%H:%MZ", "T%H:%M:%SZ", "T%H:%M:%S.000Z"),
+    *(
+        " %I:%M %p",
+        " %I:%M:%S %p",
+        ", %H:%M",
+        ", %I:%M %p",
+        " %H.%M",
+        " %H",
+        "_%H%M%S",
+        " %H:%M:%S.%f",
+    ),
+)
+WRITINGS = (
+    *(date + clock for date in _DATES for clock in _CLOCKS),
+    *("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%b-%y", "%b %y", "%b %Y", "%B %Y", "%b-%Y", "%Y %b"),
+    *("%YM%m", "%Y-M%m", "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%qQ%Y"),
+    *("%G-W%V", "%GW%V", "%G-W%V-%u", "%Y", "FY%Y"),
+)
+"""Formats in which results are written if all time stamps of the user have them."""

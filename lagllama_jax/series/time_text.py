@@ -41,8 +41,8 @@ class Reading(NamedTuple):
       name: The reading in words, such as `day-first`.
       stamps: The time stamps, NaT where a cell is none.
       option: The option that asks for this reading, such as `dayfirst=True`.
-      layout: How the time stamps are written: a format as in `datetime.strftime`, a unit of the
-        time since 1970, or Excel's day numbers. Empty: in another way.
+      layout: How the time stamps are written: a format as in `datetime.strftime` and `%q` for
+        the quarter, a unit of the time since 1970, or Excel's day numbers. Empty: in another way.
     """
 
     name: str
@@ -56,6 +56,8 @@ class Reading(NamedTuple):
             return (stamps - EXCEL_ORIGIN) / pd.Timedelta(1, "D")
         if self.layout in NANOSECONDS:
             return stamps.as_unit("ns").asi8 // NANOSECONDS[self.layout]
+        if "%q" in self.layout:
+            return stamps.to_period("Q").strftime(self.layout)
         return stamps.strftime(self.layout) if self.layout else stamps
 
 

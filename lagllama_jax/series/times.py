@@ -18,6 +18,7 @@ from lagllama_jax.series import grid
 from lagllama_jax.series.columns import is_time, series_name
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.series.tables import Table
+from lagllama_jax.series.time_layouts import WRITINGS
 from lagllama_jax.series.time_numbers import read_codes
 from lagllama_jax.series.time_text import (
     DAY_FIRST,
@@ -199,11 +200,17 @@ def _written(reading: Reading, texts: pd.Series) -> Reading:
     """The reading with the format of the text, if the time stamps can be written like it."""
     shown = np.unique(np.linspace(0, len(texts) - 1, CHECKED).astype(np.int64))
     sample = reading.stamps[shown]
+    if sample.hasnans:
+        return reading
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        layout = guess_datetime_format(texts.iloc[0], dayfirst=reading.name == DAY_FIRST) or ""
-    same = not sample.hasnans and list(sample.strftime(layout)) == list(texts.iloc[shown])
-    return reading._replace(layout=layout) if same else reading
+        guess = guess_datetime_format(texts.iloc[0], dayfirst=reading.name == DAY_FIRST)
+    for layout in (guess or "", *WRITINGS):
+        one = reading._replace(layout=layout)
+        first = list(one.write(sample[:1])) == [texts.iloc[0]]
+        if first and list(one.write(sample)) == list(texts.iloc[shown]):
+            return one
+    return reading
 
 
 def _choose(
@@ -225,7 +232,11 @@ def _choose(
         if count == fewest and not same:
             left.append(one)
     if fewest == 0 and len(left) > 1:
-        regular = [one for one in left if grid.is_regular(one.stamps, codes, options.freq)]
+        shares = [grid.filled_share(one.stamps, codes, options.freq) for one in left]
+        regular = [one for one, share in zip(left, shares, strict=True) if share > 0]
+        if len(regular) > 1:
+            whole = [one for one, share in zip(left, shares, strict=True) if share == 1]
+            regular = whole if len(whole) == 1 else regular
         if len(regular) != 1:
             shown = "; or ".join(_shown(one) for one in regular or left)
             raise DataError(
