@@ -57,7 +57,7 @@ class Reading(NamedTuple):
         if self.layout in NANOSECONDS:
             return stamps.as_unit("ns").asi8 // NANOSECONDS[self.layout]
         if "%q" in self.layout:
-            return stamps.to_period("Q").strftime(self.layout)
+            return stamps.tz_localize(None).to_period("Q").strftime(self.layout)
         return stamps.strftime(self.layout) if self.layout else stamps
 
 

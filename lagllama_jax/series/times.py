@@ -132,9 +132,10 @@ def read_numbering(table: Table, column: Any, frequency: Frequency | None) -> pd
         )
     if pd.api.types.is_timedelta64_dtype(cells.dtype):
         return pd.TimedeltaIndex(cells)
-    values = pd.to_numeric(cells.astype(object), errors="coerce").to_numpy(
-        np.float64, na_value=np.nan
-    )
+    numbers = pd.to_numeric(cells.astype(object), errors="coerce")
+    if numbers.dtype == np.int64:
+        return pd.Index(numbers)
+    values = numbers.to_numpy(np.float64, na_value=np.nan)
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         raise DataError(

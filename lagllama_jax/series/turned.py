@@ -9,6 +9,7 @@ import pandas as pd
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.columns import ITEM_NAMES, holds_dates, is_text, is_time, listed
+from lagllama_jax.series.header import is_value
 from lagllama_jax.series.tables import Table
 from lagllama_jax.series.time_layouts import MONTHS
 from lagllama_jax.series.time_text import as_times
@@ -48,14 +49,19 @@ def _is_date(cells: pd.Series) -> bool:
     return is_time(cells.dtype) or holds_dates(cells) or named
 
 
+def _holds_names(cells: pd.Series) -> bool:
+    return is_text(cells) and not cells.dropna().iloc[:1].astype(str).map(is_value).any()
+
+
 def _labels(table: Table, others: list[Any], times: list[Any]) -> pd.Series:
     """The name of the series of each row: a column with different cells, or all columns of text."""
     frame = table.frame
     if not others and len(frame) == 1:
         return pd.Series(["target"])
     usual = [name for name in others if str(name).lower() in (*ITEM_NAMES, "id")]
-    texts = [name for name in others if is_text(frame[name])]
-    used = [name for name in (*usual, *texts) if frame[name].is_unique][:1] or texts
+    texts = [name for name in others if _holds_names(frame[name])]
+    unique = [one for one in (*usual, *texts) if frame[one].is_unique and frame[one].notna().all()]
+    used = unique[:1] or texts
     filled = frame[used].astype(object).where(frame[used].notna(), "")
     joined = filled.apply(lambda row: "/".join(cell for cell in map(str, row) if cell), axis=1)
     if not used or not joined.is_unique:
@@ -101,7 +107,7 @@ def _unrolled(table: Table) -> Table:
     day = frame[dates[0]].astype(object).map(str).str.replace(r"\.0$|\s00:00.*", "", regex=True)
     if day.str.fullmatch(r"\d{4}").all() == hourly:
         return table
-    texts = [name for name in frame if name not in (*parts, *dates) and is_text(frame[name])]
+    texts = [name for name in frame if name not in (*parts, *dates) and _holds_names(frame[name])]
     unused = [name for name in frame if name not in (*parts, *dates, *texts[:1])]
     what = f"parts of the {'days' if hourly else 'years'} in {dates[0]!r}"
     warnings.warn(
