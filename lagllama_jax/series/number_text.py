@@ -26,8 +26,11 @@ _NUMBER = (
     r"({1}\d*)?([eE][-+]?\d+)?$"
 )
 _OTHER = {".": ",", ",": "."}
-_CURRENCY = r"[A-Z]{0,2}\p{Sc}|EUR|USD|GBP|CHF|JPY|CNY|INR|BRL|CAD|AUD|SEK|NOK|DKK|PLN|CZK"
-_UNIT = rf"(?:{_CURRENCY}|[%\x{{2030}}]|\s\pL|\s?\x{{B0}}?\pL{{2,6}}(?:/\pL{{1,6}})?|\x{{B0}}\pL?)"
+_CURRENCY = r"[A-Z]{0,2}[$\x{A3}\x{A5}\x{20A0}-\x{20C0}]|EUR|USD|GBP|CHF|JPY|CNY|INR|BRL|CAD|AUD"
+_UNIT = (
+    rf"(?:{_CURRENCY}|[%\x{{2030}}]|\s[A-Za-z]|\x{{B0}}[A-Za-z]?|"
+    r"\s?[A-Za-z]{2,6}(?:/[A-Za-z]{1,6})?)"
+)
 _BEFORE, _AFTER = rf"^([-+(]*)\s*(?:{_CURRENCY})\s*", rf"\s*{_UNIT}\s*(\)?-?)$"
 _CLEANING = (
     (r"^'|\s*$", ""),

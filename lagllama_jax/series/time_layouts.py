@@ -25,10 +25,10 @@ MONTHS = {
 Swedish, Danish and Norwegian. No word means two months in these languages."""
 
 _DAY = r"(?P<d>\d\d?)(?:st|nd|rd|th|er)?"
-_NAME = r"(?P<name>\pL{3,10})\.?"
+_NAME = r"(?P<name>[a-z]{3,10})\.?"
 _YEAR, _ANY_YEAR = r"(?P<y>\d{4})", r"'?(?P<y>\d{4}|\d\d)"
 _GAP = r"[-\s,./]*"
-_WORD = r"(?:\pL+\.?,?\s+)?"  # such as the day of the week
+_WORD = r"(?:[a-z]+\.?,?\s+)?"  # such as the day of the week
 _QUARTER = r"(?:q|qtr|quarter|quartal|t)"
 _WEEK = r"(?:w|kw|cw|week|woche)"
 
@@ -62,7 +62,7 @@ _OTHERS = {
     r"(?:fy\s?)?(?P<y>\d{4})": False,
 }
 _ZONE = (
-    r"\s?\(?(?P<zone>\pL{1,5})?\s?"
+    r"\s?\(?(?P<zone>[a-z]{1,5})?\s?"
     r"(?:(?P<sign>[-+\x{2212}])(?P<zh>\d\d?)(?::?(?P<zm>\d\d))?)?\)?"
 )
 _CLOCK = (
@@ -71,7 +71,7 @@ _CLOCK = (
     rf"(?:\s?(?P<half>[ap])\.?\s?m\.?)?{_ZONE})?"
 )
 LAYOUTS = [
-    rf"^{date}(?:\s?\(\pL+\.?\))?{_CLOCK}$" if whole else f"^{date}$"
+    rf"^{date}(?:\s?\([a-z]+\.?\))?{_CLOCK}$" if whole else f"^{date}$"
     for date, whole in (*_NUMERIC, *_OTHERS.items())
 ]
 """Expressions of RE2 for text in lower case without accents, in the order of preference."""
@@ -79,48 +79,13 @@ LAYOUTS = [
 REWRITES = (
     ("[\u65e5\u6708]$", ""),
     ("[\u5e74\u6708]", "-"),
-    (r"([-+]\d\d:?\d\d|\dz)\s?(?:\[[^\]]*\]|\(?\pL+\)?)$", r"\1"),
+    (r"([-+]\d\d:?\d\d|\dz)\s?(?:\[[^\]]*\]|\(?[a-z]+\)?)$", r"\1"),
     (r"^(\d{4}-\d\d-\d\d)\s?(z|utc|gmt|[-+]\d\d:\d\d)$", r"\1 00:00\2"),
     (r"\[(utc|gmt)\]$", r" \1"),
     (r"(\d{4}):(\d\d:\d\d)", r"\1 \2"),
     (r"(\d:\d\d(?::\d\d)?(?:\s?[ap]m)?)\s+(?:-|to|bis)\s+\S*\s?\d\d?:\d\d.*$", r"\1"),
     (r"^(\d{4}-\d\d-\d\d[^/]*)/\d{4}-\d\d-\d\d.*$", r"\1"),
     (r"^(\d\d?:\d\d(?::\d\d)?(?:\s?[ap]\.?m\.?)?),?\s+(.*\d.*)$", r"\2 \1"),
-    (r"^(.*\pL{3,}\s+\d\d?) (\d\d:\d\d:\d\d)(\s\pL+)? (\d{4})$", r"\1 \4 \2\3"),
+    (r"^(.*[a-z]{3,}\s+\d\d?) (\d\d:\d\d:\d\d)(\s[a-z]+)? (\d{4})$", r"\1 \4 \2\3"),
 )
 """Replacements by which unusual orders and intervals become usual text with one time."""
-
-_DATES = (
-    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y%m%d"),
-    *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%y-%m-%d", "%d-%b-%Y", "%d-%b-%y", "%d%b%Y"),
-    *(
-        "%d %b %Y",
-        "%d %B %Y",
-        "%b %d, %Y",
-        "%B %d, %Y",
-        "%b %d %Y",
-        "%d. %B %Y",
-        "%Y-%j",
-        "%m-%d-%Y",
-    ),
-)
-_CLOCKS = (
-    *("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", "T%H:%MZ", "T%H:%M:%SZ", "T%H:%M:%S.000Z"),
-    *(
-        " %I:%M %p",
-        " %I:%M:%S %p",
-        ", %H:%M",
-        ", %I:%M %p",
-        " %H.%M",
-        " %H",
-        "_%H%M%S",
-        " %H:%M:%S.%f",
-    ),
-)
-WRITINGS = (
-    *(date + clock for date in _DATES for clock in _CLOCKS),
-    *("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%b-%y", "%b %y", "%b %Y", "%B %Y", "%b-%Y", "%Y %b"),
-    *("%YM%m", "%Y-M%m", "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%qQ%Y"),
-    *("%G-W%V", "%GW%V", "%G-W%V-%u", "%Y", "FY%Y"),
-)
-"""Formats in which results are written if all time stamps of the user have them."""

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lagllama_jax.series.time_text import EARLIEST, EXCEL, EXCEL_ORIGIN, LATEST, Reading
+from lagllama_jax.series.time_reading import EXCEL, EXCEL_ORIGIN, Reading
+from lagllama_jax.series.time_text import EARLIEST, LATEST
 from lagllama_jax.typing import Float
 
 _EXCEL_DAYS = (30_000, 60_000)  # 1982 to 2064

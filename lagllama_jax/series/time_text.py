@@ -1,7 +1,7 @@
 """Reads time stamps that are written as text, in every order of day and month that is possible."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,10 @@ import pyarrow.compute as pc
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.aliases import NANOSECONDS
 from lagllama_jax.series.time_layouts import LAYOUTS, MONTHS, REWRITES
+from lagllama_jax.series.time_reading import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, Reading
 from lagllama_jax.typing import Bool, Int
 
-EXCEL = "Excel's day numbers"
-EXCEL_ORIGIN = pd.Timestamp("1899-12-30")
 EARLIEST, LATEST = 1678, 2261  # years that fit into 64 bits of nanoseconds
-DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day-first", "month-first", "year-first"
 ORDERS = {DAY_FIRST: "dmy", MONTH_FIRST: "mdy", YEAR_FIRST: "ymd"}
 SAMPLE = 20  # number of cells by which a layout is tried
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # number of days of months
@@ -32,33 +30,6 @@ _COMPANIONS = {"cst": "cdt", "bst": "gmt"}
 _NONE = pa.scalar(None, pa.string())
 
 Fields = dict[str, Any]  # the cells of each part of a layout, as Arrow arrays
-
-
-class Reading(NamedTuple):
-    """One way to read time stamps.
-
-    Attributes:
-      name: The reading in words, such as `day-first`.
-      stamps: The time stamps, NaT where a cell is none.
-      option: The option that asks for this reading, such as `dayfirst=True`.
-      layout: How the time stamps are written: a format as in `datetime.strftime` and `%q` for
-        the quarter, a unit of the time since 1970, or Excel's day numbers. Empty: in another way.
-    """
-
-    name: str
-    stamps: pd.DatetimeIndex
-    option: str = "date_format"
-    layout: str = ""
-
-    def write(self, stamps: pd.DatetimeIndex) -> Any:
-        """Time stamps as numbers or text, as in the user's table."""
-        if self.layout == EXCEL:
-            return (stamps - EXCEL_ORIGIN) / pd.Timedelta(1, "D")
-        if self.layout in NANOSECONDS:
-            return stamps.as_unit("ns").asi8 // NANOSECONDS[self.layout]
-        if "%q" in self.layout:
-            return stamps.tz_localize(None).to_period("Q").strftime(self.layout)
-        return stamps.strftime(self.layout) if self.layout else stamps
 
 
 def read_texts(cells: list[str]) -> list[Reading]:

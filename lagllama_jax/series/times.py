@@ -1,40 +1,25 @@
 """Reads a column of times, under the one reading by which the rows lie on a regular grid."""
 
 import contextlib
-import re
 import warnings
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pandas.tseries.api import guess_datetime_format
 
 from lagllama_jax.errors import DataError, converting, naming
-from lagllama_jax.series import grid
 from lagllama_jax.series.columns import is_time, series_name
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.series.tables import Table
-from lagllama_jax.series.time_layouts import WRITINGS
+from lagllama_jax.series.time_choice import choose, tell_numbers
 from lagllama_jax.series.time_numbers import read_codes
-from lagllama_jax.series.time_text import (
-    DAY_FIRST,
-    EXCEL,
-    MONTH_FIRST,
-    Reading,
-    has_clock_only,
-    read_texts,
-)
+from lagllama_jax.series.time_reading import DAY_FIRST, MONTH_FIRST, Reading, written
+from lagllama_jax.series.time_text import has_clock_only, read_texts
 from lagllama_jax.typing import Int
 
-CHECKED = 50  # number of cells by which the format for results is checked
-COUNTED = 1000  # from this number on, numbers of rows are told
-_YEAR_NAME = re.compile(
-    r"(?i)^column '[^']*(unnamed|year|yr|jahr|date|datum|time|zeit|ann|a\xf1o|ds')"
-)
 _NUMBER = r"-?\d+(\.\d*)?([eE]\+?\d+)?"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:|$)|^\d{8}T\d"
 
@@ -89,10 +74,10 @@ def read_times(
         with naming(place):
             distinct = _readings(pd.Series(np.asarray(unique, dtype=object)), options)
         if not distinct:
-            _tell_numbers(unique, place)
+            tell_numbers(unique, place)
             return None
         readings = [one._replace(stamps=_taken(one.stamps, rows)) for one in distinct]
-        reading = _choose(readings, codes, options, place)
+        reading = choose(readings, codes, options.freq, place)
     bad = np.asarray(reading.stamps.isna())
     if bad.any():
         row = int(np.argmax(bad))
@@ -187,86 +172,11 @@ def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
             warnings.simplefilter("ignore")
             parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce")
         if parsed is not None and parsed.dtype != object and parsed.notna().all():
-            return [_written(Reading("", pd.DatetimeIndex(parsed)), texts)]
+            return [written(Reading("", pd.DatetimeIndex(parsed)), texts)]
     if texts.iloc[:1].map(has_clock_only).any():
         raise DataError(f"{texts.iloc[0]!r} is a time of day without a date. Add the date.")
     readings = read_texts([text.strip() for text in texts])
     if options.dayfirst is not None and len(readings) > 1:
         name = DAY_FIRST if options.dayfirst else MONTH_FIRST
         readings = [reading for reading in readings if reading.name == name]
-    return [_written(reading, texts) for reading in readings]
-
-
-def _written(reading: Reading, texts: pd.Series) -> Reading:
-    """The reading with the format of the text, if the time stamps can be written like it."""
-    shown = np.unique(np.linspace(0, len(texts) - 1, CHECKED).astype(np.int64))
-    sample = reading.stamps[shown]
-    if sample.hasnans:
-        return reading
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        guess = guess_datetime_format(texts.iloc[0], dayfirst=reading.name == DAY_FIRST)
-    for layout in (guess or "", *WRITINGS):
-        one = reading._replace(layout=layout)
-        first = list(one.write(sample[:1])) == [texts.iloc[0]]
-        if first and list(one.write(sample)) == list(texts.iloc[shown]):
-            return one
-    return reading
-
-
-def _choose(
-    readings: list[Reading],
-    codes: Int[np.ndarray, "n"],
-    options: TimeOptions,
-    place: str,
-) -> Reading:
-    """The only reading with the fewest cells that are none, or the only one on a regular grid.
-
-    Raises:
-      DataError: If several readings are on a regular grid, or none is.
-    """
-    absent = [np.isnat(one.stamps.asi8.view("M8[ns]")).sum() for one in readings]
-    fewest = min(absent)
-    left: list[Reading] = []
-    for one, count in zip(readings, absent, strict=True):
-        same = any(one.stamps.equals(other.stamps) for other in left)
-        if count == fewest and not same:
-            left.append(one)
-    if fewest == 0 and len(left) > 1:
-        shares = [grid.filled_share(one.stamps, codes, options.freq) for one in left]
-        regular = [one for one, share in zip(left, shares, strict=True) if share > 0]
-        if len(regular) > 1:
-            whole = [one for one, share in zip(left, shares, strict=True) if share == 1]
-            regular = whole if len(whole) == 1 else regular
-        if len(regular) != 1:
-            shown = "; or ".join(_shown(one) for one in regular or left)
-            raise DataError(
-                f"{place} can be read in several ways, {'all' if regular else 'none'} of which "
-                f"give a regular grid: {shown}. Tell which is right."
-            )
-        left = regular
-        _tell(f"{place} was read as {left[0].name}, as only that gives a regular grid.")
-    counted = left[0].name == "%Y" and not _YEAR_NAME.search(place)
-    if left[0].name == EXCEL or counted:
-        what = "years" if counted else EXCEL
-        _tell(f"{place} was read as {what}. If they only number the rows, give freq=1.")
-    return left[0]
-
-
-def _tell_numbers(numbers: Any, place: str) -> None:
-    """Warns that large numbers, which could be dates of an unknown kind, number the rows."""
-    first = next(iter(numbers))
-    if not isinstance(first, timedelta | np.timedelta64) and float(first) >= COUNTED:
-        _tell(
-            f"{place}: {first} and the other numbers are no known dates. They number the rows, and "
-            "no calendar is used. If they are dates, convert them to time stamps."
-        )
-
-
-def _tell(message: str) -> None:
-    warnings.warn(message, stacklevel=2)
-
-
-def _shown(reading: Reading) -> str:
-    first = ", ".join(str(stamp) for stamp in reading.stamps[:3])
-    return f"{reading.name} as {first}, ... ({reading.option})"
+    return [written(reading, texts) for reading in readings]
