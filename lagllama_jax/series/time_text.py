@@ -16,6 +16,7 @@ from lagllama_jax.typing import Bool, Int
 
 EARLIEST, LATEST = 1678, 2261  # years that fit into 64 bits of nanoseconds
 ORDERS = {DAY_FIRST: "dmy", MONTH_FIRST: "mdy", YEAR_FIRST: "ymd"}
+FEW = 2  # more cells than these that are no dates may have the day before the month
 SAMPLE = 20  # number of cells by which a layout is tried
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # number of days of months
 _ZONES = dict.fromkeys(("utc", "gmt", "z", "wet"), 0) | {
@@ -77,7 +78,7 @@ def _readings(found: Any, cells: list[str]) -> list[Reading]:
                 readings.append(Reading(name, _stamps(dates, cells), option))
         return readings
     first = Reading("", _stamps(fields, cells))
-    if first.stamps.hasnans and {"y", "m", "d"} <= fields.keys():
+    if first.stamps.isna().sum() > FEW and {"y", "m", "d"} <= fields.keys():
         turned = fields | {"m": fields["d"], "d": fields["m"]}
         return [first, Reading("year, day and month", _stamps(turned, cells))]
     return [first]
