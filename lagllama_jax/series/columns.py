@@ -20,7 +20,7 @@ ITEM_NAMES = ("item_id", "unique_id")
 TIMESTAMP_NAMES = ("timestamp", "ds")
 TARGET_NAMES = ("target", "y")
 INDEX_NAMES = ("index", "level_0")  # of pandas' reset_index
-DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time")
+DATE_WORDS = ("timestamp", "ds", "ts", "date", "datetime", "time", "date_time")
 """Names by which a column of time stamps is recognised, whatever their case."""
 PERIOD_WORDS = ("month", "year", "index", "week", "quarter", "period", "day", "hour", "step", "t")
 """The same, if no column of text holds dates."""
@@ -207,7 +207,9 @@ def numbers(
             f"Column {str(column)!r} of {table.name} holds durations. Convert them to numbers, as "
             "with dt.total_seconds()."
         )
-    writing = Writing(f"Column {str(column)!r} of {table.name}", decimal, table.separator)
+    writing = Writing(
+        f"Column {str(column)!r} of {table.name}", decimal, table.separator, table.decimal
+    )
     values, bad = _values(cells, writing)
     for wrong, problem in ((bad, "not a number"), (np.isinf(values), "infinite")):
         if wrong.any():

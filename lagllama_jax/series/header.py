@@ -64,7 +64,11 @@ def find_header(rows: Sequence[TextRow], name: str) -> Header:
             "there are no column names above it. Add a first line such as item_id,timestamp,target."
         )
     else:
-        texts = [i for i in range(first) if not _has_value(rows[i].cells, columns)]
+        texts = [
+            i
+            for i in range(first)
+            if not _has_value(rows[i].cells, columns) and len(rows[i].cells) > 1
+        ]
         first = max(texts, default=first - 1) + 1
     begin = first - 1
     while begin > 0 and _incomplete(rows[begin:first]) and _fits(rows[begin - 1], rows[begin]):

@@ -49,11 +49,13 @@ class Writing(NamedTuple):
       place: The column, for messages.
       decimal: The decimal mark, `.` or `,`. `None`: the one by which all cells are numbers.
       separator: The separator of cells in a file. `None`: the column is not from delimited text.
+      elsewhere: The decimal mark of other columns of the file. `None`: unknown.
     """
 
     place: str = "The text"
     decimal: str | None = None
     separator: str | None = None
+    elsewhere: str | None = None
 
 
 def missing_to_null(cells: Any) -> Any:
@@ -158,6 +160,9 @@ def _decimal_mark(cells: Any, writing: Writing) -> str:
     plain = cells.filter(pc.fill_null(pc.invert(marked), False))
     first = with_mark[0].as_py()
     mark = re.search("[.,]", first)[0]  # type: ignore[index]
+    if writing.elsewhere is not None:
+        _tell(first, writing.elsewhere, writing)
+        return writing.elsewhere
     both = not pc.all(pc.match_substring(with_mark, mark)).as_py()
     long = pc.any(pc.match_substring_regex(plain, r"\d{4}")).as_py()
     alone = len(plain) == 0 and (mark == "." or writing.separator in (";", "\t"))

@@ -1,5 +1,7 @@
 """`Table`: a user's table as a pandas data frame, with names of its rows for error messages."""
 
+import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -40,6 +42,17 @@ class Table:
             raise DataError(f"Column {twice!r} occurs twice in {self.name}: rename or drop one.")
         if len(self.frame) == 0:
             raise DataError(f"No rows in {self.name}: there is nothing to forecast.")
+
+    @functools.cached_property
+    def decimal(self) -> str | None:
+        """The decimal mark of a file, if its first cells with decimals have only one."""
+        if self.separator is None:
+            return None
+        cells = set(self.frame.iloc[:200, :50].astype(str).to_numpy().ravel())
+        marked = r"-?[\d{1}]*\d\{0}(\d\d?|\d{{4,}})"
+        patterns = {marks[0]: re.compile(marked.format(*marks)) for marks in (".,", ",.")}
+        found = [mark for mark, one in patterns.items() if any(map(one.fullmatch, cells))]
+        return found.pop() if len(found) == 1 else None
 
     def row(self, position: int) -> str:
         """Describes the place of a row, such as `line 19 of data.csv`."""

@@ -78,7 +78,7 @@ def _readings(found: Any, cells: list[str]) -> list[Reading]:
                 readings.append(Reading(name, _stamps(dates, cells), option))
         return readings
     first = Reading("", _stamps(fields, cells))
-    if first.stamps.isna().sum() > FEW and {"y", "m", "d"} <= fields.keys():
+    if np.sum(first.stamps.isna()) > FEW and {"y", "m", "d"} <= fields.keys():
         turned = fields | {"m": fields["d"], "d": fields["m"]}
         return [first, Reading("year, day and month", _stamps(turned, cells))]
     return [first]

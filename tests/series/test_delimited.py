@@ -286,3 +286,15 @@ def test_arrow_files_are_read_under_any_table_name(tmp_path):
     ):
         getattr(frame, write)(tmp_path / name)
         assert is_plain(read_frame(read_table(tmp_path / name)))
+
+
+def test_thousands_are_told_by_the_decimal_mark_of_another_column(read):
+    rows = [(day, f"{number},5", f"1.{number:03}") for number, day in enumerate(DAYS)]
+    with pytest.warns(UserWarning, match="'1.000' was read as 1000. If it is 1.000, give decimal"):
+        series = read(text_of(["date", "load", "count"], rows, ";"))
+    np.testing.assert_array_equal(series.targets[1][0], 1000 + np.arange(60))
+
+
+def test_a_note_below_the_names_is_refused_by_its_line(read):
+    with pytest.raises(DataError, match="line 2 of data.csv: '# a note' is no time stamp"):
+        read("date,load\n# a note\n" + text_of(None, ROWS))
