@@ -13,7 +13,7 @@ import pyarrow as pa
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.header import is_value
 from lagllama_jax.series.number_text import Writing, read_numbers
-from lagllama_jax.series.tables import UNNAMED, Table
+from lagllama_jax.series.tables import UNNAMED, Table, quoted
 from lagllama_jax.typing import Float
 
 ITEM_NAMES = ("item_id", "unique_id")
@@ -216,7 +216,7 @@ def numbers(
             row = int(np.argmax(wrong))
             raise DataError(
                 f"{series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
-                f"{str(cells.iloc[row])!r} is {problem}. Leave the cell empty (NaN) if the value "
+                f"{quoted(cells.iloc[row])} is {problem}. Leave the cell empty (NaN) if the value "
                 "is missing, or drop the column if it is not a series. A column of names of series "
                 "is told by id_column."
             )

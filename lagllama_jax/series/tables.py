@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from lagllama_jax.typing import Int
 
 UNNAMED = "Unnamed: {}"
 """Name of a column without a name, by its number, as in pandas."""
+LONGEST = 60  # number of characters of a cell that an error message shows
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Table:
         """The decimal mark of a file, if its first cells with decimals have only one."""
         if self.separator is None:
             return None
-        cells = set(self.frame.iloc[:200, :50].astype(str).to_numpy().ravel())
+        cells = set(map(str, self.frame.iloc[:200, :50].to_numpy(dtype=object).ravel()))
         marked = r"-?[\d{1}]*\d\{0}(\d\d?|\d{{4,}})"
         patterns = {marks[0]: re.compile(marked.format(*marks)) for marks in (".,", ",.")}
         found = [mark for mark, one in patterns.items() if any(map(one.fullmatch, cells))]
@@ -69,3 +71,9 @@ class Table:
     def with_frame(self, frame: pd.DataFrame) -> "Table":
         """The same table with other columns."""
         return replace(self, frame=frame)
+
+
+def quoted(cell: Any) -> str:
+    """A cell in quotation marks for an error message, of which only the beginning if it is long."""
+    text = str(cell)
+    return repr(text if len(text) <= LONGEST else f"{text[:LONGEST]}...")

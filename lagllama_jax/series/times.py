@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from lagllama_jax.errors import DataError, converting, naming
 from lagllama_jax.series.columns import is_time, series_name
 from lagllama_jax.series.frequency import Frequency
-from lagllama_jax.series.tables import Table
+from lagllama_jax.series.tables import Table, quoted
 from lagllama_jax.series.time_choice import choose, tell_numbers
 from lagllama_jax.series.time_numbers import read_codes
 from lagllama_jax.series.time_reading import DAY_FIRST, MONTH_FIRST, Reading, written
@@ -83,7 +83,7 @@ def read_times(
         row = int(np.argmax(bad))
         where = "" if series is None else series_name(series, row)
         raise DataError(
-            f"{where}column {str(column)!r}, {table.row(row)}: {str(cells.iloc[row])!r} is no "
+            f"{where}column {str(column)!r}, {table.row(row)}: {quoted(cells.iloc[row])} is no "
             "time stamp. Write times as 2024-01-31 or 2024-01-31 13:00:00 (years 1678 to 2261), or "
             "give their format, as in date_format='%d.%m.%Y %H:%M'."
         )
@@ -124,7 +124,7 @@ def read_numbering(table: Table, column: Any, frequency: Frequency | None) -> pd
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         raise DataError(
-            f"Column {str(column)!r}, {table.row(row)}: {str(cells.iloc[row])!r} is no number."
+            f"Column {str(column)!r}, {table.row(row)}: {quoted(cells.iloc[row])} is no number."
         )
     whole = (values == np.floor(values)).all() and np.abs(values).max() < 2**53
     return pd.Index(values.astype(np.int64) if whole else values)

@@ -14,16 +14,16 @@ MONTHS = pd.date_range("2022-01-01", periods=40, freq="MS")
 CALENDARS = {
     "office hours": HOURS[(HOURS.hour >= 8) & (HOURS.hour < 18)],
     "half hours of a market": HALVES[
-        (HALVES.weekday < 5) & (HALVES.hour * 60 + HALVES.minute >= 570) & (HALVES.hour < 16)
+        (HALVES.day_of_week < 5) & (HALVES.hour * 60 + HALVES.minute >= 570) & (HALVES.hour < 16)
     ],
-    "three days per week": DAYS[DAYS.weekday.isin([0, 2, 4])],
+    "three days per week": DAYS[DAYS.day_of_week.isin([0, 2, 4])],
     "4-4-5 weeks": pd.Timestamp("2022-01-01") + pd.to_timedelta(np.cumsum([4, 4, 5] * 9), "W"),
     "twice a month": MONTHS.union(MONTHS + pd.Timedelta("14D")),
     "the middle and the end of months": pd.date_range("2022-01-01", periods=40, freq="SME"),
     "ten days of months": DAYS[DAYS.day.isin([1, 11, 21])],
     "the third Friday": pd.date_range("2022-01-01", periods=40, freq="WOM-3FRI"),
-    "the last Friday": DAYS[(DAYS.weekday == 4) & ((DAYS + pd.Timedelta("7D")).day <= 7)],
-    "eight days of years": DAYS[(DAYS.dayofyear - 1) % 8 == 0],
+    "the last Friday": DAYS[(DAYS.day_of_week == 4) & ((DAYS + pd.Timedelta("7D")).day <= 7)],
+    "eight days of years": DAYS[(DAYS.day_of_year - 1) % 8 == 0],
 }
 
 

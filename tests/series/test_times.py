@@ -298,7 +298,7 @@ def test_years_in_a_column_that_does_not_say_so_are_told():
 MORE_PARTS = {
     "year and quarter": (QUARTERS, lambda t: {"year": t.year, "quarter": f"Q{t.quarter}"}),
     "year and week": (WEEKS, lambda t: dict(zip(("year", "week"), t.isocalendar(), strict=False))),
-    "year and day of the year": (DAYS, lambda t: {"YEAR": t.year, "DOY": t.dayofyear}),
+    "year and day of the year": (DAYS, lambda t: {"YEAR": t.year, "DOY": t.day_of_year}),
     "year and the name of the month": (MONTHS, lambda t: {"Year": t.year, "Month": f"{t:%B}"}),
     "year and period": (MONTHS, lambda t: {"year": t.year, "period": f"M{t.month:02}"}),
     "date and hour ending": (
