@@ -62,15 +62,17 @@ class Table:
             return f"row {position} of {self.name}"
         return f"line {self.line(position)} of {self.name}"
 
-    def take(self, rows: Int[np.ndarray, "n"]) -> "Table":
-        """A table of some rows, which keep their lines."""
-        line = self.line
-        lines = None if line is None else lambda row: line(int(rows[row]))
-        return replace(self, frame=self.frame.iloc[rows].reset_index(drop=True), line=lines)
+    def with_frame(self, frame: pd.DataFrame, rows: Int[np.ndarray, "n"] | None = None) -> "Table":
+        """The same table with another frame.
 
-    def with_frame(self, frame: pd.DataFrame) -> "Table":
-        """The same table with other columns."""
-        return replace(self, frame=frame)
+        Args:
+          frame: The frame.
+          rows: Number in this table of each row of the frame. `None`: the rows are the same.
+        """
+        line = self.line
+        if line is None or rows is None:
+            return replace(self, frame=frame)
+        return replace(self, frame=frame, line=lambda row: line(int(rows[row])))
 
 
 def quoted(cell: Any) -> str:

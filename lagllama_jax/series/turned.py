@@ -92,7 +92,7 @@ def _melted(table: Table, times: dict[Any, Any], label: Any, day: Any = None) ->
     if label is not None:
         long.insert(0, "item_id", label.to_numpy()[rows])
         long = long.sort_values("item_id", kind="stable")
-    return table.take(rows[long.index]).with_frame(long.reset_index(drop=True))
+    return table.with_frame(long.reset_index(drop=True), rows[long.index])
 
 
 def _unrolled(table: Table) -> Table:
