@@ -17,7 +17,7 @@ from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.insight.methods import Explained
 from lagllama_jax.progress import Finished, Progress, counted, progress_bar
-from lagllama_jax.series.arrays import read_series
+from lagllama_jax.series.arrays import READING, read_series
 from lagllama_jax.series.covariates import with_covariates
 from lagllama_jax.typing import Parameters
 
@@ -312,7 +312,8 @@ class LagLlama(Explained):
           start: Time stamp of the first value of arrays without dates.
           item_ids: Names of arrays.
           progress: Whether to show a progress bar; `None`: in a terminal.
-          **options: Fields of `FitConfig`, such as `learning_rate` or `epochs`.
+          **options: Fields of `FitConfig`, such as `learning_rate` or `epochs`, and for data frames
+            the arguments of `predict_df` that name columns or tell how text is read.
 
         Raises:
           DataError: If series are invalid, or too short to train or to validate on.
@@ -329,17 +330,20 @@ class LagLlama(Explained):
         """
         from lagllama_jax.training.finetune import fit
 
+        reading = {name: options.pop(name) for name in READING if name in options}
+        corpus = _read_corpus(data, start, freq, item_ids, **reading)
         counted_back = isinstance(validation, numbers.Integral)
         held = validation if counted_back else 0
-        held_back = None if counted_back else _read_corpus(validation, start, freq, item_ids)
+        if not counted_back:
+            validation = _read_corpus(validation, start, freq, item_ids, **reading)
         with own_settings():
             fitted = fit(
                 self.parameters,
                 self.config,
-                _read_corpus(data, start, freq, item_ids),
+                corpus,
                 prediction_length,
                 FitConfig.of(validation=held, **options),
-                validation=held_back,
+                validation=None if counted_back else validation,
                 progress=progress,
             )
         model = type(self)(fitted.parameters, fitted.config, f"{self.source}, {fitted.report}")
@@ -367,9 +371,11 @@ class LagLlama(Explained):
         return AcrossGaps(Aggregated(ModelPredictor(self.parameters, self.config, finished)))
 
 
-def _read_corpus(data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None) -> "Corpus":
+def _read_corpus(
+    data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None, **reading: Any
+) -> "Corpus":
     from lagllama_jax.corpus.store import Corpus
 
     if isinstance(data, Corpus):
         return data
-    return Corpus.pack(read_series(data, start, freq, item_ids))
+    return Corpus.pack(read_series(data, start, freq, item_ids, **reading))

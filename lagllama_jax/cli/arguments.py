@@ -58,24 +58,27 @@ class TableOptions:
     def read(
         self, path: Path, future: Path | None = None, prediction_length: int | None = None
     ) -> "SeriesDataset":
-        """Reads the series of a CSV, Parquet, JSON or .tsf file, or raises `DataError`.
+        """Reads the series of a CSV, Parquet, Excel, JSON or .tsf file, or raises `DataError`.
 
         Args:
           path: The file.
           future: Table of known covariates, as in `read_frame`.
           prediction_length: Number of time steps to forecast, with `future`.
         """
+        from lagllama_jax.errors import DataError
         from lagllama_jax.series.archives import plain_name
         from lagllama_jax.series.dataframe import read_frame
         from lagllama_jax.series.table_files import read_table
 
         if plain_name(path.name).endswith((".json", ".jsonl", ".tsf")):
             from lagllama_jax.corpus.formats import guess_format, read
-            from lagllama_jax.errors import DataError
             from lagllama_jax.series.dataset import SeriesDataset
 
             if future is not None:
                 raise DataError(f"{future}: covariates of {path} need it to be CSV or Parquet.")
+            unused = [name for name, value in vars(self).items() if value not in (None, ())]
+            if set(unused) - {"freq"}:
+                raise DataError(f"{path.name} is no table: leave out {', '.join(unused)}.")
             return SeriesDataset.of(read(path, guess_format(path), frequency=self.freq))
         options = {name: value for name, value in vars(self).items() if name != "encoding"}
         options["target"] = list(self.target) or None

@@ -33,7 +33,7 @@ def main(
     the name, the time stamp, `predictions` (the median) and one column per quantile level.
 
     Args:
-      data: CSV, Parquet, JSON or .tsf file, compressed or not.
+      data: CSV, Parquet, Excel (extra `excel`), JSON or .tsf file, compressed or not.
       prediction_length: Number of time steps to forecast after the last row of each series.
       future: Table with a row per series and time step to forecast, and the covariates that are
         known there, such as prices or holidays, in columns that FILE has too.

@@ -89,6 +89,13 @@ def read_only_table(path: Path, suffixes: Collection[str]) -> bytes:
         raw = path.open("rb")
     with raw, converting(DataError, f"Cannot read {path}: it is damaged or truncated", *BROKEN):
         found = [(name, content.read()) for name, content in unpack(path.name, raw, suffixes)]
+    if len(found) > 1:  # notes beside a table
+        filled = [(name, content) for name, content in found if content.strip()]
+        tables = [one for one in filled if not plain_name(one[0]).endswith(".txt")]
+        if len(tables) == 1 < len(filled):
+            other = ", ".join(name for name, _ in filled if name != tables[0][0])
+            warnings.warn(f"{tables[0][0]} was read, and {other} left out.", stacklevel=2)
+        found = tables if len(tables) == 1 else filled
     if len(found) == 1:
         return found[0][1]
     listed = ", ".join(name.partition("/")[2] for name, _ in found[:5])

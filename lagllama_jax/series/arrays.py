@@ -1,5 +1,6 @@
 """Reads series from arrays, data frames and datasets."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,17 @@ from lagllama_jax.typing import Float
 if TYPE_CHECKING:
     import pandas as pd
 
+READING = ("id_column", "timestamp_column", "target", "dayfirst", "date_format", "decimal")
+"""Arguments of `read_frame` that name columns or tell how text is read."""
+SHORTEST = 8  # a 2-D array of many shorter rows is told to have one series per row
+
 
 def read_series(
-    data: Any, start: Any = None, freq: Any = None, item_ids: Sequence[Any] | None = None
+    data: Any,
+    start: Any = None,
+    freq: Any = None,
+    item_ids: Sequence[Any] | None = None,
+    **reading: Any,
 ) -> SeriesDataset:
     """Makes a dataset from arrays or a data frame.
 
@@ -36,7 +45,10 @@ def read_series(
         item_ids = list(data) if item_ids is None else item_ids
         data = list(data.values())
     if start is None and hasattr(data, "columns") and item_ids is None:
-        return _read_frame(data, freq)
+        return _read_frame(data, freq, **reading)
+    given = [name for name, value in reading.items() if value is not None]
+    if given:
+        raise DataError(f"{', '.join(given)}: only a data frame is read by these options.")
     parts = [data] if _is_dated(data) or isinstance(data, Mapping) else data
     if isinstance(parts, Iterable) and not hasattr(parts, "ndim"):
         parts = list(parts)
@@ -47,10 +59,10 @@ def read_series(
     return read_arrays(parts if isinstance(parts, list) else data, start, freq, item_ids)
 
 
-def _read_frame(data: Any, freq: Any) -> SeriesDataset:
+def _read_frame(data: Any, freq: Any, **reading: Any) -> SeriesDataset:
     from lagllama_jax.series.dataframe import read_frame
 
-    return read_frame(data, freq=freq)
+    return read_frame(data, freq=freq, **reading)
 
 
 def _is_dated(series: Any) -> bool:
@@ -171,6 +183,13 @@ def _split(series: Any) -> list[Any]:
         raise DataError("This is a data frame: use predict_df, or give its columns as arrays.")
     if hasattr(series, "ndim") and series.ndim not in (2, 3):
         raise DataError(f"Expected 1-D to 3-D values, not {series.ndim}-D: pass a list of series.")
+    flat = getattr(series, "ndim", 0) == 2
+    if flat and SHORTEST > series.shape[1] < series.shape[0] / 4:
+        warnings.warn(
+            f"The array was read as {series.shape[0]} series of {series.shape[1]} time steps. If "
+            "each column is a series, give its transpose (.T).",
+            stacklevel=2,
+        )
     try:
         rows = list(series)
     except TypeError as error:

@@ -1,6 +1,7 @@
 """Finds the roles of the columns of a table, and reads columns of numbers."""
 
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +13,19 @@ import pyarrow as pa
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.header import is_value
 from lagllama_jax.series.number_text import Writing, read_numbers
-from lagllama_jax.series.tables import UNNAMED, Table
+from lagllama_jax.series.tables import UNNAMED, Table, quoted
 from lagllama_jax.typing import Float
 
 ITEM_NAMES = ("item_id", "unique_id")
 TIMESTAMP_NAMES = ("timestamp", "ds")
 TARGET_NAMES = ("target", "y")
-DATE_WORDS = ("timestamp", "ds", "date", "datetime", "time", "date_time")
+INDEX_NAMES = ("index", "level_0")  # of pandas' reset_index
+DATE_WORDS = ("timestamp", "ds", "ts", "date", "datetime", "time", "date_time")
 """Names by which a column of time stamps is recognised, whatever their case."""
 PERIOD_WORDS = ("month", "year", "index", "week", "quarter", "period", "day", "hour", "step", "t")
 """The same, if no column of text holds dates."""
 
+MARKERS = (-999.0, -999.9, -9999.0, -9999.9, -99999.0)  # which often stand for missing values
 _TIME_WORD = re.compile("(?i)date|time(?!r)|datum|zeit|fecha|stamp|yyyy")
 
 
@@ -131,7 +134,11 @@ def _date_column(table: Table) -> Any:
             f"The columns {listed(text or dated)} of {table.name} could all be the time stamps. "
             "Tell which one with timestamp_column."
         )
-    if (called := _first_named(candidates, PERIOD_WORDS)) is not None:
+    coded = [name for name in frame if re.match("(?i)yyyy", str(name))]
+    if len(coded) == 1:
+        return coded[0]
+    numbered = [name for name in candidates if name != "T"]  # which often is a temperature
+    if (called := _first_named(numbered, PERIOD_WORDS)) is not None:
         return called
     similar = [name for name in frame if _TIME_WORD.search(str(name))]
     if len(similar) == 1:
@@ -177,14 +184,14 @@ def is_unnamed(name: Any) -> bool:
 
 
 def is_numbering(table: Table, name: Any) -> bool:
-    """Whether a column without a name, or named `index`, holds the numbers of the rows."""
-    if not is_unnamed(name) and name != "index":
+    """Whether a column without a name, or of `INDEX_NAMES`, holds the numbers of the rows."""
+    if not is_unnamed(name) and name not in INDEX_NAMES:
         return False
     cells = pd.to_numeric(table.frame[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all()
     if not whole or len(np.unique(cells)) < len(cells):
         return False
-    return bool(name != "index" or np.ptp(cells) == len(cells) - 1)
+    return bool(name not in INDEX_NAMES or np.ptp(cells) == len(cells) - 1)
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -214,17 +221,26 @@ def numbers(
             f"Column {str(column)!r} of {table.name} holds durations. Convert them to numbers, as "
             "with dt.total_seconds()."
         )
-    writing = Writing(f"Column {str(column)!r} of {table.name}", decimal, table.separator)
+    writing = Writing(
+        f"Column {str(column)!r} of {table.name}", decimal, table.separator, table.decimal
+    )
     values, bad = _values(cells, writing)
     for wrong, problem in ((bad, "not a number"), (np.isinf(values), "infinite")):
         if wrong.any():
             row = int(np.argmax(wrong))
             raise DataError(
                 f"{series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
-                f"{str(cells.iloc[row])!r} is {problem}. Leave the cell empty (NaN) if the value "
+                f"{quoted(cells.iloc[row])} is {problem}. Leave the cell empty (NaN) if the value "
                 "is missing, or drop the column if it is not a series. A column of names of series "
                 "is told by id_column."
             )
+    low = np.nanmin(values, initial=0.0)
+    if low in MARKERS and values[values > low].min(initial=0.0) > low / 4:
+        warnings.warn(
+            f"{writing.place}: {low:g} occurs {(values == low).sum()} times. If it stands for a "
+            "missing value, leave these cells empty (NaN).",
+            stacklevel=2,
+        )
     return values
 
 

@@ -76,7 +76,7 @@ def read_frame(
     >>> dataset.targets[0].tolist(), str(dataset.frequency)
     ([[1.0, 2.0, nan, 4.0]], 'D')
     """
-    table = turned(join_times(as_table(data)))
+    table = turned(join_times(as_table(data, freq)))
     columns = find_columns(table, id_column, timestamp_column, target)
     if freq is None:
         freq = getattr(table.frame[columns.timestamp].dtype, "freq", None)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.blocks import last_blocks
+from lagllama_jax.series.cycles import Cycle
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float, Int
 
@@ -43,8 +44,8 @@ class Numbering(NamedTuple):
     """The numbers of the points of series without dates.
 
     Attributes:
-      first: The number of the first point of each series.
-      step: The step between two points.
+      first: The number of the first point of each series, or its time stamp.
+      step: The step between two points, or a calendar that repeats.
     """
 
     first: Sequence[Any]
@@ -53,6 +54,12 @@ class Numbering(NamedTuple):
     def take(self, rows: Sequence[int]) -> "Numbering":
         """The numbers of the points of the items with the indices `rows`."""
         return Numbering([self.first[row] for row in rows], self.step)
+
+    def at(self, index: int, points: Int[np.ndarray, "n"]) -> Any:
+        """The numbers or time stamps of points of an item, which are counted from its first one."""
+        if isinstance(self.step, Cycle):
+            return self.step.timestamps(self.first[index], points)
+        return self.first[index] + self.step * points
 
 
 @dataclass(frozen=True)
@@ -233,7 +240,7 @@ class SeriesDataset:
         numbers = np.arange(begin, begin + count)
         if self.numbering is None:
             return numbers
-        return self.numbering.first[index] + self.numbering.step * numbers
+        return self.numbering.at(index, numbers)
 
     def timestamps(self, index: int, first: int, count: int) -> "pd.DatetimeIndex":
         """The time stamps of `count` points of an item, of which point 0 follows the last value.

@@ -1,8 +1,10 @@
 """Reads delimited text, such as CSV files, to tables of text cells."""
 
+import contextlib
 import csv
 import io
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -22,7 +24,8 @@ from lagllama_jax.typing import Int
 SAMPLE_BYTES, SAMPLE_ROWS, SNIFFED = 1 << 20, 200, 1 << 14
 """Sizes of the beginnings of a file in which names and the separator are looked for."""
 _NULL = pa.scalar(None, pa.string())
-SEPARATORS = [",", ";", "\t", "|", " "]
+SEPARATORS = [",", ";", "\t", "|", " ", "^", "~"]
+_OTHER_FORMAT = re.compile(r'\s*(<[!?a-zA-Z]|[\[{]\s*["\[{])')
 
 
 class Dialect(NamedTuple):
@@ -53,12 +56,21 @@ def read_delimited(content: bytes, name: str, *, header: bool = True) -> Table:
       DataError: If there are no column names, a name occurs twice, or a row is too long.
     """
     start = content[:SAMPLE_BYTES].decode(errors="ignore")
+    if _OTHER_FORMAT.match(start):
+        raise DataError(
+            f"{name} is JSON, HTML or XML. Save the table as CSV; the name of JSON ends in .json."
+        )
     dialect = _sniff(start[:SNIFFED])
     try:
         rows = list(itertools.islice(dialect.rows(io.StringIO(start, "")), SAMPLE_ROWS))
         skipped, names = 0, [str(number) for number in range(len(rows[0].cells))]
         if header:
             names, skipped = find_header(rows, name)
+            if len(names) == 1:
+                raise DataError(
+                    f"{name} has one column ({names[0]!r}). Time stamps and values are needed, "
+                    "separated by commas, semicolons or tabs."
+                )
         width = max([len(names), *(len(row.cells) for row in rows if row.lines > skipped)])
         body = memoryview(content)[_offset(content, skipped) :]
         table, lines = _parse(body, name, dialect, names + [""] * (width - len(names)))
@@ -70,15 +82,23 @@ def read_delimited(content: bytes, name: str, *, header: bool = True) -> Table:
 
 
 def _sniff(text: str) -> Dialect:
+    """The dialect of text: that of clevercsv, or the only one whose rows have equal lengths."""
     complete = text[: text.rfind("\n") + 1] or text
     try:
         found = Sniffer().sniff(complete, delimiters=SEPARATORS)
     except NoDetectionResult:
         found = None
-    if found is None:
-        return Dialect(",", '"')
-    quote = found.quotechar if found.quotechar == "'" else '"'
-    return Dialect(found.delimiter or ",", quote)
+    quote = "'" if found is not None and found.quotechar == "'" else '"'
+    dialect = Dialect(found.delimiter or "," if found else ",", quote)
+    even = [one for one in SEPARATORS if _is_even(Dialect(one, quote), complete)]
+    return Dialect(even[0], quote) if len(even) == 1 and dialect.separator not in even else dialect
+
+
+def _is_even(dialect: Dialect, text: str) -> bool:
+    with contextlib.suppress(csv.Error):
+        widths = {len(row.cells) for row in dialect.rows(io.StringIO(text, "")) if row.cells}
+        return len(widths) == 1 and widths != {1}
+    return False
 
 
 def _offset(content: bytes, lines: int) -> int:

@@ -12,11 +12,15 @@ from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.tables import Table
 
 
-def as_table(data: Any) -> Table:
+def as_table(data: Any, freq: Any = None) -> Table:
     """Makes a table from a pandas, polars, Arrow or DuckDB data frame, or a pandas Series.
 
     The levels of an index become columns, and several levels of column names are joined by `/`.
     Lists in cells, with one row per series, become one row per time step.
+
+    Args:
+      data: The data frame.
+      freq: Step of lists that have a `start` and no `freq`.
 
     Raises:
       DataError: If `data` is something else, has no rows, has two columns of the same name, or a
@@ -30,11 +34,14 @@ def as_table(data: Any) -> Table:
     if isinstance(data, pd.Series):
         data = data.to_frame("target" if data.name is None else data.name)
     if not isinstance(data, pd.DataFrame):
-        raise DataError(f"Expected a data frame, not {type(data).__name__}.")
+        raise DataError(
+            f"Expected a data frame, not {type(data).__name__}. Convert it with pandas.DataFrame, "
+            "or give arrays to predict."
+        )
     if isinstance(data.columns, pd.MultiIndex):
         data = data.set_axis([_joined(names) for names in data.columns], axis=1)
     table = Table(_with_index(Table(data).frame))
-    return table.with_frame(_exploded(table.frame))
+    return table.with_frame(_exploded(table.frame, freq))
 
 
 def _joined(names: list[Any]) -> str:
@@ -74,38 +81,44 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 def _index_names(index: pd.Index) -> list[Any]:
     """Names of the levels of an index that tell more than the number of a row."""
     if index.nlevels == 1:
-        usual = ["timestamp"] if _is_time(index) or holds_dates(index.to_series()) else []
+        usual = ["timestamp"] if _is_time(index) else []
         return usual if index.name is None else [index.name]
-    usual = [f"level {number}" for number in range(index.nlevels)]
+    usual = ["item_id"] if index.nlevels == 2 else [f"level {n}" for n in range(index.nlevels - 1)]
     times = [_is_time(index.get_level_values(level)) for level in range(index.nlevels)]
-    if any(times):
-        usual[times.index(True)] = "timestamp"
-    usual = [
-        "item_id" if index.nlevels == 2 and name.startswith("level") else name for name in usual
-    ]
+    usual.insert(times.index(True) if any(times) else len(usual), "timestamp")
     return [new if old is None else old for old, new in zip(index.names, usual, strict=True)]
 
 
 def _is_time(values: pd.Index) -> bool:
-    return isinstance(values, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
+    dated = isinstance(values, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
+    return dated or holds_dates(values.to_series())
 
 
-def _exploded(frame: pd.DataFrame) -> pd.DataFrame:
+def _exploded(frame: pd.DataFrame, freq: Any) -> pd.DataFrame:
     """A frame with one row per time step, if the cells of a frame are lists."""
     lists = [name for name in frame if _holds_lists(frame[name])]
     if not lists:
         return frame
-    others = [name for name in frame if name not in lists]
+    others = [name for name in frame if name not in (*lists, "start", "freq")]
     if others and not set(ITEM_NAMES) & set(others):
-        frame = frame.rename(columns={others[0]: "item_id"})
+        named = [name for name in others if frame[name].is_unique] or others
+        frame = frame.rename(columns={named[0]: "item_id"})
     lengths = frame[lists].map(np.size)
-    uneven = lengths.nunique(axis=1) > 1
+    uneven = (
+        (lengths.nunique(axis=1) > 1) | (lengths[lists[0]] == 0) | frame[lists].isna().any(axis=1)
+    )
     if uneven.any():
         row = int(np.argmax(uneven))
-        raise DataError(f"Row {row}: the lists in {', '.join(map(str, lists))} differ in length.")
-    if {"start", "freq"} <= set(frame.columns):
-        frame = frame.assign(timestamp=_stamps(frame, lengths.iloc[:, 0]))
-        frame, lists = frame.drop(columns=["start", "freq"]), [*lists, "timestamp"]
+        raise DataError(
+            f"Row {row}: the lists in {', '.join(map(str, lists))} differ in length, or are "
+            "empty. Drop the row, or fill the lists."
+        )
+    if "start" in frame:
+        if "freq" not in frame and freq is None:
+            raise DataError("The series have a start and no step. Give it, as in freq='h'.")
+        steps = frame["freq"] if "freq" in frame else [freq] * len(frame)
+        frame = frame.assign(timestamp=_stamps(frame["start"], steps, lengths.iloc[:, 0]))
+        frame, lists = frame.drop(columns=["start", "freq"], errors="ignore"), [*lists, "timestamp"]
     return frame.explode(lists, ignore_index=True)
 
 
@@ -114,11 +127,11 @@ def _holds_lists(column: pd.Series) -> bool:
     return len(cells) > 0 and isinstance(cells.iloc[0], list | np.ndarray)
 
 
-def _stamps(frame: pd.DataFrame, lengths: pd.Series) -> list[Any]:
+def _stamps(starts: Any, steps: Any, lengths: Any) -> list[Any]:
     from lagllama_jax.series.arrays import as_timestamp
     from lagllama_jax.series.frequency import Frequency
 
-    rows = zip(frame["start"], frame["freq"], lengths, strict=True)
+    rows = zip(starts, steps, lengths, strict=True)
     return [Frequency.parse(freq).timestamps(as_timestamp(start), 0, n) for start, freq, n in rows]
 
 
@@ -156,7 +169,8 @@ def _like_polars(data: Any, frame: pd.DataFrame, names: list[Any]) -> Any:
     import polars
 
     schema, result = dict(data.collect_schema()), polars.from_pandas(frame)
-    kinds = {name: schema[name] for name in names if name in schema}
+    kinds: dict[Any, Any] = {name: schema[name] for name in names if name in schema}
+    kinds = {name: getattr(kind, "inner", None) or kind for name, kind in kinds.items()}
     result = result.with_columns(polars.col(name).cast(kind) for name, kind in kinds.items())
     return result.lazy() if isinstance(data, polars.LazyFrame) else result
 
@@ -167,7 +181,8 @@ def _like_arrow(data: Any, frame: pd.DataFrame, names: list[Any]) -> Any:
     table = pa.Table.from_pandas(frame, preserve_index=False)
     for name in names:
         if name in data.schema.names:
-            column = table.column(name).cast(data.schema.field(name).type)
+            kind = data.schema.field(name).type
+            column = table.column(name).cast(kind.value_type if pa.types.is_nested(kind) else kind)
             table = table.set_column(table.schema.get_field_index(name), name, column)
     return table
 

@@ -15,6 +15,7 @@ from lagllama_jax.typing import Bool, Int
 DAY = NANOSECONDS["D"] // 1000  # in microseconds, in which time stamps are compared
 HOUR = DAY // 24
 FINEST = 2_000_000  # nanoseconds by which rounded fractions of a second differ from their grid
+GAP = 30  # number of points that a series of few rows may have besides
 SPARSE_POINTS, SPARSE_SHARE = 10_000_000, 50
 """A grid is refused if it exceeds both limits: the total number of points, and points per row."""
 
@@ -227,31 +228,32 @@ def _rounded(
     return position
 
 
-def is_regular(
+def filled_share(
     stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"], frequency: Frequency | None = None
-) -> bool:
-    """Whether rows in any order are on a regular grid, of which more than half is filled.
+) -> float:
+    """The share of the points of a regular grid that have rows, or 0 if there is no such grid.
 
     Args:
-      stamps: Time stamp of each row.
+      stamps: Time stamp of each row, in any order.
       series: Number of the series of each row.
       frequency: The step. `None`: the one that the time stamps have.
     """
     order = np.lexsort((stamps.asi8, series))
     stamps, series = stamps[order], series[order]
+    if ((np.diff(stamps.asi8) == 0) & (np.diff(series) == 0)).any():
+        return 0.0
     with contextlib.suppress(DataError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         step = infer(stamps, series) if frequency is None else frequency
-        step = step.stamped_like(local_clock(stamps))
-        place(step, stamps, series, str, inferred=True)
-        return not ((np.diff(stamps.asi8) == 0) & (np.diff(series) == 0)).any()
-    return False
+        position = place(step.stamped_like(local_clock(stamps)), stamps, series, str, inferred=True)
+        starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+        return len(stamps) / int(_extent(position, starts).sum())
+    return 0.0
 
 
-def _extent(position: Int[np.ndarray, "n"], starts: Int[np.ndarray, "k"]) -> tuple[int, int]:
-    """The number of points of all series on their grids, and the first row of the longest one."""
-    last = position[np.r_[starts[1:], len(position)] - 1]
-    return int((last + 1).sum()), int(starts[np.argmax(last)])
+def _extent(position: Int[np.ndarray, "n"], starts: Int[np.ndarray, "k"]) -> Int[np.ndarray, "k"]:
+    """The number of points of each series on its grid."""
+    return position[np.r_[starts[1:], len(position)] - 1] + 1
 
 
 def _check_density(
@@ -261,7 +263,8 @@ def _check_density(
     describe: Describe,
 ) -> None:
     """Raises `DataError` if a frequency is much finer than the rows of a series."""
-    (total, longest), rows = _extent(position, starts), len(position)
+    extent, rows = _extent(position, starts), len(position)
+    total, longest = int(extent.sum()), int(starts[np.argmax(extent)])
     if total > SPARSE_POINTS and total > SPARSE_SHARE * rows:
         raise DataError(
             f"{rows} rows would become {total:,} points at frequency {frequency.alias!r}; "
@@ -287,13 +290,18 @@ def _check_filled(
     starts: Int[np.ndarray, "k"],
     describe: Describe,
 ) -> None:
-    """Raises `DataError` if most points of an inferred grid have no row."""
-    (total, longest), rows = _extent(position, starts), len(position)
-    if total > 2 * rows:
+    """Raises `DataError` if most points of an inferred grid, or of a long series, have no row."""
+    extent, rows = _extent(position, starts), np.diff(starts, append=len(position))
+    sparse = extent > 2 * rows + GAP
+    if extent.sum() > 2 * rows.sum():
+        sparse = extent == extent.max()
+    if sparse.any():
+        first = int(np.argmax(sparse))
         raise DataError(
-            f"The {rows} rows fill {rows / total:.0%} of the inferred grid of steps "
-            f"{frequency.alias!r}; {describe(longest)} begins the longest series. Look for a wrong "
-            f"time stamp, or give freq={frequency.alias!r} if these time steps are missing."
+            f"The {rows[first]} rows from {describe(int(starts[first]))} on fill "
+            f"{rows[first] / extent[first]:.0%} of the inferred grid of steps {frequency.alias!r}. "
+            "Look for a wrong time stamp, or, if time steps are missing, give "
+            f"freq={frequency.alias!r}."
         )
 
 

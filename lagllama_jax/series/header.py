@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.time_text import as_times
 
 _WORDS = (
     r"jan\w*|feb\w*|mar\w*|apr\w*|may|june?|july?|aug\w*|sep\w*|oct\w*|nov\w*|dec\w*|"
@@ -55,7 +56,7 @@ def find_header(rows: Sequence[TextRow], name: str) -> Header:
     if first is None:
         width = max(len(row.cells) for row in rows)
         first = 1 + next(i for i, row in enumerate(rows) if len(row.cells) == width)
-    elif _holds_years(rows[first].cells, columns):
+    elif _holds_times(rows[first].cells, columns):
         first += 1
     elif first == 0:
         raise DataError(
@@ -63,7 +64,11 @@ def find_header(rows: Sequence[TextRow], name: str) -> Header:
             "there are no column names above it. Add a first line such as item_id,timestamp,target."
         )
     else:
-        texts = [i for i in range(first) if not _has_value(rows[i].cells, columns)]
+        texts = [
+            i
+            for i in range(first)
+            if not _has_value(rows[i].cells, columns) and len(rows[i].cells) > 1
+        ]
         first = max(texts, default=first - 1) + 1
     begin = first - 1
     while begin > 0 and _incomplete(rows[begin:first]) and _fits(rows[begin - 1], rows[begin]):
@@ -100,11 +105,11 @@ def _has_value(cells: list[str], columns: list[int]) -> bool:
     return any(is_value(cells[column]) for column in columns if column < len(cells))
 
 
-def _holds_years(cells: list[str], columns: list[int]) -> bool:
-    """Whether the values of a row are different years, which name columns."""
+def _holds_times(cells: list[str], columns: list[int]) -> bool:
+    """Whether the values of a row are different dates or years, which name columns."""
     filled = [cells[one].strip() for one in columns if one < len(cells) and cells[one].strip()]
-    years = [cell for cell in filled if re.fullmatch(r"(18|19|20|21)\d\d", cell)]
-    return len(years) == len(filled) > 2 and len(set(years)) == len(years)
+    alike = len({cell.isdigit() for cell in filled}) == 1
+    return alike and len(set(filled)) == len(filled) > 2 and None not in as_times(filled)
 
 
 def _incomplete(rows: Sequence[TextRow]) -> bool:

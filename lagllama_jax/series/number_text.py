@@ -12,20 +12,33 @@ import pyarrow.compute as pc
 from lagllama_jax.errors import DataError
 from lagllama_jax.typing import Bool, Float
 
-MISSING = frozenset(
-    ("", "?", ".", "-", "--", "*", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NAN", "-nan", "<NA>")
-) | frozenset(("null", "NULL", "Null", "None", "none", "NaT", "na", "missing", "#NV", "#VALUE!"))
-"""Spellings of a missing value."""
+MISSING = frozenset((
+    "", "?", ".", "..", "...", "-", "-nan", "--", "---", "*", ":", "na", "n/a", "n.a.", "nd", "n/d",
+    "n.d.", "nan", "<na>", "null", "(null)", "none", "nil", "nat", "missing", "unknown", "#n/a",
+    "#nv", "#value!", "#ref!", "#div/0!", "#num!", "#null!", "#name?", r"\n", "\u2026",
+    "\u2013", "\u2014",
+))  # fmt: skip
+"""Spellings of a missing value, in lower case."""
 SAMPLE = 1000  # number of cells that are looked at before all of them are
 _GROUPED = r"^[-+]?[1-9]\d{{0,2}}(\{0}\d{{3}})+$"
-_NUMBER = r"(?i)^[-+]?(inf(inity)?|[1-9]\d{{0,2}}([{0}']\d{{3}})+|\d*)({1}\d*)?([eE][-+]?\d+)?$"
+_NUMBER = (
+    r"(?i)^[-+]?(inf(inity)?|[1-9]\d{{0,2}}([{0}']\d{{2,3}})*[{0}']\d{{3}}|\d*)"
+    r"({1}\d*)?([eE][-+]?\d+)?$"
+)
 _OTHER = {".": ",", ",": "."}
-_SIGNS = r"[$\x{20AC}\x{A3}\x{A5}%]"
+_CURRENCY = r"[A-Z]{0,2}[$\x{A3}\x{A5}\x{20A0}-\x{20C0}]|EUR|USD|GBP|CHF|JPY|CNY|INR|BRL|CAD|AUD"
+_UNIT = (
+    rf"(?:{_CURRENCY}|[%\x{{2030}}]|\s[A-Za-z]|\x{{B0}}[A-Za-z]?|"
+    r"\s?[A-Za-z]{2,6}(?:/[A-Za-z]{1,6})?)"
+)
+_BEFORE, _AFTER = rf"^([-+(]*)\s*(?:{_CURRENCY})\s*", rf"\s*{_UNIT}\s*(\)?-?)$"
 _CLEANING = (
-    (r"^[\x{2212}\x{2010}\x{2011}\x{2013}]", "-"),
-    (r"^\((.*)\)$", r"-\1"),
-    (r"(\d)[ \x{A0}\x{2009}\x{202F}'\x{2019}](\d{3})", r"\1'\2"),
-    (r"(\d)[ \x{A0}\x{2009}\x{202F}'\x{2019}](\d{3})", r"\1'\2"),
+    (r"^'|\s*$", ""),
+    (r"^[\x{2212}\x{2010}\x{2011}\x{2013}]\s*|^-\s+", "-"),
+    (r"^\(\s*(.*?)\s*\)$", r"-\1"),
+    (r"^(\d.*?)\s*[-\x{2212}]$", r"-\1"),
+    (r"(\d)[ \x{2019}](\d{3})", r"\1'\2"),
+    (r"(\d)[ \x{2019}](\d{3})", r"\1'\2"),
 )
 
 
@@ -36,17 +49,19 @@ class Writing(NamedTuple):
       place: The column, for messages.
       decimal: The decimal mark, `.` or `,`. `None`: the one by which all cells are numbers.
       separator: The separator of cells in a file. `None`: the column is not from delimited text.
+      elsewhere: The decimal mark of other columns of the file. `None`: unknown.
     """
 
     place: str = "The text"
     decimal: str | None = None
     separator: str | None = None
+    elsewhere: str | None = None
 
 
 def missing_to_null(cells: Any) -> Any:
     """Trims text cells, and makes those that say that a value is missing null."""
     trimmed = pc.utf8_trim_whitespace(cells)
-    absent = pc.is_in(trimmed, value_set=pa.array(sorted(MISSING), trimmed.type))
+    absent = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING), trimmed.type))
     return pc.if_else(absent, pa.scalar(None, trimmed.type), trimmed)
 
 
@@ -55,8 +70,8 @@ def read_numbers(
 ) -> tuple[Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
     """Converts text cells to numbers. Returns them, NaN if missing, and which are no numbers.
 
-    Thousands separators, decimal commas, brackets for negative numbers, and a currency or percent
-    sign that all cells have are understood. The number before a percent sign is returned.
+    Thousands separators, decimal commas, brackets for negative numbers, and a currency, unit or
+    percent sign that all cells have are understood. The number before a percent sign is returned.
 
     Args:
       cells: An Arrow array of strings.
@@ -108,14 +123,17 @@ def _could_be_grouped(cells: Any) -> bool:
 
 
 def _without_signs(cells: Any) -> Any:
-    """Removes a currency or percent sign that all cells have, and rewrites minus and brackets."""
-    known = cells.drop_null()
-    signed = pc.match_substring_regex(known, _SIGNS)
-    if len(known) and pc.all(signed).as_py():
-        signs = pc.unique(pc.replace_substring_regex(known, r"[^$\x{20AC}\x{A3}\x{A5}%]", ""))
-        if len(signs) == 1:
-            cells = pc.utf8_trim_whitespace(pc.replace_substring_regex(cells, _SIGNS, ""))
-            cells = pc.replace_substring_regex(cells, r"^(\(|[-+])\s+|\s+(\))$", r"\1\2")
+    """Removes a currency or unit that all cells have, and rewrites signs, brackets and blanks."""
+    if pc.any(pc.invert(pc.string_is_ascii(cells))).as_py():
+        cells = pc.utf8_normalize(cells, "NFKC")
+    for pattern in (_BEFORE, _AFTER):
+        known = cells.drop_null()
+        with_unit = pc.match_substring_regex(known, pattern)
+        bare = pc.replace_substring_regex(known, pattern, r"\1")
+        units = pc.unique(pc.replace_substring_regex(known, r"[-+()\d.,'\s\x{2019}\x{2212}]", ""))
+        same = len(units) == 1 and pc.all(with_unit).as_py()
+        if same and pc.all(pc.match_substring_regex(bare, r"\d")).as_py():
+            cells = pc.replace_substring_regex(cells, pattern, r"\1")
     for pattern, replacement in _CLEANING:
         cells = pc.replace_substring_regex(cells, pattern, replacement)
     return cells
@@ -142,6 +160,9 @@ def _decimal_mark(cells: Any, writing: Writing) -> str:
     plain = cells.filter(pc.fill_null(pc.invert(marked), False))
     first = with_mark[0].as_py()
     mark = re.search("[.,]", first)[0]  # type: ignore[index]
+    if writing.elsewhere is not None:
+        _tell(first, writing.elsewhere, writing)
+        return writing.elsewhere
     both = not pc.all(pc.match_substring(with_mark, mark)).as_py()
     long = pc.any(pc.match_substring_regex(plain, r"\d{4}")).as_py()
     alone = len(plain) == 0 and (mark == "." or writing.separator in (";", "\t"))

@@ -1,5 +1,6 @@
 """Places the rows of a table on the regular time grids of its series."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import pandas as pd
 from lagllama_jax.errors import DataError
 from lagllama_jax.series import grid as time_grid
 from lagllama_jax.series.columns import series_name
-from lagllama_jax.series.frequency import local_clock
+from lagllama_jax.series.cycles import find_cycle
+from lagllama_jax.series.frequency import Frequency, local_clock
 from lagllama_jax.series.future import past_ends
 from lagllama_jax.series.numbering import place_numbers
 from lagllama_jax.series.tables import Table
@@ -124,6 +126,20 @@ class _Rows:
             )
         if not isinstance(self.times, pd.DatetimeIndex):
             return place_numbers(self.times, self.codes, step, self.describe)
+        try:
+            return self._on_grid(step)
+        except DataError:
+            cycle = None if step is not None else find_cycle(self.times, self.codes)
+            if cycle is None:
+                raise
+        warnings.warn(
+            f"{self.table.name}: the time stamps have no common step, but repeat ({cycle}). The "
+            "rows are numbered, without a calendar, and the dates of forecasts follow the pattern.",
+            stacklevel=2,
+        )
+        return cycle.since_start(self.times, self.codes), cycle
+
+    def _on_grid(self, step: Frequency | None) -> tuple[Int[np.ndarray, "n"], Frequency]:
         found = time_grid.infer(self.times, self.codes) if step is None else step
         found = found.stamped_like(local_clock(self.times))
         inferred = step is None

@@ -4,26 +4,30 @@ import io
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow
 from pyarrow import feather, parquet
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, converting, require
 from lagllama_jax.files import atomic_path
 from lagllama_jax.series.archives import decode, plain_name, read_only_table
+from lagllama_jax.series.columns import listed
 from lagllama_jax.series.delimited import read_delimited
 from lagllama_jax.series.frames import as_table
 from lagllama_jax.series.tables import Table
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 ARROW_SUFFIXES = (".parquet", ".pq", ".feather", ".arrow")
+SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 
 def read_table(path: str | os.PathLike[str], encoding: str | None = None) -> Table:
-    """Reads a table from a Parquet, Arrow or delimited text file, by the suffix.
+    """Reads a table from a Parquet, Arrow, spreadsheet or delimited text file, by the suffix.
 
     The file may be compressed with gzip, bzip2, xz or Zstandard, or the only table in a zip file.
+    Spreadsheets (extra `excel`) have one sheet with cells.
 
     Args:
       path: Path of the file.
@@ -31,8 +35,11 @@ def read_table(path: str | os.PathLike[str], encoding: str | None = None) -> Tab
 
     Raises:
       DataError: If the file cannot be opened or read, is empty, or has another suffix.
+      MissingExtraError: If a spreadsheet is given without the extra `excel`.
     """
     path = Path(path)
+    if path.name.lower().endswith(SHEET_SUFFIXES):
+        return _read_sheet(path)
     check_suffix(path)
     content = read_only_table(path, TEXT_SUFFIXES + ARROW_SUFFIXES)
     if content[:4] in (b"PAR1", b"ARRO") or _is_arrow(path):
@@ -40,6 +47,21 @@ def read_table(path: str | os.PathLike[str], encoding: str | None = None) -> Tab
     if content[:4] in (b"PK\x05\x06", b"\xd0\xcf\x11\xe0"):
         raise DataError(f"{path.name} is not text. Save the table as CSV.")
     return read_delimited(decode(content, path.name, encoding), path.name)
+
+
+def _read_sheet(path: Path) -> Table:
+    """The table of a spreadsheet, read as text, because titles and units may stand above it."""
+    error: Any = require("python_calamine", "excel").CalamineError
+    with converting(DataError, f"Cannot read {path}", error, OSError, ValueError):
+        sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="calamine")
+    filled = [name for name, sheet in sheets.items() if sheet.notna().to_numpy().any()]
+    if len(filled) != 1:
+        raise DataError(
+            f"{path.name} has {len(filled)} sheets with cells ({listed(filled)}), and one was "
+            "expected. Save the sheet to read as CSV."
+        )
+    content = sheets[filled[0]].to_csv(index=False, header=False).encode()
+    return read_delimited(content, path.name)
 
 
 def _read_arrow(content: bytes, path: Path) -> pyarrow.Table:

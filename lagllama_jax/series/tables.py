@@ -1,7 +1,10 @@
 """`Table`: a user's table as a pandas data frame, with names of its rows for error messages."""
 
+import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ from lagllama_jax.typing import Int
 
 UNNAMED = "Unnamed: {}"
 """Name of a column without a name, by its number, as in pandas."""
+LONGEST = 60  # number of characters of a cell that an error message shows
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,17 @@ class Table:
         if len(self.frame) == 0:
             raise DataError(f"No rows in {self.name}: there is nothing to forecast.")
 
+    @functools.cached_property
+    def decimal(self) -> str | None:
+        """The decimal mark of a file, if its first cells with decimals have only one."""
+        if self.separator is None:
+            return None
+        cells = set(map(str, self.frame.iloc[:200, :50].to_numpy(dtype=object).ravel()))
+        marked = r"-?[\d{1}]*\d\{0}(\d\d?|\d{{4,}})"
+        patterns = {marks[0]: re.compile(marked.format(*marks)) for marks in (".,", ",.")}
+        found = [mark for mark, one in patterns.items() if any(map(one.fullmatch, cells))]
+        return found.pop() if len(found) == 1 else None
+
     def row(self, position: int) -> str:
         """Describes the place of a row, such as `line 19 of data.csv`."""
         for part in self.parts:
@@ -53,16 +68,24 @@ class Table:
             return f"row {position} of {self.name}"
         return f"line {self.line(position)} of {self.name}"
 
-    def take(self, rows: Int[np.ndarray, "n"]) -> "Table":
-        """A table of some rows, which keep their lines."""
-        line = self.line
-        lines = None if line is None else lambda row: line(int(rows[row]))
-        return replace(self, frame=self.frame.iloc[rows].reset_index(drop=True), line=lines)
+    def with_frame(self, frame: pd.DataFrame, rows: Int[np.ndarray, "n"] | None = None) -> "Table":
+        """The same table with another frame.
 
-    def with_frame(self, frame: pd.DataFrame) -> "Table":
-        """The same table with other columns."""
-        return replace(self, frame=frame)
+        Args:
+          frame: The frame.
+          rows: Number in this table of each row of the frame. `None`: the rows are the same.
+        """
+        line = self.line
+        if line is None or rows is None:
+            return replace(self, frame=frame)
+        return replace(self, frame=frame, line=lambda row: line(int(rows[row])))
 
     def followed_by(self, after: "Table", frame: pd.DataFrame) -> "Table":
         """A table of the rows of this one and then those of another one, as `frame` holds them."""
         return replace(self, frame=frame, parts=(self, after))
+
+
+def quoted(cell: Any) -> str:
+    """A cell in quotation marks for an error message, of which only the beginning if it is long."""
+    text = str(cell)
+    return repr(text if len(text) <= LONGEST else f"{text[:LONGEST]}...")

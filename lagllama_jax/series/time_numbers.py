@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lagllama_jax.series.time_text import EARLIEST, EXCEL, EXCEL_ORIGIN, LATEST, Reading
+from lagllama_jax.series.time_reading import EXCEL, EXCEL_ORIGIN, Reading
+from lagllama_jax.series.time_text import EARLIEST, LATEST
 from lagllama_jax.typing import Float
 
 _EXCEL_DAYS = (30_000, 60_000)  # 1982 to 2064
+_WEEKS = "%G%V"  # is tried if the digits are no months
 _LAYOUTS = {
     4: ("%Y",),
-    6: ("%Y%m", "%y%m%d"),
+    6: ("%Y%m", "%y%m%d", "%d%m%y", "%G%V"),
     7: ("%Y%j",),
     8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"),
     10: ("%Y%m%d%H",),
@@ -19,8 +21,11 @@ _LAYOUTS = {
     14: ("%Y%m%d%H%M%S",),
 }
 """Formats of dates as digits, by the number of digits."""
-_EPOCHS = {"s": (1e8, 5e9), "ms": (1e11, 5e12), "us": (1e14, 5e15), "ns": (1e17, 5e18)}
-"""Units of the time since 1970, with the range of numbers from 1973 to 2128."""
+_EPOCHS = {"s": (1e8, 5e9), "ms": (1e11, 5e12), "us": (1e14, 5e15), "ns": (1.6e17, 5e18)}
+"""Units of the time since 1970, with the range of numbers from 1973 (of nanoseconds, 1975) to 2128.
+
+Smaller numbers than those of nanoseconds are also the present in Windows' file times.
+"""
 _TIMES = (1900, 2100)  # years of digits that could be the time since 1970
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
@@ -33,10 +38,11 @@ def read_codes(values: Float[np.ndarray, "n"], texts: list[str]) -> list[Reading
       texts: The same numbers as text, which is exact.
     """
     low, high = values.min(), values.max()
-    readings = []
+    readings: list[Reading] = []
     if len({len(text) for text in texts}) == 1 and all(map(str.isdigit, texts)):
         for layout in _LAYOUTS.get(len(texts[0]), ()):
-            readings.append(_digits(texts, layout))
+            if layout != _WEEKS or all(one.stamps.hasnans for one in readings):
+                readings.append(_digits(texts, layout))
     partly = [one for one in readings if np.mean(one.stamps.notna()) > 0.5 and len(texts[0]) > 7]
     readings = [one for one in readings if one.stamps.notna().all()]
     unit: Any
@@ -55,11 +61,10 @@ def read_codes(values: Float[np.ndarray, "n"], texts: list[str]) -> list[Reading
 
 def _digits(texts: list[str], layout: str) -> Reading:
     """The reading of digits, of which the hour 24 is the first of the next day."""
-    hourly = layout == "%Y%m%d%H"
-    days = [text[:8] for text in texts] if hourly else texts
-    stamps = pd.DatetimeIndex(
-        pd.to_datetime(days, format=layout[:6] if hourly else layout, errors="coerce")
-    )
+    hourly, weekly = layout == "%Y%m%d%H", layout == _WEEKS
+    days = [text[:8] for text in texts] if hourly else [text + "1" * weekly for text in texts]
+    read = layout[:6] if hourly else layout + "%u" * weekly
+    stamps = pd.DatetimeIndex(pd.to_datetime(days, format=read, errors="coerce"))
     inside = np.ones(len(texts), bool)
     if hourly:
         hours = np.array([int(text[8:]) for text in texts])

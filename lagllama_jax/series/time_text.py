@@ -1,89 +1,36 @@
 """Reads time stamps that are written as text, in every order of day and month that is possible."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.aliases import NANOSECONDS
-from lagllama_jax.typing import Int
+from lagllama_jax.series.time_layouts import LAYOUTS, MONTHS, REWRITES
+from lagllama_jax.series.time_reading import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, Reading
+from lagllama_jax.typing import Bool, Int
 
-EXCEL = "Excel's day numbers"
-EXCEL_ORIGIN = pd.Timestamp("1899-12-30")
 EARLIEST, LATEST = 1678, 2261  # years that fit into 64 bits of nanoseconds
-DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day-first", "month-first", "year-first"
 ORDERS = {DAY_FIRST: "dmy", MONTH_FIRST: "mdy", YEAR_FIRST: "ymd"}
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_NAME = rf"(?P<name>{'|'.join(_MONTHS)})[a-z]*\.?"
-_DAY, _YEAR = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?", r"(?P<y>\d{4})"
-_DATES = (
-    r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?:/\d{4}-\d\d-\d\d)?",
-    r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{4})",
-    r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{2})",
-    r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)",
-    rf"(?:[a-z]+,?\s+)?{_DAY}[-\s./]*{_NAME}[-\s,./]*(?P<y>\d{{4}}|\d\d)",
-    rf"(?:[a-z]+,?\s+)?{_NAME}[-\s./]*{_DAY}[-\s,./]+{_YEAR}",
-    rf"{_NAME}[-\s,./]*{_YEAR}",
-    rf"{_NAME}[-\s](?P<short>\d\d)",
-    rf"{_YEAR}[-\s./]*{_NAME}(?:[-\s./]*{_DAY})?",
-    r"(?P<y>\d{4})-?W(?P<week>\d{1,2})(?:-?(?P<weekday>[1-7]))?",
-    r"(?P<y>\d{4})(?:[-/\s]|-?M)(?P<m>\d{1,2})",
-    r"(?P<y>\d{4})[-.](?P<j>\d{3})",
-    r"(?P<m>\d{1,2})[-/.](?P<y>\d{4})",
-    r"(?P<y>\d{4})[-\s]?Q(?P<q>[1-4])",
-    r"(?:Q(?P<q>[1-4])|(?P<qq>[1-4])Q)[-\s/]?(?P<y>\d{4})",
-    r"(?P<y>\d{4})",
-)
-_ZONES = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
-_ZONES |= {
-    "WET": 0,
-    "WEST": 1,
-    "CET": 1,
-    "CEST": 2,
-    "EET": 2,
-    "EEST": 3,
-    "UTC": 0,
-    "GMT": 0,
-    "Z": 0,
-}
-"""Hours that the time of a zone is ahead of UTC, for the names that RFC 2822 and Europe define."""
-_CLOCK = (
-    r"(?:[\sT,:_]+(?P<h>\d{1,2})(?:[:.h](?P<min>\d\d)(?:[:.](?P<s>\d\d)(?:[.,](?P<f>\d{1,9}))?)?)?h?"
-    r"(?:\s*(?P<half>[ap])\.?m\.?)?)?"
-)
-_ZONE = (
-    r"\s*\(?(?P<zone>[A-Z]{1,5}(?=$|[-+\u2212\s)]))?\s*"
-    r"(?:(?P<sign>[-+\u2212])(?P<zh>\d{1,2})(?::?(?P<zm>\d\d))?)?\)?"
-)
-_LAYOUTS = [re.compile(rf"(?i:{date}{_CLOCK}){_ZONE}") for date in _DATES]
-_SECOND = 10**9
+FEW = 2  # more cells than these that are no dates may have the day before the month
+SAMPLE = 20  # number of cells by which a layout is tried
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # number of days of months
+_ZONES = dict.fromkeys(("utc", "gmt", "z", "wet"), 0) | {
+    "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
+    "west": 1, "bst": 1, "cet": 1, "mez": 1, "cest": 2, "mesz": 2, "eet": 2, "eest": 3, "msk": 3,
+    "sast": 2, "hkt": 8, "sgt": 8, "jst": 9, "kst": 9, "aest": 10, "aedt": 11, "nzst": 12,
+    "nzdt": 13,
+}  # fmt: skip
+"""Hours that the time of a zone is ahead of UTC."""
+_COMPANIONS = {"cst": "cdt", "bst": "gmt"}
+"""Names of zones with several meanings, beside which another name tells the meaning."""
+_NONE = pa.scalar(None, pa.string())
 
-
-class Reading(NamedTuple):
-    """One way to read time stamps.
-
-    Attributes:
-      name: The reading in words, such as `day-first`.
-      stamps: The time stamps, NaT where a cell is none.
-      option: The option that asks for this reading, such as `dayfirst=True`.
-      layout: How the time stamps are written: a format as in `datetime.strftime`, a unit of the
-        time since 1970, or Excel's day numbers. Empty: in another way.
-    """
-
-    name: str
-    stamps: pd.DatetimeIndex
-    option: str = "date_format"
-    layout: str = ""
-
-    def write(self, stamps: pd.DatetimeIndex) -> Any:
-        """Time stamps as numbers or text, as in the user's table."""
-        if self.layout == EXCEL:
-            return (stamps - EXCEL_ORIGIN) / pd.Timedelta(1, "D")
-        if self.layout in NANOSECONDS:
-            return stamps.as_unit("ns").asi8 // NANOSECONDS[self.layout]
-        return stamps.strftime(self.layout) if self.layout else stamps
+Fields = dict[str, Any]  # the cells of each part of a layout, as Arrow arrays
 
 
 def read_texts(cells: list[str]) -> list[Reading]:
@@ -95,96 +42,123 @@ def read_texts(cells: list[str]) -> list[Reading]:
     Raises:
       DataError: If the text has an unknown time zone, some cells have none, or no cell has a date.
     """
-    found = _best_layout(cells)
-    if found is None:
-        return []
-    fields = pd.DataFrame([{} if m is None else m.groupdict() for m in found], dtype=object)
-    ambiguous = "a" in fields
-    readings = []
-    for name, order in ORDERS.items() if ambiguous else [("", "")]:
-        if name == YEAR_FIRST and fields["c"].str.len().max() == 4:
-            continue
-        dates = fields.rename(
-            columns=dict(zip(("a", "b", "c"), order, strict=True) if order else ())
-        )
-        option = "date_format" if name == YEAR_FIRST else f"dayfirst={name == DAY_FIRST}"
-        readings.append(Reading(name, _stamps(dates, cells), option))
+    texts = _plain(pa.array(cells, pa.string()))
+    readings: list[Reading] = []
+    for layout in LAYOUTS:
+        sample = pc.match_substring_regex(texts[:SAMPLE], layout)
+        if (pc.sum(sample).as_py() or 0) > len(sample) / 2:
+            readings += _readings(pc.extract_regex(texts, layout), cells)
+            if any(not one.stamps.hasnans for one in readings):
+                break
     return readings
 
 
-def _best_layout(cells: list[str]) -> list[re.Match[str] | None] | None:
-    best, most = None, 0
-    for layout in _LAYOUTS:
-        if sum(layout.fullmatch(cell) is not None for cell in cells[:20]) <= min(most, 19) / 2:
-            continue
-        found = [layout.fullmatch(cell) for cell in cells]
-        count = len(found) - found.count(None)
-        if count > most:
-            best, most = found, count
-        if most == len(cells):
-            break
-    return best
+def _plain(texts: Any) -> Any:
+    """Text in lower case without accents, with the date before the time of day."""
+    texts = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    if pc.any(pc.invert(pc.string_is_ascii(texts))).as_py():
+        texts = pc.replace_substring_regex(pc.utf8_normalize(texts, "NFKD"), r"\p{Mn}", "")
+    for pattern, replacement in REWRITES:
+        if pc.any(pc.match_substring_regex(texts[:SAMPLE], pattern)).as_py():
+            texts = pc.replace_substring_regex(texts, pattern, replacement)
+    return texts
 
 
-def _numbers(fields: pd.DataFrame, name: str, default: int) -> Int[np.ndarray, "n"]:
+def _readings(found: Any, cells: list[str]) -> list[Reading]:
+    """The readings of cells, given the parts of each of them."""
+    names = [found.type.field(place).name for place in range(found.type.num_fields)]
+    fields = dict(zip(names, found.flatten(), strict=True))
+    fields = {name: pc.if_else(pc.equal(part, ""), _NONE, part) for name, part in fields.items()}
+    if "a" in fields:
+        readings = []
+        for name, order in ORDERS.items():
+            if name != YEAR_FIRST or (pc.max(pc.utf8_length(fields["c"])).as_py() or 0) < 4:
+                dates = fields | dict(zip(order, (fields[part] for part in "abc"), strict=True))
+                option = "date_format" if name == YEAR_FIRST else f"dayfirst={name == DAY_FIRST}"
+                readings.append(Reading(name, _stamps(dates, cells), option))
+        return readings
+    first = Reading("", _stamps(fields, cells))
+    if np.sum(first.stamps.isna()) > FEW and {"y", "m", "d"} <= fields.keys():
+        turned = fields | {"m": fields["d"], "d": fields["m"]}
+        return [first, Reading("year, day and month", _stamps(turned, cells))]
+    return [first]
+
+
+def _numbers(fields: Fields, name: str, default: int = 0) -> Int[np.ndarray, "n"]:
     if name not in fields:
-        return np.full(len(fields), default)
-    return _filled(fields[name], default).astype(np.int64).to_numpy()
+        return np.full(len(next(iter(fields.values()))), default)
+    whole = pc.fill_null(fields[name], str(default)).cast(pa.int64())
+    return whole.to_numpy(zero_copy_only=False)
 
 
-def _filled(column: Any, value: Any) -> Any:
-    return column.where(column.notna(), value)
+def _present(fields: Fields, name: str) -> Bool[np.ndarray, "n"]:
+    return np.asarray(pc.is_valid(fields[name]))
 
 
-def _stamps(fields: pd.DataFrame, cells: list[str]) -> pd.DatetimeIndex:
-    """Time stamps of the fields of a layout, NaT where they are none."""
-    year, month, day = (_numbers(fields, name, 1) for name in "ymd")
+def _stamps(fields: Fields, cells: list[str]) -> pd.DatetimeIndex:
+    """Time stamps of the parts of a layout, NaT where they are none."""
+    year, month, day = (_numbers(fields, name, 1) for name in ("y", "m", "d"))
+    good = np.logical_or.reduce([np.asarray(pc.is_valid(part)) for part in fields.values()])
     if "name" in fields:
-        named = fields["name"].str.lower().map(dict(zip(_MONTHS, range(1, 13), strict=True)))
-        month = _filled(named, 1).astype(np.int64).to_numpy()
+        place = pc.index_in(fields["name"], pa.array(list(MONTHS))).fill_null(-1)
+        month = np.array([*MONTHS.values(), 0])[np.asarray(place)]
     if "q" in fields:
-        month = 3 * _numbers(fields, "q", 0) - 2 + 3 * _numbers(fields, "qq", 0)
-    if "short" in fields:  # a year, unless all are days of one month
-        year = (
-            _numbers(fields, "short", 0)
-            if fields["name"].nunique() > 1
-            else np.full_like(day, LATEST + 1)
-        )
-    if "j" in fields:
-        day = _numbers(fields, "j", 1)
+        month = 3 * _numbers(fields, "q") - 2
+    if "short" in fields:
+        year = _numbers(fields, "short")
+        good &= not _are_days(year, month)
+    if "next" in fields:  # years such as 2019/20
+        good &= (_numbers(fields, "next") - year - 1) % 100 == 0
     year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)
-    good = fields.notna().any(axis=1).to_numpy() & (year >= EARLIEST) & (year <= LATEST)
-    good &= (month >= 1) & (month <= 12) & (day >= 1)
-    months = ((np.where(good, year, 1970) - 1970) * 12 + np.where(good, month, 1) - 1).astype(int)
-    days = months.astype("datetime64[M]").astype("datetime64[D]") + (day - 1)
+    days, known = _days(fields, year, month, _numbers(fields, "j", 1) if "j" in fields else day)
+    moments, clock = days.astype("datetime64[ns]"), np.ones(len(days), bool)
+    if "h" in fields:
+        since, clock = _clock(fields)
+        moments = moments + since
+    moments[~(good & known & clock)] = np.datetime64("NaT")
+    return _with_zone(moments, fields, cells) if "h" in fields else pd.DatetimeIndex(moments)
+
+
+def _are_days(numbers: Int[np.ndarray, "n"], month: Int[np.ndarray, "n"]) -> bool:
+    """Whether numbers beside the names of months rather are days than years."""
+    together = np.mean(month[1:] == month[:-1]) >= 0.5 if len(month) > 1 else False
+    fits = (numbers >= 1) & (numbers <= np.array([99, *_LONGEST])[month])
+    return bool(together or (fits.all() and numbers.max() >= 29))
+
+
+def _days(fields: Fields, year: Any, month: Any, day: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The days, and whether they exist."""
+    good = (year >= EARLIEST) & (year <= LATEST) & (month >= 1) & (month <= 12) & (day >= 1)
+    months = np.where(good, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
+    days = months.astype("datetime64[D]") + (day - 1)
     period = "datetime64[Y]" if "j" in fields else "datetime64[M]"
-    good &= days.astype(period) == months.astype("datetime64[M]").astype(period)
+    good &= days.astype(period) == months.astype(period)
     if "week" in fields:
         week, weekday = _numbers(fields, "week", 1), _numbers(fields, "weekday", 1)
         fourth = days + 3  # the first week has the 4th of January
-        days = fourth - (fourth.astype(np.int64) + 3) % 7 + 7 * (week - 1) + weekday - 1
-        good &= (week >= 1) & (week <= 53)
-    second, fine, known = _clock(fields)
-    moments = days.astype("datetime64[ns]") + (second * _SECOND + fine).astype("timedelta64[ns]")
-    moments[~(good & known)] = np.datetime64("NaT")
-    return _with_zone(moments, fields, cells)
+        days = fourth - (fourth.astype(np.int64) + 3) % 7 + 7 * (week - 1)
+        good &= (week >= 1) & ((days + 3).astype("datetime64[Y]") == months.astype("datetime64[Y]"))
+        days = days + weekday - 1
+    return days, good
 
 
-def _clock(fields: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Second of the day, nanoseconds, and whether the time of day exists."""
-    hour, minute, second = (_numbers(fields, name, 0) for name in ("h", "min", "s"))
-    half = fields["half"].str.lower()
-    known = (half.isna() | ((hour >= 1) & (hour <= 12))).to_numpy()
-    hour = np.where(half.notna(), hour % 12 + 12 * (half == "p"), hour)
+def _clock(fields: Fields) -> tuple[np.ndarray, np.ndarray]:
+    """The time of day, and whether it exists."""
+    hour, minute, second = (_numbers(fields, name) for name in ("h", "min", "s"))
+    half = _present(fields, "half")
+    known = ~half | ((hour >= 1) & (hour <= 12))
+    afternoon = np.asarray(pc.fill_null(pc.equal(fields["half"], "p"), False))
+    hour = np.where(half, hour % 12 + 12 * afternoon, hour)
     seconds = hour * 3600 + minute * 60 + second
-    known = known & (minute < 60) & (second < 61) & (seconds <= 86_400)
-    fine = _filled(fields["f"], "0").str.ljust(9, "0").astype(np.int64).to_numpy()
-    return seconds, fine, known
+    known &= (minute < 60) & (second < 61) & (seconds <= 86_400)
+    known &= ~_present(fields, "sign") | _present(fields, "min")
+    fine = pc.utf8_rpad(pc.fill_null(fields["f"], "0"), 9, "0").cast(pa.int64())
+    return (seconds * NANOSECONDS["s"] + np.asarray(fine)).astype("timedelta64[ns]"), known
 
 
-def _with_zone(moments: np.ndarray, fields: pd.DataFrame, cells: list[str]) -> pd.DatetimeIndex:
-    zones = fields["zone"].str.upper()
-    zoned = (zones.notna() | fields["sign"].notna()).to_numpy() & ~np.isnat(moments)
+def _with_zone(moments: np.ndarray, fields: Fields, cells: list[str]) -> pd.DatetimeIndex:
+    zones = fields["zone"]
+    zoned = (_present(fields, "zone") | _present(fields, "sign")) & ~np.isnat(moments)
     if not zoned.any():
         return pd.DatetimeIndex(moments)
     if not (zoned | np.isnat(moments)).all():
@@ -192,17 +166,29 @@ def _with_zone(moments: np.ndarray, fields: pd.DataFrame, cells: list[str]) -> p
             f"{cells[int(np.argmax(zoned))]!r} has a time zone, and "
             f"{cells[int(np.argmin(zoned | np.isnat(moments)))]!r} has none. Give all one."
         )
-    unknown = (~zones.isin([*_ZONES]) & zones.notna()).to_numpy() & zoned
+    place = np.asarray(pc.index_in(zones, pa.array(list(_ZONES))).fill_null(-1))
+    names = set(pc.unique(zones).to_pylist())
+    vague = [zone for zone, other in _COMPANIONS.items() if other not in names]
+    unknown = _present(fields, "zone") & (
+        (place < 0) | np.asarray(pc.is_in(zones, pa.array(vague)))
+    )
+    unknown &= zoned
     if unknown.any():
         raise DataError(
             f"The time zone of {cells[int(np.argmax(unknown))]!r} is unknown or has several "
             "meanings. Write the offset from UTC, as in 2024-01-31 13:00+02:00."
         )
-    sign = np.where(_filled(fields["sign"], "+") == "+", 1, -1)
-    minutes = sign * (60 * _numbers(fields, "zh", 0) + _numbers(fields, "zm", 0))
-    minutes += 60 * _filled(zones.map(_ZONES), 0).astype(np.int64).to_numpy()
-    stamps = pd.DatetimeIndex(moments - minutes.astype("timedelta64[m]"), tz="UTC")
+    sign = np.where(np.asarray(pc.fill_null(pc.equal(fields["sign"], "+"), True)), 1, -1)
+    minutes = sign * (60 * _numbers(fields, "zh") + _numbers(fields, "zm"))
+    minutes = minutes + 60 * np.array([*_ZONES.values(), 0])[place]
     offsets = np.unique(minutes[zoned])
+    lengths = (-minutes - 60 * _numbers(fields, "h") - _numbers(fields, "min"))[zoned] % 1440
+    if np.abs(offsets).max() > 14 * 60 or (len(offsets) > 1 and np.ptp(lengths) == 0):
+        raise DataError(
+            f"{cells[int(np.argmax(zoned))]!r} looks like an interval, as the others do. Keep its "
+            "beginning or its end."
+        )
+    stamps = pd.DatetimeIndex(moments - minutes.astype("timedelta64[m]"), tz="UTC")
     if len(offsets) > 1 or offsets[0] == 0:
         return stamps
     from datetime import timedelta, timezone
@@ -210,9 +196,21 @@ def _with_zone(moments: np.ndarray, fields: pd.DataFrame, cells: list[str]) -> p
     return stamps.tz_convert(timezone(timedelta(minutes=int(offsets[0]))))
 
 
+def as_times(names: list[str]) -> list[str | None]:
+    """The names of columns that are dates, months, quarters or years, such as `X2020`, as times.
+
+    Other names are `None`.
+    """
+    texts = [re.sub(r"^X(?=\d)|\s*\[.*\]$", "", name.strip()) for name in names]
+    dated = [text for text in texts if re.search(r"\d", text) and not text.isdigit()]
+    none: Any = []
+    best = min((one.stamps.isna() for one in read_texts(dated)), key=np.sum, default=none)
+    known = {text for text, bad in zip(dated, best, strict=False) if not bad}
+    known |= {text for text in texts if re.fullmatch(r"(18|19|20|21)\d\d", text)}
+    return [text if text in known else None for text in texts]
+
+
 def has_clock_only(cell: Any) -> bool:
     """Whether text is a time of day without a date."""
-    return (
-        re.fullmatch(r"(?i)\s*\d{1,2}[:h]\d\d(:\d\d)?([.,]\d+)?(\s*[ap]m)?\s*", str(cell))
-        is not None
-    )
+    clock = r"(?i)\s*\d{1,2}[:h]\d\d(:\d\d)?([.,]\d+)?(\s*[ap]m)?\s*"
+    return re.fullmatch(clock, str(cell)) is not None

@@ -9,22 +9,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pandas.tseries.api import guess_datetime_format
 
 from lagllama_jax.errors import DataError, converting, naming
-from lagllama_jax.series import grid
 from lagllama_jax.series.columns import is_time, series_name
 from lagllama_jax.series.frequency import Frequency
-from lagllama_jax.series.tables import Table
+from lagllama_jax.series.tables import Table, quoted
+from lagllama_jax.series.time_choice import choose, tell_numbers
 from lagllama_jax.series.time_numbers import read_codes
-from lagllama_jax.series.time_text import (
-    DAY_FIRST,
-    EXCEL,
-    MONTH_FIRST,
-    Reading,
-    has_clock_only,
-    read_texts,
-)
+from lagllama_jax.series.time_reading import DAY_FIRST, MONTH_FIRST, Reading, written
+from lagllama_jax.series.time_text import has_clock_only, read_texts
 from lagllama_jax.typing import Int
 
 _NUMBER = r"-?\d+(\.\d*)?([eE]\+?\d+)?"
@@ -81,15 +74,16 @@ def read_times(
         with naming(place):
             distinct = _readings(pd.Series(np.asarray(unique, dtype=object)), options)
         if not distinct:
+            tell_numbers(unique, place)
             return None
         readings = [one._replace(stamps=_taken(one.stamps, rows)) for one in distinct]
-        reading = _choose(readings, codes, options, place)
+        reading = choose(readings, codes, options.freq, place)
     bad = np.asarray(reading.stamps.isna())
     if bad.any():
         row = int(np.argmax(bad))
         where = "" if series is None else series_name(series, row)
         raise DataError(
-            f"{where}column {str(column)!r}, {table.row(row)}: {str(cells.iloc[row])!r} is no "
+            f"{where}column {str(column)!r}, {table.row(row)}: {quoted(cells.iloc[row])} is no "
             "time stamp. Write times as 2024-01-31 or 2024-01-31 13:00:00 (years 1678 to 2261), or "
             "give their format, as in date_format='%d.%m.%Y %H:%M'."
         )
@@ -123,13 +117,14 @@ def read_numbering(table: Table, column: Any, frequency: Frequency | None) -> pd
         )
     if pd.api.types.is_timedelta64_dtype(cells.dtype):
         return pd.TimedeltaIndex(cells)
-    values = pd.to_numeric(cells.astype(object), errors="coerce").to_numpy(
-        np.float64, na_value=np.nan
-    )
+    numbers = pd.to_numeric(cells.astype(object), errors="coerce")
+    if numbers.dtype == np.int64:
+        return pd.Index(numbers)
+    values = numbers.to_numpy(np.float64, na_value=np.nan)
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         raise DataError(
-            f"Column {str(column)!r}, {table.row(row)}: {str(cells.iloc[row])!r} is no number."
+            f"Column {str(column)!r}, {table.row(row)}: {quoted(cells.iloc[row])} is no number."
         )
     whole = (values == np.floor(values)).all() and np.abs(values).max() < 2**53
     return pd.Index(values.astype(np.int64) if whole else values)
@@ -150,7 +145,8 @@ def _readings(cells: pd.Series, options: TimeOptions) -> list[Reading]:
             parsed = pd.to_datetime(texts, format=options.date_format, errors="coerce")
         return [Reading("", pd.DatetimeIndex(parsed), layout=options.date_format)]
     if texts.iloc[:1].str.fullmatch(_NUMBER).any() and texts.str.fullmatch(_NUMBER).all():
-        return read_codes(texts.astype(np.float64).to_numpy(), texts.tolist())
+        plain = texts.str.replace(r"\.0*$", "", regex=True)
+        return read_codes(plain.astype(np.float64).to_numpy(), plain.tolist())
     readings = _from_text(texts, options)
     return readings or [Reading("", pd.DatetimeIndex([None] * len(texts)))]
 
@@ -176,63 +172,11 @@ def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
             warnings.simplefilter("ignore")
             parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce")
         if parsed is not None and parsed.dtype != object and parsed.notna().all():
-            return [_written(Reading("", pd.DatetimeIndex(parsed)), texts)]
+            return [written(Reading("", pd.DatetimeIndex(parsed)), texts)]
     if texts.iloc[:1].map(has_clock_only).any():
         raise DataError(f"{texts.iloc[0]!r} is a time of day without a date. Add the date.")
     readings = read_texts([text.strip() for text in texts])
     if options.dayfirst is not None and len(readings) > 1:
         name = DAY_FIRST if options.dayfirst else MONTH_FIRST
         readings = [reading for reading in readings if reading.name == name]
-    return [_written(reading, texts) for reading in readings]
-
-
-def _written(reading: Reading, texts: pd.Series) -> Reading:
-    """The reading with the format of the text, if the time stamps can be written like it."""
-    first = texts.iloc[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        layout = guess_datetime_format(first, dayfirst=reading.name == DAY_FIRST) or ""
-    same = reading.stamps[:1].notna().all() and reading.stamps[0].strftime(layout) == first
-    return reading._replace(layout=layout) if same else reading
-
-
-def _choose(
-    readings: list[Reading],
-    codes: Int[np.ndarray, "n"],
-    options: TimeOptions,
-    place: str,
-) -> Reading:
-    """The only reading with the fewest cells that are none, or the only one on a regular grid.
-
-    Raises:
-      DataError: If several readings are on a regular grid, or none is.
-    """
-    absent = [np.isnat(one.stamps.asi8.view("M8[ns]")).sum() for one in readings]
-    fewest = min(absent)
-    left: list[Reading] = []
-    for one, count in zip(readings, absent, strict=True):
-        same = any(one.stamps.equals(other.stamps) for other in left)
-        if count == fewest and not same:
-            left.append(one)
-    if fewest == 0 and len(left) > 1:
-        regular = [one for one in left if grid.is_regular(one.stamps, codes, options.freq)]
-        if len(regular) != 1:
-            shown = "; or ".join(_shown(one) for one in regular or left)
-            raise DataError(
-                f"{place} can be read in several ways, {'all' if regular else 'none'} of which "
-                f"give a regular grid: {shown}. Tell which is right."
-            )
-        left = regular
-        _tell(f"{place} was read as {left[0].name}, as only that gives a regular grid.")
-    if left[0].name == EXCEL:
-        _tell(f"{place} was read as {EXCEL}. If they only number the rows, give freq=1.")
-    return left[0]
-
-
-def _tell(message: str) -> None:
-    warnings.warn(message, stacklevel=2)
-
-
-def _shown(reading: Reading) -> str:
-    first = ", ".join(str(stamp) for stamp in reading.stamps[:3])
-    return f"{reading.name} as {first}, ... ({reading.option})"
+    return [written(reading, texts) for reading in readings]

@@ -183,3 +183,26 @@ def test_a_missing_horizon_is_wrong_usage(lagllama, table):
     code, _, complaint = lagllama("forecast", table / "data.csv")
     assert code == 2
     assert "--prediction-length" in complaint
+
+
+def test_options_of_tables_are_refused_for_other_files(lagllama, tmp_path, model_folder):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"start": "2024-01-01", "freq": "D", "target": [1, 2, 3, 4]}\n')
+    words = ("--model", model_folder, *OPTIONS)
+    code, _, complaint = lagllama("forecast", path, "--dayfirst", True, *words)
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "data.jsonl is no table: leave out dayfirst" in complaint
+
+
+@pytest.mark.filterwarnings("default")
+def test_office_hours_are_forecast_at_office_hours(lagllama, tmp_path, model_folder):
+    hours = pd.date_range("2024-01-01", periods=24 * 30, freq="h")
+    hours = hours[(hours.hour >= 8) & (hours.hour < 18)]
+    frame = pd.DataFrame({"date": hours.strftime("%d.%m.%Y %H:%M"), "load": np.arange(300.0)})
+    frame[:-2].to_csv(tmp_path / "data.csv", index=False)
+    code, shown, complaint = lagllama(
+        "forecast", tmp_path / "data.csv", "--model", model_folder, *OPTIONS
+    )
+    assert code == 0 and "repeat (10 per day)" in complaint
+    stamps = pd.read_csv(io.StringIO(shown))["date"]
+    assert list(stamps) == ["2024-01-30 16:00:00", "2024-01-30 17:00:00", "2024-01-31 08:00:00"]

@@ -64,8 +64,8 @@ def test_series_without_dates_have_no_time_stamps():
         (([1.0, float("inf")],), "Series '0', position 1 is infinite"),
         ((["a", "b"],), "Series '0'.*is 0-D|Series '0'.*not of numbers"),
         (([[1.0, "x"]],), r"Series '0', position 1 \('x'\), is not of numbers"),
-        ((np.zeros((2, 3, 4)),), "3-D"),
-        (([np.zeros((2, 3))],), "Series '0' is 2-D"),
+        ((np.zeros((1, 2, 3, 4)),), "4-D"),
+        (([np.zeros((2, 3, 4))],), "Series '0' is 3-D"),
         ((5,), "Expected an array"),
         ((pd.DataFrame({"a": [1]}),), "predict_df"),
         (([[1.0]], "2024-01-01"), "start needs freq too"),
@@ -129,3 +129,14 @@ def test_missing_values_of_pandas_are_missing_in_lists():
 def test_collections_that_hold_something_else_are_refused(given, message):
     with pytest.raises(DataError, match=message):
         read_series(given)
+
+
+def test_an_array_of_many_short_rows_is_told_to_have_a_series_per_row():
+    with pytest.warns(UserWarning, match="read as 90 series of 2 time steps.*transpose"):
+        assert len(read_series(np.ones((90, 2)))) == 90
+    assert len(read_series(np.ones((20, 9)))) == 20
+
+
+def test_options_of_tables_are_refused_for_arrays():
+    with pytest.raises(DataError, match="dayfirst: only a data frame"):
+        read_series([1.0, 2.0], dayfirst=True)

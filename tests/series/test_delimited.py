@@ -46,9 +46,31 @@ def is_plain(series, name="load"):
     return True
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " ", "^", "~"])
 def test_the_separator_is_told_from_the_content(read, separator):
     assert is_plain(read(text_of(["date", "load"], ROWS, separator)))
+
+
+@pytest.mark.parametrize("layout", ["%Y-%m-%d", "%a, %d %b %Y", "%a %b %d %Y"])
+def test_the_separator_of_all_lines_is_preferred_to_marks_within_cells(read, layout):
+    cells = [f"{pd.Timestamp(day):{layout}}" for day in DAYS]
+    rows = [(day, f"12,34,{number:03}") for number, day in enumerate(cells)]
+    series = read(text_of(["date", "load"], rows, ";"))
+    np.testing.assert_array_equal(series.targets[0][0], 1_234_000 + np.arange(60))
+    assert series.starts[0] == pd.Timestamp(DAYS[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("date::load\n2024-01-01::5\n2024-01-02::6\n", "one column .'date::load'.*separated by"),
+        ("<html><table><tr><td>5</td></tr></table></html>", "is JSON, HTML or XML. Save the table"),
+        ('[{"date": "2024-01-01", "load": 5}]', "is JSON, HTML or XML"),
+    ],
+)
+def test_text_that_is_no_table_is_refused(read, content, message):
+    with pytest.raises(DataError, match=message):
+        read(content)
 
 
 @pytest.mark.parametrize(("mark", "separator"), [("Korea, Rep.", ","), ("a; b, c", ";")])
@@ -249,6 +271,12 @@ def test_a_zip_file_holds_one_table_beside_hidden_files(read):
         read(zipped(a__md="x"), "data.zip")
 
 
+def test_notes_beside_the_only_table_of_a_zip_file_are_left_out(read):
+    with pytest.warns(UserWarning, match="data.zip/a.csv was read, and .*readme.txt left out"):
+        assert is_plain(read(zipped(a__csv=PLAIN, readme__txt="Read me."), "data.zip"))
+    assert is_plain(read(zipped(a__csv=PLAIN, empty__csv=""), "data.zip"))
+
+
 def test_arrow_files_are_read_under_any_table_name(tmp_path):
     frame = pd.DataFrame({"date": pd.to_datetime(DAYS), "load": VALUES})
     for write, name in (
@@ -258,3 +286,15 @@ def test_arrow_files_are_read_under_any_table_name(tmp_path):
     ):
         getattr(frame, write)(tmp_path / name)
         assert is_plain(read_frame(read_table(tmp_path / name)))
+
+
+def test_thousands_are_told_by_the_decimal_mark_of_another_column(read):
+    rows = [(day, f"{number},5", f"1.{number:03}") for number, day in enumerate(DAYS)]
+    with pytest.warns(UserWarning, match="'1.000' was read as 1000. If it is 1.000, give decimal"):
+        series = read(text_of(["date", "load", "count"], rows, ";"))
+    np.testing.assert_array_equal(series.targets[1][0], 1000 + np.arange(60))
+
+
+def test_a_note_below_the_names_is_refused_by_its_line(read):
+    with pytest.raises(DataError, match="line 2 of data.csv: '# a note' is no time stamp"):
+        read("date,load\n# a note\n" + text_of(None, ROWS))

@@ -92,6 +92,40 @@ def test_lists_in_cells_are_series(tmp_path):
         read_frame(pd.DataFrame(NESTED | {"target": [list(VALUES), [1.0]]}))
 
 
+def test_lists_without_times_of_their_own_begin_at_a_start():
+    lists = {"code": ["x", "x"], "id": ["a", "b"], "target": [VALUES, VALUES[:9]]}
+    frame = pd.DataFrame(lists | {"start": "2024-01-01"})
+    with pytest.warns(UserWarning, match="the columns code are left out"):
+        series = read_frame(frame, freq="D", target="target")
+    assert (series.item_ids, series.lengths.tolist()) == (["a", "b"], [60, 9])
+    assert series.starts[1] == DAYS[0]
+    with pytest.raises(DataError, match="have a start and no step. Give it, as in freq='h'"):
+        read_frame(frame)
+    frame.at[1, "target"] = []
+    with pytest.raises(DataError, match="Row 1: the lists in target .*are empty. Drop the row"):
+        read_frame(frame, freq="D")
+
+
+def test_results_of_lists_have_the_types_of_their_elements():
+    lists = {"item_id": ["a"], "timestamp": [[*DAYS]], "target": [[*VALUES]]}
+    table = pa.table(lists)
+    element = table.schema.field("timestamp").type.value_type
+    assert forecast(table).schema.field("timestamp").type == element
+    frame = pl.DataFrame(lists)
+    assert forecast(frame)["timestamp"].dtype == frame["timestamp"].dtype.inner
+
+
+def test_levels_of_text_without_names_are_names_and_times():
+    panel = PANEL.assign(ds=PANEL.ds.dt.strftime("%Y-%m-%d")).set_index(["unique_id", "ds"])
+    series = read_frame(panel.rename_axis([None, None]))
+    assert (series.item_ids, series.starts[0]) == (["a", "b"], DAYS[0])
+
+
+def test_row_numbers_of_a_former_index_are_no_series():
+    frame = pd.DataFrame({"level_0": range(60), "ds": DAYS, "load": VALUES})
+    assert read_frame(frame).item_ids == ["load"]
+
+
 def test_columns_of_equal_meaning_are_refused_with_the_candidates():
     for name in ("target", "item_id", "timestamp"):
         frame = PANEL.assign(**{name: PANEL["y"] if name == "target" else PANEL["ds"]})
@@ -119,6 +153,12 @@ LAYOUTS = {
     "arrow date": PANEL.ds.dt.date.astype(pd.ArrowDtype(pa.date32())),
     "text": PANEL.ds.dt.strftime("%Y-%m-%d"),
     "day-first text": PANEL.ds.dt.strftime("%d/%m/%Y"),
+    "text with a clock": PANEL.ds.dt.strftime("%Y/%m/%d %I:%M %p"),
+    "months": pd.Series([*pd.date_range("2020", periods=60, freq="MS").strftime("%b %Y")] * 2),
+    "quarters": pd.Series([*pd.period_range("2010", periods=60, freq="Q").strftime("%YQ%q")] * 2),
+    "weeks": pd.Series(
+        [*pd.date_range("2023-01-02", periods=60, freq="7D").strftime("%G-W%V")] * 2
+    ),
     "digits": PANEL.ds.dt.strftime("%Y%m%d").astype(np.int32),
     "seconds": PANEL.ds.astype("datetime64[s]").astype(np.int64),
     "numbers": pd.Series([*range(60)] * 2),
@@ -140,7 +180,7 @@ def test_a_result_joins_the_input_by_name_and_time(times):
 
 def test_text_whose_format_cannot_be_told_gives_time_stamps():
     weeks = pd.date_range("2023-01-02", periods=60, freq="W-MON")
-    frame = pd.DataFrame({"timestamp": weeks.strftime("%G-W%V"), "target": VALUES})
+    frame = pd.DataFrame({"timestamp": weeks.strftime("KW %V/%G"), "target": VALUES})
     for data in (frame, pl.from_pandas(frame), pa.Table.from_pandas(frame)):
         stamps = pd.Series(forecast(data)["timestamp"].to_numpy())
         assert pd.Timestamp(stamps[0]) == weeks[-1] + pd.Timedelta(days=7)

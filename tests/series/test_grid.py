@@ -206,13 +206,20 @@ def test_fractions_that_are_rounded_to_their_last_digit_are_regular(digits):
 
 def test_an_inferred_grid_that_is_mostly_empty_is_refused():
     stamps = pd.DatetimeIndex(["2024-01-01", "2024-01-02", "2024-01-03", "2024-06-01"])
-    with pytest.raises(DataError, match="4 rows fill 3% of the inferred grid.*freq='D'"):
+    with pytest.raises(DataError, match="The 4 rows from .* fill 3% of the .*freq='D'"):
         read(stamps)
     assert read(stamps, freq="D").lengths[0] == 153
 
 
-def test_irregular_calendars_are_refused_with_the_way_out():
-    weeks = np.datetime64("2020-01-04") + np.cumsum([4, 4, 5] * 9) * 7
-    for stamps in (weeks, pd.date_range("2020", periods=30, freq="SMS")):
-        with pytest.raises(DataError, match="no common step.*number the rows, to forecast by pos"):
-            read(stamps)
+def test_a_long_series_that_is_mostly_empty_is_refused_among_full_ones():
+    full = pd.DataFrame({"item_id": "a", "ds": pd.date_range("2024", periods=900), "y": 1.0})
+    typo = full[:100].assign(item_id="b")
+    typo.loc[99, "ds"] = pd.Timestamp("2042-04-09")
+    with pytest.raises(DataError, match="The 100 rows from series 'b'.* fill 1% of the inferred"):
+        read_frame(pd.concat([full, typo]))
+
+
+def test_times_without_a_pattern_are_refused_with_the_way_out():
+    stamps = np.datetime64("2020-01-04") + np.cumsum([4, 4, 5, 3, 9, 4, 8, 5, 2] * 3) * 7
+    with pytest.raises(DataError, match="no common step.*number the rows, to forecast by pos"):
+        read(stamps[np.arange(27) != 20])

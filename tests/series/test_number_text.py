@@ -40,13 +40,26 @@ def numbers_of(texts, decimal=None, separator=None):
         (["\u221250.1", "+7"], [-50.1, 7]),
         (["1e3", "1,5E-2"], [1000, 0.015]),
         (["TRUE", "false"], [1, 0]),
+        (["12,34,567.5", "987.1"], [1234567.5, 987.1]),
+        (["1\u20191234\u2019567".replace("1234", "234"), "987"], [1234567, 987]),
+        (["1 234 567,5", "987,1"], [1234567.5, 987.1]),
+        (["5.50-", "7"], [-5.5, 7]),
+        (["\uff0d5.5", "\uff17"], [-5.5, 7]),
+        (["50.1 kWh", "7 kWh"], [50.1, 7]),
+        (["21 \u00b0C", "-7 \u00b0C"], [21, -7]),
+        (["EUR 1.050,50", "EUR 7"], [1050.5, 7]),
+        (["R$ 50,10", "-R$ 7,00"], [50.1, -7]),
+        (["\u20b912,34,567", "\u20b97"], [1234567, 7]),
     ],
 )
 def test_a_column_is_read_by_one_convention(texts, values):
     assert numbers_of(texts) == values
 
 
-@pytest.mark.parametrize("missing", ["", " ", ".", "?", "-", "NA", "n/a", "NULL", "#N/A", None])
+@pytest.mark.parametrize(
+    "missing",
+    ["", " ", ".", "?", "-", "NA", "n/a", "NULL", "#N/A", None, "n.a.", ":", "\u2026", "#DIV/0!"],
+)
 def test_usual_words_for_missing_values_are_no_numbers(missing):
     np.testing.assert_array_equal(numbers_of(["1.5", missing, "2"]), [1.5, np.nan, 2])
 
@@ -82,6 +95,10 @@ def test_what_may_be_thousands_or_decimals_is_refused_unless_told():
         (["1", "5 kWh"], 1),
         (["0x1F", "1"], 0),
         (["12:30", "1"], 0),
+        (["5 kWh", "5 MWh"], 0),
+        (["SKU 1", "SKU 2"], 0),
+        (["Q1", "Q2"], 0),
+        (["1", "<0.5"], 1),
         (["1", "yes"], 1),
     ],
 )
@@ -131,3 +148,13 @@ def test_durations_are_refused_with_the_way_to_convert_them():
     for cells in (lengths, lengths.astype(pd.ArrowDtype(pa.duration("ns")))):
         with pytest.raises(DataError, match="'y' of the frame holds durations.*total_seconds"):
             read_frame(column_of(cells))
+
+
+def test_a_number_that_often_means_missing_is_told():
+    frame = pd.DataFrame({"ds": pd.date_range("2024", periods=60), "y": np.arange(60.0)})
+    frame.loc[[7, 9], "y"] = -9999
+    with pytest.warns(UserWarning, match="Column 'y' of the frame: -9999 occurs 2 times"):
+        read_frame(frame)
+    frame["y"] = -1000.0 * np.arange(1, 61)
+    frame.loc[7, "y"] = -9999
+    read_frame(frame)

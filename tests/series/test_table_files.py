@@ -95,10 +95,10 @@ def test_files_that_cannot_be_read_are_named(write, tmp_path):
     cases = {
         "absent.csv": "Cannot open .*absent.csv .No such file",
         "folder.csv": "Cannot open .*folder.csv",
-        "bytes.csv": "No rows in bytes.csv",
+        "bytes.csv": "bytes.csv has one column",
         "cut.csv.gz": "Cannot read .*cut.csv.gz",
         "bad.parquet": "Cannot read .*bad.parquet as Parquet",
-        "data.xlsx": "data.xlsx: the name should end in .csv or .parquet",
+        "data.doc": "data.doc: the name should end in .csv or .parquet",
         write(name="empty.csv").name: "empty.csv is empty",
         write(ROWS[0], name="header.csv").name: "No rows in header.csv",
     }

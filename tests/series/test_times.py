@@ -39,15 +39,27 @@ LAYOUTS = {
         ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d %H:%M:%S.%f"]
         + ["%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%Y, %H:%M", "%d.%m.%Y %H.%M"]
         + ["%B %d, %Y %H:%M", "%d %b %y %H:%M", "%Y%m%d %H:%M", "%Y%m%dT%H%M%S", "%Y-%m-%d %H"]
-        + ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%d/%m/%Y %Hh", "%Y-%m-%d_%H:%M"],
+        + ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%d/%m/%Y %Hh", "%Y-%m-%d_%H:%M"]
+        + ["%H:%M %d/%m/%Y", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S", "%Y%m%d_%H%M%S"]
+        + ["%I:%M %p %d-%b-%Y", "%Y-%m-%d %H:%M - 23:59", "%d.%m.%Y %H:%M Uhr", "%Y-%j %H"],
     ),
     "day": (
         DAYS,
         ["%Y-%m-%d", "%Y%m%d", "%Y.%m.%d", "%d.%m.%y", "%m/%d/%y", "%y-%m-%d", "%d-%b-%Y"]
-        + ["%d %B %Y", "%b %d, %Y", "%A, %d %B %Y", "%d%m%Y", "%Y-%j", "%Y%j", "%y%m%d"],
+        + ["%d %B %Y", "%b %d, %Y", "%A, %d %B %Y", "%d%m%Y", "%Y-%j", "%Y%j", "%y%m%d"]
+        + ["%A %d/%m/%Y", "%d.%m.%Y (%a)", "%Y %m %d", "%d_%m_%Y", "%Y. %m. %d.", "%j/%Y"]
+        + ["%Y\u5e74%m\u6708%d\u65e5", "%d of %B %Y", "%Y-%d-%m", "%d%m%y", "%Y%m%d.0"],
     ),
-    "week": (WEEKS, ["%G-W%V", "%GW%V", "%G-W%V-%u", "%Y-%m-%d/2099-01-01"]),
-    "month": (MONTHS, ["%Y-%m", "%Y/%m", "%m/%Y", "%YM%m", "%b %Y", "%b-%y", "%Y%m", "%d.%m.%Y"]),
+    "week": (
+        WEEKS,
+        ["%G-W%V", "%GW%V", "%G-W%V-%u", "%Y-%m-%d/2099-01-01", "W%V %G", "KW %V/%G", "%G%V"]
+        + ["%G-%V", "%G week %V"],
+    ),
+    "month": (
+        MONTHS,
+        ["%Y-%m", "%Y/%m", "%m/%Y", "%YM%m", "%b %Y", "%b-%y", "%Y%m", "%d.%m.%Y"]
+        + ["M%m %Y", "%b'%y", "%b%y", "%Y_%m", "%Y\u5e74%m\u6708", "%m/1/%Y"],
+    ),
 }
 
 
@@ -60,10 +72,55 @@ def test_a_layout_of_any_country_is_read(unit, layout):
     assert is_read_as(list(stamps.strftime(layout)), stamps)
 
 
-@pytest.mark.parametrize("layout", ["{y}-Q{q}", "{y}Q{q}", "Q{q} {y}", "{q}Q{y}"])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "{y}-Q{q}",
+        "{y}Q{q}",
+        "Q{q} {y}",
+        "{q}Q{y}",
+        "{y}:Q{q}",
+        "{y} T{q}",
+        "{q}. Quartal {y}",
+        "{y}Q0{q}",
+    ],
+)
 def test_quarters_are_read(layout):
     cells = [layout.format(y=stamp.year, q=stamp.quarter) for stamp in QUARTERS]
     assert is_read_as(cells, QUARTERS)
+
+
+YEARS = pd.date_range("1995-01-01", periods=20, freq="YS")
+
+
+@pytest.mark.parametrize("layout", ["{y}", "FY{y}", "{y}/{z:02}", "{y}-{z:02}", "{y}-{n}", "{y}.0"])
+def test_years_are_read(layout):
+    years = YEARS.year
+    cells = [layout.format(y=year, n=year + 1, z=(year + 1) % 100) for year in years]
+    assert is_read_as(cells, YEARS)
+
+
+LANGUAGES = [
+    "januari februari maart april mei juni juli augustus september oktober november december",
+    "Januar Februar M\u00e4rz April Mai Juni Juli August September Oktober November Dezember",
+    "janv. f\u00e9vr. mars avr. mai juin juil. ao\u00fbt sept. oct. nov. d\u00e9c.",
+    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    "gen feb mar apr mag giu lug ago set ott nov dic",
+    "jan fev mar abr mai jun jul ago set out nov dez",
+]
+
+
+@pytest.mark.parametrize("names", LANGUAGES)
+@pytest.mark.parametrize("layout", ["{} {y}", "{d} {} {y}", "1 de {} de {y}", "{y}-{}"])
+def test_months_are_read_in_several_languages(names, layout):
+    cells = [layout.format(names.split()[t.month - 1], d=t.day, y=t.year) for t in MONTHS]
+    assert is_read_as(cells, MONTHS)
+
+
+@pytest.mark.parametrize("cells", [["1 marraskuu 2024", "2 marraskuu 2024"], ["I/2024", "II/2024"]])
+def test_months_of_other_languages_are_refused(cells):
+    with pytest.raises(DataError, match="is no time stamp"):
+        read(cells)
 
 
 @TOLD
@@ -146,6 +203,11 @@ def test_names_and_offsets_of_zones_are_understood(ending, hours):
     ("cells", "message"),
     [
         ([f"{stamp:%Y-%m-%d %H:%M} IST" for stamp in HOURS], "IST' is unknown or has several"),
+        ([f"{stamp:%Y-%m-%d %H:%M} CST" for stamp in HOURS], "CST' is unknown or has several"),
+        ([f"{t:%Y-%m-%d} {h:02}:00-{h + 1:02}:00" for t in DAYS for h in (8, 9)], "an interval"),
+        ([f"{stamp:%b %d}" for stamp in pd.date_range("2024", periods=366)], "is no time stamp"),
+        (list(DAYS.strftime("%Y-%m-%d")[:-1]) + ["2024-02-30"], "row 59.*'2024-02-30' is no time"),
+        ([f"{stamp:%d.%m. %H:%M}" for stamp in HOURS], "is no time stamp"),
         ([f"{t:%Y-%m-%d %H:%M}{'+01:00' if t.hour else ''}" for t in HOURS], "has none. Give all"),
         (HOURS.strftime("%H:%M"), "a time of day without a date"),
         (HOURS.time, "a time of day without a date"),
@@ -200,3 +262,67 @@ def test_objects_of_several_zones_become_universal_time():
     assert read(pd.Series(cells, dtype=object)).starts[0] == stamps[0]
     assert is_read_as(pd.Series(list(DAYS.date), dtype=object), DAYS)
     assert is_read_as(pd.Series(list(DAYS.to_period("D")), dtype=object), DAYS)
+
+
+def test_names_of_zones_with_several_meanings_are_told_by_those_beside_them():
+    local = pd.date_range("2024-11-01", periods=90, freq="h", tz="America/Chicago")
+    cells = [f"{stamp:%Y-%m-%d %H:%M %Z}" for stamp in local]
+    assert {cell[-3:] for cell in cells} == {"CDT", "CST"}
+    assert read(cells).timestamps(0, -1, 1)[0] == local[-1]
+
+
+@pytest.mark.parametrize(
+    "cells", [["{}[Europe/Berlin]", "%Y-%m-%dT%H:%M:%S%z"], ["{} UTC", "%Y-%m-%d %H:%M:%S %z"]]
+)
+def test_names_of_regions_beside_offsets_are_left_out(cells):
+    local = pd.date_range("2024-10-26", periods=60, freq="h", tz="Europe/Berlin")
+    series = read([cells[0].format(stamp.strftime(cells[1])) for stamp in local])
+    assert (series.lengths[0], series.timestamps(0, -1, 1)[0]) == (60, local[-1])
+
+
+@pytest.mark.parametrize("first", [19_723, 738_886, 1_000, 133_540_704_000_000_000])
+def test_large_numbers_that_are_no_known_dates_are_told(first):
+    with pytest.warns(UserWarning, match=f"{first} and the other numbers are no known dates"):
+        assert not read(np.arange(first, first + 60)).dated
+    assert not read(np.arange(first, first + 60), freq=1).dated
+
+
+def test_years_in_a_column_that_does_not_say_so_are_told():
+    frame = pd.DataFrame({"step": np.arange(1990, 2020), "load": 1.0})
+    with pytest.warns(UserWarning, match="'step' .* was read as years. If they only"):
+        assert str(read_frame(frame).frequency) == "YS-JAN"
+    assert str(read_frame(frame.rename(columns={"step": "Year"})).frequency) == "YS-JAN"
+    assert not read_frame(frame, freq=1).dated
+
+
+MORE_PARTS = {
+    "year and quarter": (QUARTERS, lambda t: {"year": t.year, "quarter": f"Q{t.quarter}"}),
+    "year and week": (WEEKS, lambda t: dict(zip(("year", "week"), t.isocalendar(), strict=False))),
+    "year and day of the year": (DAYS, lambda t: {"YEAR": t.year, "DOY": t.day_of_year}),
+    "year and the name of the month": (MONTHS, lambda t: {"Year": t.year, "Month": f"{t:%B}"}),
+    "year and period": (MONTHS, lambda t: {"year": t.year, "period": f"M{t.month:02}"}),
+    "date and hour ending": (
+        HOURS[1:],
+        lambda t: {
+            "Date": f"{t - pd.Timedelta('1h'):%Y-%m-%d}",
+            "Hour Ending": (t - pd.Timedelta("1h")).hour + 1,
+        },
+    ),
+    "date and clock in digits": (HOURS, lambda t: {"date": f"{t:%Y%m%d}", "time": t.hour * 100}),
+    "date and half hour": (
+        pd.date_range("2024-01-01", periods=96, freq="30min"),
+        lambda t: {
+            "SETTLEMENT_DATE": f"{t:%Y-%m-%d}",
+            "SETTLEMENT_PERIOD": 2 * t.hour + t.minute // 30 + 1,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("parts", MORE_PARTS.values(), ids=MORE_PARTS)
+def test_parts_of_times_in_columns_are_joined(parts):
+    stamps, parts_of = parts
+    frame = pd.DataFrame([parts_of(stamp) for stamp in stamps]).assign(load=1.0)
+    series = read_frame(frame)
+    assert (series.item_ids, series.starts[0]) == (["load"], stamps[0])
+    assert (series.lengths[0], series.timestamps(0, -1, 1)[0]) == (len(stamps), stamps[-1])

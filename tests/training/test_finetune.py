@@ -8,6 +8,7 @@ import warnings
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 from lagllama_jax import LagLlama, ModelConfig
@@ -273,3 +274,15 @@ def test_a_model_of_counts_is_not_trained_on_anything_else(model):
             fit(parameters, counts, bad, HORIZON, options)
         with pytest.raises(DataError, match=said):
             fit(parameters, counts, good, HORIZON, options, validation=bad)
+
+
+def test_options_tell_how_a_frame_is_read(model):
+    days = pd.date_range("2023-01-01", periods=12).strftime("%d/%m/%Y")
+    frame = pd.DataFrame({"day": days, "load": np.arange(12.0), "other": 1.0})
+    with pytest.raises(DataError, match="several ways, all of which give a regular grid"):
+        model.fit(frame, 2)
+    with pytest.raises(DataError, match="No series has the 101 points") as read:
+        model.fit(frame, 50, dayfirst=True, timestamp_column="day")
+    assert "several ways" not in str(read.value)
+    with pytest.raises(DataError, match="dayfirst: only a data frame"):
+        model.fit(sines(), HORIZON, dayfirst=True)

@@ -71,7 +71,8 @@ def read_air_quality(file: TextFile) -> Iterator[Item]:
     named = [name for name in table.frame if str(name).strip(",") and not is_unnamed(name)]
     frame = table.frame[named].replace({f"-200{end}": None for end in ("", ",0", ".0")})
     filled = np.flatnonzero(frame["Date"].notna())
-    return _items(table.with_frame(frame).take(filled), dayfirst=True, decimal=",")
+    kept = table.with_frame(frame.iloc[filled].reset_index(drop=True), filled)
+    return _items(kept, dayfirst=True, decimal=",")
 
 
 def read_lstnet(file: TextFile) -> Iterator[Item]:
