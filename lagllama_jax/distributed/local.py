@@ -1,0 +1,30 @@
+"""Runs a job in this process, one shard after another."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from lagllama_jax.config.base import check
+from lagllama_jax.distributed.output import ShardResult
+
+Work = Callable[[str], ShardResult]
+"""Forecasts the shard of a name. It is sent to the workers of an engine."""
+
+
+def run(
+    work: Work, shards: Sequence[str], workers: int | None, cluster: str | None
+) -> Iterator[ShardResult]:
+    """Forecasts the shards in turn.
+
+    Args:
+      work: The function that forecasts one shard.
+      shards: Names of the shards.
+      workers: `None` or 1, as there is one process.
+      cluster: `None`.
+
+    Raises:
+      ConfigError: If several workers or a cluster are asked for.
+    """
+    check(
+        workers in (None, 1) and cluster is None,
+        "The engine local is one process: choose the engine ray or spark for several workers.",
+    )
+    return map(work, shards)
