@@ -1,9 +1,16 @@
 """Runs a job on Ray (extra `ray`): actors that hold the compiled program."""
 
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pandas as pd
+
+from lagllama_jax.config import Count, checked
+from lagllama_jax.config.base import check
+from lagllama_jax.distributed.frames import LongColumns, forecast_table, is_nested_frame
+from lagllama_jax.distributed.job import CHUNK, Job
 from lagllama_jax.distributed.local import Work
 from lagllama_jax.distributed.output import ShardResult
 from lagllama_jax.errors import EngineError, require
@@ -71,8 +78,10 @@ def run(
 
 
 def _local(workers: int | None) -> dict[str, Any]:
-    """Options of a cluster of this machine alone."""
+    """Options of a cluster of this machine alone, which shows errors only."""
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
+    options["logging_level"] = logging.ERROR
     if workers is not None:
         options["num_cpus"] = workers
     return options
@@ -80,3 +89,74 @@ def _local(workers: int | None) -> dict[str, Any]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0][:500]
+
+
+class TableWorker:
+    """An actor that forecasts parts of a data set.
+
+    Attributes:
+      job: The job.
+    """
+
+    def __init__(self, job: Job):
+        self.job = job
+
+    def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Forecasts the series of a part."""
+        return forecast_table(self.job, frame)
+
+
+def forecast_dataset(
+    dataset: Any,
+    prediction_length: int,
+    *,
+    freq: str | None = None,
+    model: Any = None,
+    id_column: str | None = None,
+    timestamp_column: str | None = None,
+    target_column: str | None = None,
+    workers: int = 1,
+    **options: Any,
+) -> Any:
+    """Forecasts the series of a Ray data set, when its result is asked for.
+
+    The rows of a long data set are brought together by series (`Dataset.repartition` by keys). The
+    forecasts are those of `LagLlama.predict_df`.
+
+    Args:
+      dataset: A data set with one row per series (`item_id, start, freq, target`), or a long one
+        with the columns `item_id, timestamp, target` or `unique_id, ds, y`.
+      prediction_length: Number of time steps to forecast.
+      freq: Frequency as a pandas alias, for a long data set.
+      model: A model, or where each worker loads it from, as in `LagLlama.from_pretrained`.
+      id_column: Column of the names of the series, if it has another name.
+      timestamp_column: Column of the time stamps, if it has another name.
+      target_column: Column of the values, if it has another name.
+      workers: Number of actors.
+      **options: Fields of `ForecastConfig`, such as `seed` or `quantile_levels`.
+
+    Returns:
+      A data set with the table of `predict_df` and a column `error`. A series that cannot be
+      forecast has one row with its name and the message; `error` is null in all other rows.
+
+    Raises:
+      DataError: If a column is not there.
+      ConfigError: If an option is invalid, or `freq` is missing.
+      MissingExtraError: If Ray is not installed.
+    """
+    data = require("ray.data", "ray")
+    count = int(checked("workers", workers, Count))
+    names = dataset.columns()
+    actors = data.ActorPoolStrategy(size=count)
+    settings = {"batch_format": "pandas", "compute": actors, "num_cpus": 1}
+    if is_nested_frame(names):
+        nested = LongColumns("item_id", "timestamp", "target")
+        job = nested.job(model, prediction_length, None, options)
+        return dataset.map_batches(
+            TableWorker, fn_constructor_args=(job,), batch_size=CHUNK, **settings
+        )
+    check(freq is not None, "A long data set needs freq, the step of its series, such as freq='h'.")
+    columns = LongColumns.of(names, (id_column, timestamp_column, target_column))
+    job = columns.job(model, prediction_length, freq, options)
+    apart = dataset.repartition(max(dataset.num_blocks(), count), keys=[columns.item_id])
+    return apart.map_batches(TableWorker, fn_constructor_args=(job,), batch_size=None, **settings)

@@ -1,7 +1,7 @@
 """Reads the series of one shard, and leaves out those that cannot be read."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,11 @@ def _read_nested(path: Path) -> ReadShard:
         pass
     with converting(DataError, f"Cannot read {path} as Parquet", OSError, pa.ArrowException):
         entries = parquet.ParquetFile(path).read(columns=list(COLUMNS)).to_pylist()
+    return read_entries(entries)
+
+
+def read_entries(entries: Sequence[Mapping[str, Any]]) -> ReadShard:
+    """Reads series of `item_id, start, freq, target` each, without those that cannot be read."""
     rows = range(len(entries))
     dataset, failed = use_what_can_be(lambda some: read_series([entries[i] for i in some]), rows)
     return ReadShard(dataset, None, {entries[row]["item_id"]: failed[row] for row in failed})
@@ -138,4 +143,5 @@ def _places(table: Table, options: Mapping[str, Any]) -> dict[Any, np.ndarray] |
         columns = find_columns(table, *asked)
     if columns.item_id is None:
         return None
-    return dict(table.frame.groupby(columns.item_id, sort=False).indices)
+    groups: Any = table.frame.groupby(columns.item_id, sort=False).indices
+    return dict(groups)

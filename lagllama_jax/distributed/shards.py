@@ -1,6 +1,5 @@
 """The shards of an input folder: one file each, of the same columns, and no series in two files."""
 
-import itertools
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -186,8 +185,3 @@ def _once(path: Path, items: list[Any]) -> list[Any]:
         if counts[item] > 1:
             raise DataError(f"{path.name}: series {item!r} has two rows. Join or rename them.")
     return items
-
-
-def first_of(shards: Iterable[Shard], count: int) -> list[Shard]:
-    """The first `count` shards."""
-    return list(itertools.islice(shards, count))
