@@ -44,8 +44,8 @@ def main(
     the name, the time stamp, `predictions` (the median) and one column per quantile level.
 
     A folder of CSV or Parquet files of the same columns is forecast into a folder, file by file, on
-    this machine, Ray or Spark. The same command continues a run that was stopped. Series that cannot
-    be forecast are listed in OUTPUT/errors.
+    this machine, Ray or Spark. The same command continues a run that was stopped. Series that
+    cannot be forecast are listed in OUTPUT/errors.
 
     Args:
       data: CSV, Parquet, JSON or .tsf file, compressed or not; or a folder of CSV or Parquet files.

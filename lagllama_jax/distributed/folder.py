@@ -20,7 +20,7 @@ from lagllama_jax import __version__
 from lagllama_jax.config import Count, ForecastConfig, checked
 from lagllama_jax.distributed.job import Job, example_of
 from lagllama_jax.distributed.output import Output, ShardResult, forecast_shard
-from lagllama_jax.distributed.reading import read_shard
+from lagllama_jax.distributed.reading import is_nested, read_shard
 from lagllama_jax.distributed.shards import Shard, check_shards, find_shards
 from lagllama_jax.errors import ConfigError, DataError, EngineError
 from lagllama_jax.evaluation.fingerprint import identity
@@ -157,7 +157,8 @@ def _planned(job: Job, source: Path, shards: Sequence[Shard]) -> Job:
         if read.dataset is None or (read.failures and job.reading.get("freq") is None):
             problems += [DataError(message) for message in read.failures.values()]
             continue
-        step = read.step if read.example is not None else job.reading.get("freq")
+        given = job.reading.get("freq")
+        step = given if is_nested(source / shard.name) else read.step
         return dataclasses.replace(
             job, reading={**job.reading, "freq": step}, columns=example_of(job, read)
         )

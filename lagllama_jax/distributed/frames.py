@@ -84,10 +84,8 @@ def forecast_table(job: Job, frame: pd.DataFrame) -> pd.DataFrame:
     """
     reading = dict(job.reading)
     if is_nested_frame(frame.columns):
-        read, names = (
-            read_entries(frame[list(COLUMNS)].to_dict("records")),
-            ("item_id", "timestamp"),
-        )
+        entries: Any = frame[list(COLUMNS)].to_dict("records")
+        read, names = read_entries(entries), ("item_id", "timestamp")
     else:
         names = reading["id_column"], reading["timestamp_column"]
         kept = [*names, reading["target_column"]]

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import pandas as pd
 from lagllama_jax.corpus.formats.parquet import COLUMNS, read_parquet
 from lagllama_jax.distributed.failures import use_what_can_be
 from lagllama_jax.errors import DataError, converting
+from lagllama_jax.series.archives import plain_name
 from lagllama_jax.series.arrays import read_series
 from lagllama_jax.series.columns import find_columns
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frames import as_table
 from lagllama_jax.series.split_times import join_times
-from lagllama_jax.series.table_files import read_table
+from lagllama_jax.series.table_files import ARROW_SUFFIXES, read_table
 from lagllama_jax.series.tables import Table
 from lagllama_jax.series.turned import turned
 
@@ -31,8 +32,8 @@ class ReadShard:
 
     Attributes:
       dataset: The series that can be read. `None`: there is none.
-      example: The first rows of the table, whose types the result takes. `None`: the shard has one
-        row per series.
+      example: The first rows of the table, whose types the result takes. `None`: the file is text,
+        or has one row per series.
       failures: The message for each series that cannot be read, by its name.
     """
 
@@ -63,7 +64,13 @@ def read_shard(path: Path, options: Mapping[str, Any]) -> ReadShard:
     if is_nested(path):
         return _read_nested(path)
     table = read_table(path, options.get("encoding"))
-    return read_long(table, {name: options[name] for name in options.keys() - {"encoding"}})
+    read = read_long(table, {name: options[name] for name in options.keys() - {"encoding"}})
+    return read if is_arrow(path) else replace(read, example=None)
+
+
+def is_arrow(path: Path) -> bool:
+    """Whether a file is Parquet or Arrow, by its suffix."""
+    return plain_name(path.name).endswith(ARROW_SUFFIXES)
 
 
 def is_nested(path: Path) -> bool:
