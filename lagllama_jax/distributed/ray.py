@@ -116,6 +116,7 @@ def forecast_dataset(
     timestamp_column: str | None = None,
     target_column: str | None = None,
     workers: int = 1,
+    partitions: int | None = None,
     **options: Any,
 ) -> Any:
     """Forecasts the series of a Ray data set, when its result is asked for.
@@ -133,6 +134,8 @@ def forecast_dataset(
       timestamp_column: Column of the time stamps, if it has another name.
       target_column: Column of the values, if it has another name.
       workers: Number of actors.
+      partitions: Number of parts that a long data set is cut into. Each of them should fit the
+        memory of a worker. `None`: 4 per worker.
       **options: Fields of `ForecastConfig`, such as `seed` or `quantile_levels`.
 
     Returns:
@@ -158,5 +161,5 @@ def forecast_dataset(
     check(freq is not None, "A long data set needs freq, the step of its series, such as freq='h'.")
     columns = LongColumns.of(names, (id_column, timestamp_column, target_column))
     job = columns.job(model, prediction_length, freq, options)
-    apart = dataset.repartition(max(dataset.num_blocks(), count), keys=[columns.item_id])
+    apart = dataset.repartition(partitions or 4 * count, keys=[columns.item_id])
     return apart.map_batches(TableWorker, fn_constructor_args=(job,), batch_size=None, **settings)

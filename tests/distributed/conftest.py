@@ -9,6 +9,15 @@ from lagllama_jax import LagLlama
 SHARDS = 3
 STEPS = 4
 OPTIONS = {"num_samples": 5, "seed": 3}
+DRIVER = """
+import sys
+from lagllama_jax.distributed import forecast_folder
+source, output, model, engine, workers = sys.argv[1:]
+if __name__ == "__main__":
+    forecast_folder(source, output, {steps}, model=model, engine=engine,
+                    workers=int(workers) or None, **{options})
+"""
+"""A script that runs a job, to be killed."""
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +78,13 @@ def assert_same(forecasts: pd.DataFrame, wanted: pd.DataFrame) -> None:
         rtol=1e-5,
         atol=1e-5,
     )
+
+
+def entries(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per series."""
+    rows = []
+    for name, part in frame.groupby("unique_id"):
+        values = part.set_index("ds").y.asfreq("h")
+        start = str(values.index[0])
+        rows.append({"item_id": name, "start": start, "freq": "h", "target": values.to_numpy()})
+    return pd.DataFrame(rows)

@@ -11,21 +11,11 @@ import pytest
 
 from lagllama_jax.distributed import forecast_folder
 from lagllama_jax.errors import ConfigError, DataError, MissingExtraError
-from tests.distributed.conftest import OPTIONS, STEPS, assert_same, written
+from tests.distributed.conftest import DRIVER, OPTIONS, STEPS, assert_same, entries, written
 
 
 def forecast(source, output, model, **options):
     return forecast_folder(source, output, STEPS, model=model, **(OPTIONS | options))
-
-
-def entries(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per series."""
-    rows = []
-    for name, part in frame.groupby("unique_id"):
-        values = part.set_index("ds").y.asfreq("h")
-        start = str(values.index[0])
-        rows.append({"item_id": name, "start": start, "freq": "h", "target": values.to_numpy()})
-    return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
@@ -240,16 +230,6 @@ def test_progress_is_told_in_series(source, tmp_path, model):
     told = []
     forecast(source, tmp_path / "out", model, progress=lambda *numbers: told.append(numbers))
     assert (told[0], told[-1]) == ((0, 21), (21, 21))
-
-
-DRIVER = """
-import sys
-from lagllama_jax.distributed import forecast_folder
-source, output, model, engine, workers = sys.argv[1:]
-if __name__ == "__main__":
-    forecast_folder(source, output, {steps}, model=model, engine=engine,
-                    workers=int(workers) or None, **{options})
-"""
 
 
 def test_a_driver_that_is_killed_loses_nothing_and_does_nothing_twice(
