@@ -8,7 +8,7 @@ import importlib
 import json
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,8 @@ def forecast_folder(
     count = None if workers is None else int(checked("workers", workers, Count))
     if engine not in ENGINES:
         raise ConfigError(f"engine={engine!r} must be one of {', '.join(ENGINES)}.")
+    runner = importlib.import_module(f"lagllama_jax.distributed.{engine}")
+    runner.check_engine(count, cluster)
     source, result = Path(source).absolute(), Output(Path(output).absolute())
     check_outputs(folders=[result.folder], inputs=[source])
     shards = find_shards(source)
@@ -134,8 +136,9 @@ def forecast_folder(
         sizes = result.read_manifest()["series"]
         sent = dataclasses.replace(job, model=str(result.model))
         work = functools.partial(_forecast, sent, source, result)
+        run = functools.partial(runner.run, workers=count, cluster=cluster)
         with progress_bar(progress) as report:
-            done = _run(work, result, sizes, (engine, count, cluster), report)
+            done = _run(work, result, sizes, run, report)
         names = list(sizes)
         finished = len(result.finished(names))
         return Summary(result.folder, len(names), finished, done, result.failures())
@@ -192,20 +195,19 @@ def _run(
     work: Any,
     output: Output,
     sizes: Mapping[str, int],
-    place: tuple[str, int | None, str | None],
+    run: Callable[[Any, list[str]], Iterable[ShardResult]],
     report: Report | None,
 ) -> int:
     """Forecasts the shards that are not finished, and returns the number of those that now are."""
-    names, (engine, workers, cluster) = list(sizes), place
+    names = list(sizes)
     before = set(output.finished(names))
     left = [name for name in names if name not in before]
     if not left:
         return 0
-    runner = importlib.import_module(f"lagllama_jax.distributed.{engine}")
     told: dict[str, None] = {}
     try:
         with _watched(output, sizes, report):
-            for result in runner.run(work, left, workers, cluster):
+            for result in run(work, left):
                 told |= dict.fromkeys(result.warnings)
     except EngineError as error:
         done = len(output.finished(names))

@@ -9,6 +9,14 @@ Work = Callable[[str], ShardResult]
 """Forecasts the shard of a name. It is sent to the workers of an engine."""
 
 
+def check_engine(workers: int | None, cluster: str | None) -> None:
+    """Raises `ConfigError` if several workers or a cluster are asked for."""
+    check(
+        workers in (None, 1) and cluster is None,
+        "The engine local is one process: choose the engine ray or spark for several workers.",
+    )
+
+
 def run(
     work: Work, shards: Sequence[str], workers: int | None, cluster: str | None
 ) -> Iterator[ShardResult]:
@@ -19,12 +27,5 @@ def run(
       shards: Names of the shards.
       workers: `None` or 1, as there is one process.
       cluster: `None`.
-
-    Raises:
-      ConfigError: If several workers or a cluster are asked for.
     """
-    check(
-        workers in (None, 1) and cluster is None,
-        "The engine local is one process: choose the engine ray or spark for several workers.",
-    )
     return map(work, shards)

@@ -31,6 +31,11 @@ class Worker:
         return {"result": [self.work(str(shard)) for shard in batch["shard"]]}
 
 
+def check_engine(workers: int | None, cluster: str | None) -> None:
+    """Raises `MissingExtraError` if Ray is not installed."""
+    require("ray", "ray")
+
+
 def run(
     work: Work, shards: Sequence[str], workers: int | None, cluster: str | None
 ) -> Iterator[ShardResult]:
@@ -44,7 +49,6 @@ def run(
         is connected to, or this machine.
 
     Raises:
-      MissingExtraError: If Ray is not installed.
       EngineError: If the cluster cannot be reached or is lost.
     """
     ray = require("ray", "ray")

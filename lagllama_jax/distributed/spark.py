@@ -27,6 +27,11 @@ RETRIES = 4
 """Number of attempts at a shard on this machine. A cluster has a setting of its own."""
 
 
+def check_engine(workers: int | None, cluster: str | None) -> None:
+    """Raises `MissingExtraError` if PySpark is not installed."""
+    require("pyspark", "spark")
+
+
 def run(
     work: Work, shards: Sequence[str], workers: int | None, cluster: str | None
 ) -> Iterator[ShardResult]:
@@ -40,7 +45,6 @@ def run(
       cluster: URL of the master of a cluster. `None`: the session of this process, or this machine.
 
     Raises:
-      MissingExtraError: If PySpark is not installed.
       EngineError: If Spark cannot be started or is lost, as without Java.
     """
     sql = require("pyspark.sql", "spark")

@@ -190,7 +190,9 @@ def test_a_folder_is_forecast_into_a_folder_and_continued(lagllama, folder, mode
 
 def test_series_without_a_forecast_are_told(lagllama, folder, model_folder, frame):
     bad = frame[frame.unique_id == "b"].assign(unique_id="c", y=np.nan)
-    pd.concat([frame[frame.unique_id == "b"], bad]).to_parquet(folder / "in" / "b.parquet")
+    pd.concat([frame[frame.unique_id == "b"], bad]).to_parquet(
+        folder / "in" / "b.parquet", index=False
+    )
     words = ("forecast", folder / "in", "-o", folder / "out", "--model", model_folder, *OPTIONS)
     code, shown, _ = lagllama(*words, "--freq", "h")
     assert code == 0
