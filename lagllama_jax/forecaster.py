@@ -17,6 +17,7 @@ from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.progress import Finished, Progress, counted, progress_bar
 from lagllama_jax.series.arrays import read_series
+from lagllama_jax.series.covariates import with_covariates
 from lagllama_jax.typing import Parameters
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class LagLlama:
         series: Any,
         prediction_length: int,
         *,
+        past_covariates: Any = None,
+        known_covariates: Any = None,
         start: Any = None,
         freq: "str | Frequency | Sequence[str | Frequency] | None" = None,
         item_ids: Sequence[Any] | None = None,
@@ -138,8 +141,14 @@ class LagLlama:
         Args:
           series: A 1-D array, a list of arrays of any lengths, or a 2-D array with one series per
             row; NaN where a value is missing. Also a `SeriesDataset`, or a data frame as in
-            `predict_df`, whose names and dates are then used.
+            `predict_df`, whose names and dates are then used. A list of 2-D arrays, or a 3-D array,
+            holds items with several targets: one row per target.
           prediction_length: Number of time steps to forecast.
+          past_covariates: Further variates of each item, up to the end of its past: a list with one
+            entry per series (or the entry of a single series), each a dictionary of names and 1-D
+            arrays, a 2-D array of rows, or a 1-D array; NaN where a value is missing.
+          known_covariates: The same of variates that are known in the future, such as prices or
+            holidays. Their arrays go on for the `prediction_length` steps of the horizon.
           start: Time stamp of the first value; one for all series or one per series.
           freq: Frequency as a pandas alias; one for all series or one per series. Without `start`
             and `freq` the calendar features are neutral.
@@ -174,6 +183,7 @@ class LagLlama:
             **options,
         )
         read = read_series(series, start, freq, item_ids)
+        read = with_covariates(read, past_covariates, known_covariates)
         with own_settings(), progress_bar(progress) as report:
             predictor = self.predictor(counted(report, len(read)))
             return predictor.predict(read, prediction_length, config)
@@ -183,11 +193,12 @@ class LagLlama:
         df: Any,
         prediction_length: int,
         *,
+        future_df: Any = None,
         freq: "str | Frequency | None" = None,
         quantile_levels: Sequence[float] = DEFAULT_LEVELS,
         id_column: str | None = None,
         timestamp_column: str | None = None,
-        target_column: str | None = None,
+        target: str | Sequence[str] | None = None,
         dayfirst: bool | None = None,
         date_format: str | None = None,
         decimal: str | None = None,
@@ -205,12 +216,17 @@ class LagLlama:
             stamps and one column per series. Rows may be in any order, and time steps without a row
             are missing values.
           prediction_length: Number of time steps to forecast after the last row of each series.
+          future_df: A data frame with one row per series and time step to forecast, in the columns
+            of names and time stamps of `df`, and in further columns that `df` has too. These are
+            known covariates, such as prices, holidays or a weather forecast: numbers, booleans or
+            text. Rows beyond the horizon are ignored, and cells may be empty.
           freq: Frequency as a pandas alias; `None`: inferred from the time stamps. A number: the
             rows are numbered, and this is the step.
           quantile_levels: Quantile levels; one column each.
           id_column: Column of the names of the series, if it has another name.
           timestamp_column: Column of the time stamps, if it has another name.
-          target_column: Column of the values, if it has another name.
+          target: Column of the values, if it has another name. Several columns: each is a target of
+            the same item.
           dayfirst: Whether `01/02/2024` is the 1st of February. `None`: the reading under which the
             rows are on a regular grid.
           date_format: Format of text or numbers as time stamps, as in `datetime.strptime`.
@@ -224,7 +240,7 @@ class LagLlama:
         Returns:
           One row per series and time step: names and time stamps under the names and in the types
           of the input's columns, `predictions` (the median) and one column per quantile level, such
-          as `"0.1"`.
+          as `"0.1"`. With several targets, `target_name` tells the target of a row.
 
         Raises:
           DataError: If the data are invalid; names series, column, row and the remedy.
@@ -243,10 +259,12 @@ class LagLlama:
 
         read = read_frame(
             df,
+            future=future_df,
+            prediction_length=prediction_length,
             freq=freq,
             id_column=id_column,
             timestamp_column=timestamp_column,
-            target_column=target_column,
+            target=target,
             dayfirst=dayfirst,
             date_format=date_format,
             decimal=decimal,
@@ -330,11 +348,17 @@ class LagLlama:
         return model
 
     def predictor(self, finished: Finished | None = None) -> Predictor:
-        """The model as a `Predictor`: across missing ends, and with aggregation of fine series.
+        """The model as a `Predictor`: with covariates, across missing ends, and with aggregation.
 
         Args:
           finished: A function of how many more items are done.
         """
+        from lagllama_jax.inference.covariates.regression import CovariateRegression
+
+        return CovariateRegression(self._univariate(finished), self._univariate(None))
+
+    def _univariate(self, finished: Finished | None) -> Predictor:
+        """The model as a predictor that uses no covariates."""
         from lagllama_jax.inference.aggregation import Aggregated
         from lagllama_jax.inference.gaps import AcrossGaps
         from lagllama_jax.inference.predictor import ModelPredictor

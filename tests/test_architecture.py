@@ -33,6 +33,7 @@ PUBLIC = {
     ("folder", "forecast_folder"),
     ("spark", "forecast_df"),
     ("ray", "forecast_dataset"),
+    ("dataframe", "read_frame"),
 }
 """Calls that users make, by module and class or function; so are the commands' `main`s."""
 

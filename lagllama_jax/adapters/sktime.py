@@ -16,7 +16,7 @@ from lagllama_jax.series.dataset import SeriesDataset
 
 require("sktime", "sktime")
 
-from sktime.forecasting.base import BaseForecaster  # noqa: E402 (must follow the check)
+from sktime.forecasting.base import BaseForecaster, ForecastingHorizon  # noqa: E402 (must follow the check)
 
 
 class LagLlamaForecaster(BaseForecaster):
@@ -24,7 +24,7 @@ class LagLlamaForecaster(BaseForecaster):
 
     Point forecasts are medians. `predict_quantiles`, `predict_interval` and `predict_proba` give
     the distributions of the single points. `fit` only keeps the series, as the model forecasts
-    without training. A model that `LagLlama.fit` has fine-tuned is given as `model`.
+    without training. Columns of `X` are known covariates. A model that `LagLlama.fit` has fine-tuned is given as `model`.
 
     Args:
       model: A `LagLlama`, or where to load it from. `None`: the bundled weights.
@@ -47,7 +47,8 @@ class LagLlamaForecaster(BaseForecaster):
         "y_inner_mtype": ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"],
         "X_inner_mtype": ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"],
         "capability:multivariate": False,
-        "capability:exogenous": False,
+        "capability:exogenous": True,
+        "capability:categorical_in_X": False,
         "capability:insample": False,
         "capability:missing_values": True,
         "capability:pred_int": True,
@@ -70,21 +71,23 @@ class LagLlamaForecaster(BaseForecaster):
 
     def _fit(self, y: pd.DataFrame, X: Any, fh: Any) -> "LagLlamaForecaster":
         ForecastConfig.of(seed=self.seed, **(self.options or {}))
-        self._past = y
+        self._past, self._past_X = y, X
         return self
 
     def _update(
         self, y: pd.DataFrame, X: Any = None, update_params: bool = True
     ) -> "LagLlamaForecaster":
         self._past = y.combine_first(self._past)
+        if X is not None:
+            self._past_X = X if self._past_X is None else X.combine_first(self._past_X)
         return self
 
     def _predict(self, fh: Any, X: Any = None) -> pd.DataFrame:
-        drawn, steps, index = self._drawn(fh)
+        drawn, steps, index = self._drawn(fh, X)
         return pd.DataFrame(picked(drawn.median, steps), index, self._past.columns)
 
     def _predict_quantiles(self, fh: Any, X: Any, alpha: list[float]) -> pd.DataFrame:
-        drawn, steps, index = self._drawn(fh)
+        drawn, steps, index = self._drawn(fh, X)
         quantiles = drawn.quantiles([float(level) for level in alpha])
         values = [picked(quantiles[:, number], steps) for number in range(len(alpha))]
         names = pd.MultiIndex.from_product([self._get_varnames(), alpha])
@@ -92,7 +95,7 @@ class LagLlamaForecaster(BaseForecaster):
 
     def _predict_proba(self, fh: Any, X: Any, marginal: bool = True) -> Any:
         """The distributions of the single points: Student-t, or those of the sample paths."""
-        drawn, steps, index = self._drawn(fh)
+        drawn, steps, index = self._drawn(fh, X)
         if drawn.marginals is not None:
             law = require("skpro.distributions.t", "sktime").TDistribution
             df, loc, scale = (picked(part, steps) for part in drawn.marginals)
@@ -103,7 +106,7 @@ class LagLlamaForecaster(BaseForecaster):
         parts = [pd.DataFrame(picked(path, steps), index, self._past.columns) for path in paths]
         return law(pd.concat(parts, keys=range(len(parts))), time_indep=False)
 
-    def _drawn(self, fh: Any) -> tuple[Forecast, np.ndarray, pd.Index]:
+    def _drawn(self, fh: Any, X: Any) -> tuple[Forecast, np.ndarray, pd.Index]:
         """The forecast, the steps of each series that are asked for, and their index."""
         groups = parts_of(self._past)
         relative = [fh.to_relative(part.index[-1:]).to_numpy() for _, part in groups]
@@ -114,10 +117,17 @@ class LagLlamaForecaster(BaseForecaster):
             joined: pd.Index = pd.MultiIndex.from_tuples(rows, names=self._past.index.names)
         else:
             joined = index[0]
-        options = dict(self.options or {})
-        dataset, length = dataset_of(self._past), int(steps.max())
+        options, length = dict(self.options or {}), int(steps.max())
+        known = None
+        if X is not None and self._past_X is not None and X.shape[1] > 0:
+            known = known_covariates(groups, pd.concat([self._past_X, X]), length)
         drawn = _loaded(self.model).predict(
-            dataset, length, seed=self.seed, progress=False, **options
+            dataset_of(self._past),
+            length,
+            known_covariates=known,
+            seed=self.seed,
+            progress=False,
+            **options,
         )
         return drawn, steps, joined
 
@@ -155,7 +165,9 @@ def _small_model() -> LagLlama:
     return LagLlama(init_parameters(config, jax.random.key(0)), config)
 
 
-def parts_of(y: pd.DataFrame) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+def parts_of(
+    y: pd.DataFrame, with_freqs: bool = True
+) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
     """The series of a data frame with their names, in its order, each with an index of times."""
     if not isinstance(y.index, pd.MultiIndex):
         return [((), y)]
@@ -165,14 +177,31 @@ def parts_of(y: pd.DataFrame) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
     for key, part in groups:
         names = key if isinstance(key, tuple) else (key,)
         times = part.index.get_level_values(-1)
-        parts.append((names, part.set_axis(with_freq(times), axis=0)))
+        times = with_freq(times) if with_freqs else times
+        parts.append((names, part.set_axis(times, axis=0)))
     return parts
+
+
+def known_covariates(
+    groups: list[tuple[tuple[Any, ...], pd.DataFrame]], X: pd.DataFrame, length: int
+) -> list[dict[str, np.ndarray]]:
+    """The covariates of each series in the past and in the horizon, NaN where `X` has no row."""
+    covariates = {key: part for key, part in parts_of(X, with_freqs=False)}
+    horizon = ForecastingHorizon(np.arange(1, length + 1))
+    known = []
+    for key, part in groups:
+        rows = covariates[key]
+        rows = rows[~rows.index.duplicated(keep="last")]
+        times = part.index.append(horizon.to_absolute_index(part.index[-1:]))
+        known.append({str(name): rows[name].reindex(times).to_numpy(np.float64) for name in rows})
+    return known
 
 
 def with_freq(times: pd.Index) -> pd.Index:
     """An index of times with its frequency, as an index of a panel has none."""
     if isinstance(times, pd.DatetimeIndex) and times.freq is None:
-        return pd.DatetimeIndex(times, freq=pd.infer_freq(times) if len(times) > 2 else None)
+        freq: Any = pd.infer_freq(times) if len(times) > 2 else None
+        return pd.DatetimeIndex(times, freq=freq)
     return times
 
 
@@ -181,7 +210,7 @@ def dataset_of(y: pd.DataFrame) -> SeriesDataset:
     parts = parts_of(y)
     names = ["/".join(map(str, key)) or str(y.columns[0]) for key, _ in parts]
     arrays = [part.iloc[:, 0].to_numpy(np.float64) for _, part in parts]
-    index = [part.index for _, part in parts]
+    index: list[Any] = [part.index for _, part in parts]
     if all(getattr(one, "freqstr", None) for one in index):
         starts = [one[0].start_time if isinstance(one, pd.PeriodIndex) else one[0] for one in index]
         return read_arrays(arrays, starts, [one.freqstr for one in index], names)

@@ -39,7 +39,7 @@ class TableOptions:
       freq: Step of the time stamps as a pandas alias (h, 15min, D, W, ME); inferred if not given.
       id_column: Column of series names.
       timestamp_column: Column of time stamps.
-      target_column: Column of values.
+      target: Column of values. Several columns: each is a target of the same series.
       dayfirst: Whether 01/02/2024 is the 1st of February. None: as gives a regular grid.
       date_format: Format of the time stamps, as in Python's strptime, such as %d.%m.%Y.
       decimal: Decimal mark of numbers, . or ,; as all cells are numbers if not given.
@@ -49,22 +49,37 @@ class TableOptions:
     freq: OptionalName = None
     id_column: OptionalName = None
     timestamp_column: OptionalName = None
-    target_column: OptionalName = None
+    target: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
     dayfirst: bool | None = None
     date_format: OptionalName = None
     decimal: OptionalName = None
     encoding: OptionalName = None
 
-    def read(self, path: Path) -> "SeriesDataset":
-        """Reads the series of a CSV, Parquet, JSON or .tsf file, or raises `DataError`."""
+    def read(
+        self, path: Path, future: Path | None = None, prediction_length: int | None = None
+    ) -> "SeriesDataset":
+        """Reads the series of a CSV, Parquet, JSON or .tsf file, or raises `DataError`.
+
+        Args:
+          path: The file.
+          future: Table of known covariates, as in `read_frame`.
+          prediction_length: Number of time steps to forecast, with `future`.
+        """
         from lagllama_jax.series.archives import plain_name
         from lagllama_jax.series.dataframe import read_frame
         from lagllama_jax.series.table_files import read_table
 
         if plain_name(path.name).endswith((".json", ".jsonl", ".tsf")):
             from lagllama_jax.corpus.formats import guess_format, read
+            from lagllama_jax.errors import DataError
             from lagllama_jax.series.dataset import SeriesDataset
 
+            if future is not None:
+                raise DataError(f"{future}: covariates of {path} need it to be CSV or Parquet.")
             return SeriesDataset.of(read(path, guess_format(path), frequency=self.freq))
         options = {name: value for name, value in vars(self).items() if name != "encoding"}
+        options["target"] = list(self.target) or None
+        if future is not None:
+            options["future"] = read_table(future, self.encoding)
+            options["prediction_length"] = prediction_length
         return read_frame(read_table(path, self.encoding), **options)

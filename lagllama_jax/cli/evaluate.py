@@ -29,7 +29,9 @@ SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
 def main(
     *,
     model: arguments.Model = BOX,
-    suite: Literal["gift-eval-ett", "m4_hourly", "all", "paper", "validation"] = "all",
+    suite: Literal[
+        "gift-eval-ett", "m4_hourly", "all", "paper", "validation", "covariates"
+    ] = "all",
     data_dir: OptionalFolder = None,
     terms: tuple[Literal["short", "medium", "long"], ...] = ("short", "medium", "long"),
     output_dir: OptionalFolder = None,
@@ -52,7 +54,8 @@ def main(
       model: Folder, authors' .ckpt file, hub id, box for the bundled weights, or a baseline: naive,
         seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
       suite: The 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the last windows of the paper, or
-        the validation windows of a training corpus, by which recipes are compared.
+        the validation windows of a training corpus, by which recipes are compared, or series with
+        known covariates, which --covariates none leaves out.
       data_dir: Folder of the evaluation sets. For the suite validation, folder of the Parquet files
         of the corpus.
       terms: Horizons of GIFT-Eval: 1, 10 and 15 times the short horizon.

@@ -27,6 +27,7 @@ def main(
     /,
     *,
     prediction_length: Horizon,
+    future: OptionalFile = None,
     output: Annotated[OptionalFile, tyro.conf.arg(aliases=["-o"])] = None,
     plot: OptionalFile = None,
     model: Model = None,
@@ -50,6 +51,8 @@ def main(
     Args:
       data: CSV, Parquet, JSON or .tsf file, compressed or not; or a folder of CSV or Parquet files.
       prediction_length: Number of time steps to forecast after the last row of each series.
+      future: Table with a row per series and time step to forecast, and the covariates that are
+        known there, such as prices or holidays, in columns that FILE has too.
       output: CSV or Parquet file to write. Without it, CSV goes to the standard output. For a
         folder, the folder to write.
       plot: Picture to write (png, svg or pdf): the past, the median and intervals of the first 8
@@ -69,6 +72,7 @@ def main(
     if data.is_dir():
         check(output is not None, "A folder of series needs --output, the folder to write.")
         check(plot is None, "--plot draws the series of a file, not of a folder.")
+        check(future is None, "--future is for the series of a file, not of a folder.")
         options = {"model": model, "engine": engine, "workers": workers, "cluster": cluster}
         return _folder(data, output, prediction_length, table, options | vars(config))
     alone = engine == "local" and workers is None and cluster is None
@@ -77,8 +81,8 @@ def main(
         check_suffix(output)
     if plot is not None:
         check_picture(plot)
-    check_outputs(files=[output, plot], inputs=[data, model])
-    series = table.read(data)
+    check_outputs(files=[output, plot], inputs=[data, future, model])
+    series = table.read(data, future, prediction_length)
     from lagllama_jax.forecaster import LagLlama
 
     drawn = LagLlama.from_pretrained(model).predict(series, prediction_length, **vars(config))
@@ -98,7 +102,8 @@ def _folder(
     """Forecasts a folder, and tells how it ended. The exit code is 1 if a file cannot be read."""
     from lagllama_jax.distributed import forecast_folder
 
-    done = forecast_folder(data, output, prediction_length, reading=vars(table), **options)
+    reading = vars(table) | {"target": list(table.target) or None}
+    done = forecast_folder(data, output, prediction_length, reading=reading, **options)
     print(f"{done.finished} of {done.shards} files are forecast ({done.forecast} now): {output}")
     if len(done.errors):
         print(f"{len(done.errors)} errors, such as: {done.errors.error[0]} See {output}/errors.")

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import inspect
 import io
+import logging
 import os
 import re
 import shutil
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _guarded(name: str, words: list[str], cache: bool) -> int:
     """Runs a command. An error is shown in one line, and its traceback only on request."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _information():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             return _run(name, words, cache)
     except LagLlamaError as error:
@@ -127,6 +128,21 @@ def _wrapped_help() -> Iterator[None]:
         wrapper = textwrap.TextWrapper(shutil.get_terminal_size().columns, break_on_hyphens=False)
         for line in printed.getvalue().splitlines():
             print(wrapper.fill(line))
+
+
+@contextlib.contextmanager
+def _information() -> Iterator[None]:
+    """Shows what the package logs, in one line each, on stderr."""
+    log, handler = logging.getLogger("lagllama_jax"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("lagllama: %(message)s"))
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 def _show_warning(message: Warning | str, *place: object) -> None:

@@ -88,7 +88,7 @@ def forecast_folder(
       engine: `local` (one file after another in this process), `ray` or `spark`.
       workers: Number of workers of `ray`, or of tasks at once of `spark` on this machine.
       cluster: Address of a Ray cluster, or URL of a Spark master. `None`: this machine.
-      reading: How files are read: `freq`, `id_column`, `timestamp_column`, `target_column`,
+      reading: How files are read: `freq`, `id_column`, `timestamp_column`, `target`,
         `dayfirst`, `date_format` and `decimal` as in `predict_df`, and `encoding`. Without `freq`,
         all files have the step of the first.
       progress: Whether to show a progress bar; `None`: in a terminal. Or a function of the numbers

@@ -41,7 +41,7 @@ class LongColumns:
           DataError: If one is not there.
         """
         usual = {"id_column": ITEM_NAMES, "timestamp_column": TIMESTAMP_NAMES}
-        usual["target_column"] = TARGET_NAMES
+        usual["target"] = TARGET_NAMES
         found = []
         for name, (role, names) in zip(given, usual.items(), strict=True):
             there = [one for one in (names if name is None else (name,)) if one in columns]
@@ -60,7 +60,7 @@ class LongColumns:
             "freq": freq,
             "id_column": self.item_id,
             "timestamp_column": self.timestamp,
-            "target_column": self.target,
+            "target": self.target,
         }
         return Job(model, steps, ForecastConfig.of(**options), reading)
 
@@ -88,7 +88,7 @@ def forecast_table(job: Job, frame: pd.DataFrame) -> pd.DataFrame:
         read, names = read_entries(entries), ("item_id", "timestamp")
     else:
         names = reading["id_column"], reading["timestamp_column"]
-        kept = [*names, reading["target_column"]]
+        kept = [*names, reading["target"]]
         read = read_long(frame[kept].reset_index(drop=True), reading)
     return with_errors(job, read, names)
 

@@ -81,7 +81,9 @@ def example_of(job: Job, read: ReadShard) -> pa.Schema:
     assert read.dataset is not None
     first = read.dataset.take([0])
     levels = tuple(sorted({0.5, *job.config.quantile_levels}))
-    forecast = Forecast(first, None, levels, np.zeros((1, len(levels), 1)), np.zeros((1, 1)))
+    variates = len(first.target_names)
+    values = np.zeros((variates, len(levels), 1))
+    forecast = Forecast(first, None, levels, values, values[:, 0])
     frame = forecast.to_frame(job.config.quantile_levels)
     if read.example is not None:
         frame = like(read.example, frame, first)

@@ -164,7 +164,8 @@ def forecast_shard(job: Job, source: Path, output: Output, shard: str) -> ShardR
         except DataError as error:
             _write_errors(output, shard, [(None, str(error))])
             return ShardResult(shard, 0, 0, (str(error),))
-        failures, series = dict(read.failures), 0
+        failures = dict(read.failures)
+        series = 0 if read.dataset is None else len(read.dataset)
         columns = job.columns
         assert columns is not None
         with (
@@ -175,7 +176,7 @@ def forecast_shard(job: Job, source: Path, output: Output, shard: str) -> ShardR
                 failures |= failed
                 if len(frame):
                     writer.write_table(as_columns(frame, columns))
-                    series += len(frame) // job.prediction_length
+                series -= len(failed)
             _write_errors(output, shard, list(failures.items()))
     texts = dict.fromkeys(str(one.message) for one in caught)
     return ShardResult(shard, series, len(failures), tuple(texts))

@@ -118,7 +118,7 @@ def forecast_dataset(
     model: Any = None,
     id_column: str | None = None,
     timestamp_column: str | None = None,
-    target_column: str | None = None,
+    target: str | None = None,
     workers: int = 1,
     partitions: int | None = None,
     **options: Any,
@@ -136,7 +136,7 @@ def forecast_dataset(
       model: A model, or where each worker loads it from, as in `LagLlama.from_pretrained`.
       id_column: Column of the names of the series, if it has another name.
       timestamp_column: Column of the time stamps, if it has another name.
-      target_column: Column of the values, if it has another name.
+      target: Column of the values, if it has another name.
       workers: Number of actors.
       partitions: Number of parts that a long data set is cut into. Each of them should fit the
         memory of a worker. `None`: 4 per worker.
@@ -163,7 +163,7 @@ def forecast_dataset(
             TableWorker, fn_constructor_args=(job,), batch_size=CHUNK, **settings
         )
     check(freq is not None, "A long data set needs freq, the step of its series, such as freq='h'.")
-    columns = LongColumns.of(names, (id_column, timestamp_column, target_column))
+    columns = LongColumns.of(names, (id_column, timestamp_column, target))
     job = columns.job(model, prediction_length, freq, options)
     apart = dataset.repartition(partitions or 4 * count, keys=[columns.item_id])
     return apart.map_batches(TableWorker, fn_constructor_args=(job,), batch_size=None, **settings)

@@ -144,7 +144,7 @@ def read_long(data: Any, options: Mapping[str, Any]) -> ReadShard:
 
 def _places(table: Table, options: Mapping[str, Any]) -> dict[Any, np.ndarray] | None:
     """The numbers of the rows of each series of a long table. `None`: it is wide."""
-    asked = (options.get(name) for name in ("id_column", "timestamp_column", "target_column"))
+    asked = (options.get(name) for name in ("id_column", "timestamp_column", "target"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         columns = find_columns(table, *asked)

@@ -142,7 +142,7 @@ def _columns_and_items(path: Path, options: Mapping[str, Any]) -> tuple[list[str
         columns = [f"{name} (one row per series)" for name in parquet.read_schema(path).names]
         items = parquet.ParquetFile(path).read(columns=["item_id"]).column(0).to_pylist()
         return columns, _once(path, items)
-    asked = [options.get(name) for name in ("id_column", "timestamp_column", "target_column")]
+    asked = [options.get(name) for name in ("id_column", "timestamp_column", "target")]
     if path.suffix in PARQUET:
         return _of_parquet(path, asked)
     return _of_table(read_table(path, options.get("encoding")), asked)
@@ -174,7 +174,7 @@ def _of_table(table: Table, asked: list[Any]) -> tuple[list[str], list[Any]]:
     if columns.item_id is not None:
         return names, table.frame[columns.item_id].unique().tolist()
     if columns.target is not None:
-        return names, [columns.target]
+        return names, [str(columns.target[0])]
     return names, [name for name in table.frame.columns if name != columns.timestamp]
 
 

@@ -102,7 +102,7 @@ def forecast_df(
     model: Any = None,
     id_column: str | None = None,
     timestamp_column: str | None = None,
-    target_column: str | None = None,
+    target: str | None = None,
     partitions: int | None = None,
     **options: Any,
 ) -> Any:
@@ -119,7 +119,7 @@ def forecast_df(
       model: A model, or where each worker loads it from, as in `LagLlama.from_pretrained`.
       id_column: Column of the names of the series, if it has another name.
       timestamp_column: Column of the time stamps, if it has another name.
-      target_column: Column of the values, if it has another name.
+      target: Column of the values, if it has another name.
       partitions: Number of partitions. `None`: as Spark is set.
       **options: Fields of `ForecastConfig`, such as `seed` or `quantile_levels`.
 
@@ -131,7 +131,7 @@ def forecast_df(
       DataError: If a column is not there.
       ConfigError: If an option is invalid.
     """
-    given = (id_column, timestamp_column, target_column)
+    given = (id_column, timestamp_column, target)
     columns = LongColumns.of(df.columns, given)
     job = columns.job(model, prediction_length, freq, options)
     kinds = dict(df.dtypes)

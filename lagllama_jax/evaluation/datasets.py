@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from lagllama_jax.corpus.formats.parquet import read_parquet
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.arrays import read_arrays
+from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 
@@ -48,6 +50,36 @@ def exchange_rate(path: Path) -> SeriesDataset:
     values = np.loadtxt(_existing(path), delimiter=",").T
     names = [f"currency_{number}" for number in range(len(values))]
     return read_arrays(values, "1990-01-01", "B", names)
+
+
+def covariate_series(path: Path, rule: str | None = None) -> SeriesDataset:
+    """Reads a long Parquet file of series with covariates, which all are known in the future.
+
+    Series end with their last observed target.
+
+    Args:
+      path: The file, with the columns item_id, timestamp, target, and covariates.
+      rule: Pandas alias of a longer step, over which means are taken. `None`: the file's step.
+
+    Raises:
+      DataError: If the file does not exist or cannot be read.
+    """
+    import pandas as pd
+
+    frame = pd.read_parquet(_existing(path))
+    if rule is not None:
+        frame = frame.set_index("timestamp").groupby("item_id").resample(rule).mean()
+        frame = frame.reset_index()
+    read = read_frame(frame, target="target")
+    ends = [read.observed_end(row) for row in range(len(read))]
+    known = [rows[:, :end] for rows, end in zip(read.past_covariates or (), ends, strict=True)]
+    return replace(
+        read.truncate(np.array(ends)),
+        past_covariates=None,
+        past_names=(),
+        known_covariates=known,
+        known_names=read.past_names,
+    )
 
 
 def parquet_series(

@@ -1,4 +1,4 @@
-"""The suites of tasks: GIFT-Eval's ETT and m4_hourly, the paper's test sets, and validation."""
+"""The suites of tasks: GIFT-Eval's ETT and m4_hourly, the paper's, validation, covariates."""
 
 import functools
 import itertools
@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.evaluation.datasets import ETT_GRIDS, ett, exchange_rate, parquet_series
+from lagllama_jax.evaluation.datasets import (
+    ETT_GRIDS,
+    covariate_series,
+    ett,
+    exchange_rate,
+    parquet_series,
+)
 from lagllama_jax.evaluation.tasks import Task, horizon
 from lagllama_jax.evaluation.validation import validation_tasks
 
-SUITES = ("gift-eval-ett", "m4_hourly", "all", "paper", "validation")
+SUITES = ("gift-eval-ett", "m4_hourly", "all", "paper", "validation", "covariates")
 
 
 def suite_tasks(
@@ -21,7 +27,7 @@ def suite_tasks(
     Args:
       suite: One of `SUITES`. `all` is `gift-eval-ett` and `m4_hourly`.
       data_dir: Folder of the evaluation sets; for `validation`, of a corpus' Parquet files.
-      terms: Terms of GIFT-Eval, which the suite `paper` ignores.
+      terms: Terms of GIFT-Eval, which `paper` and `covariates` ignore.
 
     Raises:
       ConfigError: If there is no such suite, or it has no task of these terms.
@@ -37,6 +43,8 @@ def suite_tasks(
     tasks = [task for task in tasks if task.term in terms]
     if suite == "paper":
         tasks = paper_tasks(folder)
+    if suite == "covariates":
+        tasks = covariate_tasks(folder)
     if not tasks:
         asked = ", ".join(terms) or "none"
         raise ConfigError(f"suite={suite!r} has no task of terms={asked}: add one, such as short.")
@@ -72,3 +80,22 @@ def paper_tasks(data_dir: Path) -> list[Task]:
         Task("beijing_pm25", "H", "paper", 24, 1, "Nature", 1, pm25),
         Task("exchange_rate", "B", "paper", 30, 1, "Econ/Fin", 8, rates),
     ]
+
+
+COVARIATE_TASKS = (
+    ("vic_electricity", "30T", 48, 60, None),
+    ("vic_electricity", "H", 24, 60, "h"),
+    ("m5_small", "D", 28, 1, None),
+    ("buildings_daily", "D", 30, 2, None),
+)
+"""Data set, frequency, number of points per window, number of windows, and grid of means."""
+
+
+def covariate_tasks(data_dir: Path) -> list[Task]:
+    """Tasks with known covariates: electricity demand, sales, and energy use of buildings."""
+    tasks = []
+    for name, frequency, points, windows, rule in COVARIATE_TASKS:
+        path = Path(data_dir) / "covariates" / f"{name}.parquet"
+        read = functools.partial(covariate_series, path, rule)
+        tasks.append(Task(name, frequency, "covariates", points, windows, "own", 1, read))
+    return tasks

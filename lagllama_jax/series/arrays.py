@@ -116,6 +116,8 @@ def read_arrays(
 ) -> SeriesDataset:
     """Makes a dataset from a 1-D array, a list of 1-D arrays, or a 2-D array of one series per row.
 
+    A list of 2-D arrays, or a 3-D array, holds items with several targets: one row per target.
+
     Args:
       series: The values. NaN, None and masked entries are missing values.
       start: Time stamp of the first value, one for all series or one per series. Requires `freq`.
@@ -133,16 +135,33 @@ def read_arrays(
     labels = list(range(len(arrays)) if item_ids is None else item_ids)
     _one_each("item_ids", labels, len(arrays))
     names = [str(label) for label in labels]
-    targets = [_values(name, array)[None] for name, array in zip(names, arrays, strict=True)]
+    targets = [_targets(name, array) for name, array in zip(names, arrays, strict=True)]
+    variates = len(targets[0])
+    for name, target in zip(names, targets, strict=True):
+        if len(target) != variates:
+            raise DataError(
+                f"Series {name!r} has {len(target)} targets, and {names[0]!r} has {variates}: "
+                "forecast items with other numbers of targets in calls of their own."
+            )
+    fields: dict[str, Any] = {"labels": labels}
+    if variates > 1:
+        fields["target_names"] = tuple(f"target_{number}" for number in range(variates))
     if (start is None) != (freq is None):
         given, other = ("freq", "start") if start is None else ("start", "freq")
         raise DataError(f"{given} needs {other} too: only both tell the dates. Give both or none.")
     if start is None or freq is None:
-        return SeriesDataset(names, targets, labels=labels)
+        return SeriesDataset(names, targets, **fields)
     frequencies = [Frequency.parse(alias) for alias in _one_each("freq", freq, len(arrays))]
     starts = _one_each("start", start, len(arrays))
     stamps = [_start(*pair) for pair in zip(names, starts, strict=True)]
-    return SeriesDataset(names, targets, stamps, frequencies, labels=labels)
+    return SeriesDataset(names, targets, stamps, frequencies, **fields)
+
+
+def _targets(name: str, array: Any) -> Float[np.ndarray, "V T"]:
+    """The rows of a 2-D array, or a 1-D array as the only row."""
+    if getattr(array, "ndim", 1) != 2 or hasattr(array, "columns") or len(array) == 0:
+        return _values(name, array)[None]
+    return np.stack([_values(f"{name}/{number}", row) for number, row in enumerate(array)])
 
 
 def _split(series: Any) -> list[Any]:
@@ -150,8 +169,8 @@ def _split(series: Any) -> list[Any]:
         return [series]
     if hasattr(series, "columns"):
         raise DataError("This is a data frame: use predict_df, or give its columns as arrays.")
-    if hasattr(series, "ndim") and series.ndim != 2:
-        raise DataError(f"Expected 1-D or 2-D values, not {series.ndim}-D: pass a list of series.")
+    if hasattr(series, "ndim") and series.ndim not in (2, 3):
+        raise DataError(f"Expected 1-D to 3-D values, not {series.ndim}-D: pass a list of series.")
     try:
         rows = list(series)
     except TypeError as error:

@@ -1,7 +1,6 @@
 """Finds the roles of the columns of a table, and reads columns of numbers."""
 
 import re
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -34,32 +33,36 @@ class Columns:
     Attributes:
       item_id: Name of the column of item names. `None`: a single series, or a wide table.
       timestamp: Name of the column of time stamps.
-      target: Name of the column of values. `None`: a wide table.
+      target: Names of the columns of values. `None`: a wide table.
+      others: Names of the other columns.
     """
 
     item_id: Any
     timestamp: Any
-    target: Any
+    target: tuple[Any, ...] | None
+    others: tuple[Any, ...] = ()
 
 
 def find_columns(table: Table, item_id: Any, timestamp: Any, target: Any) -> Columns:
     """Finds the columns of a table by the given names, or by usual names and types.
 
-    A warning names the columns beside a target that was not chosen by name, as they are not used.
+    Args:
+      table: The table.
+      item_id: Name of the column of item names. `None`: a usual name.
+      timestamp: The same of the time stamps.
+      target: The same of the values, or a list of names.
 
     Raises:
-      DataError: If a given column does not exist, a required column is not found, or several
-        columns have a usual name of one role.
+      DataError: If a given column does not exist or has two roles, a required column is not found,
+        or several columns have a usual name of one role.
     """
     names = list(table.frame.columns)
-    for role, name in (("id", item_id), ("timestamp", timestamp), ("target", target)):
-        if name is not None and name not in names:
-            raise DataError(
-                f"No {role} column {name!r} in {table.name}; its columns are {listed(names)}."
-            )
-    chosen = target is not None
+    targets = tuple(target) if isinstance(target, list | tuple) else (target,)
+    given = [("id", item_id), ("timestamp", timestamp), *(("target", one) for one in targets)]
+    _check_given(table, [pair for pair in given if pair[1] is not None])
     item_id = _named(names, ITEM_NAMES, "id_column") if item_id is None else item_id
-    target = _named(names, TARGET_NAMES, "target_column") if target is None else target
+    if target is None:
+        target = _named(names, TARGET_NAMES, "target")
     if timestamp is None:
         timestamp = _named(names, TIMESTAMP_NAMES, "timestamp_column")
     if timestamp is None:
@@ -70,21 +73,31 @@ def find_columns(table: Table, item_id: Any, timestamp: Any, target: Any) -> Col
     required = {"timestamp": timestamp} | ({} if item_id is None else {"target": target})
     for role, column in required.items():
         if column is None:
+            option = "target" if role == "target" else f"{role}_column"
             raise DataError(
                 f"No {role} column in {table.name}; its columns are {listed(names)}. Name it with "
-                f"{role}_column, or rename to item_id, timestamp, target (or unique_id, ds, y)."
+                f"{option}, or rename to item_id, timestamp, target (or unique_id, ds, y)."
             )
-    found = Columns(item_id, timestamp, target)
-    if target is not None and not chosen:
-        used = (item_id, timestamp, target)
-        unused = [name for name in names if name not in used and not is_numbering(table, name)]
-        if unused:
-            warnings.warn(
-                f"{table.name}: the columns {listed(unused)} are left out; the series are those of "
-                f"{str(target)!r}.",
-                stacklevel=2,
+    if target is None:
+        return Columns(item_id, timestamp, None)
+    targets = tuple(target) if isinstance(target, list | tuple) else (target,)
+    used = (item_id, timestamp, *targets)
+    rest = tuple(name for name in names if name not in used and not is_numbering(table, name))
+    return Columns(item_id, timestamp, targets, rest)
+
+
+def _check_given(table: Table, given: list[tuple[str, Any]]) -> None:
+    """Checks that the given columns exist and that each has one role."""
+    names = list(table.frame.columns)
+    for role, name in given:
+        if name not in names:
+            raise DataError(
+                f"No {role} column {name!r} in {table.name}; its columns are {listed(names)}."
             )
-    return found
+    chosen = [name for _, name in given]
+    twice = next((name for name in chosen if chosen.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"Column {twice!r} of {table.name} was given twice: name it once.")
 
 
 def _named(names: list[Any], wanted: tuple[str, ...], option: str) -> Any:

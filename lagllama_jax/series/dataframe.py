@@ -1,28 +1,32 @@
 """Reads series on regular time grids from data frames."""
 
-from dataclasses import dataclass
-from typing import Any
+import warnings
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from lagllama_jax.config import Count, checked
 from lagllama_jax.errors import DataError
-from lagllama_jax.series import grid
 from lagllama_jax.series.columns import (
     Columns,
     find_columns,
     is_numbering,
     is_unnamed,
+    listed,
     numbers,
-    series_name,
 )
+from lagllama_jax.series.covariate_columns import read_covariate, read_values
 from lagllama_jax.series.dataset import Numbering, SeriesDataset
 from lagllama_jax.series.frames import as_table
-from lagllama_jax.series.frequency import Frequency, local_clock
-from lagllama_jax.series.numbering import as_step, place_numbers
+from lagllama_jax.series.frequency import Frequency
+from lagllama_jax.series.future import join_future
+from lagllama_jax.series.numbering import as_step
+from lagllama_jax.series.placing import Placed, place_rows
 from lagllama_jax.series.split_times import join_times
 from lagllama_jax.series.tables import Table
-from lagllama_jax.series.times import TimeOptions, read_numbering, read_times
+from lagllama_jax.series.times import TimeOptions
 from lagllama_jax.series.turned import turned
 from lagllama_jax.typing import Float, Int
 
@@ -30,10 +34,12 @@ from lagllama_jax.typing import Float, Int
 def read_frame(
     data: Any,
     *,
+    future: Any = None,
+    prediction_length: int | None = None,
     freq: Any = None,
     id_column: Any = None,
     timestamp_column: Any = None,
-    target_column: Any = None,
+    target: Any = None,
     dayfirst: bool | None = None,
     date_format: str | None = None,
     decimal: str | None = None,
@@ -45,13 +51,17 @@ def read_frame(
     Args:
       data: A pandas, polars, Arrow or DuckDB data frame, or a pandas Series with an index of dates.
         A long data frame has the columns `item_id`, `timestamp` and `target`, or `unique_id`, `ds`
-        and `y`. The first column may be absent for a single series, and other columns are left out
-        with a warning. A wide data frame has a column of time stamps and one column per series.
+        and `y`. The first column may be absent for a single series. Columns beside these are
+        covariates of the past if they are of numbers, and otherwise left out with a warning. A wide
+        data frame has a column of time stamps and one column per series.
+      future: A data frame of the time steps to forecast, with covariates whose future is known. It
+        has a row per series and time step; rows beyond `prediction_length` are ignored.
+      prediction_length: Number of time steps to forecast, with `future`.
       freq: Step between the time stamps, in a form that `Frequency.parse` accepts. `None`: inferred
         from the time stamps. A number: the rows are numbered, and this is the step.
       id_column: Name of the column of item names, if it is not one of those above.
       timestamp_column: The same of the time stamps.
-      target_column: The same of the values.
+      target: The same of the values. A list of names: several targets of each item.
       dayfirst: Whether `01/02/2024` is the 1st of February. `None`: the reading under which the
         rows are on a regular grid.
       date_format: Format of text or numbers as time stamps, as in `datetime.strptime`.
@@ -67,133 +77,169 @@ def read_frame(
     ([[1.0, 2.0, nan, 4.0]], 'D')
     """
     table = turned(join_times(as_table(data)))
-    columns = find_columns(table, id_column, timestamp_column, target_column)
+    columns = find_columns(table, id_column, timestamp_column, target)
     if freq is None:
         freq = getattr(table.frame[columns.timestamp].dtype, "freq", None)
     step = as_step(freq)
     frequency = None if freq is None or step is not None else Frequency.parse(freq)
-    wide = columns.target is None
-    labels, codes = _wide_series(table, columns) if wide else _long_series(table, columns)
-    names = [str(label) for label in labels]
-    of_row = None if wide else np.array(names, dtype=object)[codes]
-    if of_row is None:
-        cells = [
-            numbers(table, one, name, decimal) for one, name in zip(labels, names, strict=True)
-        ]
-    else:
-        cells = [numbers(table, columns.target, of_row, decimal)]
+    length, horizon = len(table.frame), 0
+    known: list[Any] = []
+    if future is not None:
+        horizon = int(checked("prediction_length", prediction_length, Count))
+        table, known = _join(table, future, columns)
+    series = _series_of(table, columns)
+    cells = _read_cells(table, columns, known, series, length, decimal)
     options = TimeOptions(frequency, dayfirst, date_format)
-    reading = None
-    if step is None:
-        reading = read_times(table, columns.timestamp, codes, options, of_row)
-    if reading is not None:
-        times: pd.Index = reading.stamps
+    grid = place_rows(table, columns.timestamp, series.codes, series.of_row, options, step)
+    ends = None if future is None else grid.ends(length, horizon, series.names)
+    return _assembled(columns, series, cells, grid, ends, horizon)
+
+
+class _Series(NamedTuple):
+    """The series of a table.
+
+    Attributes:
+      labels: Their names as they are in the table.
+      names: Their names as text.
+      codes: Number of the series of each row; 0 in a wide table, in which the series share rows.
+      of_row: Name of the series of each row. `None`: the table is wide.
+    """
+
+    labels: list[Any]
+    names: list[str]
+    codes: Int[np.ndarray, "n"]
+    of_row: np.ndarray | None
+
+
+class _Cells(NamedTuple):
+    """The numbers in the columns of a table, one entry per column of each role."""
+
+    targets: dict[str, Float[np.ndarray, "n"]]
+    past: dict[str, Float[np.ndarray, "n"]]
+    known: dict[str, Float[np.ndarray, "n"]]
+
+
+def _join(table: Table, future: Any, columns: Columns) -> tuple[Table, list[Any]]:
+    """The rows of the past and of the future, and the names of the known covariates."""
+    if columns.target is None:
+        raise DataError(
+            f"{table.name} has one column per series, and it is not clear which of them are "
+            "covariates: name the targets (target)."
+        )
+    coming = as_table(future)
+    if coming.name == Table.name:
+        coming = replace(coming, name="the future frame")
+    return join_future(table, join_times(coming), columns)
+
+
+def _series_of(table: Table, columns: Columns) -> _Series:
+    """Finds the series of a table."""
+    frame, count = table.frame, len(table.frame)
+    if columns.target is None:
+        labels = [
+            name
+            for name in frame.columns
+            if name != columns.timestamp and not is_numbering(table, name)
+        ]
+        if not labels:
+            raise DataError(f"No column of values beside the time stamps in {table.name}.")
+        return _Series(labels, [str(label) for label in labels], np.zeros(count, np.int64), None)
+    if columns.item_id is None:
+        labels = [columns.target[0] if len(columns.target) == 1 else "series"]
+        codes = np.zeros(count, np.int64)
     else:
-        times = read_numbering(table, columns.timestamp, frequency)
-    rows = _sorted(table, times, codes, of_row)
-    position, unit = rows.place(frequency if step is None else step)
-    first = np.flatnonzero(np.r_[True, rows.codes[1:] != rows.codes[:-1]])
-    split = [part for one in cells for part in _scatter(one[rows.order], position, first)]
-    for name, values in zip(names, split, strict=True):
-        if np.isnan(values).all():
-            raise DataError(f"Series {name!r} has no value at all (only NaN): drop it.")
-    starts = [rows.times[row] for row in first.tolist()] * len(cells)
-    dated = isinstance(unit, Frequency)
+        codes, found = pd.factorize(frame[columns.item_id])
+        labels = list(found)
+        if (codes < 0).any():
+            raise DataError(
+                f"Column {str(columns.item_id)!r}, {table.row(int(np.argmin(codes)))}: the series "
+                "has no name. Fill it in or drop the row."
+            )
+    names = [str(label) for label in labels]
+    return _Series(labels, names, codes, np.array(names, dtype=object)[codes])
+
+
+def _read_cells(
+    table: Table,
+    columns: Columns,
+    known: list[Any],
+    series: _Series,
+    length: int,
+    decimal: str | None,
+) -> _Cells:
+    """Reads the columns of numbers. The first `length` rows are the past."""
+    if series.of_row is None:
+        pairs = zip(series.labels, series.names, strict=True)
+        return _Cells({name: numbers(table, one, name, decimal) for one, name in pairs}, {}, {})
+    assert columns.target is not None
+    of_row = series.of_row
+    targets = {str(one): numbers(table, one, of_row, decimal) for one in columns.target}
+    past = np.arange(len(table.frame)) < length
+    covariates: tuple[dict[str, Float[np.ndarray, n]], ...] = {}, {}
+    unused = []
+    for name in columns.others:
+        if name in known:
+            covariates[1].update(read_covariate(table, name, of_row, past, decimal))
+            continue
+        values = read_values(table, name, of_row, decimal)
+        if values is None:
+            unused.append(name)
+        else:
+            covariates[0][str(name)] = values
+    if unused:
+        shown = listed(columns.target)
+        warnings.warn(
+            f"{table.name}: the columns {listed(unused)} are left out, as they are neither numbers "
+            f"nor known in the future; the series are those of {shown!r}.",
+            stacklevel=2,
+        )
+    return _Cells(targets, *covariates)
+
+
+def _assembled(
+    columns: Columns,
+    series: _Series,
+    cells: _Cells,
+    grid: Placed,
+    ends: Int[np.ndarray, "k"] | None,
+    horizon: int,
+) -> SeriesDataset:
+    """The dataset of all series. With `ends`, the later points belong to the future."""
+    wide = columns.target is None
+    stacks: list[list[Float[np.ndarray, "V T"]]] = [[], [], []]
+    for stack, variates, more in zip(stacks, cells, (0, 0, horizon), strict=True):
+        stack += grid.stack(variates) if variates else []
+        if ends is not None:
+            stack[:] = [rows[:, : end + more] for rows, end in zip(stack, ends, strict=False)]
+    targets = [row[None] for rows in stacks[0] for row in rows] if wide else stacks[0]
+    _check_observed(series.names, () if wide else tuple(cells.targets), targets)
+    starts = [grid.rows.times[row] for row in grid.first.tolist()]
+    starts *= len(targets) // len(starts)
+    dated = isinstance(grid.unit, Frequency)
     return SeriesDataset(
-        names,
-        [values[None] for values in split],
+        series.names,
+        targets,
         starts if dated else (),
-        [unit] * len(names) if dated else (),
+        [grid.unit] * len(targets) if dated else (),
+        stacks[1] or None,
+        stacks[2] or None,
+        target_names=("target",) if wide else tuple(cells.targets),
+        past_names=tuple(cells.past),
+        known_names=tuple(cells.known),
         id_column="item_id" if columns.item_id is None else columns.item_id,
         timestamp_column="timestamp" if is_unnamed(columns.timestamp) else columns.timestamp,
-        labels=labels,
-        numbering=None if dated else Numbering(starts, unit),
-        write_times=reading and reading.write,
+        labels=series.labels,
+        numbering=None if dated else Numbering(starts, grid.unit),
+        write_times=grid.write,
     )
 
 
-def _long_series(table: Table, columns: Columns) -> tuple[list[Any], Int[np.ndarray, "n"]]:
-    """The names of the series of a long table, and the number of the series of each row."""
-    if columns.item_id is None:
-        return [columns.target], np.zeros(len(table.frame), np.int64)
-    codes, labels = pd.factorize(table.frame[columns.item_id])
-    if (codes < 0).any():
-        raise DataError(
-            f"Column {str(columns.item_id)!r}, {table.row(int(np.argmin(codes)))}: the series "
-            "has no name. Fill it in or drop the row."
-        )
-    return list(labels), codes
-
-
-def _wide_series(table: Table, columns: Columns) -> tuple[list[Any], Int[np.ndarray, "n"]]:
-    """The names of the series of a wide table, and 0 for each row, as the series share the rows."""
-    names = table.frame.columns
-    labels = [one for one in names if one != columns.timestamp and not is_numbering(table, one)]
-    if not labels:
-        raise DataError(f"No column of values beside the time stamps in {table.name}.")
-    return labels, np.zeros(len(table.frame), np.int64)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of a table, sorted by series and time.
-
-    Attributes:
-      table: The table.
-      times: Time stamps or numbers of the sorted rows.
-      codes: Number of the series of each sorted row.
-      order: Number in the table of each sorted row.
-      of_row: Name of the series of each row of the table. `None`: the table is wide.
-    """
-
-    table: Table
-    times: Any
-    codes: Int[np.ndarray, "n"]
-    order: Int[np.ndarray, "n"]
-    of_row: np.ndarray | None
-
-    def describe(self, row: int) -> str:
-        """Describes a sorted row for an error message."""
-        place = int(self.order[row])
-        series = "" if self.of_row is None else f"s{series_name(self.of_row, place)[1:]}"
-        return f"{series}{self.table.row(place)} ({self.times[row]})"
-
-    def place(self, step: Any) -> tuple[Int[np.ndarray, "n"], Any]:
-        """The number of steps of each row since the first row of its series, and the step."""
-        same = (self.times[1:] == self.times[:-1]) & (self.codes[1:] == self.codes[:-1])
-        if same.any():
-            row = int(np.argmax(same))
-            raise DataError(
-                f"Duplicate time stamp: {self.describe(row)} and {self.describe(row + 1)}. Keep "
-                "one, aggregate them, or, if they belong to different series, name these by a "
-                "column (id_column)."
-            )
-        if not isinstance(self.times, pd.DatetimeIndex):
-            return place_numbers(self.times, self.codes, step, self.describe)
-        found = grid.infer(self.times, self.codes) if step is None else step
-        found = found.stamped_like(local_clock(self.times))
-        inferred = step is None
-        return grid.place(found, self.times, self.codes, self.describe, inferred), found
-
-
-def _sorted(
-    table: Table, times: pd.Index, codes: Int[np.ndarray, "n"], of_row: np.ndarray | None
-) -> _Rows:
-    key = times.asi8 if hasattr(times, "asi8") else np.asarray(times)
-    later, same = key[1:] > key[:-1], codes[1:] == codes[:-1]
-    if ((codes[1:] > codes[:-1]) | (same & later)).all():
-        return _Rows(table, times, codes, np.arange(len(codes)), of_row)
-    order = np.lexsort((key, codes))
-    return _Rows(table, times[order], codes[order], order, of_row)
-
-
-def _scatter(
-    values: Float[np.ndarray, "n"], position: Int[np.ndarray, "n"], first: Int[np.ndarray, "k"]
-) -> list[Float[np.ndarray, "T"]]:
-    """One array per series, with each value at its position and NaN at the other positions."""
-    last = np.r_[first[1:], len(values)] - 1
-    lengths = position[last] + 1
-    offsets = np.cumsum(lengths) - lengths
-    flat = np.full(int(lengths.sum()), np.nan)
-    flat[np.repeat(offsets, last - first + 1) + position] = values
-    return np.split(flat, offsets[1:])
+def _check_observed(
+    names: list[str], variates: tuple[str, ...], targets: list[Float[np.ndarray, "V T"]]
+) -> None:
+    """Checks that each target has a value."""
+    for name, target in zip(names, targets, strict=True):
+        empty = np.isnan(target).all(axis=1)
+        if empty.any():
+            which = f"{name}/{variates[int(np.argmax(empty))]}" if len(variates) > 1 else name
+            raise DataError(f"Series {which!r} has no value at all (only NaN): drop it.")

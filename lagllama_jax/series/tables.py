@@ -23,6 +23,7 @@ class Table:
       line: Function of the number of a row that returns its line in the file. `None`: rows are
         counted from 0.
       separator: Separator of the cells of a file of delimited text.
+      parts: The tables that were joined to this one, if it was joined.
 
     Raises:
       DataError: If the data frame has no rows, or two columns have the same name.
@@ -32,6 +33,7 @@ class Table:
     name: str = "the frame"
     line: Callable[[int], int] | None = None
     separator: str | None = None
+    parts: "tuple[Table, ...]" = ()
 
     def __post_init__(self) -> None:
         columns = self.frame.columns
@@ -43,6 +45,10 @@ class Table:
 
     def row(self, position: int) -> str:
         """Describes the place of a row, such as `line 19 of data.csv`."""
+        for part in self.parts:
+            if position < len(part.frame):
+                return part.row(position)
+            position -= len(part.frame)
         if self.line is None:
             return f"row {position} of {self.name}"
         return f"line {self.line(position)} of {self.name}"
@@ -56,3 +62,7 @@ class Table:
     def with_frame(self, frame: pd.DataFrame) -> "Table":
         """The same table with other columns."""
         return replace(self, frame=frame)
+
+    def followed_by(self, after: "Table", frame: pd.DataFrame) -> "Table":
+        """A table of the rows of this one and then those of another one, as `frame` holds them."""
+        return replace(self, frame=frame, parts=(self, after))

@@ -71,15 +71,33 @@ def test_the_context_may_be_another(lagllama, table, model_folder, frame):
     assert np.allclose(pd.read_csv(io.StringIO(shown))["0.5"], wanted["0.5"], rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("always:The covariates a")
 def test_a_wide_file_and_columns_of_other_names_are_forecast(lagllama, tmp_path, model_folder):
     wide = tmp_path / "wide.csv"
     wide.write_text("date;a;b\n" + "".join(f"2024-01-{d:02};{d};{-d}\n" for d in range(1, 29)))
     code, shown, _ = lagllama("forecast", wide, "--model", model_folder, *OPTIONS)
     head, first, *_ = shown.splitlines()
     assert (code, head[:25], first[:13]) == (0, "item_id,date,predictions,", "a,2024-01-29,")
-    named = ("--timestamp-column", "date", "--target-column", "b")
-    code, shown, _ = lagllama("forecast", wide, *named, "--model", model_folder, *OPTIONS)
+    named = ("--timestamp-column", "date", "--target", "b")
+    code, shown, told = lagllama("forecast", wide, *named, "--model", model_folder, *OPTIONS)
     assert (code, shown.count("b,2024")) == (0, 3)
+    assert told.startswith("lagllama: The covariates a are not used: their future is not given")
+
+
+def test_a_second_file_tells_the_known_covariates_and_several_targets_are_forecast(
+    lagllama, tmp_path, model_folder
+):
+    days = pd.date_range("2024-01-01", periods=83)
+    rows = {"day": days, "a": np.sin(days.day), "b": np.cos(days.day), "price": days.day % 5}
+    frame = pd.DataFrame(rows)
+    frame[:80].to_csv(tmp_path / "past.csv", index=False)
+    frame[80:][["day", "price"]].to_csv(tmp_path / "future.csv", index=False)
+    words = ("--future", tmp_path / "future.csv", "--target", "a", "b", "--model", model_folder)
+    code, shown, told = lagllama("forecast", tmp_path / "past.csv", *words, *OPTIONS)
+    assert code == 0
+    assert told == "lagllama: Known covariates: price.\n"
+    assert shown.splitlines()[0].startswith("item_id,target_name,day,predictions,")
+    assert [shown.count(f"series,{name},2024") for name in "ab"] == [3, 3]
 
 
 def test_json_lines_are_forecast(lagllama, tmp_path, model_folder):
@@ -112,7 +130,7 @@ BAD = [
     (("--quantile-levels", 1.5), "Quantile level 1.5"),
     (("--freq", "D"), "Frequency 'D' does not fit: series '007', line 3 of data.csv"),
     (("--freq", "often"), "'often' is not a frequency"),
-    (("--target-column", "sales"), "No target column 'sales' in data.csv"),
+    (("--target", "sales"), "No target column 'sales' in data.csv"),
     (("--model", "nowhere"), "nowhere"),
     (("--context-length", 2**20, "--batch-size", 64), "GiB"),
     (("--context-length", 10**8), "context_length=100000000 must be"),

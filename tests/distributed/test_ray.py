@@ -88,8 +88,8 @@ def test_columns_and_the_step_of_a_long_data_set_are_asked_for(mark, frames, mod
     data = ray.data.from_pandas(frames[0])
     with pytest.raises(ConfigError, match="needs freq"):
         forecast_dataset(data, STEPS, model=model)
-    with pytest.raises(DataError, match="Tell target_column"):
-        forecast_dataset(data, STEPS, freq="h", target_column="sales", model=model)
+    with pytest.raises(DataError, match="Tell target"):
+        forecast_dataset(data, STEPS, freq="h", target="sales", model=model)
 
 
 def test_a_driver_that_is_killed_is_continued_by_another_engine(

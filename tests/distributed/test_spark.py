@@ -68,8 +68,8 @@ def test_columns_that_are_not_there_are_asked_for(session, frames, model):
     from lagllama_jax.distributed.spark import forecast_df
 
     df = session.createDataFrame(frames[0])
-    with pytest.raises(DataError, match="Tell target_column"):
-        forecast_df(df, STEPS, freq="h", target_column="sales", model=model)
+    with pytest.raises(DataError, match="Tell target"):
+        forecast_df(df, STEPS, freq="h", target="sales", model=model)
 
 
 def test_a_failing_cluster_is_one_error_that_tells_how_to_continue(

@@ -62,7 +62,7 @@ def test_columns_of_other_names_can_be_told():
     frame = long_frame(a=4, b=3).rename(
         columns={"item_id": "shop", "timestamp": "when", "target": "n"}
     )
-    series = read_frame(frame, id_column="shop", timestamp_column="when", target_column="n")
+    series = read_frame(frame, id_column="shop", timestamp_column="when", target="n")
     assert series.item_ids == ["a", "b"]
 
 
@@ -188,7 +188,7 @@ def put(row: int, column: str, value: object):
         (lambda f: f.iloc[:0], "No rows in the frame"),
         (
             lambda f: f.rename(columns={"target": "value"}).assign(other=1),
-            "No target column.*value, other.*target_column",
+            "No target column.*value, other.*target",
         ),
         (lambda f: f[["item_id", "target"]], "No timestamp column.*columns are item_id, target"),
         (lambda f: f[["timestamp"]], "No column of values"),
@@ -219,7 +219,7 @@ def test_bad_input_is_named_with_series_column_row_and_remedy(change, message):
     ("options", "message"),
     [
         (
-            {"target_column": "x"},
+            {"target": "x"},
             "No target column 'x'.*its columns are item_id, timestamp, target",
         ),
         ({"id_column": "x"}, "No id column 'x'"),

@@ -95,13 +95,13 @@ def test_lists_in_cells_are_series(tmp_path):
 def test_columns_of_equal_meaning_are_refused_with_the_candidates():
     for name in ("target", "item_id", "timestamp"):
         frame = PANEL.assign(**{name: PANEL["y"] if name == "target" else PANEL["ds"]})
-        with pytest.raises(DataError, match=f"{name}.*could all be meant.*_column"):
+        with pytest.raises(DataError, match=f"{name}.*could all be meant.*(_column|with target)"):
             read_frame(frame)
 
 
 def test_a_column_may_have_the_name_0():
     frame = PANEL.set_axis([0, 1, 2], axis=1)
-    series = read_frame(frame, id_column=0, timestamp_column=1, target_column=2)
+    series = read_frame(frame, id_column=0, timestamp_column=1, target=2)
     assert (series.item_ids, series.id_column) == (["a", "b"], 0)
 
 

@@ -1,0 +1,1 @@
+"""Forecasts with known covariates, by a regression around any predictor."""

@@ -1,0 +1,71 @@
+"""Checks of the covariates of a dataset."""
+
+import logging
+import warnings
+
+import numpy as np
+
+from lagllama_jax.errors import DataError
+from lagllama_jax.series.dataset import SeriesDataset
+
+LOG = logging.getLogger("lagllama_jax")
+
+
+def check_covariates(dataset: SeriesDataset, prediction_length: int) -> None:
+    """Checks that covariates have the points of their series, and of the horizon if known.
+
+    Raises:
+      DataError: If they have not, or a value is infinite. The message names item and covariate.
+    """
+    kinds = (
+        ("past", dataset.past_covariates, dataset.past_names, 0),
+        ("known", dataset.known_covariates, dataset.known_names, prediction_length),
+    )
+    for kind, rows, names, more in kinds:
+        for item, part, length in zip(
+            dataset.item_ids, rows or (), dataset.lengths.tolist(), strict=False
+        ):
+            if part.shape[0] != len(names):
+                raise DataError(
+                    f"Series {item!r} has {part.shape[0]} {kind} covariates, and {len(names)} are "
+                    "named: give every series the same ones."
+                )
+            needed = length + more
+            if part.shape[1] < needed or (not more and part.shape[1] > needed):
+                horizon = f" and {more} of the horizon" if more else ""
+                raise DataError(
+                    f"Series {item!r}: its {kind} covariates have {part.shape[1]} points; expected "
+                    f"{needed} ({length} of the series{horizon})."
+                )
+            infinite = np.isinf(part)
+            if infinite.any():
+                row, place = (int(index[0]) for index in np.nonzero(infinite))
+                raise DataError(
+                    f"Series {item!r}, covariate {names[row]!r}, position {place} is infinite: put "
+                    "NaN if it is missing."
+                )
+
+
+def report_use(dataset: SeriesDataset) -> None:
+    """Tells which covariates are used (at the level of information) and warns of the others.
+
+    Covariates of the past alone are not used, and neither are those that have one value, or none,
+    in the past of every series.
+    """
+    idle = set(dataset.known_names)
+    for part, length in zip(dataset.known_covariates or (), dataset.lengths, strict=False):
+        past = part[:, :length]
+        low = np.min(past, axis=1, initial=np.inf, where=~np.isnan(past))
+        high = np.max(past, axis=1, initial=-np.inf, where=~np.isnan(past))
+        idle -= {
+            name for name, varies in zip(dataset.known_names, low < high, strict=True) if varies
+        }
+    used = [name for name in dataset.known_names if name not in idle]
+    if used:
+        LOG.info("Known covariates: %s.", ", ".join(used))
+    for names, cause in (
+        ([name for name in dataset.known_names if name in idle], "they do not vary in the past"),
+        (dataset.past_names, "their future is not given, and the model has no use for their past"),
+    ):
+        if names:
+            warnings.warn(f"The covariates {', '.join(names)} are not used: {cause}.", stacklevel=2)

@@ -1,0 +1,143 @@
+"""The columns of a regression on covariates: responses to them, and controls of the calendar."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lagllama_jax.model.calendar_features import SECONDS_A_DAY
+from lagllama_jax.series.calendar import calendar_of, clock_features
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Float
+
+KNOTS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Levels of the quantiles of a covariate at which its response may bend."""
+FEW_VALUES = 8
+"""A covariate with at most this many values may bend at each of them."""
+BEYOND = 0.25
+"""Part of the range of the past by which values of the future may exceed it before clipping."""
+MOST_COLUMNS = 300
+"""With more columns than this, the responses to all covariates are linear."""
+HARMONICS = 4
+
+
+class Grid(NamedTuple):
+    """What the regression knows of the time grid of an item.
+
+    Attributes:
+      calendar: Calendar features of each point (`model.calendar_features`).
+      day: Number of points per day. 0: unknown, or less than one.
+      lag: Number of points after which the series is compared with itself, such as a day or week.
+    """
+
+    calendar: Float[np.ndarray, "N 6"]
+    day: int
+    lag: int
+
+
+def grid_of(dataset: SeriesDataset, row: int, count: int) -> Grid:
+    """The grid of the first `count` points of an item and of its future."""
+    calendar = clock_features(*calendar_of(dataset.take([row])), np.zeros(1, int), count)[0]
+    frequency = dataset.frequencies[row]
+    if frequency is None:
+        return Grid(calendar, 0, 1)
+    points = SECONDS_A_DAY / frequency.seconds
+    if points > 1:
+        return Grid(calendar, int(points) if points.is_integer() else 0, max(round(points), 1))
+    return Grid(calendar, 0, 7 if frequency.seconds == SECONDS_A_DAY else frequency.season)
+
+
+def responses(
+    covariates: Float[np.ndarray, "K N"], grid: Grid, past: int
+) -> Float[np.ndarray, "N F"]:
+    """Columns whose weighted sum is the response of the target to its covariates.
+
+    For each covariate that varies in the past, these are its value, hinges at quantiles, products
+    with the first two harmonics of the day, and its mean over the last day (or over three points,
+    if the points are days or longer), with hinges. Missing values are replaced by the mean of the
+    past and have an indicator.
+
+    Args:
+      covariates: The known covariates, NaN where missing.
+      grid: The time grid.
+      past: Number of points before the forecast.
+    """
+    varying = [row for row in covariates if _varies(row[:past])]
+    parts = [_response(row, grid, past, rich=True) for row in varying]
+    if sum(part.shape[1] for part in parts) > MOST_COLUMNS:
+        parts = [_response(row, grid, past, rich=False) for row in varying]
+    return np.concatenate([np.zeros((covariates.shape[1], 0)), *parts], axis=1)
+
+
+def _varies(past: Float[np.ndarray, "T"]) -> bool:
+    observed = past[np.isfinite(past)]
+    return len(observed) > 1 and bool(observed.min() < observed.max())
+
+
+def _response(
+    values: Float[np.ndarray, "N"], grid: Grid, past: int, rich: bool
+) -> Float[np.ndarray, "N f"]:
+    observed = values[:past][np.isfinite(values[:past])]
+    low, high = observed.min(), observed.max()
+    room = BEYOND * (high - low)
+    scaled = (np.clip(values, low - room, high + room) - observed.mean()) / observed.std()
+    missing = np.isnan(scaled)
+    z = np.where(missing, 0.0, scaled)
+    known = (observed - observed.mean()) / observed.std()
+    columns = [z]
+    if missing[:past].any():
+        columns.append(missing.astype(np.float64))
+    if rich:
+        different = np.unique(known)
+        several = len(different) > 2
+        columns += _hinges(z, different[1:-1] if len(different) <= FEW_VALUES else known)
+        if grid.day > 1:
+            columns += [z * wave for wave in _waves(_hour(grid.calendar), 2)]
+        if several:
+            recent = _trailing_mean(z, grid.day if grid.day > 1 else 3)
+            columns += [recent, np.concatenate([z[:1], z[:-1]])]
+            columns += _hinges(recent, recent[:past]) if len(different) > FEW_VALUES else []
+    return np.stack(columns, axis=1)
+
+
+def _hinges(
+    values: Float[np.ndarray, "N"], observed: Float[np.ndarray, "n"]
+) -> list[Float[np.ndarray, "N"]]:
+    """The parts of values above some knots: few observed values, or quantiles of many."""
+    many = len(observed) > FEW_VALUES
+    knots = np.unique(np.quantile(observed, KNOTS)) if many else observed
+    return [np.maximum(values - knot, 0.0) for knot in knots]
+
+
+def _trailing_mean(values: Float[np.ndarray, "N"], width: int) -> Float[np.ndarray, "N"]:
+    total = np.cumsum(np.concatenate([np.full(width, values[0]), values]))
+    return (total[width:] - total[:-width]) / width
+
+
+def _hour(calendar: Float[np.ndarray, "N 6"]) -> Float[np.ndarray, "N"]:
+    """The time of day of each point, from 0 to 1."""
+    hour, minute = (calendar[:, 2] + 0.5) * 23, (calendar[:, 1] + 0.5) * 59
+    return (hour + minute / 60) / 24
+
+
+def _waves(part: Float[np.ndarray, "N"], count: int) -> list[Float[np.ndarray, "N"]]:
+    """The first harmonics of a cycle. `part` is the elapsed part of the cycle."""
+    angles = [2 * np.pi * number * part for number in range(1, count + 1)]
+    return [wave(angle) for angle in angles for wave in (np.cos, np.sin)]
+
+
+def controls(grid: Grid) -> Float[np.ndarray, "N C"]:
+    """Columns for the trend and the calendar, whose effects are left to the predictor.
+
+    They are a trend, the days of the week, the harmonics of the day, apart on weekends, and those
+    of the year.
+    """
+    calendar, count = grid.calendar, len(grid.calendar)
+    weekday = np.round((calendar[:, 3] + 0.5) * 6)
+    columns = [np.linspace(-1, 1, count)]
+    columns += [(weekday == day).astype(np.float64) for day in range(6)]
+    if grid.day > 1:
+        weekend = (weekday >= 5).astype(np.float64)
+        daily = _waves(_hour(calendar), min(HARMONICS, max(grid.day // 2, 1)))
+        columns += [*daily, *(wave * weekend for wave in daily)]
+    columns += _waves(calendar[:, 5] + 0.5, 2)
+    return np.stack(columns, axis=1)

@@ -1,0 +1,256 @@
+"""`CovariateRegression`: a predictor that regresses on known covariates around another one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from lagllama_jax.config import DEFAULT_LEVELS, Count, ForecastConfig, checked
+from lagllama_jax.inference.batch import identity
+from lagllama_jax.inference.covariates.checks import check_covariates, report_use
+from lagllama_jax.inference.covariates.design import controls, grid_of, responses
+from lagllama_jax.inference.covariates.ridge import FEWEST_ROWS, effects
+from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.inference.gaps import join
+from lagllama_jax.inference.marginals import Marginals, middle_levels
+from lagllama_jax.series.blocks import daily_constants
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Float, Int
+
+FEWEST_WINDOWS, MOST_WINDOWS, WINDOW_POINTS = 4, 12, 24
+"""The backtest has as many windows as have about 24 points, but at least 4 and at most 12."""
+SHARPNESS = 8.0
+"""Weights are proportional to exp(-8 x loss in the backtest / loss without covariates)."""
+MOST_POINTS = 4_000_000
+"""Number of values of effects that are held at once."""
+CANDIDATES = 3
+"""No effect, the effect fitted to values, and the effect fitted to seasonal differences."""
+
+
+@dataclass(frozen=True)
+class CovariateRegression:
+    """Forecasts what is left of a series after the effect of its known covariates is removed.
+
+    The effect is a ridge regression with hinges and interactions (`design.responses`), adjusted for
+    trend and calendar. It is fitted to the values, and to their seasonal differences. Each of the
+    two is weighted against the predictor alone by the loss of their forecasts in the last windows
+    of the past, per series, so that covariates that do not help have little effect. The weighted
+    effect in the future is added to the forecast, and the error of its coefficients to the width.
+
+    Attributes:
+      predictor: Predictor of series without covariates.
+      judge: The same predictor, for forecasts of the past, whose progress is not reported.
+    """
+
+    predictor: Predictor
+    judge: Predictor
+
+    def predict(
+        self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
+    ) -> Forecast:
+        """Forecasts the points that follow each item, in the units of the item.
+
+        Args:
+          dataset: The series, with their known covariates.
+          prediction_length: Number of time steps to forecast.
+          config: Options of the forecast. With `covariates="none"`, the covariates are not used.
+
+        Raises:
+          DataError: If covariates do not have the points of the series and of the horizon, or have
+            infinite values.
+        """
+        steps = int(checked("prediction_length", prediction_length, Count))
+        check_covariates(dataset, steps)
+        report_use(dataset)
+        if dataset.known_covariates is None or config.covariates == "none":
+            forecast = self.predictor.predict(_alone(dataset), steps, config)
+            return replace(forecast, dataset=dataset)
+        parts = []
+        for rows in _parts(dataset, steps):
+            part = dataset.take(rows.tolist())
+            parts.append((rows, self._predict(part, steps, config)))
+        return join(dataset, parts)
+
+    def _predict(self, dataset: SeriesDataset, steps: int, config: ForecastConfig) -> Forecast:
+        fits = [_fit(dataset, row, steps) for row in range(len(dataset))]
+        shares = self._shares(dataset, fits, steps, config)
+        values, deviations = [], []
+        for fit, share in zip(fits, shares, strict=True):
+            values.append(np.einsum("vc,vcn->vn", share, fit.values[:, :, -1]))
+            deviations.append(np.einsum("vc,vcp->vp", share, fit.deviation))
+        left = _alone(dataset, values)
+        forecast = self.predictor.predict(left, steps, config.replace(nonnegative=False))
+        effect, deviation = (
+            np.concatenate([row[:, -steps:] for row in part]) for part in (values, deviations)
+        )
+        lowest = 0.0 if config.nonnegative else -np.inf
+        added = _add(forecast, effect, deviation, _normals(dataset, forecast, config.seed), lowest)
+        return replace(added, dataset=dataset, lowest=lowest)
+
+    def _shares(
+        self, dataset: SeriesDataset, fits: "list[_Fit]", steps: int, config: ForecastConfig
+    ) -> Float[np.ndarray, "n V C"]:
+        """The weights of the candidates, from the losses of their forecasts in the last windows."""
+        variates = len(dataset.target_names)
+        cases = [
+            (row, window, candidate)
+            for row, fit in enumerate(fits)
+            for window in range(len(fit.ends) - 1)
+            for candidate in range(CANDIDATES)
+        ]
+        losses = np.zeros((len(fits), variates, CANDIDATES))
+        if cases:
+            rows = [row for row, _, _ in cases]
+            removed = [fits[row].values[:, candidate, window] for row, window, candidate in cases]
+            ends = np.array([fits[row].ends[window] for row, window, _ in cases])
+            past = _alone(dataset.take(rows), removed).truncate(ends)
+            quantiles = self.judge.predict(past, steps, _cheap(config)).quantiles(DEFAULT_LEVELS)
+            quantiles = quantiles.reshape(len(cases), variates, -1, steps)
+            for (row, _, candidate), effect, end, found in zip(
+                cases, removed, ends, quantiles, strict=True
+            ):
+                truth = dataset.targets[row] - effect[:, : dataset.targets[row].shape[1]]
+                losses[row, :, candidate] += _loss(found, truth[:, end : end + steps])
+        fitted = np.stack([fit.fitted for fit in fits])
+        weights = np.exp(-SHARPNESS * losses / np.maximum(losses[:, :, :1], 1e-300))
+        weights = np.where(fitted & (losses[:, :, :1] > 0), weights, 0.0)
+        weights[..., 0] = np.maximum(weights[..., 0], np.exp(-SHARPNESS))
+        return weights / weights.sum(axis=-1, keepdims=True)
+
+
+class _Fit(NamedTuple):
+    """The candidates of one item, at the ends of the past of its windows and of its whole past.
+
+    Attributes:
+      ends: Ascending ends of the past. The last one is that of the item.
+      values: Effect of each candidate at each point, for each end.
+      deviation: Standard deviation of the effect of each candidate in the future.
+      fitted: Whether a candidate was fitted, or is no effect.
+    """
+
+    ends: Int[np.ndarray, "E"]
+    values: Float[np.ndarray, "V C E N"]
+    deviation: Float[np.ndarray, "V C P"]
+    fitted: np.ndarray
+
+
+def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
+    """Fits the candidates of one item."""
+    assert dataset.known_covariates is not None
+    target = dataset.targets[row]
+    length = target.shape[1]
+    covariates = dataset.known_covariates[row][:, : length + steps]
+    grid = grid_of(dataset, row, length + steps)
+    wanted, calendar = responses(covariates, grid, length), controls(grid)
+    windows = int(np.clip(-(-WINDOW_POINTS // steps), FEWEST_WINDOWS, MOST_WINDOWS))
+    ends = length - steps * np.arange(windows, -1, -1)
+    ends = ends[ends > 0]
+    observed = np.isfinite(target).cumsum(axis=1).min(axis=0)
+    ends = ends[observed[ends - 1] >= FEWEST_ROWS]
+    if len(ends) < 2:
+        ends = np.array([length])
+    shape = len(target), CANDIDATES, len(ends), length + steps
+    values, deviation = np.zeros(shape), np.zeros((*shape[:2], steps))
+    fitted = np.zeros(shape[:2], bool)
+    fitted[:, 0] = True
+    for variate, lag in np.ndindex(len(target), 2 if len(ends) > 1 else 0):
+        found = effects(target[variate], wanted, calendar, ends, grid.lag * lag)
+        if found is not None:
+            vary = _varying_times(target[variate], grid.day, length + steps)
+            values[variate, lag + 1] = found.values * vary
+            deviation[variate, lag + 1] = found.deviation * vary[length:]
+            fitted[variate, lag + 1] = True
+    return _Fit(ends, values, deviation, fitted)
+
+
+def _varying_times(past: Float[np.ndarray, "T"], day: int, count: int) -> Float[np.ndarray, "N"]:
+    """0 at times of day at which the past is constant, as at night for solar power, otherwise 1."""
+    constant = daily_constants(past, day, max(day, 1))
+    places = (np.arange(count) - len(past)) % max(day, 1)
+    return np.isnan(constant).astype(np.float64)[places]
+
+
+def _alone(
+    dataset: SeriesDataset, effect: list[Float[np.ndarray, "V N"]] | None = None
+) -> SeriesDataset:
+    """The series without covariates, and without the effect of covariates."""
+    targets = dataset.targets
+    if effect is not None:
+        pairs = zip(targets, effect, strict=True)
+        targets = [target - part[:, : target.shape[1]] for target, part in pairs]
+    return replace(
+        dataset,
+        targets=targets,
+        past_covariates=None,
+        known_covariates=None,
+        past_names=(),
+        known_names=(),
+    )
+
+
+def _parts(dataset: SeriesDataset, steps: int) -> Iterator[Int[np.ndarray, "n"]]:
+    """Indices of consecutive items whose effects have at most `MOST_POINTS` values, or of one."""
+    each = (dataset.lengths + steps) * len(dataset.target_names) * CANDIDATES * FEWEST_WINDOWS
+    parts = np.cumsum(each) // MOST_POINTS
+    for number in np.unique(parts):
+        yield np.flatnonzero(parts == number)
+
+
+def _cheap(config: ForecastConfig) -> ForecastConfig:
+    """The options of forecasts of the past: in one pass, if this is possible and allowed."""
+    return config.replace(
+        method="paths" if config.method == "paths" else "auto",
+        num_samples=None,
+        match_marginals=False,
+        nonnegative=False,
+        quantile_levels=DEFAULT_LEVELS,
+    )
+
+
+def _loss(
+    quantiles: Float[np.ndarray, "V Q P"], truth: Float[np.ndarray, "V P"]
+) -> Float[np.ndarray, "V"]:
+    """Sum over the observed points of the mean quantile loss at `DEFAULT_LEVELS`."""
+    levels = np.array(DEFAULT_LEVELS)[:, None]
+    error = truth[:, None] - quantiles
+    losses = np.maximum(levels * error, (levels - 1) * error).mean(axis=1)
+    return np.nansum(losses, axis=1)
+
+
+def _normals(
+    dataset: SeriesDataset, forecast: Forecast, seed: int
+) -> Float[np.ndarray, "B S"] | None:
+    """One standard normal number per sample path, which covers the distribution evenly."""
+    if forecast.samples is None:
+        return None
+    count, variates = forecast.samples.shape[1], len(dataset.target_names)
+    drawn = []
+    for name in dataset.item_ids:
+        rng = np.random.default_rng((seed, identity(name)))
+        drawn += [rng.permutation(count) for _ in range(variates)]
+    return special.ndtri(np.array(middle_levels(count))[np.stack(drawn)])
+
+
+def _add(
+    forecast: Forecast,
+    effect: Float[np.ndarray, "B P"],
+    deviation: Float[np.ndarray, "B P"],
+    normals: Float[np.ndarray, "B S"] | None,
+    lowest: float,
+) -> Forecast:
+    """Adds an effect, which is known up to a deviation, to a forecast."""
+    changes: dict[str, Any] = {}
+    if forecast.marginals is not None:
+        df, loc, scale = forecast.marginals
+        wider = np.hypot(scale, deviation * np.sqrt((df - 2) / df))
+        changes["marginals"] = Marginals(df, loc + effect, wider)
+    if forecast.samples is not None and normals is not None:
+        error = normals[:, :, None] * deviation[:, None]
+        changes["samples"] = np.maximum(forecast.samples + effect[:, None] + error, lowest)
+    if forecast.values is not None:
+        changes["values"] = np.maximum(forecast.values + effect[:, None], lowest)
+    if forecast.means is not None:
+        changes["means"] = np.maximum(forecast.means + effect, lowest)
+    return replace(forecast, **changes)

@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lagllama_jax import ForecastConfig, LagLlama
+from lagllama_jax.errors import DataError
+from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.inference.covariates.regression import CovariateRegression
+from lagllama_jax.series.arrays import read_arrays
+from lagllama_jax.series.covariates import with_covariates
+
+NAIVE = CovariateRegression(baseline("seasonal_naive"), baseline("seasonal_naive"))
+CONFIG = ForecastConfig()
+HOURS = np.arange(24 * 40)
+DAILY = 10 + 3 * np.sin(HOURS / 24 * 2 * np.pi)
+STEPS = 24
+
+
+def noise(seed, size=None):
+    return np.random.default_rng(seed).normal(size=size or len(HOURS) + STEPS)
+
+
+def hourly(targets, known=None, past=None, names=None):
+    count = len(targets)
+    read = read_arrays(targets, "2024-01-01", "h", names or [f"s{i}" for i in range(count)])
+    return with_covariates(read, past, known)
+
+
+def driven(seed=0, effect=2.0):
+    """A daily series with a noisy covariate, and the covariate up to the end of the horizon."""
+    cause = noise(seed)
+    return DAILY + effect * cause[: len(HOURS)] + 0.1 * noise(seed + 1)[: len(HOURS)], cause
+
+
+def error(forecast, cause, effect=2.0):
+    return np.abs(forecast.median[0] - DAILY[:STEPS] - effect * cause[-STEPS:]).mean()
+
+
+def test_a_target_that_depends_on_a_known_covariate_is_forecast_from_it():
+    target, cause = driven()
+    with_it = NAIVE.predict(hourly([target], [{"x": cause}]), STEPS, CONFIG)
+    without = NAIVE.predict(hourly([target]), STEPS, CONFIG)
+    assert error(with_it, cause) < 0.2 * error(without, cause)
+
+
+@pytest.mark.parametrize("shape", ["threshold", "product with the hour", "inertia", "switch"])
+def test_responses_that_are_not_linear_are_found(shape):
+    cause = noise(5).cumsum() / 5 if shape == "inertia" else noise(5)
+    hour = np.arange(len(cause)) / 24 * 2 * np.pi
+    effect = {
+        "threshold": np.maximum(cause - 0.5, 0) * 4,
+        "product with the hour": cause * np.sin(hour) * 3,
+        "inertia": np.convolve(cause, np.ones(24) / 24)[: len(cause)] * 4,
+        "switch": (cause > 1.0) * 5.0,
+    }[shape]
+    if shape == "switch":
+        cause = (cause > 1.0).astype(float)
+    target = DAILY + effect[: len(HOURS)] + 0.1 * noise(6)[: len(HOURS)]
+    truth = DAILY[:STEPS] + effect[-STEPS:]
+    errors = [
+        np.abs(NAIVE.predict(data, STEPS, CONFIG).median[0] - truth).mean()
+        for data in (hourly([target], [{"x": cause}]), hourly([target]))
+    ]
+    assert errors[0] < 0.5 * errors[1]
+
+
+def test_a_covariate_of_noise_changes_little():
+    target, _ = driven(1)
+    with_it = NAIVE.predict(hourly([target], [{"x": noise(9)}]), STEPS, CONFIG).median
+    without = NAIVE.predict(hourly([target]), STEPS, CONFIG).median
+    assert np.abs(with_it - without).mean() < 0.05 * np.std(target)
+
+
+def test_without_covariates_or_by_option_the_forecast_is_that_of_the_predictor():
+    target, cause = driven()
+    plain = baseline("seasonal_naive").predict(hourly([target]), STEPS, CONFIG)
+    for data, config in (
+        (hourly([target]), CONFIG),
+        (hourly([target], [{"x": cause}]), CONFIG.replace(covariates="none")),
+    ):
+        np.testing.assert_array_equal(NAIVE.predict(data, STEPS, config).values, plain.values)
+
+
+@pytest.mark.parametrize("values", [np.nan, 3.0])
+def test_covariates_that_do_not_vary_are_named_and_change_nothing(values):
+    target, cause = driven()
+    constant = np.full(len(cause), values)
+    alone = NAIVE.predict(hourly([target], [{"x": cause}]), STEPS, CONFIG)
+    with pytest.warns(UserWarning, match="flat are not used: they do not vary"):
+        both = NAIVE.predict(hourly([target], [{"x": cause, "flat": constant}]), STEPS, CONFIG)
+    np.testing.assert_allclose(both.median, alone.median, rtol=1e-6)
+
+
+def test_covariates_of_the_past_are_named_as_not_used():
+    target, cause = driven()
+    with pytest.warns(UserWarning, match="rain are not used: their future is not given"):
+        NAIVE.predict(hourly([target], past=[{"rain": cause[: len(HOURS)]}]), STEPS, CONFIG)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**16), st.floats(0.01, 1e6), st.floats(-1e6, 1e6))
+def test_the_unit_and_the_order_of_covariates_do_not_matter(seed, factor, offset):
+    target, cause = driven(seed)
+    other = noise(seed + 7)
+    known = [{"a": cause, "b": other}], [{"b": factor * other + offset, "a": cause}]
+    first, second = (NAIVE.predict(hourly([target], k), STEPS, CONFIG).median for k in known)
+    np.testing.assert_allclose(first, second, atol=1e-4 * np.std(target))
+
+
+def test_an_item_does_not_depend_on_the_others():
+    pairs = [driven(seed, effect) for seed, effect in ((0, 2.0), (1, -1.0), (2, 0.0))]
+    names = ["a", "b", "c"]
+    known = [{"x": cause} for _, cause in pairs]
+    together = NAIVE.predict(hourly([t for t, _ in pairs], known, names=names), STEPS, CONFIG)
+    for row, (target, _) in enumerate(pairs):
+        alone = NAIVE.predict(hourly([target], [known[row]], names=[names[row]]), STEPS, CONFIG)
+        np.testing.assert_allclose(alone.median[0], together.median[row], rtol=1e-9)
+
+
+def test_covariates_beyond_the_horizon_change_nothing():
+    target, cause = driven()
+    longer = np.concatenate([cause, 1e3 * noise(3, 50)])
+    known = [{"x": cause}], [{"x": longer}]
+    first, second = (NAIVE.predict(hourly([target], k), STEPS, CONFIG).median for k in known)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_missing_cells_of_target_and_covariate_are_borne():
+    target, cause = driven()
+    rng = np.random.default_rng(0)
+    target[rng.random(len(target)) < 0.2] = np.nan
+    holes = np.where(rng.random(len(cause)) < 0.1, np.nan, cause)
+    forecast = NAIVE.predict(hourly([target], [{"x": holes}]), STEPS, CONFIG)
+    without = NAIVE.predict(hourly([target]), STEPS, CONFIG)
+    assert np.isfinite(forecast.median).all()
+    known = np.isfinite(holes[-STEPS:])
+    truth = DAILY[:STEPS] + 2 * cause[-STEPS:]
+    assert (
+        np.abs(forecast.median[0] - truth)[known].mean()
+        < 0.5 * np.abs(without.median[0] - truth)[known].mean()
+    )
+
+
+def test_a_series_too_short_for_a_backtest_is_forecast_alone():
+    short = hourly([DAILY[:30]], [{"x": noise(0, 30 + STEPS)}])
+    plain = baseline("seasonal_naive").predict(hourly([DAILY[:30]]), STEPS, CONFIG)
+    np.testing.assert_array_equal(NAIVE.predict(short, STEPS, CONFIG).values, plain.values)
+
+
+@pytest.mark.parametrize(
+    ("known", "match"),
+    [
+        (noise(0)[:-1], "expected 984 .960 of the series and 24 of the horizon"),
+        (np.where(HOURS[:1] == 0, np.inf, noise(0)), "'x', position 0 is infinite"),
+    ],
+)
+def test_covariates_of_another_length_or_infinite_ones_are_refused(known, match):
+    with pytest.raises(DataError, match=match):
+        NAIVE.predict(hourly([DAILY], [{"x": known}]), STEPS, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LagLlama.from_pretrained()
+
+
+@pytest.mark.parametrize("options", [{}, {"num_samples": 20}, {"method": "paths"}])
+def test_marginals_and_paths_follow_the_covariate(model, options):
+    target, cause = driven()
+    forecast = model.predict(target[-400:], STEPS, known_covariates={"x": cause[-424:]}, **options)
+    assert error(forecast, cause) < 0.4 * np.abs(2 * cause[-STEPS:]).mean()
+    if forecast.samples is not None:
+        middle = np.median(forecast.samples[0], axis=0)
+        assert np.corrcoef(middle, DAILY[:STEPS] + 2 * cause[-STEPS:])[0, 1] > 0.95
+
+
+def test_nonnegative_forecasts_are_not_below_zero(model):
+    target, cause = driven(effect=9.0)
+    target = np.maximum(target, 0)[-400:]
+    options = {"num_samples": 10, "nonnegative": True}
+    forecast = model.predict(target, STEPS, known_covariates=cause[-424:], **options)
+    assert forecast.samples.min() >= 0
+    assert forecast.quantile(0.1).min() >= 0
