@@ -13,7 +13,8 @@ from lagllama_jax.config import Count, ForecastConfig, check_levels, checked
 from lagllama_jax.errors import DataError, require
 from lagllama_jax.forecaster import LagLlama
 from lagllama_jax.inference.forecast import Forecast
-from lagllama_jax.series.arrays import read_series
+from lagllama_jax.series.arrays import read_arrays
+from lagllama_jax.series.covariates import with_covariates
 from lagllama_jax.series.dataset import SeriesDataset
 
 require("gluonts", "gluonts")
@@ -24,14 +25,16 @@ from gluonts.model.predictor import RepresentablePredictor  # noqa: E402
 
 CHUNK = 1024
 """Number of entries that are forecast at once, so that a dataset need not fit into memory."""
-COVARIATES = ("feat_dynamic_real", "past_feat_dynamic_real", "feat_dynamic_cat")
+COVARIATES = {"feat_dynamic_real": "known", "past_feat_dynamic_real": "past"}
+"""Fields of covariates, and their roles. Static fields and categories are not used."""
 
 
 class LagLlamaPredictor(RepresentablePredictor):
     """A predictor of GluonTS, for `make_evaluation_predictions`, `Evaluator` and its datasets.
 
     Without sample paths, it gives `QuantileForecast`s of the given levels and the mean, otherwise
-    `SampleForecast`s. An entry without `item_id` is named by its position.
+    `SampleForecast`s. An entry without `item_id` is named by its position. `feat_dynamic_real` are
+    known covariates, and a target of two dimensions has several variates.
 
     Attributes:
       prediction_length: Number of time steps to forecast.
@@ -118,17 +121,25 @@ class LagLlamaPredictor(RepresentablePredictor):
 
 
 def dataset_of(entries: Sequence[tuple[int, Mapping[str, Any]]]) -> SeriesDataset:
-    """The series of numbered entries.
+    """The series of numbered entries, with their covariates.
 
     Raises:
-      DataError: If an entry is invalid, or has covariates.
+      DataError: If an entry is invalid, or some entries have covariates that others have not.
     """
     names = [str(entry.get("item_id", position)) for position, entry in entries]
-    for name, (_, entry) in zip(names, entries, strict=True):
-        given = [field for field in COVARIATES if entry.get(field) is not None]
-        if given:
-            raise DataError(f"Series {name!r} has covariates ({given[0]}), which are not read yet.")
-    return read_series([entry for _, entry in entries], item_ids=names)
+    some = [entry for _, entry in entries]
+    starts = [entry["start"] for entry in some]
+    steps = [start.freqstr for start in starts]
+    series = read_arrays([np.asarray(entry["target"]) for entry in some], starts, steps, names)
+    given: dict[str, Any] = {}
+    for field, role in COVARIATES.items():
+        there = [entry.get(field) is not None for entry in some]
+        if any(there) and not all(there):
+            name = names[there.index(False)]
+            raise DataError(f"Series {name!r} has no {field}, and others have: give all or none.")
+        if all(there):
+            given[role] = [np.atleast_2d(entry[field]) for entry in some]
+    return with_covariates(series, **given)
 
 
 def converted(
@@ -136,8 +147,16 @@ def converted(
 ) -> QuantileForecast | SampleForecast:
     """One row of a forecast as a forecast of GluonTS."""
     named = {"start_date": forecast_start(entry), "item_id": entry.get("item_id")}
+    variates = len(drawn.dataset.target_names)
+    rows = slice(row * variates, (row + 1) * variates)
+
+    def shaped(values: np.ndarray) -> np.ndarray:
+        """The values `[V, S, P]` of an item as `[S, P]`, or `[S, P, V]` for several variates."""
+        return values[0] if variates == 1 else np.moveaxis(values, 0, -1)
+
     if drawn.samples is not None:
-        return SampleForecast(samples=drawn.samples[row], **named)
-    arrays = np.concatenate([drawn.quantiles(levels, row)[0], drawn.mean[row][None]])
+        return SampleForecast(samples=shaped(drawn.samples[rows]), **named)
+    parts = [drawn.quantiles(levels, one) for one in range(rows.start, rows.stop)]
+    values = np.concatenate([np.concatenate(parts), drawn.mean[rows][:, None]], axis=1)
     keys = [*map(str, levels), "mean"]
-    return QuantileForecast(forecast_arrays=arrays, forecast_keys=keys, **named)
+    return QuantileForecast(forecast_arrays=shaped(values), forecast_keys=keys, **named)

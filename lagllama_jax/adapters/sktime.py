@@ -24,7 +24,8 @@ class LagLlamaForecaster(BaseForecaster):
 
     Point forecasts are medians. `predict_quantiles`, `predict_interval` and `predict_proba` give
     the distributions of the single points. `fit` only keeps the series, as the model forecasts
-    without training. Columns of `X` are known covariates. A model that `LagLlama.fit` has fine-tuned is given as `model`.
+    without training. Columns of `X` are known covariates. A model that `LagLlama.fit` has
+    fine-tuned is given as `model`.
 
     Args:
       model: A `LagLlama`, or where to load it from. `None`: the bundled weights.

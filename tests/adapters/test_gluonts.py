@@ -127,3 +127,27 @@ def test_bad_entries_and_options_are_named(predictor, entries):
         LagLlamaPredictor(0, predictor.model)
     with pytest.raises(ConfigError, match="colour"):
         LagLlamaPredictor(3, predictor.model, colour="red")
+
+
+def test_dynamic_features_are_known_covariates(predictor, entries, one_pass):
+    random = np.random.default_rng(1)
+    features = [random.normal(size=(2, len(entry["target"]) + STEPS)) for entry in entries]
+    featured = [
+        entry | {"feat_dynamic_real": rows, "target": entry["target"] + 9 * rows[0, :-STEPS]}
+        for entry, rows in zip(entries, features, strict=True)
+    ]
+    plain = [{key: entry[key] for key in ("item_id", "start", "target")} for entry in featured]
+    wanted = one_pass.predict(plain, STEPS, known_covariates=features)
+    for row, forecast in enumerate(predictor.predict(featured)):
+        np.testing.assert_allclose(forecast.quantile(0.9), wanted.quantile(0.9)[row], rtol=1e-12)
+    with pytest.raises(DataError, match="'b' has no feat_dynamic_real"):
+        list(predictor.predict([featured[0], entries[1]]))
+
+
+def test_targets_of_two_dimensions_have_several_variates(predictor, entries, one_pass):
+    both = [entry | {"target": np.stack([entry["target"], -entry["target"]])} for entry in entries]
+    wanted = one_pass.predict(entries, STEPS, num_samples=3)
+    for row, forecast in enumerate(predictor.predict(both)):
+        assert forecast.quantile(0.5).shape == (STEPS, 2)
+        np.testing.assert_allclose(forecast.quantile(0.5)[:, 0], wanted.median[row], rtol=1e-4)
+    assert next(predictor.predict(both, num_samples=3)).samples.shape == (3, STEPS, 2)
