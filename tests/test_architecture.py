@@ -12,7 +12,7 @@ import lagllama_jax
 ROOT = pathlib.Path(lagllama_jax.__file__).parent
 LAYERS = (
     ("cli",),
-    ("adapters", "distributed"),
+    ("adapters", "distributed", "export"),
     ("forecaster",),
     ("training",),
     ("evaluation",),

@@ -19,7 +19,7 @@ def path(tmp_path_factory):
         rows.append(
             {
                 "id": name,
-                "timestamp": pd.date_range("2024-01-01", periods=length, freq="D"),
+                "timestamp": pd.date_range("2024-01-01", periods=length, freq="D").to_numpy(),
                 "sales": random.normal(size=length).cumsum() + 20,
                 "visits": random.normal(size=length).cumsum() + 90,
                 "price": random.normal(size=length),
