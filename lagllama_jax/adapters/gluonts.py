@@ -19,8 +19,10 @@ from lagllama_jax.series.dataset import SeriesDataset
 
 require("gluonts", "gluonts")
 
-from gluonts.dataset.util import forecast_start  # noqa: E402 (must follow the check)
-from gluonts.model.forecast import QuantileForecast, SampleForecast  # noqa: E402
+from gluonts.model.forecast import (  # noqa: E402 (must follow the check)
+    QuantileForecast,
+    SampleForecast,
+)
 from gluonts.model.predictor import RepresentablePredictor  # noqa: E402
 
 CHUNK = 1024
@@ -146,7 +148,8 @@ def converted(
     drawn: Forecast, row: int, entry: Mapping[str, Any], levels: Sequence[float]
 ) -> QuantileForecast | SampleForecast:
     """One row of a forecast as a forecast of GluonTS."""
-    named = {"start_date": forecast_start(entry), "item_id": entry.get("item_id")}
+    first = entry["start"] + np.shape(entry["target"])[-1]
+    named = {"start_date": first, "item_id": entry.get("item_id")}
     variates = len(drawn.dataset.target_names)
     rows = slice(row * variates, (row + 1) * variates)
 

@@ -62,6 +62,15 @@ def test_points_quantiles_and_distributions_are_those_of_predict(forecaster, y, 
     np.testing.assert_allclose(law.ppf(0.9).iloc[:, 0], drawn.quantile(0.9)[0, steps], rtol=1e-4)
 
 
+def test_sample_paths_are_an_empirical_distribution(one_pass, y):
+    from lagllama_jax.adapters.sktime import LagLlamaForecaster
+
+    options = {"method": "paths", "num_samples": 9}
+    law = LagLlamaForecaster(one_pass, options=options).fit(y, fh=[1, 2]).predict_proba()
+    paths = wanted(one_pass, y, **options).samples[0]
+    np.testing.assert_allclose(law.mean().iloc[:, 0], paths[:, :2].mean(axis=0), rtol=1e-4)
+
+
 def test_a_panel_is_forecast_in_one_call_as_its_series_are(forecaster, y, one_pass):
     panel = pd.concat({"a": y, "b": y.iloc[:-4] * 2}, names=["shop", "month"]).to_frame()
     table = forecaster.fit(panel, fh=[1, 2]).predict()
