@@ -14,8 +14,8 @@ def path(tmp_path_factory):
     """A local file of four items with two targets, a known covariate of numbers and one of text."""
     random = np.random.default_rng(0)
     rows = []
-    for number, name in enumerate("cbad"):
-        length = 70 + number
+    for name in "cbad":
+        length = 70
         rows.append(
             {
                 "id": name,
