@@ -134,9 +134,10 @@ class LagLlamaForecaster(BaseForecaster):
         return drawn, steps, joined
 
     @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> dict[str, Any]:
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Parameters for tests: a small model of random weights."""
-        return {"model": _small_model()}
+        paths = {"method": "paths", "num_samples": 4}
+        return [{"model": _small_model()}, {"model": _small_model(), "seed": 1, "options": paths}]
 
 
 @functools.lru_cache(maxsize=2)

@@ -139,6 +139,7 @@ def forecast_folder(
         run = functools.partial(runner.run, workers=count, cluster=cluster)
         with progress_bar(progress) as report:
             done = _run(work, result, sizes, run, report)
+        result.clean()
         names = list(sizes)
         finished = len(result.finished(names))
         return Summary(result.folder, len(names), finished, done, result.failures())

@@ -160,26 +160,30 @@ def forecast_shard(job: Job, source: Path, output: Output, shard: str) -> ShardR
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            read = read_shard(source / shard, job.reading)
+            series, failed = _forecast_file(job, source / shard, output)
         except DataError as error:
             _write_errors(output, shard, [(None, str(error))])
             return ShardResult(shard, 0, 0, (str(error),))
-        failures = dict(read.failures)
-        series = 0 if read.dataset is None else len(read.dataset)
-        columns = job.columns
-        assert columns is not None
-        with (
-            atomic_path(output.forecasts(shard)) as temporary,
-            parquet.ParquetWriter(temporary, columns) as writer,
-        ):
-            for frame, failed in forecast_parts(job, read):
-                failures |= failed
-                if len(frame):
-                    writer.write_table(as_columns(frame, columns))
-                series -= len(failed)
-            _write_errors(output, shard, list(failures.items()))
     texts = dict.fromkeys(str(one.message) for one in caught)
-    return ShardResult(shard, series, len(failures), tuple(texts))
+    return ShardResult(shard, series, failed, tuple(texts))
+
+
+def _forecast_file(job: Job, path: Path, output: Output) -> tuple[int, int]:
+    """Forecasts one file; returns the numbers of series with and without a forecast."""
+    read, columns = read_shard(path, job.reading), job.columns
+    assert columns is not None
+    failures = dict(read.failures)
+    with (
+        atomic_path(output.forecasts(path.name)) as temporary,
+        parquet.ParquetWriter(temporary, columns) as writer,
+    ):
+        for frame, failed in forecast_parts(job, read):
+            failures |= failed
+            if len(frame):
+                writer.write_table(as_columns(frame, columns))
+        _write_errors(output, path.name, list(failures.items()))
+    count = 0 if read.dataset is None else len(read.dataset)
+    return count - len(failures) + len(read.failures), len(failures)
 
 
 def as_columns(frame: pd.DataFrame, columns: pa.Schema) -> pa.Table:

@@ -38,8 +38,12 @@ def test_sktimes_own_checks_pass():
 
     from lagllama_jax.adapters.sktime import LagLlamaForecaster
 
-    results = check_estimator(LagLlamaForecaster, raise_exceptions=True, verbose=False)
-    assert len(results) > 100
+    # One set of parameters, by which the checks take half the time.
+    forecaster = LagLlamaForecaster.create_test_instance()
+    results = check_estimator(forecaster, raise_exceptions=False, verbose=False)
+    failed = {name: result for name, result in results.items() if result != "PASSED"}
+    assert not failed
+    assert len(results) > 400
 
 
 def test_the_example_is_right():

@@ -47,6 +47,7 @@ def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
     assert killer.killed is not None
     assert (summary.finished, summary.forecast, len(summary.errors)) == (21, 21, 0)
     assert_same(summary.read(), plain)
+    assert len(list((output / "forecasts").iterdir())) == 21
     assert forecast_folder(source, output, STEPS, **options).forecast == 0
 
 
