@@ -5,6 +5,7 @@ python experiments/clusters/run.py --engine ray --workers 2
 
 import contextlib
 import csv
+import os
 import shutil
 import tempfile
 import threading
@@ -62,32 +63,46 @@ def shard(arguments: Arguments, number: int) -> pd.DataFrame:
     return pd.DataFrame({"unique_id": names, "ds": np.tile(days, count), "y": walks.ravel()})
 
 
-def resident(words: tuple[str, ...]) -> int:
-    """Largest resident memory in bytes of a process with one of some words in its command."""
-    largest = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, StopIteration):
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            if any(word in command for word in words):
+class Usage:
+    """Resident memory and processor time of the processes with some words in their command.
+
+    Attributes:
+      words: The words.
+      memory: Largest resident memory of a process in bytes.
+      seconds: Processor time of each process.
+    """
+
+    def __init__(self, words: tuple[str, ...]):
+        self.words, self.memory = words, 0
+        self.seconds: dict[str, float] = {}
+
+    def look(self) -> None:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, StopIteration, IndexError):
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if not any(word in command for word in self.words):
+                    continue
                 status = (folder / "status").read_text().splitlines()
                 line = next(line for line in status if line.startswith("VmHWM"))
-                largest = max(largest, int(line.split()[1]) * 1024)
-    return largest
+                self.memory = max(self.memory, int(line.split()[1]) * 1024)
+                times = (folder / "stat").read_text().rpartition(")")[2].split()
+                ticks = int(times[11]) + int(times[12])
+                self.seconds[folder.name] = ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
-def watched(words: tuple[str, ...]) -> Iterator[list[int]]:
-    """Yields a list with the largest memory of the workers, which is complete at the end."""
-    found, ended = [0], threading.Event()
+def watched(words: tuple[str, ...]) -> Iterator[Usage]:
+    """Yields what the processes with some words use, which is complete at the end."""
+    usage, ended = Usage(words), threading.Event()
 
     def watch() -> None:
         while not ended.wait(0.5):
-            found[0] = max(found[0], resident(words))
+            usage.look()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield found
+        yield usage
     finally:
         ended.set()
         thread.join()
@@ -99,36 +114,45 @@ def steady(folder: Path, each: int) -> float:
     return (len(times) - 1) * each / max(times[-1] - times[0], 1e-9)
 
 
-def measure(arguments: Arguments, place: Path) -> dict[str, float | str]:
-    """Seconds of the whole call, the steady rate, and the memory of the largest worker."""
+def plain(arguments: Arguments, frames: list[pd.DataFrame]) -> dict[str, float]:
+    """One call with all series, after a call that compiles the program."""
+    table, model = pd.concat(frames, ignore_index=True), LagLlama.from_pretrained()
+    model.predict_df(table, arguments.prediction_length, progress=False)
+    usage, before = Usage(("clusters/run.py",)), time.process_time()
+    begun = time.perf_counter()
+    model.predict_df(table, arguments.prediction_length, progress=False)
+    seconds = time.perf_counter() - begun
+    usage.look()
+    used = time.process_time() - before
+    steady = arguments.series / seconds
+    return {"seconds": seconds, "steady": steady, "cpu_seconds": used, "GB": usage.memory / 1e9}
+
+
+def measure(arguments: Arguments, place: Path) -> dict[str, float]:
+    """Seconds of the whole call, the steady rate, and what the workers use."""
     frames = [shard(arguments, number) for number in range(arguments.shards)]
     if arguments.engine == "plain":
-        table, model = pd.concat(frames, ignore_index=True), LagLlama.from_pretrained()
-        model.predict_df(frames[0], arguments.prediction_length)  # compiles
-        begun = time.perf_counter()
-        model.predict_df(table, arguments.prediction_length, progress=False)
-        seconds = time.perf_counter() - begun
-        memory = resident(("clusters/run.py",))
-        return {"seconds": seconds, "steady": arguments.series / seconds, "GB": memory / 1e9}
+        return plain(arguments, frames)
     (place / "in").mkdir()
     for number, frame in enumerate(frames):
         frame.to_parquet(place / "in" / f"part-{number:04}.parquet", index=False)
-    words = ("clusters/run.py",) if arguments.engine == "local" else WORKERS
-    workers = None if arguments.engine == "local" else arguments.workers
+    local = arguments.engine == "local"
+    words = ("clusters/run.py",) if local else WORKERS
     begun = time.perf_counter()
-    with watched(words) as memory:
+    with watched(words) as usage:
         summary = forecast_folder(
             place / "in",
             place / "out",
             arguments.prediction_length,
             engine=arguments.engine,
-            workers=workers,
+            workers=None if local else arguments.workers,
         )
     seconds = time.perf_counter() - begun
     assert summary.finished == arguments.shards and summary.errors.empty
     assert len(summary.read()) == arguments.series * arguments.prediction_length
     rate = steady(place / "out", arguments.series // arguments.shards)
-    return {"seconds": seconds, "steady": rate, "GB": memory[0] / 1e9}
+    used = sum(usage.seconds.values())
+    return {"seconds": seconds, "steady": rate, "cpu_seconds": used, "GB": usage.memory / 1e9}
 
 
 def main(arguments: Arguments) -> None:
