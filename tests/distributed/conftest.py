@@ -9,6 +9,8 @@ from lagllama_jax import LagLlama
 SHARDS = 3
 STEPS = 4
 OPTIONS = {"num_samples": 5, "seed": 3}
+FAST = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+"""Environment of workers, which run for a moment: compiling is what takes their time."""
 DRIVER = """
 import sys
 from lagllama_jax.distributed import forecast_folder

@@ -11,7 +11,7 @@ import pytest
 
 from lagllama_jax.distributed import forecast_folder
 from lagllama_jax.errors import ConfigError, DataError, MissingExtraError
-from tests.distributed.conftest import DRIVER, OPTIONS, STEPS, assert_same, entries, written
+from tests.distributed.conftest import DRIVER, FAST, OPTIONS, STEPS, assert_same, entries, written
 
 
 def forecast(source, output, model, **options):
@@ -241,7 +241,7 @@ def test_a_driver_that_is_killed_loses_nothing_and_does_nothing_twice(
     script = tmp_path / "driver.py"
     script.write_text(DRIVER.format(steps=STEPS, options=OPTIONS))
     words = [script, source, output, tmp_path / "model", "local", 0]
-    environment = os.environ | {"PYTHONPATH": str(repository)}
+    environment = os.environ | {"PYTHONPATH": str(repository)} | FAST
     process = subprocess.Popen([sys.executable, *map(str, words)], env=environment)
     done = output / "forecasts"
     while not list(done.glob("part*")) and process.poll() is None:

@@ -9,7 +9,7 @@ import pytest
 
 from lagllama_jax.distributed import forecast_folder
 from lagllama_jax.errors import ConfigError, DataError
-from tests.distributed.conftest import DRIVER, OPTIONS, STEPS, assert_same, entries, written
+from tests.distributed.conftest import DRIVER, FAST, OPTIONS, STEPS, assert_same, entries, written
 from tests.distributed.processes import Killer, marked, with_mark
 
 pytestmark = [
@@ -26,7 +26,7 @@ def mark(repository):
     import ray
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    os.environ["PYTHONPATH"] = str(repository)
+    os.environ |= {"PYTHONPATH": str(repository)} | FAST
     with marked() as mark:
         ray.init(
             num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
@@ -102,7 +102,7 @@ def test_a_driver_that_is_killed_is_continued_by_another_engine(
     script = tmp_path / "driver.py"
     script.write_text(DRIVER.format(steps=STEPS, options=OPTIONS))
     words = [script, source, output, tmp_path / "model", "ray", 1]
-    environment = os.environ | {"PYTHONPATH": str(repository)}
+    environment = os.environ | {"PYTHONPATH": str(repository)} | FAST
     process = subprocess.Popen([sys.executable, *map(str, words)], env=environment)
     while not list((output / "forecasts").glob("part*")) and process.poll() is None:
         time.sleep(0.002)

@@ -6,7 +6,7 @@ import pytest
 
 from lagllama_jax.distributed import forecast_folder
 from lagllama_jax.errors import DataError, EngineError
-from tests.distributed.conftest import OPTIONS, STEPS, assert_same, written
+from tests.distributed.conftest import FAST, OPTIONS, STEPS, assert_same, written
 from tests.distributed.processes import Killer, marked, parent_of, with_mark
 
 pytestmark = [
@@ -20,7 +20,7 @@ def session(repository):
     """A session with two tasks at once, whose processes have a mark."""
     from pyspark.sql import SparkSession
 
-    os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(repository)}
+    os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(repository)} | FAST
     with marked() as mark:
         builder = SparkSession.builder.master("local[2,4]").config("spark.ui.enabled", "false")
         session = builder.config("spark.sql.shuffle.partitions", "2").getOrCreate()
