@@ -29,3 +29,10 @@ def run(
       cluster: `None`.
     """
     return map(work, shards)
+
+
+def cause_of(error: Exception) -> str:
+    """The error of this package within the message of an engine, or the first line of that."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    own = [line.split(": ", 1)[-1] for line in lines if "lagllama_jax.errors." in line]
+    return (own or lines or [type(error).__name__])[0][:500]

@@ -11,7 +11,7 @@ from lagllama_jax.config import Count, checked
 from lagllama_jax.config.base import check
 from lagllama_jax.distributed.frames import LongColumns, forecast_table, is_nested_frame
 from lagllama_jax.distributed.job import CHUNK, Job
-from lagllama_jax.distributed.local import Work
+from lagllama_jax.distributed.local import Work, cause_of
 from lagllama_jax.distributed.output import ShardResult
 from lagllama_jax.errors import EngineError, require
 
@@ -74,7 +74,7 @@ def run(
         for row in results.iter_rows():
             yield row["result"]
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, OSError) as error:
-        raise EngineError(f"Ray failed: {_first_line(error)}") from error
+        raise EngineError(f"Ray failed: {cause_of(error)}") from error
     finally:
         if started:
             with contextlib.suppress(Exception):
@@ -89,10 +89,6 @@ def _local(workers: int | None) -> dict[str, Any]:
     if workers is not None:
         options["num_cpus"] = workers
     return options
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:500]
 
 
 class TableWorker:

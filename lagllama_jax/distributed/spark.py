@@ -19,7 +19,7 @@ from lagllama_jax.distributed.frames import (
     whole_series,
 )
 from lagllama_jax.distributed.job import Job
-from lagllama_jax.distributed.local import Work
+from lagllama_jax.distributed.local import Work, cause_of
 from lagllama_jax.distributed.output import ShardResult
 from lagllama_jax.errors import EngineError, require
 
@@ -57,7 +57,7 @@ def run(
         for row in rows.mapInPandas(task, "result string").collect():
             yield _parsed(row["result"])
     except Exception as error:  # of PySpark, of Py4J and of the network
-        raise EngineError(f"Spark failed: {_cause(error)}") from error
+        raise EngineError(f"Spark failed: {cause_of(error)}") from error
     finally:
         if started and session is not None:
             session.stop()
@@ -85,13 +85,6 @@ def _task(
 def _parsed(text: str) -> ShardResult:
     fields = json.loads(text)
     return ShardResult(**{**fields, "warnings": tuple(fields["warnings"])})
-
-
-def _cause(error: Exception) -> str:
-    """The last line of a Python traceback within a message of Spark, or its first line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if line.startswith("lagllama_jax.errors.")]
-    return (named or lines or [type(error).__name__])[0][:500]
 
 
 def forecast_df(

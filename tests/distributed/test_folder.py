@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from lagllama_jax.distributed import forecast_folder
+from lagllama_jax.distributed.local import cause_of
 from lagllama_jax.errors import ConfigError, DataError, MissingExtraError
 from tests.distributed.conftest import DRIVER, FAST, OPTIONS, STEPS, assert_same, entries, written
 
@@ -256,3 +257,12 @@ def test_a_driver_that_is_killed_loses_nothing_and_does_nothing_twice(
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert_same(summary.read(), plain)
     assert not list(done.glob(".*"))
+
+
+def test_the_error_within_the_message_of_an_engine_is_told():
+    engine = (
+        "task 3 failed:\nTraceback\n  lagllama_jax.errors.ConfigError: Too long: lower it.\nat x"
+    )
+    assert cause_of(RuntimeError(engine)) == "Too long: lower it."
+    assert cause_of(RuntimeError("lost\nat x")) == "lost"
+    assert cause_of(RuntimeError()) == "RuntimeError"
