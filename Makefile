@@ -19,13 +19,14 @@ echo "No Python 3.11 or newer with the module venv was found. Install one (on De
 endef
 
 .NOTPARALLEL:
-.PHONY: help install demo test test-peers test-plain notebooks lint format types docs clean
+.PHONY: help install demo test test-peers test-clusters test-plain notebooks lint format types docs clean
 
 help:
 	@echo "make demo         forecast a real series: a table, and a picture in demo/"
 	@echo "make test         the tests and the notebooks"
 	@echo "make install      the environment in $(VENV), without PyTorch and GluonTS"
 	@echo "make test-peers   the tests that compare with PyTorch and GluonTS (an environment apart)"
+	@echo "make test-clusters  the tests with Ray, Spark (needs Java), sktime and fev (another one)"
 	@echo "make test-plain   a plain install with the newest of everything, and the data tests there"
 	@echo "make docs         the documentation, in build/site"
 	@echo "make lint | format | types | notebooks | clean"
@@ -66,6 +67,19 @@ notebooks: $(VENV)/.dev
 
 test-peers: .venv-peers/.done
 	.venv-peers/bin/pytest $(SPREAD) -m 'torch or gluonts' $$(grep -rlE 'mark\.(torch|gluonts)' tests --include '*.py')
+
+# fev's datasets asks for an older huggingface_hub and fsspec than the rest would choose.
+.venv-clusters/.done: $(PINS)
+	$(call new_venv,.venv-clusters)
+	@echo "Installing Ray, Spark, sktime and fev in .venv-clusters (once, a few minutes)"
+	@grep -vE '^(fsspec|hf-xet|huggingface_hub|httpx2|httpcore2)==' constraints.txt > .venv-clusters/constraints.txt
+	@.venv-clusters/bin/python $(PIP_INSTALL) -c .venv-clusters/constraints.txt \
+	  -e '.[fev,ray,sktime,spark]' beartype hypothesis pytest pytest-xdist
+	@touch $@
+
+test-clusters: .venv-clusters/.done
+	.venv-clusters/bin/pytest $(SPREAD) -m 'ray or spark or sktime or fev' \
+	  $$(grep -rlE 'mark\.(ray|spark|sktime|fev)' tests --include '*.py')
 
 # What a user gets who installs the package without the pinned versions: pandas 3, for one.
 test-plain:

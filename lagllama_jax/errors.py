@@ -30,6 +30,10 @@ class TrainingError(LagLlamaError):
     """Raised if training cannot continue. The message names the step and the problem."""
 
 
+class EngineError(LagLlamaError):
+    """Raised if Ray or Spark fails. What was finished is kept, and the same call continues."""
+
+
 class MissingExtraError(LagLlamaError, ImportError):
     """Raised if an optional dependency is not installed. The message says how to install it."""
 

@@ -13,6 +13,7 @@ from lagllama_jax.config import (
     ModelConfig,
     check_levels,
 )
+from lagllama_jax.evaluation.nixtla import CalledLikeNixtla
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.insight.methods import Explained
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from lagllama_jax.training.finetune import Report
 
 
-class LagLlama(Explained):
+class LagLlama(Explained, CalledLikeNixtla):
     """A forecaster: weights and their configuration.
 
     Attributes:

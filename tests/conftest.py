@@ -8,6 +8,7 @@ the ordinary ones do not pay for it.
 import importlib.util
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -45,14 +46,25 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
+EXTRAS = {"torch": "peers", "gluonts": "peers", "ray": "clusters", "pyspark": "clusters"}
+"""Packages of extras that have an environment apart, and the make target of each."""
+EXTRAS |= {"sktime": "clusters", "fev": "clusters"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips what is marked with an extra that is not installed here."""
-    for extra in ("torch", "gluonts"):
-        if importlib.util.find_spec(extra) is None:
-            skip = pytest.mark.skip(reason=f"needs the extra {extra}: make test-peers")
-            for item in items:
-                if item.get_closest_marker(extra):
-                    item.add_marker(skip)
+    reasons = {
+        extra: f"needs the extra {extra}: make test-{target}"
+        for extra, target in EXTRAS.items()
+        if importlib.util.find_spec(extra) is None
+    }
+    if "pyspark" not in reasons and shutil.which("java") is None:
+        reasons["pyspark"] = "Spark needs Java 17 or newer, and there is none"
+    for item in items:
+        for mark in item.iter_markers():
+            package = {"spark": "pyspark"}.get(mark.name, mark.name)
+            if package in reasons:
+                item.add_marker(pytest.mark.skip(reason=reasons[package]))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import lagllama_jax
 ROOT = pathlib.Path(lagllama_jax.__file__).parent
 LAYERS = (
     ("cli",),
+    ("adapters", "distributed", "export"),
     ("forecaster",),
     ("training",),
     ("insight",),
@@ -30,6 +31,9 @@ MOST_PARAMETERS = 8
 PUBLIC = {
     ("forecaster", "LagLlama"),
     ("forecast", "Forecast.plot"),
+    ("folder", "forecast_folder"),
+    ("spark", "forecast_df"),
+    ("ray", "forecast_dataset"),
     ("dataframe", "read_frame"),
 }
 """Calls that users make, by module and class or function; so are the commands' `main`s."""

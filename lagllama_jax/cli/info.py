@@ -9,7 +9,7 @@ from lagllama_jax.cli.arguments import Model
 PACKAGES = (
     "jax", "jaxlib", "flax", "optax", "distrax", "orbax-checkpoint", "numpy", "pandas",
     "matplotlib", "huggingface_hub", "polars", "grain", "tensorflow-datasets", "statsforecast",
-    "tensorboardX", "torch", "gluonts",
+    "tensorboardX", "torch", "gluonts", "sktime", "fev", "ray", "pyspark",
 )  # fmt: skip
 """The packages that are listed, from the second line on those that only some functions need."""
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "forecast a real series: a table and a picture",
     "info": "versions, devices, and the model in use",
     "convert": "turn an authors' checkpoint into a model folder, or back",
+    "export": "write a model as a program that runs with JAX alone",
     "finetune": "train the model further on your own series",
     "pretrain": "train a model from scratch on a corpus",
     "anomalies": "find past values that were improbable",

@@ -90,7 +90,7 @@ def cut(forecast: Forecast, gaps: Int[np.ndarray, "n"], prediction_length: int) 
     return dataclasses.replace(forecast, **jax.tree.map(steps, forecast.arrays))
 
 
-def join(dataset: SeriesDataset, parts: list[tuple[Int[np.ndarray, "n"], Forecast]]) -> Forecast:
+def join(dataset: SeriesDataset, parts: list[tuple[Int[np.ndarray, "_"], Forecast]]) -> Forecast:
     """Combines the forecasts of parts of a dataset to one forecast.
 
     Args:

@@ -206,3 +206,59 @@ def test_office_hours_are_forecast_at_office_hours(lagllama, tmp_path, model_fol
     assert code == 0 and "repeat (10 per day)" in complaint
     stamps = pd.read_csv(io.StringIO(shown))["date"]
     assert list(stamps) == ["2024-01-30 16:00:00", "2024-01-30 17:00:00", "2024-01-31 08:00:00"]
+
+
+@pytest.fixture
+def folder(frame, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, part in frame.groupby("unique_id"):
+        part.to_parquet(tmp_path / "in" / f"{name}.parquet", index=False)
+    return tmp_path
+
+
+def test_a_folder_is_forecast_into_a_folder_and_continued(lagllama, folder, model_folder, frame):
+    words = ("forecast", folder / "in", "-o", folder / "out", "--model", model_folder, *OPTIONS)
+    code, shown, complaint = lagllama(*words)
+    assert (code, complaint) == (0, "")
+    assert shown == f"2 of 2 files are forecast (2 now): {folder / 'out'}\n"
+    wanted = LagLlama.from_pretrained(model_folder).predict_df(frame, 3, num_samples=5)
+    written = pd.read_parquet(folder / "out" / "forecasts")
+    pd.testing.assert_frame_equal(written, wanted, rtol=1e-5)
+    assert lagllama(*words)[1] == f"2 of 2 files are forecast (0 now): {folder / 'out'}\n"
+    code, _, complaint = lagllama(*words, "--seed", 1)
+    assert code == 2 and "another job: seed is 0 there and 1 here" in complaint
+
+
+def test_series_without_a_forecast_are_told(lagllama, folder, model_folder, frame):
+    bad = frame[frame.unique_id == "b"].assign(unique_id="c", y=np.nan)
+    pd.concat([frame[frame.unique_id == "b"], bad]).to_parquet(
+        folder / "in" / "b.parquet", index=False
+    )
+    words = ("forecast", folder / "in", "-o", folder / "out", "--model", model_folder, *OPTIONS)
+    code, shown, _ = lagllama(*words, "--freq", "h")
+    assert code == 0
+    assert "1 errors, such as: Series 'c' has no value at all" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "A folder of series needs --output"),
+        (("-o", "out", "--plot", "a.png"), "--plot draws the series of a file"),
+        (("-o", "out", "--workers", 2), "choose the engine ray or spark"),
+    ],
+)
+def test_bad_options_of_a_folder_are_one_line(
+    lagllama, folder, model_folder, monkeypatch, words, message
+):
+    monkeypatch.chdir(folder)
+    code, _, complaint = lagllama("forecast", "in", "--model", model_folder, *OPTIONS, *words)
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert message in complaint
+    assert not (folder / "out").exists()
+
+
+def test_an_engine_is_for_folders(lagllama, table, model_folder):
+    words = ("--engine", "ray", "--model", model_folder, *OPTIONS)
+    code, _, complaint = lagllama("forecast", table / "data.csv", *words)
+    assert (code, "are for a folder of series" in complaint) == (2, True)

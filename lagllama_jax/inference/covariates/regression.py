@@ -185,7 +185,7 @@ def _varying_times(past: Float[np.ndarray, "T"], day: int, count: int) -> Float[
 
 
 def _alone(
-    dataset: SeriesDataset, effect: list[Float[np.ndarray, "V N"]] | None = None
+    dataset: SeriesDataset, effect: list[Float[np.ndarray, "V _"]] | None = None
 ) -> SeriesDataset:
     """The series without covariates, and without the effect of covariates."""
     targets = dataset.targets

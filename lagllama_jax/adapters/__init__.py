@@ -1,0 +1,1 @@
+"""The model in the forms of other packages, each of which is an extra."""

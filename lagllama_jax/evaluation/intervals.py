@@ -1,0 +1,114 @@
+"""Forecasts and cross-validation in the calling style and with the column names of Nixtla."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from lagllama_jax.config import ForecastConfig
+from lagllama_jax.config.base import check
+from lagllama_jax.evaluation.cross_validation import cross_validate
+from lagllama_jax.series.dataframe import read_frame
+from lagllama_jax.series.frames import like
+
+NAME = "LagLlama"
+
+
+def interval_columns(level: Sequence[float] | None) -> dict[str, float]:
+    """The columns of central prediction intervals and their quantile levels, in Nixtla's order.
+
+    Args:
+      level: Coverages in percent, such as 80.
+
+    Raises:
+      ConfigError: If a coverage is not between 0 and 100.
+
+    >>> interval_columns([80])
+    {'LagLlama-lo-80': 0.1, 'LagLlama-hi-80': 0.9}
+    """
+    widths = sorted(set(level or ()))
+    for width in widths:
+        check(0 < width < 100, f"level={width!r} must be between 0 and 100, such as 80.")
+    low = {f"{NAME}-lo-{width:g}": round(0.5 - width / 200, 12) for width in reversed(widths)}
+    high = {f"{NAME}-hi-{width:g}": round(0.5 + width / 200, 12) for width in widths}
+    return low | high
+
+
+def forecast_intervals(
+    model: Any,
+    df: Any,
+    h: int,
+    X_df: Any = None,
+    level: Sequence[float] | None = None,
+    columns: Sequence[Hashable | None] = (None, None, None),
+    **options: Any,
+) -> Any:
+    """The table of `LagLlama.forecast`, whose arguments these are.
+
+    Args:
+      model: A `LagLlama`.
+      df: The data frame.
+      h: Number of time steps to forecast.
+      X_df: The known covariates of the horizon.
+      level: Coverages of intervals in percent.
+      columns: Names of the columns of names, time stamps and values.
+      **options: `freq`, and further arguments of `LagLlama.predict`.
+    """
+    named = interval_columns(level)
+    freq = options.pop("freq", None)
+    item_id, timestamp, target = columns
+    read = read_frame(
+        df,
+        future=X_df,
+        prediction_length=h,
+        freq=freq,
+        id_column=item_id,
+        timestamp_column=timestamp,
+        target=target,
+    )
+    levels = tuple(named.values()) or (0.5,)
+    forecast = model.predict(read, h, quantile_levels=levels, **options)
+    return like(df, with_names(forecast.to_frame(), list(named)), read)
+
+
+def cross_validate_intervals(
+    model: Any,
+    df: Any,
+    h: int,
+    n_windows: int,
+    step_size: int,
+    level: Sequence[float] | None = None,
+    freq: str | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """The table of `LagLlama.cross_validation`, whose arguments these are.
+
+    Args:
+      model: A `LagLlama`.
+      df: The data frame.
+      h: Number of time steps of a window.
+      n_windows: Number of windows per series.
+      step_size: Number of time steps from one window to the next.
+      level: Coverages of intervals in percent.
+      freq: Pandas alias of the step.
+      **options: Fields of `ForecastConfig`.
+    """
+    named = interval_columns(level)
+    levels = tuple(named.values()) or (0.5,)
+    config = ForecastConfig.of(**options)
+    table = cross_validate(
+        model, df, h, n_windows, step_size, quantile_levels=levels, freq=freq, config=config
+    )
+    return with_names(table, list(named))
+
+
+def with_names(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """A table with `predictions` named after the model, and its last columns by `names`.
+
+    Without names, the last column is left out.
+    """
+    kept = list(table.columns[: -max(len(names), 1)])
+    kept[kept.index("predictions")] = NAME
+    if not names:
+        return table.iloc[:, :-1].set_axis(kept, axis=1)
+    return table.set_axis([*kept, *names], axis=1)
