@@ -62,7 +62,7 @@ def test_anomalies_of_a_file_are_listed_and_drawn(lagllama, data, model_folder):
         (("embed", "--output", "data.csv"), "The output data.csv is the same as the input"),
         (("anomalies", "--threshold", 2), "threshold=2.0 must be between 0 and 1"),
         (("anomalies", "--plot", "out.doc"), "out.doc: a picture's name ends in .png"),
-        (("anomalies", "--target-column", "sales"), "No target column 'sales' in data.csv"),
+        (("anomalies", "--target", "sales"), "No target column 'sales' in data.csv"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
