@@ -66,6 +66,19 @@ def test_responses_that_are_not_linear_are_found(shape):
     assert errors[0] < 0.5 * errors[1]
 
 
+def test_many_noisy_measurements_of_one_cause_bend_together():
+    cause = noise(5)
+    effect = np.maximum(cause - 0.5, 0) * 6
+    target = DAILY + effect[: len(HOURS)] + 0.1 * noise(6)[: len(HOURS)]
+    measured = np.stack([cause + 0.5 * noise(100 + number) for number in range(30)])
+    truth = DAILY[:STEPS] + effect[-STEPS:]
+    errors = [
+        np.abs(NAIVE.predict(data, STEPS, CONFIG).median[0] - truth).mean()
+        for data in (hourly([target], [measured]), hourly([target]))
+    ]
+    assert errors[0] < 0.4 * errors[1]
+
+
 def test_a_covariate_of_noise_changes_little():
     target, _ = driven(1)
     with_it = NAIVE.predict(hourly([target], [{"x": noise(9)}]), STEPS, CONFIG).median

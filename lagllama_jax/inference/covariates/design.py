@@ -15,8 +15,9 @@ FEW_VALUES = 8
 """A covariate with at most this many values may bend at each of them."""
 BEYOND = 0.25
 """Part of the range of the past by which values of the future may exceed it before clipping."""
-MOST_COLUMNS = 300
-"""With more columns than this, the responses to all covariates are linear."""
+MOST_COLUMNS, COMPONENTS = 200, 6
+"""With more columns than 200, the responses are linear, but for those to the first six principal
+components of the covariates."""
 HARMONICS = 4
 
 
@@ -54,7 +55,7 @@ def responses(
     For each covariate that varies in the past, these are its value, hinges at quantiles, products
     with the first two harmonics of the day, and its mean over the last day (or over three points,
     if the points are days or longer), with hinges. Missing values are replaced by the mean of the
-    past and have an indicator.
+    past and have an indicator. If this makes too many columns, see `MOST_COLUMNS`.
 
     Args:
       covariates: The known covariates, NaN where missing.
@@ -64,8 +65,18 @@ def responses(
     varying = [row for row in covariates if _varies(row[:past])]
     parts = [_response(row, grid, past, rich=True) for row in varying]
     if sum(part.shape[1] for part in parts) > MOST_COLUMNS:
-        parts = [_response(row, grid, past, rich=False) for row in varying]
+        linear = [_response(row, grid, past, rich=False) for row in varying]
+        first = _components(np.concatenate(linear, axis=1), past)
+        parts = linear + [
+            _response(row, grid, past, rich=True) for row in first if _varies(row[:past])
+        ]
     return np.concatenate([np.zeros((covariates.shape[1], 0)), *parts], axis=1)
+
+
+def _components(columns: Float[np.ndarray, "N F"], past: int) -> Float[np.ndarray, "k N"]:
+    """The first principal components of standardised columns."""
+    _, vectors = np.linalg.eigh(np.cov(columns[:past], rowvar=False))
+    return (columns @ vectors[:, ::-1][:, :COMPONENTS]).T
 
 
 def _varies(past: Float[np.ndarray, "T"]) -> bool:
