@@ -12,6 +12,7 @@ import lagllama_jax
 ROOT = pathlib.Path(lagllama_jax.__file__).parent
 LAYERS = (
     ("cli",),
+    ("causal",),
     ("forecaster",),
     ("training",),
     ("evaluation",),
@@ -26,7 +27,13 @@ LAYERS = (
 """Each may import from itself and from those below."""
 HEIGHT = {name: -number for number, names in enumerate(LAYERS) for name in names}
 MOST_PARAMETERS = 8
-PUBLIC = {("forecaster", "LagLlama"), ("forecast", "Forecast.plot")}
+PUBLIC = {
+    ("forecaster", "LagLlama"),
+    ("forecast", "Forecast.plot"),
+    ("impact", "impact"),
+    ("what_if", "what_if"),
+    ("granger", "predictive_causes"),
+}
 """Calls that users make, by module and class or function; so are the commands' `main`s."""
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "convert": "turn an authors' checkpoint into a model folder, or back",
     "finetune": "train the model further on your own series",
     "pretrain": "train a model from scratch on a corpus",
+    "impact": "estimate what an intervention did to a series",
     "evaluate": "score a model on datasets, beside published results",
     "data": "list and build datasets",
 }
