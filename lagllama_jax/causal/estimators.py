@@ -145,12 +145,11 @@ class SyntheticControl:
         def draw(case: Case, count: int, steps: int) -> Float[np.ndarray, "S n"]:
             past = len(case.target)
             mean = case.controls @ simplex_weights(case.target, case.controls[:past])
-            columns, left = case.season, _left_over(case.target, case.controls[:past])
+            left, columns = case.target - mean[:past], case.season
             fit = regress(left, columns[:past], steps, count, case.rng)
-            explained = (
-                mean[past : past + steps] + fit.coefficients @ columns[past : past + steps].T
-            )
-            return fit.intercept[:, None] + explained + fit.errors
+            seasonal = fit.coefficients @ columns[past : past + steps].T
+            errors = fit.errors * _optimism(left, case.target, case.controls[:past])
+            return fit.intercept[:, None] + mean[past : past + steps] + seasonal + errors
 
         return _forecast(dataset, prediction_length, config, draw)
 
@@ -176,16 +175,19 @@ def simplex_weights(
     return plain if errors[0] <= CONSTANT_PAYS * errors[1] else moved
 
 
-def _left_over(
-    target: Float[np.ndarray, "T"], controls: Float[np.ndarray, "T K"]
-) -> Float[np.ndarray, "T"]:
-    """What weights do not explain in blocks of the past that they were not fitted to."""
-    left = np.empty(len(target))
+def _optimism(
+    left: Float[np.ndarray, "T"],
+    target: Float[np.ndarray, "T"],
+    controls: Float[np.ndarray, "T K"],
+) -> float:
+    """How much larger errors are in blocks of the past that the weights were not fitted to."""
+    apart = np.empty(len(target))
     for block in np.array_split(np.arange(len(target)), FOLDS):
         others = np.setdiff1d(np.arange(len(target)), block)
         weights = simplex_weights(target[others], controls[others])
-        left[block] = target[block] - controls[block] @ weights
-    return left
+        apart[block] = target[block] - controls[block] @ weights
+    least = max(float(np.nanstd(left)), 1e-9 * float(np.nanstd(target)))
+    return max(float(np.nanstd(apart)) / least, 1.0)
 
 
 def _simplex(x: Float[np.ndarray, "T K"], y: Float[np.ndarray, "T"]) -> Float[np.ndarray, "K"]:

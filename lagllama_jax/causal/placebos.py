@@ -17,8 +17,9 @@ from lagllama_jax.typing import Float, Int
 FEWEST_BEFORE = 6
 """Number of points before a false intervention."""
 MOST_SAMPLES = 100
-PRIOR = 4.0
-"""Number of trials of calibrated intervals that the trials are added to."""
+PRIOR, PRIOR_SQUARE = 4.0, 2.0
+"""The trials are added to this many, whose mean squared score is 2: on real series, estimators err
+by more than their sample paths say (`experiments/causal`)."""
 SPACE_WEIGHT = 0.5
 """Weight of a trial on a control, as errors of controls in one period are not independent."""
 
@@ -90,7 +91,7 @@ def null_of(trials: list[Trial], effective: float) -> Null:
       trials: The trials.
       effective: Number of independent trials in time that those in time are worth.
     """
-    weights, squares = [PRIOR], [1.0]
+    weights, squares = [PRIOR], [PRIOR_SQUARE]
     for kind, weight in (("time", effective), ("space", SPACE_WEIGHT)):
         scores = np.array([trial.score for trial in trials if trial.kind == kind])
         if len(scores):

@@ -4,7 +4,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import solve_triangular
 from scipy.signal import lfilter
 from scipy.special import logsumexp
 
@@ -127,22 +127,22 @@ def _models(data: _Data, phi: float, theta: float) -> list[_Model]:
     """The posteriors of all penalties for one process."""
     x = _whitened(data.columns, phi, theta)[data.kept]
     y = _whitened(data.target, phi, theta)[data.kept]
-    gram, moment, square, rows = x.T @ x, x.T @ y, float(y @ y), len(y)
-    models = []
-    size = x.shape[1]
-    for penalty in PENALTIES if size > 1 else PENALTIES[:1]:
-        precision = np.full(size, penalty)
-        precision[0] = INTERCEPT_PENALTY
-        matrix = gram + np.diag(precision)
-        factor = cho_factor(matrix, lower=True)
-        mean = cho_solve(factor, moment)
-        shape = 1.0 + rows / 2
-        rate = 1e-4 + max(square - float(moment @ mean), 0.0) / 2
-        # The intercept has no part in the comparison: a wandering level would win by having none.
-        log_det = 2 * np.log(np.diag(factor[0])).sum() - np.log(matrix[0, 0])
-        evidence = 0.5 * (np.log(precision[1:]).sum() - log_det) - shape * np.log(rate)
-        models.append(_Model(phi, theta, mean, np.tril(factor[0]), shape, rate, float(evidence)))
-    return models
+    size, shape = x.shape[1], 1.0 + len(y) / 2
+    penalties = np.array(PENALTIES if size > 1 else PENALTIES[:1])
+    precision = np.repeat(penalties[:, None], size, axis=1)
+    precision[:, 0] = INTERCEPT_PENALTY
+    moment = x.T @ y
+    matrix = x.T @ x + precision[:, :, None] * np.eye(size)
+    factor = np.linalg.cholesky(matrix)
+    mean = np.linalg.solve(matrix, np.broadcast_to(moment[:, None], (len(matrix), size, 1)))[..., 0]
+    rate = 1e-4 + np.maximum(float(y @ y) - mean @ moment, 0.0) / 2
+    # The intercept has no part in the comparison: a wandering level would win by having none.
+    log_det = 2 * np.log(np.einsum("pii->pi", factor)).sum(axis=1) - np.log(matrix[:, 0, 0])
+    evidence = 0.5 * (np.log(precision[:, 1:]).sum(axis=1) - log_det) - shape * np.log(rate)
+    return [
+        _Model(phi, theta, mean[n], factor[n], shape, float(rate[n]), float(evidence[n]))
+        for n in range(len(penalties))
+    ]
 
 
 def _coefficients(

@@ -10,7 +10,6 @@ from lagllama_jax.cli.arguments import (
     Model,
     OptionalCount,
     OptionalFile,
-    OptionalName,
     TableOptions,
 )
 
