@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from scipy import stats
 
+from lagllama_jax.causal.columns import read_columns
 from lagllama_jax.causal.predictors import LazyModel
-from lagllama_jax.causal.study import read_columns
 from lagllama_jax.config import Count, ForecastConfig, checked
 from lagllama_jax.config.base import Interval
 from lagllama_jax.errors import DataError

@@ -124,7 +124,7 @@ def impact(
     samples = draw(chosen, study.dataset, study.after, config)
     nulls = _nulls(study, trials, count)
     moved = moved_controls(study, trials, nulls[-1], config)
-    notes = _notes(study, moved, trials)
+    notes = _notes(study, moved)
     return Effect(study, samples, name, chosen, config, trials, nulls, scores, notes)
 
 
@@ -170,7 +170,7 @@ def _nulls(study: Study, trials: list[Trial], count: int) -> list[Null]:
     return [*nulls, null_of(together, effective)]
 
 
-def _notes(study: Study, moved: list[str], trials: list[Trial]) -> tuple[str, ...]:
+def _notes(study: Study, moved: list[str]) -> tuple[str, ...]:
     notes = []
     if not study.controls:
         notes.append(

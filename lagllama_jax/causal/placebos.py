@@ -64,9 +64,12 @@ class Null(NamedTuple):
     df: float = np.inf
 
     def widened(
-        self, samples: Float[np.ndarray, "S *P"], seed: int, copies: int = 8
-    ) -> Float[np.ndarray, "s *P"]:
-        """Sample paths with this distribution around their median.
+        self, samples: Float[np.ndarray, "S P"], seed: int, copies: int = 8
+    ) -> Float[np.ndarray, "s P"]:
+        """Sample paths whose means have this distribution.
+
+        The trials tell how wrong means are, so the part of each point that goes with the mean of
+        its path is widened, and not the noise of single points.
 
         Args:
           samples: The sample paths.
@@ -74,14 +77,17 @@ class Null(NamedTuple):
           copies: Number of copies of each path, of different widths.
         """
         middle = np.median(samples, axis=0)
+        apart = samples - middle
+        mean = apart.mean(axis=1)
+        slope = mean @ apart / max(float(mean @ mean), 1e-300)
         count = copies * len(samples)
         widths = np.full(count, self.factor)
         if np.isfinite(self.df):
             levels = (np.arange(count) + 0.5) / count
             widths *= np.sqrt(self.df / stats.chi2.ppf(levels, self.df))
         widths = np.random.default_rng(seed).permutation(widths)
-        apart = np.tile(samples - middle, (copies, *[1] * (samples.ndim - 1)))
-        return np.asarray(middle + widths.reshape(-1, *[1] * (samples.ndim - 1)) * apart)
+        more = (widths - 1) * np.tile(mean, copies)
+        return np.asarray(middle + np.tile(apart, (copies, 1)) + more[:, None] * slope)
 
 
 def null_of(trials: list[Trial], effective: float) -> Null:

@@ -18,7 +18,7 @@ QUICK = {"num_samples": 100, "placebos": 8}
 
 
 @pytest.fixture(scope="module")
-def small(tiny_config, tiny_parameters):
+def small(hurry, tiny_config, tiny_parameters):
     return LagLlama(tiny_parameters, tiny_config)
 
 
@@ -105,6 +105,7 @@ def test_rows_may_be_numbered_and_polars_read(market):
     assert abs(numbered.average_effect - dated.average_effect) < 0.3
 
 
+@pytest.mark.filterwarnings("ignore:The controls")
 def test_auto_takes_the_method_with_the_least_error_in_the_past_and_says_so(market, small):
     effect = impact(market(2.0), DATE, "y", CONTROLS, predictor=small, num_samples=20, placebos=1)
     assert set(effect.scores) == {"network", "regression_network", "synthetic_control", "ridge"}
@@ -112,6 +113,7 @@ def test_auto_takes_the_method_with_the_least_error_in_the_past_and_says_so(mark
     assert "chosen by the mean error at false dates" in effect.report()
 
 
+@pytest.mark.filterwarnings("ignore:The controls")  # the small model is not trained
 @pytest.mark.parametrize("method", ["network", "regression_network"])
 def test_the_model_estimates_with_and_without_controls(market, small, method):
     for controls in (CONTROLS, None):

@@ -32,7 +32,9 @@ def test_the_difference_of_two_prices_is_their_effect_and_its_error_that_of_the_
     assert "only if" in repr(found)
 
 
-def test_equal_futures_differ_by_nothing_with_the_network(shop, tiny_config, tiny_parameters):
+def test_equal_futures_differ_by_nothing_with_the_network(
+    shop, hurry, tiny_config, tiny_parameters
+):
     model = LagLlama(tiny_parameters, tiny_config)
     for method in ("regression_network", "network"):
         found = what_if(
