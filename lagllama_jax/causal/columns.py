@@ -40,6 +40,7 @@ def read_columns(
 
 
 def names_of(names: str | Sequence[str] | None) -> list[str]:
+    """The names of columns, given as one name, several, or none."""
     return [] if names is None else [names] if isinstance(names, str) else list(names)
 
 
