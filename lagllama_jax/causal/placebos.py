@@ -9,6 +9,7 @@ from scipy import stats
 
 from lagllama_jax.causal.study import Study
 from lagllama_jax.config import ForecastConfig
+from lagllama_jax.errors import ConfigError
 from lagllama_jax.inference.forecast import Predictor
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.series.dataset import SeriesDataset
@@ -79,7 +80,7 @@ class Null(NamedTuple):
         middle = np.median(samples, axis=0)
         apart = samples - middle
         mean = apart.mean(axis=1)
-        slope = mean @ apart / max(float(mean @ mean), 1e-300)
+        slope = _smooth(mean @ apart / max(float(mean @ mean), 1e-300))
         count = copies * len(samples)
         widths = np.full(count, self.factor)
         if np.isfinite(self.df):
@@ -88,6 +89,12 @@ class Null(NamedTuple):
         widths = np.random.default_rng(seed).permutation(widths)
         more = (widths - 1) * np.tile(mean, copies)
         return np.asarray(middle + np.tile(apart, (copies, 1)) + more[:, None] * slope)
+
+
+def _smooth(values: Float[np.ndarray, "P"]) -> Float[np.ndarray, "P"]:
+    """A parabola through values, whose mean is the same."""
+    times = np.linspace(-1, 1, len(values))
+    return np.polynomial.Polynomial.fit(times, values, min(2, len(values) - 1))(times)
 
 
 def null_of(trials: list[Trial], effective: float) -> Null:
@@ -125,11 +132,16 @@ def summarised(
 def draw(
     estimator: Predictor, dataset: SeriesDataset, steps: int, config: ForecastConfig
 ) -> Float[np.ndarray, "B S P"]:
-    """Sample paths of an estimator, without the warnings of single trials."""
+    """Sample paths of an estimator, without the warnings of single trials.
+
+    Raises:
+      ConfigError: If the predictor draws no sample paths.
+    """
     with own_settings(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         forecast = estimator.predict(dataset, steps, config)
-    assert forecast.samples is not None
+    if forecast.samples is None:
+        raise ConfigError("The predictor draws no sample paths, which effects need.")
     return np.asarray(forecast.samples, np.float64)
 
 

@@ -35,7 +35,9 @@ def plot_effect(effect: Effect) -> "Figure":
     units = study.units
     name = units[0] if len(units) == 1 else f"mean of {len(units)} units"
     axes[0].set_title(name, loc="left", fontsize=11)
-    axes[0].legend(frameon=False, loc="upper left", ncols=3, fontsize=9)
+    axes[0].legend(
+        frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=9, borderpad=0
+    )
     difference = effect.actual - effect.predicted
     _difference(axes[1], after, difference, effect.actual - high, effect.actual - low)
     axes[1].set_title("effect of each time step", loc="left", fontsize=11)

@@ -138,8 +138,7 @@ def _place(read: SeriesDataset, intervention: Any) -> int:
             ) from error
     stamps = read.timestamps(0, -length, length)
     try:
-        whole = isinstance(intervention, int | np.integer)
-        stamp = pd.Timestamp(str(intervention) if whole else intervention)
+        stamp = pd.Timestamp(_year(intervention))
     except (TypeError, ValueError) as error:
         raise DataError(f"The intervention {intervention!r} is not a time stamp.") from error
     if stamps.tz is not None:
@@ -147,6 +146,15 @@ def _place(read: SeriesDataset, intervention: Any) -> int:
     elif stamp.tz is not None:
         raise DataError(f"The intervention {intervention} has a zone, and the table has none.")
     return int(stamps.searchsorted(stamp))
+
+
+def _year(intervention: Any) -> Any:
+    """The text of a year that is given as a number. Other numbers would be nanoseconds."""
+    if not isinstance(intervention, int | float | np.integer | np.floating):
+        return intervention
+    if not 1000 <= intervention <= 9999:
+        raise ValueError(intervention)
+    return str(int(intervention))
 
 
 def _check_past(past: Float[np.ndarray, "U T"], units: list[str]) -> None:

@@ -10,6 +10,7 @@ from lagllama_jax.causal import impact
 from lagllama_jax.causal.estimators import estimator
 from lagllama_jax.causal.study import read_study
 from lagllama_jax.errors import ConfigError, DataError
+from lagllama_jax.evaluation.baselines import baseline
 
 DATE = "2026-03-22"  # the 81st day
 CONTROLS = ["a", "b", "c"]
@@ -191,6 +192,7 @@ BAD = [
     (same, {"intervention": "2025-01-01"}, "0 time steps are before"),
     (same, {"intervention": "2026-01-05"}, "4 time steps are before"),
     (same, {"intervention": "soon"}, "'soon' is not a time stamp"),
+    (same, {"intervention": 80}, "80 is not a time stamp"),
     (same, {"intervention": "2026-03-22T00:00Z"}, "has a zone, and the table has none"),
     (same, {"prediction_length": 30}, "20 time steps of y are given"),
     (same, {"target": "sales"}, "No column 'sales'"),
@@ -216,6 +218,8 @@ def test_bad_data_are_refused_with_their_place(market, spoil, arguments, message
         ({"num_samples": 0}, "num_samples=0"),
         ({"method": "synthetic_control", "controls": None}, "needs controls"),
         ({"method": "ridge", "prediction_length": 0}, "prediction_length=0"),
+        ({"method": "network", "predictor": baseline("naive")}, "draws no sample paths"),
+        ({"method": "regression_network", "predictor": baseline("naive")}, "no sample paths"),
     ],
 )
 def test_bad_options_are_refused(market, options, message):

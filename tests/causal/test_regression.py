@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lagllama_jax.causal.estimators import simplex_weights
 from lagllama_jax.causal.regression import regress
+from lagllama_jax.causal.synthetic_control import simplex_weights
 from lagllama_jax.errors import DataError
 
 
