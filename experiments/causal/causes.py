@@ -1,6 +1,6 @@
 """How often `predictive_causes` names a column that does not foretell, and one that does.
 
-    python experiments/causal/causes.py
+python experiments/causal/causes.py
 """
 
 import argparse

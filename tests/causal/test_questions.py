@@ -32,6 +32,20 @@ def test_the_difference_of_two_prices_is_their_effect_and_its_error_that_of_the_
     assert "only if" in repr(found)
 
 
+def test_the_interval_of_a_difference_holds_the_true_one_as_often_as_it_says():
+    inside = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        price, noise = rng.normal(size=(2, 80))
+        noise = pd.Series(noise).ewm(alpha=0.3).mean().to_numpy()  # errors with memory
+        days = pd.date_range("2026-01-01", periods=80)
+        table = pd.DataFrame({"ds": days, "y": 5 - 2 * price + noise, "price": price})
+        found = what_if(table[:70], *futures(table, 0.0, 1.0), 10, method="ridge")
+        low, high = found.interval(0.9)[0]
+        inside += low < 2 < high
+    assert 30 <= inside <= 40  # 36 are expected; fewer than 30 occur with a probability of 0.5 %
+
+
 def test_equal_futures_differ_by_nothing_with_the_network(
     shop, hurry, tiny_config, tiny_parameters
 ):
