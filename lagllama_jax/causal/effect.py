@@ -1,6 +1,6 @@
 """`Effect`: what an intervention did, with intervals that false interventions have calibrated."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -227,8 +227,6 @@ class Effect:
 
     def unit(self, number: int) -> "Effect":
         """The effect on one of several units."""
-        from dataclasses import replace
-
         study = Study(self.study.dataset.take([number]), self.study.actual[[number]])
         name = self.study.units[number]
         trials = [one for one in self.trials if one.kind == "space" or one.unit == name]
