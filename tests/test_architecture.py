@@ -12,7 +12,7 @@ import lagllama_jax
 ROOT = pathlib.Path(lagllama_jax.__file__).parent
 LAYERS = (
     ("cli",),
-    ("adapters", "distributed", "export"),
+    ("adapters", "causal", "distributed", "export"),
     ("forecaster",),
     ("training",),
     ("insight",),
@@ -35,6 +35,9 @@ PUBLIC = {
     ("spark", "forecast_df"),
     ("ray", "forecast_dataset"),
     ("dataframe", "read_frame"),
+    ("impact", "impact"),
+    ("what_if", "what_if"),
+    ("granger", "predictive_causes"),
 }
 """Calls that users make, by module and class or function; so are the commands' `main`s."""
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "write a model as a program that runs with JAX alone",
     "finetune": "train the model further on your own series",
     "pretrain": "train a model from scratch on a corpus",
+    "impact": "estimate what an intervention did to a series",
     "anomalies": "find past values that were improbable",
     "embed": "describe the shape of each series by a vector",
     "evaluate": "score a model on datasets, beside published results",

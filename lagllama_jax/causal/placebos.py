@@ -1,0 +1,240 @@
+"""False interventions: what an estimator finds where nothing happened."""
+
+import warnings
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from lagllama_jax.causal.study import Study
+from lagllama_jax.config import ForecastConfig
+from lagllama_jax.errors import ConfigError
+from lagllama_jax.inference.forecast import Predictor
+from lagllama_jax.inference.settings import own_settings
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Float, Int
+
+FEWEST_BEFORE = 6
+"""Number of points before a false intervention."""
+MOST_SAMPLES = 100
+PRIOR, PRIOR_SQUARE = 4.0, 2.0
+"""The trials are added to this many, whose mean squared score is 2: on real series, estimators err
+by more than their sample paths say (`experiments/causal`)."""
+SPACE_WEIGHT = 0.5
+"""Weight of a trial on a control, as errors of controls in one period are not independent."""
+
+
+class Trial(NamedTuple):
+    """The result of one false intervention.
+
+    Attributes:
+      kind: `time`: a false date before the true one. `space`: the true date, and a control as if it
+        were treated.
+      unit: Name of the treated unit, or of the control.
+      time: Time stamp or number of the first step after the false intervention.
+      steps: Number of time steps after it.
+      effect: Mean difference of actual and predicted values.
+      deviation: Standard deviation of the predicted mean.
+      error: Mean absolute difference of the points, in standard deviations of the past.
+    """
+
+    kind: Literal["time", "space"]
+    unit: str
+    time: object
+    steps: int
+    effect: float
+    deviation: float
+    error: float
+
+    @property
+    def score(self) -> float:
+        """The effect in standard deviations of the predicted mean."""
+        return self.effect / self.deviation
+
+
+class Null(NamedTuple):
+    """The distribution of effects where there is none: a scaled t distribution.
+
+    Attributes:
+      factor: Factor of the standard deviation of a predicted mean.
+      df: Degrees of freedom.
+    """
+
+    factor: float = 1.0
+    df: float = np.inf
+
+    def widened(
+        self, samples: Float[np.ndarray, "S P"], seed: int, copies: int = 8
+    ) -> Float[np.ndarray, "s P"]:
+        """Sample paths whose means have this distribution.
+
+        The trials tell how wrong means are, so the part of each point that goes with the mean of
+        its path is widened, and not the noise of single points.
+
+        Args:
+          samples: The sample paths.
+          seed: Seed of the random numbers.
+          copies: Number of copies of each path, of different widths.
+        """
+        middle = np.median(samples, axis=0)
+        apart = samples - middle
+        mean = apart.mean(axis=1)
+        slope = _smooth(mean @ apart / max(float(mean @ mean), 1e-300))
+        count = copies * len(samples)
+        widths = np.full(count, self.factor)
+        if np.isfinite(self.df):
+            levels = (np.arange(count) + 0.5) / count
+            widths *= np.sqrt(self.df / stats.chi2.ppf(levels, self.df))
+        widths = np.random.default_rng(seed).permutation(widths)
+        more = (widths - 1) * np.tile(mean, copies)
+        return np.asarray(middle + np.tile(apart, (copies, 1)) + more[:, None] * slope)
+
+
+def _smooth(values: Float[np.ndarray, "P"]) -> Float[np.ndarray, "P"]:
+    """A parabola through values, whose mean is the same."""
+    times = np.linspace(-1, 1, len(values))
+    return np.polynomial.Polynomial.fit(times, values, min(2, len(values) - 1))(times)
+
+
+def null_of(trials: list[Trial], effective: float) -> Null:
+    """The null distribution by the trials.
+
+    Args:
+      trials: The trials.
+      effective: Number of independent trials in time that those in time are worth.
+    """
+    weights, squares = [PRIOR], [PRIOR_SQUARE]
+    for kind, weight in (("time", effective), ("space", SPACE_WEIGHT)):
+        scores = np.array([trial.score for trial in trials if trial.kind == kind])
+        if len(scores):
+            weights.append(weight if kind == "time" else weight * len(scores))
+            squares.append(float((scores**2).mean()))
+    total = float(np.sum(weights))
+    return Null(float(np.sqrt(np.average(squares, weights=weights))), total)
+
+
+def summarised(
+    samples: Float[np.ndarray, "S P"], actual: Float[np.ndarray, "P"]
+) -> tuple[float, float, Float[np.ndarray, "P"]]:
+    """The mean effect, the standard deviation of the predicted mean, and the effect of each point.
+
+    The standard deviation is half of the central interval of 68 %, which outliers do not move.
+    """
+    observed = np.isfinite(actual)
+    effects = actual - np.median(samples, axis=0)
+    means = samples[:, observed].mean(axis=1)
+    low, high = np.quantile(means, stats.norm.cdf([-1.0, 1.0]))
+    floor = 1e-9 * max(float(np.abs(means).max()), 1e-300)
+    return float(effects[observed].mean()), max(float(high - low) / 2, floor), effects
+
+
+def draw(
+    estimator: Predictor, dataset: SeriesDataset, steps: int, config: ForecastConfig
+) -> Float[np.ndarray, "B S P"]:
+    """Sample paths of an estimator, without the warnings of single trials.
+
+    Raises:
+      ConfigError: If the predictor draws no sample paths.
+    """
+    with own_settings(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        forecast = estimator.predict(dataset, steps, config)
+    if forecast.samples is None:
+        raise ConfigError("The predictor draws no sample paths, which effects need.")
+    return np.asarray(forecast.samples, np.float64)
+
+
+def false_dates(study: Study, count: int) -> tuple[Int[np.ndarray, "J"], int, float]:
+    """Numbers of time steps before false interventions.
+
+    Returns:
+      The numbers, the length of the period after, and how many separate periods there are.
+    """
+    before = study.before
+    steps = min(study.after, max(before // 2, 1))
+    first = max(before // 3, FEWEST_BEFORE)
+    if before - steps < first or count == 0:
+        return np.zeros(0, int), steps, 0.0
+    ends = np.unique(np.linspace(first, before - steps, count).round().astype(int))
+    return ends, steps, min(float(len(ends)), (before - first) / steps)
+
+
+def in_time(study: Study, estimator: Predictor, config: ForecastConfig, count: int) -> list[Trial]:
+    """Trials at false dates before the true one, `count` per treated unit.
+
+    Nothing at or after the true intervention is used.
+    """
+    ends, steps, _ = false_dates(study, count)
+    if not len(ends):
+        return []
+    units = len(study.units)
+    rows = np.repeat(np.arange(units), len(ends)).tolist()
+    all_ends = np.tile(ends, units)
+    whole = study.dataset.take(rows)
+    names = [f"{name}, {end} steps" for name, end in zip(whole.item_ids, all_ends, strict=True)]
+    past = replace(whole, item_ids=names, labels=names).truncate(all_ends)
+    drawn = draw(estimator, past, steps, _cheap(config))
+    trials = []
+    for row, end, samples in zip(rows, all_ends.tolist(), drawn, strict=True):
+        target = study.dataset.targets[row][0]
+        actual = target[end : end + steps]
+        if np.isfinite(actual).any():
+            trials.append(_trial("time", study, (study.units[row], end), samples, actual, target))
+    return trials
+
+
+def in_space(study: Study, estimator: Predictor, config: ForecastConfig, count: int) -> list[Trial]:
+    """Trials of the true date in which a control stands for the treated unit, at most `count`.
+
+    The other controls are its controls, and the treated units are not used. With a single control
+    there are no trials.
+    """
+    names, before = study.controls, study.before
+    if len(names) < 2 or count == 0:
+        return []
+    assert study.dataset.known_covariates is not None
+    values = study.dataset.known_covariates[0]
+    rng = np.random.default_rng(config.seed)
+    chosen = np.sort(rng.permutation(len(names))[:count]).tolist()
+    base = study.dataset.take([0] * len(chosen))
+    titles = [f"control {names[row]}" for row in chosen]
+    dataset = replace(
+        base,
+        item_ids=titles,
+        labels=titles,
+        targets=[values[row, None, :before] for row in chosen],
+        known_covariates=[np.delete(values, row, axis=0) for row in chosen],
+        known_names=tuple(f"control {number}" for number in range(len(names) - 1)),
+    )
+    drawn = draw(estimator, dataset, study.after, _cheap(config))
+    return [
+        _trial(
+            "space",
+            study,
+            (names[row], before),
+            samples,
+            values[row, before:],
+            values[row, :before],
+        )
+        for row, samples in zip(chosen, drawn, strict=True)
+    ]
+
+
+def _trial(
+    kind: Literal["time", "space"],
+    study: Study,
+    place: tuple[str, int],
+    samples: Float[np.ndarray, "S P"],
+    actual: Float[np.ndarray, "P"],
+    past: Float[np.ndarray, "T"],
+) -> Trial:
+    unit, end = place
+    effect, deviation, effects = summarised(samples, actual)
+    error = float(np.nanmean(np.abs(effects)) / np.nanstd(past))
+    return Trial(kind, unit, study.times[end], len(actual), effect, deviation, error)
+
+
+def _cheap(config: ForecastConfig) -> ForecastConfig:
+    count = config.num_samples or MOST_SAMPLES
+    return config.replace(num_samples=min(count, MOST_SAMPLES))

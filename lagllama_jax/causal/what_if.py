@@ -1,0 +1,158 @@
+"""`what_if`: the difference of two futures of the known covariates."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lagllama_jax.causal.estimators import estimator
+from lagllama_jax.causal.placebos import draw
+from lagllama_jax.causal.predictors import LazyModel
+from lagllama_jax.config import ForecastConfig, check
+from lagllama_jax.errors import DataError
+from lagllama_jax.forecaster import LagLlama
+from lagllama_jax.inference.forecast import Predictor
+from lagllama_jax.series.dataframe import read_frame
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Float
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CAVEAT = (
+    "This is the difference of two forecasts of the model, given two futures of the covariates. It "
+    "is the effect of changing the covariates only if, in the past, they were set without regard "
+    "to the target, nothing unseen drove both, and the change stays within what the past has seen."
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Difference:
+    """The difference of the forecasts under two futures, a minus b.
+
+    Attributes:
+      dataset: The series, with the covariates of the first future.
+      first: Sample paths under the first future.
+      second: Sample paths under the second future, drawn with the same random numbers.
+    """
+
+    dataset: SeriesDataset
+    first: Float[np.ndarray, "B S P"]
+    second: Float[np.ndarray, "B S P"]
+
+    caveat = CAVEAT
+
+    def __repr__(self) -> str:
+        return f"Difference({len(self.dataset)} series, {self.first.shape[2]} points). {CAVEAT}"
+
+    @cached_property
+    def samples(self) -> Float[np.ndarray, "B S P"]:
+        """Paths of the difference."""
+        return self.first - self.second
+
+    @property
+    def average(self) -> Float[np.ndarray, "B"]:
+        """Mean difference per time step of each series."""
+        return np.asarray(self.samples.mean(axis=(1, 2)))
+
+    @property
+    def cumulative(self) -> Float[np.ndarray, "B"]:
+        """Sum of the differences over the horizon of each series."""
+        return np.asarray(self.samples.sum(axis=2).mean(axis=1))
+
+    def interval(self, level: float = 0.95, cumulative: bool = False) -> Float[np.ndarray, "B 2"]:
+        """Central interval of the mean difference, or of the sum, of each series.
+
+        Raises:
+          ConfigError: If the level is not between 0 and 1.
+        """
+        check(0 < level < 1, f"level={level!r} must be between 0 and 1, such as 0.95.")
+        paths = self.samples.sum(axis=2) if cumulative else self.samples.mean(axis=2)
+        return np.asarray(np.quantile(paths, [(1 - level) / 2, (1 + level) / 2], axis=1).T)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per series and time step: both medians, the difference, its interval of 95 %."""
+        import pandas as pd
+
+        data, steps, frames = self.dataset, self.first.shape[2], []
+        for row, label in enumerate(data.labels):
+            low, high = np.quantile(self.samples[row], [0.025, 0.975], axis=0)
+            stamps = data.timestamps if data.dated else data.positions
+            columns = {
+                data.id_column: label,
+                data.timestamp_column: stamps(row, 0, steps),
+                "a": np.median(self.first[row], axis=0),
+                "b": np.median(self.second[row], axis=0),
+                "difference": self.samples[row].mean(axis=0),
+                "lower": low,
+                "upper": high,
+            }
+            frames.append(pd.DataFrame(columns))
+        return pd.concat(frames, ignore_index=True)
+
+
+def what_if(
+    df: Any,
+    future_df_a: Any,
+    future_df_b: Any,
+    prediction_length: int,
+    *,
+    target: str | None = None,
+    predictor: LagLlama | Predictor | None = None,
+    method: str = "regression_network",
+    num_samples: int = 200,
+    seed: int = ForecastConfig.seed,
+    **reading: Any,
+) -> Difference:
+    """Compares the forecasts under two futures of the known covariates, such as two prices.
+
+    Both are drawn with the same random numbers, so that what does not depend on the covariates
+    cancels. The result says what the model expects, which is causal under assumptions only
+    (`Difference.caveat`).
+
+    Args:
+      df: The past, as in `LagLlama.predict_df`.
+      future_df_a: The first future: one row per series and time step, with the covariates.
+      future_df_b: The second future, with the same columns.
+      prediction_length: Number of time steps.
+      target: Column of the values, if it has another name than usual.
+      predictor: The model, or a predictor that draws sample paths. `None`: the bundled weights.
+      method: `regression_network`: the covariates act linearly, and the error of their coefficients
+        is in the interval. `network`: responses may bend, as in a forecast, but most of the error
+        of the coefficients cancels, so that the interval is too narrow. `ridge` needs no model.
+      num_samples: Number of sample paths.
+      seed: Seed of the random numbers.
+      **reading: Further arguments of `predict_df` on the columns, such as `id_column` or `freq`.
+
+    Raises:
+      DataError: If the data cannot be used, or the futures have other columns or series.
+      ConfigError: If an option is invalid.
+
+    Example:
+      >>> import numpy as np, pandas as pd
+      >>> days = pd.date_range("2026-01-01", periods=63)
+      >>> price = 2 + np.sin(np.arange(63))
+      >>> df = pd.DataFrame({"ds": days, "y": 50 - 3 * price, "price": price})
+      >>> a, b = (df[60:].drop(columns="y").assign(price=p) for p in (2.0, 3.0))
+      >>> what_if(df[:60], a, b, 3, method="ridge").average.round(1)
+      array([3.])
+    """
+    check(
+        method in ("regression_network", "network", "ridge"),
+        f"method={method!r} must be regression_network, network or ridge.",
+    )
+    first, second = (
+        read_frame(df, future=future, prediction_length=prediction_length, target=target, **reading)
+        for future in (future_df_a, future_df_b)
+    )
+    if first.known_names != second.known_names:
+        raise DataError(
+            f"The covariates of the futures differ: {', '.join(first.known_names)} and "
+            f"{', '.join(second.known_names)}. Give both the same columns, and no new categories."
+        )
+    model = LazyModel(predictor)
+    config = model.fitting(ForecastConfig.of(num_samples=num_samples, seed=seed), method)
+    chosen = estimator(method, model)
+    paths = [draw(chosen, one, prediction_length, config) for one in (first, second)]
+    return Difference(first, *paths)
