@@ -13,6 +13,7 @@ from lagllama_jax.corpus.layout import check_row, offsets_of, renumber, translat
 from lagllama_jax.errors import DataError, converting
 from lagllama_jax.model.calendar_features import Calendar, Zones, wall_clock
 from lagllama_jax.series.calendar import calendar_of, join_zones
+from lagllama_jax.series.covariates import warn_unused
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.standardise import standard_of
 from lagllama_jax.typing import Bool, Float, Int
@@ -160,7 +161,9 @@ class Corpus:
 
     @classmethod
     def pack(cls, dataset: SeriesDataset, name: str = "series") -> Self:
-        """Makes a corpus of one data set. Every variate becomes a series; covariates are left out.
+        """Makes a corpus of one data set. Every target variate becomes a series.
+
+        Covariates are left out, and named in a warning.
 
         Raises:
           DataError: If there is no series, one is empty or has an infinite value, or a name occurs
@@ -172,6 +175,7 @@ class Corpus:
         >>> corpus.describe(0), corpus.series(0).tolist()
         ('meter/0', [1000000000.0, 1000000020.0, 1000000010.0])
         """
+        warn_unused(dataset, "a model is trained on targets alone")
         dataset = dataset.variates()
         if len(dataset) == 0:
             raise DataError("There are no series to make a corpus of.")

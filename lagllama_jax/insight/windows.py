@@ -1,6 +1,5 @@
 """Windows of series, and calls of the network over many of them."""
 
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -20,6 +19,7 @@ from lagllama_jax.inference.predictor import (
     place_parameters,
 )
 from lagllama_jax.inference.settings import own_settings
+from lagllama_jax.series.covariates import warn_unused
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Int, Parameters
 
@@ -34,12 +34,7 @@ def observed_part(dataset: SeriesDataset) -> SeriesDataset:
     Raises:
       DataError: If there are no series, or a series has no value.
     """
-    unused = (*dataset.past_names, *dataset.known_names)
-    if unused:
-        warnings.warn(
-            f"The covariates {', '.join(unused)} are left out: only the targets are explained.",
-            stacklevel=3,
-        )
+    warn_unused(dataset, "only the targets are explained")
     apart = dataset.variates()
     if len(apart) == 0:
         raise DataError("There are no series: give at least one.")

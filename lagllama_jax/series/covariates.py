@@ -1,5 +1,6 @@
 """Adds covariates, given as arrays, to a dataset."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -49,6 +50,13 @@ def with_covariates(dataset: SeriesDataset, past: Any = None, known: Any = None)
         changes[f"{kind}_names"] = names
         changes[f"{kind}_covariates"] = [np.stack([one[n] for n in names]) for one in tables]
     return replace(dataset, **changes)
+
+
+def warn_unused(dataset: SeriesDataset, cause: str) -> None:
+    """Names the covariates of a dataset in a warning that tells why they are left out."""
+    names = (*dataset.past_names, *dataset.known_names)
+    if names:
+        warnings.warn(f"The covariates {', '.join(names)} are left out: {cause}.", stacklevel=3)
 
 
 def _entries(dataset: SeriesDataset, kind: str, given: Any) -> Sequence[Any]:

@@ -163,3 +163,11 @@ def test_arrays_of_several_targets_are_items():
     assert dataset.target_names == ("target_0", "target_1")
     with pytest.raises(DataError, match="'1' has 3 targets, and '0' has 2"):
         read_series([np.ones((2, 5)), np.ones((3, 7))])
+
+
+def test_a_corpus_names_the_covariates_that_it_leaves_out():
+    from lagllama_jax.corpus.store import Corpus
+
+    dataset = with_covariates(read_series([1.0, 2.0, 3.0] * 4), past={"rain": np.ones(12)})
+    with pytest.warns(UserWarning, match="covariates rain are left out: a model is trained on"):
+        assert len(Corpus.pack(dataset)) == 1
