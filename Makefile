@@ -19,7 +19,7 @@ echo "No Python 3.11 or newer with the module venv was found. Install one (on De
 endef
 
 .NOTPARALLEL:
-.PHONY: help install demo test test-peers test-clusters test-plain notebooks lint format types docs clean
+.PHONY: help install demo test test-peers test-clusters test-plain notebooks lint format types docs dist clean
 
 help:
 	@echo "make demo         forecast a real series: a table, and a picture in demo/"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-peers   the tests that compare with PyTorch and GluonTS (an environment apart)"
 	@echo "make test-clusters  the tests with Ray, Spark (needs Java), sktime and fev (another one)"
 	@echo "make test-plain   a plain install with the newest of everything, and the data tests there"
+	@echo "make dist         a wheel and a source archive, in dist/"
 	@echo "make docs         the documentation, in build/site"
 	@echo "make lint | format | types | notebooks | clean"
 
@@ -88,6 +89,14 @@ test-plain:
 	@.venv-plain/bin/python $(PIP_INSTALL) . beartype hypothesis polars pytest pytest-xdist
 	.venv-plain/bin/lagllama info
 	.venv-plain/bin/pytest $(SPREAD) tests/series tests/corpus
+
+# A wheel and a source archive in dist/, whose description and files are checked.
+dist:
+	@rm -rf dist build
+	$(call new_venv,.venv-dist)
+	@.venv-dist/bin/python $(PIP_INSTALL) build twine
+	.venv-dist/bin/python -m build --outdir dist .
+	.venv-dist/bin/twine check --strict dist/*
 
 # Warnings, such as of links to nowhere, are errors. The pages are in build/site.
 docs: $(VENV)/.dev
