@@ -23,6 +23,18 @@ class LagLlamaModel(fev.ForecastingModel):
     """
 
     model_name = "lagllama_jax"
+    # Data sets of fev-bench whose series, at any frequency, the bundled weights were trained on.
+    trained_on_datasets = [
+        "australian_tourism",
+        "ercot_1D",
+        "ercot_1H",
+        "ercot_1M",
+        "ercot_1W",
+        "proenfo_gfc12",
+        "proenfo_gfc14",
+        "uci_air_quality_1D",
+        "uci_air_quality_1H",
+    ]
 
     def __init__(self, model: LagLlama | str | None = None, **options: Any):
         super().__init__()
