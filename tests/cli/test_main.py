@@ -94,8 +94,10 @@ def test_a_command_may_consist_of_others(lagllama, monkeypatch):
 def test_an_interrupt_leaves_nothing_behind(tmp_path):
     data, output = tmp_path / "data.csv", tmp_path / "out.csv"
     data.write_text("timestamp,target\n2024-01-01,1\n2024-01-02,2\n")
+    # A job in the background of a shell script starts with SIGINT ignored.
     code = f"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from lagllama_jax.forecaster import LagLlama
 from lagllama_jax.cli import main as cli
 def predict(*arguments, **options):
