@@ -179,7 +179,7 @@ def model():
     return LagLlama.from_pretrained()
 
 
-@pytest.mark.parametrize("options", [{}, {"num_samples": 20}, {"method": "paths"}])
+@pytest.mark.parametrize("options", [{}, {"method": "paths", "num_samples": 20}])
 def test_marginals_and_paths_follow_the_covariate(model, options):
     target, cause = driven()
     forecast = model.predict(target[-400:], STEPS, known_covariates={"x": cause[-424:]}, **options)

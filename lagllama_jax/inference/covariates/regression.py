@@ -26,6 +26,8 @@ SHARPNESS, DOUBT = 8.0, 0.5
 difference of the loss to that without covariates, as a part of it, and e its standard error."""
 MOST_POINTS = 4_000_000
 """Number of values of effects that are held at once."""
+JUDGED_SAMPLES = 25
+"""Number of sample paths of a forecast of the past."""
 CANDIDATES = 3
 """No effect, the effect fitted to values, and the effect fitted to seasonal differences."""
 
@@ -211,10 +213,11 @@ def _parts(dataset: SeriesDataset, steps: int) -> Iterator[Int[np.ndarray, "n"]]
 
 
 def _cheap(config: ForecastConfig) -> ForecastConfig:
-    """The options of forecasts of the past: in one pass, if this is possible and allowed."""
+    """The options of forecasts of the past: in one pass, or by few paths if these are asked for."""
+    paths = config.method == "paths"
     return config.replace(
-        method="paths" if config.method == "paths" else "auto",
-        num_samples=None,
+        method="paths" if paths else "auto",
+        num_samples=JUDGED_SAMPLES if paths else None,
         match_marginals=False,
         nonnegative=False,
         quantile_levels=DEFAULT_LEVELS,
