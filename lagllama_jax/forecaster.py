@@ -37,7 +37,7 @@ class LagLlama(Explained, CalledLikeNixtla):
       source: Where the weights come from, in words.
       report: For a model that `fit` returned, how the fine-tuning went.
 
-    Example:
+    Examples:
       >>> import numpy as np
       >>> from lagllama_jax import LagLlama
       >>> model = LagLlama.from_pretrained()
@@ -171,7 +171,7 @@ class LagLlama(Explained, CalledLikeNixtla):
           DataError: If series, dates or names are invalid; names the series and the position.
           ConfigError: If a length, a level or an option is invalid, or there is too little memory.
 
-        Example:
+        Examples:
           >>> model = LagLlama.from_pretrained()
           >>> sales = [[5, 6, 7, 5, 6, 7, 5, 6, 7], [1, 2, None, 4, 5, 6]]
           >>> model.predict(sales, 2, start="2026-01-01", freq="D", item_ids=["a", "b"])
@@ -248,7 +248,7 @@ class LagLlama(Explained, CalledLikeNixtla):
           DataError: If the data are invalid; names series, column, row and the remedy.
           ConfigError: As in `predict`.
 
-        Example:
+        Examples:
           >>> import pandas as pd
           >>> days = pd.date_range("2026-01-01", periods=60)
           >>> df = pd.DataFrame({"unique_id": "shop", "ds": days, "y": range(60)})
@@ -321,7 +321,7 @@ class LagLlama(Explained, CalledLikeNixtla):
           ConfigError: If an option is invalid.
           TrainingError: If the training diverges; names step and data.
 
-        Example:
+        Examples:
           >>> import numpy as np
           >>> waves = [np.sin(np.arange(200) / 4 + phase) for phase in range(3)]
           >>> model = LagLlama.from_pretrained()

@@ -47,7 +47,7 @@ class LagLlamaPredictor(RepresentablePredictor):
       ConfigError: If a length, a level or an option is invalid.
       CheckpointError: If the model cannot be loaded.
 
-    Example:
+    Examples:
       >>> import pandas as pd
       >>> entries = [{"start": pd.Period("2026-01-01", "D"), "target": [1.0, 2.0, 3.0] * 20}]
       >>> (forecast,) = LagLlamaPredictor(prediction_length=7).predict(entries)

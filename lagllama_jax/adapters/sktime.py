@@ -32,7 +32,7 @@ class LagLlamaForecaster(BaseForecaster):
       seed: Seed of the random numbers.
       options: Further fields of `ForecastConfig`, such as `num_samples` or `context_length`.
 
-    Example:
+    Examples:
       >>> import pandas as pd
       >>> from lagllama_jax.adapters.sktime import LagLlamaForecaster
       >>> index = pd.period_range("2020-01", periods=60, freq="M")

@@ -68,7 +68,7 @@ def predictive_causes(
       DataError: If the data cannot be used, or there are too few points.
       ConfigError: If an option is invalid.
 
-    Example:
+    Examples:
       >>> import pandas as pd
       >>> from lagllama_jax.evaluation.baselines import baseline
       >>> rng = np.random.default_rng(0)

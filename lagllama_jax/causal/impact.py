@@ -90,7 +90,7 @@ def impact(
       DataError: If the data cannot be used; names column, time and the remedy.
       ConfigError: If an option is invalid.
 
-    Example:
+    Examples:
       >>> import numpy as np, pandas as pd
       >>> days = pd.date_range("2026-01-01", periods=80)
       >>> rng = np.random.default_rng(0)

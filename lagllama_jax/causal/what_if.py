@@ -129,7 +129,7 @@ def what_if(
       DataError: If the data cannot be used, or the futures have other columns or series.
       ConfigError: If an option is invalid.
 
-    Example:
+    Examples:
       >>> import numpy as np, pandas as pd
       >>> days = pd.date_range("2026-01-01", periods=63)
       >>> price = 2 + np.sin(np.arange(63))

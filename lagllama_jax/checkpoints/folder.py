@@ -48,7 +48,7 @@ def save_pretrained(
         float16.
       DataError: If the folder cannot be written.
 
-    Example:
+    Examples:
       >>> import os, tempfile
       >>> from lagllama_jax.checkpoints.hub import from_pretrained
       >>> config, parameters = from_pretrained()
@@ -89,7 +89,7 @@ def load_folder(folder: str | os.PathLike[str]) -> tuple[ModelConfig, Parameters
       CheckpointError: If a file is missing or damaged, or if the fields, the tensors or their
         shapes are wrong. The message names the file and the tensor.
 
-    Example:
+    Examples:
       >>> import tempfile
       >>> from lagllama_jax.checkpoints.hub import from_pretrained
       >>> with tempfile.TemporaryDirectory() as folder:

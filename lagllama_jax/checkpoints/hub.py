@@ -69,7 +69,7 @@ def from_pretrained(
         the remedy.
       MissingExtraError: If the source is on the hub and the extra `hub` is not installed.
 
-    Example:
+    Examples:
       >>> config, parameters = from_pretrained()
       >>> config.num_layers, config.context_length, config.head
       (8, 64, 'student_t')

@@ -83,7 +83,7 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     Raises:
       ConfigError: If the value is of another type or outside the interval.
 
-    Example:
+    Examples:
       >>> checked("num_samples", np.int64(3), Count)
       3
       >>> checked("num_samples", 0, Count)

@@ -102,7 +102,7 @@ def forecast_folder(
       EngineError: If the engine fails. The same call continues the job.
       MissingExtraError: If the engine is not installed.
 
-    Example:
+    Examples:
       >>> import pandas as pd, pathlib, tempfile
       >>> place = pathlib.Path(tempfile.mkdtemp())
       >>> (place / "in").mkdir()

@@ -41,7 +41,7 @@ class CalledLikeNixtla:
           DataError: As in `predict_df`.
           ConfigError: As in `predict`, or if a level is not between 0 and 100.
 
-        Example:
+        Examples:
           >>> import pandas as pd
           >>> from lagllama_jax import LagLlama
           >>> days = pd.date_range("2026-01-01", periods=60)

@@ -51,7 +51,7 @@ class Explained:
           DataError: If series are invalid, empty or only NaN.
           ConfigError: If `context_length` is invalid, or there is too little memory.
 
-        Example:
+        Examples:
           >>> from lagllama_jax import LagLlama
           >>> LagLlama.from_pretrained().embed([[1, 2, 3, 2, 1, 2], [5, 5, 6]]).shape
           (2, 144)
@@ -85,7 +85,7 @@ class Explained:
           DataError: If the series is invalid, or if there are several.
           ConfigError: If a length is invalid, or there is too little memory.
 
-        Example:
+        Examples:
           >>> from lagllama_jax import LagLlama
           >>> LagLlama.from_pretrained().attention([1, 2, 3, 2, 1, 2], start="2026-01-01", freq="D")
           AttentionWeights(8 layers, 9 heads, 64 queries, 64 keys)
@@ -128,7 +128,7 @@ class Explained:
           DataError: If the series is invalid, or if there are several.
           ConfigError: If an option is invalid, or there is too little memory.
 
-        Example:
+        Examples:
           >>> from lagllama_jax import LagLlama
           >>> found = LagLlama.from_pretrained().lag_attribution([1, 2, 3, 2, 1, 2, 3, 2])
           >>> bool(abs(found.total - (found.location - found.baseline))[0] < 1e-3)
@@ -171,7 +171,7 @@ class Explained:
           ConfigError: If an option is invalid, the weights have no Student-t head, or there is too
             little memory.
 
-        Example:
+        Examples:
           >>> import numpy as np
           >>> values = np.sin(np.arange(200) / 4)
           >>> values[150] = 9

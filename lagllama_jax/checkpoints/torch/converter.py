@@ -67,7 +67,7 @@ def from_torch(
       CheckpointError: If the file is not a checkpoint of Lag-Llama, is damaged or malicious, or has
         options or tensors that do not fit. The message names the file and the tensor or option.
 
-    Example:
+    Examples:
       >>> import tempfile, jax
       >>> from lagllama_jax.model.network import init_parameters
       >>> tiny = ModelConfig.tiny(scaling="mean")
@@ -223,7 +223,7 @@ def to_torch(path: str | os.PathLike[str], config: ModelConfig, parameters: Para
       CheckpointError: If the parameters do not fit the configuration.
       DataError: If the path cannot be written.
 
-    Example:
+    Examples:
       >>> import tempfile, jax
       >>> from pathlib import Path
       >>> from lagllama_jax.model.network import init_parameters
