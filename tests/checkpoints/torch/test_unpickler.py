@@ -313,6 +313,6 @@ def test_a_damaged_pickle_gives_the_package_s_error_or_a_value(data: st.DataObje
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            unpickle(bytes(content), "x")
+            unpickle(bytes(content), "some.ckpt")
         except CheckpointError as error:
-            assert str(error).startswith("x: ")
+            assert str(error).startswith("some.ckpt: ")
