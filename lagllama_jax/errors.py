@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 
@@ -88,3 +88,10 @@ def naming(place: object) -> Iterator[None]:
         if re.search(rf"(?<!\w){re.escape(str(place))}(?!\w)", str(error)):
             raise
         raise type(error)(f"{place}: {error}") from error
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names as text, at most 12 of them."""
+    names = list(names)
+    shown = ", ".join(map(str, names[:12]))
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import find_columns, listed
+from lagllama_jax.errors import DataError, listed
+from lagllama_jax.series.columns import find_columns
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frames import as_table

@@ -10,8 +10,7 @@ import pandas as pd
 
 from lagllama_jax.causal.columns import names_of, read_columns
 from lagllama_jax.config import Count, checked
-from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import listed
+from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float
 

@@ -10,8 +10,8 @@ from lagllama_jax.config import Count, ForecastConfig, checked
 from lagllama_jax.corpus.formats.parquet import COLUMNS
 from lagllama_jax.distributed.job import Job, forecast_parts
 from lagllama_jax.distributed.reading import ReadShard, read_entries, read_long
-from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import ITEM_NAMES, TARGET_NAMES, TIMESTAMP_NAMES, listed
+from lagllama_jax.errors import DataError, listed
+from lagllama_jax.series.columns import ITEM_NAMES, TARGET_NAMES, TIMESTAMP_NAMES
 
 ERROR = "error"
 """Column of the message of a series without a forecast; its other columns are null."""

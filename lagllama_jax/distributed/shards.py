@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.distributed.reading import is_nested
-from lagllama_jax.errors import DataError, converting, naming
+from lagllama_jax.errors import DataError, converting, listed, naming
 from lagllama_jax.series.archives import plain_name
-from lagllama_jax.series.columns import find_columns, listed
+from lagllama_jax.series.columns import find_columns
 from lagllama_jax.series.split_times import join_times
 from lagllama_jax.series.table_files import ARROW_SUFFIXES, TEXT_SUFFIXES, read_table
 from lagllama_jax.series.tables import Table

@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.header import is_value
 from lagllama_jax.series.number_text import Writing, read_numbers
 from lagllama_jax.series.tables import UNNAMED, Table, quoted
@@ -192,13 +191,6 @@ def is_numbering(table: Table, name: Any) -> bool:
     if not whole or len(np.unique(cells)) < len(cells):
         return False
     return bool(name not in INDEX_NAMES or np.ptp(cells) == len(cells) - 1)
-
-
-def listed(names: Iterable[Any]) -> str:
-    """Names as text, at most 12 of them."""
-    names = list(names)
-    shown = ", ".join(map(str, names[:12]))
-    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
 def numbers(

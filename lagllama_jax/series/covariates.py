@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float
 
@@ -56,7 +56,7 @@ def warn_unused(dataset: SeriesDataset, cause: str) -> None:
     """Names the covariates of a dataset in a warning that tells why they are left out."""
     names = (*dataset.past_names, *dataset.known_names)
     if names:
-        warnings.warn(f"The covariates {', '.join(names)} are left out: {cause}.", stacklevel=3)
+        warnings.warn(f"The covariates {listed(names)} are left out: {cause}.", stacklevel=3)
 
 
 def _entries(dataset: SeriesDataset, kind: str, given: Any) -> Sequence[Any]:

@@ -8,15 +8,8 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.config import Count, checked
-from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import (
-    Columns,
-    find_columns,
-    is_numbering,
-    is_unnamed,
-    listed,
-    numbers,
-)
+from lagllama_jax.errors import DataError, listed
+from lagllama_jax.series.columns import Columns, find_columns, is_numbering, is_unnamed, numbers
 from lagllama_jax.series.covariate_columns import read_covariate, read_values
 from lagllama_jax.series.dataset import Numbering, SeriesDataset
 from lagllama_jax.series.frames import as_table
@@ -181,7 +174,10 @@ def _read_cells(
         if name in known:
             covariates[1].update(read_covariate(table, name, of_row, past, decimal))
             continue
-        values = read_values(table, name, of_row, decimal)
+        try:
+            values = read_values(table, name, of_row, decimal)
+        except DataError:  # the forecast does not need the column
+            values = None
         if values is None:
             unused.append(name)
         else:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import Columns, is_numbering, is_text, is_time, listed
+from lagllama_jax.errors import DataError, listed
+from lagllama_jax.series.columns import Columns, is_numbering, is_text, is_time
 from lagllama_jax.series.tables import Table
 from lagllama_jax.typing import Bool, Int
 

@@ -10,10 +10,9 @@ import pandas as pd
 import pyarrow
 from pyarrow import feather, parquet
 
-from lagllama_jax.errors import DataError, converting, require
+from lagllama_jax.errors import DataError, converting, listed, require
 from lagllama_jax.files import atomic_path
 from lagllama_jax.series.archives import decode, plain_name, read_only_table
-from lagllama_jax.series.columns import listed
 from lagllama_jax.series.delimited import read_delimited
 from lagllama_jax.series.frames import as_table
 from lagllama_jax.series.tables import Table

@@ -95,6 +95,13 @@ def test_text_columns_without_a_future_are_named_as_left_out():
         read_frame(frame(note="n"), target="y")
 
 
+def test_a_column_with_a_bad_cell_that_is_not_needed_is_named_as_left_out():
+    load = [*map(str, range(12)), "x"]
+    with pytest.warns(UserWarning, match="the columns load are left out"):
+        dataset = read_frame(frame(load=load), target="y")
+    assert dataset.past_names == ("price",)
+
+
 def without(rows):
     return lambda past, future: (past, future.drop(index=rows))
 

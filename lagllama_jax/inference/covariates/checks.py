@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.dataset import SeriesDataset
 
 LOG = logging.getLogger("lagllama_jax")
@@ -62,10 +62,10 @@ def report_use(dataset: SeriesDataset) -> None:
         }
     used = [name for name in dataset.known_names if name not in idle]
     if used:
-        LOG.info("Known covariates: %s.", ", ".join(used))
+        LOG.info("Known covariates: %s.", listed(used))
     for names, cause in (
         ([name for name in dataset.known_names if name in idle], "they do not vary in the past"),
         (dataset.past_names, "their future is not given, and the model has no use for their past"),
     ):
         if names:
-            warnings.warn(f"The covariates {', '.join(names)} are not used: {cause}.", stacklevel=2)
+            warnings.warn(f"The covariates {listed(names)} are not used: {cause}.", stacklevel=2)
