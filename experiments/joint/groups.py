@@ -20,7 +20,7 @@ import tyro
 
 from lagllama_jax import ForecastConfig, LagLlama
 from lagllama_jax.errors import require
-from lagllama_jax.evaluation.datasets import ett, parquet_series
+from lagllama_jax.evaluation.datasets import ett, parquet_series, together
 from lagllama_jax.evaluation.joint import group_energy
 from lagllama_jax.evaluation.windows import EvaluationWindows, cut
 from lagllama_jax.files import write_rows
@@ -51,15 +51,9 @@ class Arguments:
 
 def grouped(series: SeriesDataset) -> SeriesDataset:
     """One item with all series of one length as its targets, without missing values at the end."""
-    targets = np.stack([target[0] for target in series.targets])
-    end = int(np.flatnonzero(np.isfinite(targets).all(axis=0)).max()) + 1
-    return SeriesDataset(
-        ["group"],
-        [targets[:, :end]],
-        series.starts[:1],
-        series.frequencies[:1],
-        target_names=tuple(series.item_ids),
-    )
+    joined = together(lambda: series)
+    whole = np.isfinite(joined.targets[0]).all(axis=0)
+    return joined.truncate(np.array([np.flatnonzero(whole).max() + 1]))
 
 
 def groups() -> dict[str, tuple[Callable[[], SeriesDataset], int]]:

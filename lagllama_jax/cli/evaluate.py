@@ -30,7 +30,13 @@ def main(
     *,
     model: arguments.Model = BOX,
     suite: Literal[
-        "gift-eval-ett", "m4_hourly", "all", "paper", "validation", "covariates"
+        "gift-eval-ett",
+        "m4_hourly",
+        "all",
+        "paper",
+        "validation",
+        "covariates",
+        "multivariate",
     ] = "all",
     data_dir: OptionalFolder = None,
     terms: tuple[Literal["short", "medium", "long"], ...] = ("short", "medium", "long"),
@@ -54,8 +60,9 @@ def main(
       model: Folder, authors' .ckpt file, hub id, box for the bundled weights, or a baseline: naive,
         seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
       suite: The 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the last windows of the paper, or
-        the validation windows of a training corpus, by which recipes are compared, or series with
-        known covariates, which --covariates none leaves out.
+        the validation windows of a training corpus, by which recipes are compared, series with
+        known covariates, which --covariates none leaves out, or the ETT tasks with the seven
+        variables as the targets of one item.
       data_dir: Folder of the evaluation sets. For the suite validation, folder of the Parquet files
         of the corpus.
       terms: Horizons of GIFT-Eval: 1, 10 and 15 times the short horizon.

@@ -1,7 +1,7 @@
 """Readers of the evaluation sets."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +39,36 @@ def _ett_frame(path: Path):  # type: ignore[no-untyped-def]
     import pandas as pd
 
     return pd.read_csv(_existing(path), index_col="date", parse_dates=True)
+
+
+def together(read: Callable[[], SeriesDataset]) -> SeriesDataset:
+    """Reads series of one grid, and makes them the targets of one item.
+
+    Args:
+      read: Function that reads the series.
+
+    Raises:
+      DataError: If the series have other lengths, starts or frequencies.
+    """
+    series = read()
+    grids = {
+        (target.shape[1], start, frequency)
+        for target, start, frequency in zip(
+            series.targets, series.starts, series.frequencies, strict=True
+        )
+    }
+    if len(grids) != 1:
+        raise DataError(
+            f"The {len(series)} series have {len(grids)} time grids: only series with the same "
+            "start, step and length can be the targets of one item."
+        )
+    return SeriesDataset(
+        ["group"],
+        [np.concatenate(series.targets)],
+        series.starts[:1],
+        series.frequencies[:1],
+        target_names=tuple(series.item_ids),
+    )
 
 
 def exchange_rate(path: Path) -> SeriesDataset:

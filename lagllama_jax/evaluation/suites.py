@@ -1,8 +1,9 @@
-"""The suites of tasks: GIFT-Eval's ETT and m4_hourly, the paper's, validation, covariates."""
+"""The suites of tasks: GIFT-Eval's, the paper's, validation, covariates, several targets."""
 
 import functools
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lagllama_jax.errors import ConfigError
@@ -12,11 +13,20 @@ from lagllama_jax.evaluation.datasets import (
     ett,
     exchange_rate,
     parquet_series,
+    together,
 )
 from lagllama_jax.evaluation.tasks import Task, horizon
 from lagllama_jax.evaluation.validation import validation_tasks
 
-SUITES = ("gift-eval-ett", "m4_hourly", "all", "paper", "validation", "covariates")
+SUITES = (
+    "gift-eval-ett",
+    "m4_hourly",
+    "all",
+    "paper",
+    "validation",
+    "covariates",
+    "multivariate",
+)
 
 
 def suite_tasks(
@@ -25,7 +35,8 @@ def suite_tasks(
     """The tasks of a suite.
 
     Args:
-      suite: One of `SUITES`. `all` is `gift-eval-ett` and `m4_hourly`.
+      suite: One of `SUITES`. `all` is `gift-eval-ett` and `m4_hourly`. `multivariate` has the tasks
+        of `gift-eval-ett`, where the seven variables are the targets of one item.
       data_dir: Folder of the evaluation sets; for `validation`, of a corpus' Parquet files.
       terms: Terms of GIFT-Eval, which `paper` and `covariates` ignore.
 
@@ -38,6 +49,10 @@ def suite_tasks(
     tasks = validation_tasks(folder) if suite == "validation" else []
     if suite in ("gift-eval-ett", "all"):
         tasks += ett_tasks(folder)
+    if suite == "multivariate":
+        tasks += [
+            replace(task, read=functools.partial(together, task.read)) for task in ett_tasks(folder)
+        ]
     if suite in ("m4_hourly", "all"):
         tasks.append(m4_hourly_task(folder))
     tasks = [task for task in tasks if task.term in terms]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.evaluation.baselines import baseline
-from lagllama_jax.evaluation.datasets import parquet_series
+from lagllama_jax.evaluation.datasets import parquet_series, together
 from lagllama_jax.evaluation.run import evaluate_tasks
 from lagllama_jax.evaluation.scores import CRPS, MASE
 from lagllama_jax.evaluation.suites import paper_tasks, suite_tasks
@@ -28,6 +28,24 @@ def test_naive_forecasts_score_as_published_to_three_digits_on_all_17_tasks(shar
         expected = published[row["dataset"], name]
         assert f"{row[CRPS]:.3g}" == f"{float(expected['crps']):.3g}", row["dataset"]
         assert f"{row[MASE]:.3g}" == f"{float(expected['mase']):.3g}", row["dataset"]
+
+
+def test_several_targets_of_one_item_score_as_series_of_their_own_without_a_joint_model(shared):
+    folder, naive = shared / "data/evaluation", baseline("seasonal_naive")
+    apart, joint = (
+        evaluate_tasks(naive, [task for task in suite_tasks(suite, folder, ("short",))[2:4]])
+        for suite in ("gift-eval-ett", "multivariate")
+    )
+    assert len(joint) == 2
+    for one, other in zip(apart, joint, strict=True):
+        assert one["dataset"] == other["dataset"]
+        assert one[CRPS] == pytest.approx(other[CRPS])
+        assert one[MASE] == pytest.approx(other[MASE])
+
+
+def test_series_of_other_lengths_cannot_be_targets_of_one_item(series_of):
+    with pytest.raises(DataError, match="The 2 series have 2 time grids"):
+        together(lambda: series_of(30, 40))
 
 
 def test_windows_of_the_paper_are_the_last_ones(shared):
