@@ -63,7 +63,7 @@ notebooks: $(VENV)/.dev
 	@echo "Installing PyTorch and GluonTS in .venv-peers (once, a few minutes)"
 	@grep -vE '^(chex|toolz)==' constraints.txt > .venv-peers/constraints.txt
 	@.venv-peers/bin/python $(PIP_INSTALL) -c .venv-peers/constraints.txt \
-	  -e '.[deepar,torch]' beartype hypothesis pytest pytest-xdist
+	  -e '.[deepar,nhits,torch]' beartype hypothesis pytest pytest-xdist
 	@touch $@
 
 test-peers: .venv-peers/.done

@@ -58,7 +58,7 @@ def main(
 
     Args:
       model: Folder, authors' .ckpt file, hub id, box for the bundled weights, or a baseline: naive,
-        seasonal_naive, auto_ets, auto_theta, auto_arima, deepar.
+        seasonal_naive, auto_ets, auto_theta, auto_arima, deepar, nhits.
       suite: The 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the last windows of the paper, or
         the validation windows of a training corpus, by which recipes are compared, series with
         known covariates, which --covariates none leaves out, or the ETT tasks with the seven
@@ -75,7 +75,8 @@ def main(
       windows: Number of windows at the end of each series of --data.
       overwrite: Whether to evaluate tasks again whose results are in the folder.
       plots: Whether to draw the pictures (extra plot).
-      forecast: Configuration of the forecasts. The seed is also that of the training of deepar.
+      forecast: Configuration of the forecasts. The seed is also that of the training of deepar
+        and nhits.
     """
     from lagllama_jax.evaluation.run import evaluate_into
     from lagllama_jax.evaluation.tasks import own_task

@@ -25,10 +25,10 @@ class _Statistical(Baseline):
         widths = sorted({abs(_percent(level)) for level in levels} - {0.0})
         answers, refused = [], 0
         for past in pasts:
-            filled = _filled(past)
+            known = filled(past, HISTORY)
             try:
-                fitted = model(season_length=season if len(filled) > season else 1)
-                forecast = fitted.forecast(y=filled, h=prediction_length, level=widths)
+                fitted = model(season_length=season if len(known) > season else 1)
+                forecast = fitted.forecast(y=known, h=prediction_length, level=widths)
                 answer = _quantiles(forecast, levels)
             except Exception:  # the models raise various errors on series that they cannot fit
                 answer = np.full((len(levels), prediction_length), np.nan)
@@ -63,14 +63,17 @@ class AutoARIMA(_Statistical):
     name: ClassVar[str] = "auto_arima"
 
 
-def _filled(past: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
-    """The last `HISTORY` points, in which gaps are interpolated linearly."""
-    recent = np.asarray(past, np.float64)[-HISTORY:]
-    there = np.flatnonzero(np.isfinite(recent))
+def filled(past: Float[np.ndarray, "T"], recent: int | None) -> Float[np.ndarray, "n"]:
+    """The last `recent` points, or all, in which gaps are interpolated linearly.
+
+    Missing points before the first value are left out. If no point is observed, one 0 is returned.
+    """
+    last = np.asarray(past, np.float64)[-recent if recent else None :]
+    there = np.flatnonzero(np.isfinite(last))
     if not len(there):
         return np.zeros(1)
-    index = np.arange(there[0], len(recent))
-    return np.interp(index, there, recent[there])
+    index = np.arange(there[0], len(last))
+    return np.interp(index, there, last[there])
 
 
 def _quantiles(forecast: dict[str, Any], levels: Sequence[float]) -> Float[np.ndarray, "Q P"]:
