@@ -57,7 +57,8 @@ def main(
         the validation windows of a training corpus, by which recipes are compared, or series with
         known covariates, which --covariates none leaves out.
       data_dir: Folder of the evaluation sets. For the suite validation, folder of the Parquet files
-        of the corpus.
+        of the corpus. The suite paper also reads weather and pedestrian_counts, if they were built
+        there, as by `lagllama data build weather --download --data-dir FOLDER`.
       terms: Horizons of GIFT-Eval: 1, 10 and 15 times the short horizon.
       output_dir: Folder for all_results.csv, calibration.csv, run.json, NAME.md and pictures. If
         not given, results/SUITE, or results/ and the name of the file given by --data.
