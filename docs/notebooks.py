@@ -102,6 +102,6 @@ def _table(html: str) -> str:
 
 
 def _linked(markdown: str) -> str:
-    """Text whose links to notebooks lead to their pages, and other links out to names of files."""
+    """Text whose links to notebooks and experiments lead to their pages."""
     pages = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", markdown)
-    return re.sub(r"\[([^\]]+)\]\(\.\./([^)]+)\)", r"\1 (`\2`)", pages)
+    return re.sub(r"\]\(\.\./experiments/(\w+)/README\.md\)", r"](../benchmarks/\1.md)", pages)

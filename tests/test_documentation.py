@@ -57,7 +57,7 @@ def test_a_page_shows_text_tables_and_pictures_below_the_code_that_made_them(hoo
     assert (
         "<style" not in page and "\n\n" not in re.findall("<table>.*</table>", page, re.DOTALL)[0]
     )
-    assert "[next](02_next.md)" in page and "`experiments/a` (`experiments/a/README.md`)" in page
+    assert "[next](02_next.md), [`experiments/a`](../benchmarks/a.md)" in page
 
 
 def test_code_that_holds_fences_stays_whole(hook, run, paths):
