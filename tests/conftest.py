@@ -145,6 +145,11 @@ def site(tmp_path) -> Iterator[Site]:
         def log_message(self, *args):
             asked.append(self.path)
 
+        def send_header(self, keyword, value):
+            if keyword == "Content-Length" and self.path.endswith("?cut"):
+                value = str(int(value) + 100)  # the end of the file never comes
+            super().send_header(keyword, value)
+
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

@@ -53,8 +53,8 @@ def check_download(data_set: DataSet, found: str, download: Path, data_dir: str 
         return
     raise DataError(
         f"{data_set.url} is not what it was when {data_set.name!r} was downloaded first: SHA-256 "
-        f"{found}, expected {expected}. If the download was damaged, delete {download} and repeat. "
-        f"If the publisher changed the file and you trust it, delete the line of "
+        f"{found}, expected {expected}. If the download was damaged, delete {download}* and "
+        f"repeat. If the publisher changed the file and you trust it, delete the line of "
         f"{data_set.name!r} in {checksums_file(data_dir)}, which records the checksums."
     )
 
@@ -64,7 +64,9 @@ def _rows(data_dir: str | Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with converting(DataError, f"{path} cannot be read", OSError, ValueError):
-        rows = read_rows(path)
+        first, rows = path.read_text(encoding="utf-8").partition("\n")[0], read_rows(path)
+    if first != ",".join(COLUMNS):
+        raise DataError(f"{path}, line 1: {first!r} is not {','.join(COLUMNS)}. Correct it.")
     for number, row in enumerate(rows, start=2):
         if not row.get("data_set") or len(row.get("sha256") or "") != 64:
             raise DataError(
