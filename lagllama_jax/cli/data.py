@@ -199,13 +199,14 @@ def _read_built(name: str, data_dir: Path) -> "Corpus":
     from lagllama_jax.corpus.catalogue import find_data_set
     from lagllama_jax.corpus.store import Corpus
 
+    read = Corpus.from_tfds(name, data_dir)
     if find_data_set(name).held_out:
         warnings.warn(
             f"{name} is a test set of the paper: a model that is trained on it has no zero-shot "
             "scores on it.",
             stacklevel=2,
         )
-    return Corpus.from_tfds(name, data_dir)
+    return read
 
 
 COMMANDS = {"list": list_data_sets, "build": build, "corpus": corpus}

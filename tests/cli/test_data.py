@@ -130,6 +130,7 @@ def test_a_data_set_is_built_from_the_files_in_a_folder(files, capsys):
     assert "fetch https://zenodo.org/record/4654822" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("default:weather is a test set of the paper")
 def test_a_downloaded_data_set_is_joined_into_a_corpus(files, site, published_here, capsys):
     values = ",".join(map(str, range(90)))
     text = f"@attribute series_name string\n@frequency daily\n@data\nT1:{values}\n"

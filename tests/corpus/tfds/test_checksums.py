@@ -152,7 +152,8 @@ def test_of_uci_s_wrapper_only_the_stations_are_read(site, tmp_path, published_h
 
 
 AIR = "Date;Time;CO(GT);NOx(GT);;\n" + "".join(
-    f"{hour:%d/%m/%Y;%H.%M.%S};1,{number};-200;;\n" for number, hour in enumerate(HOURS)
+    f"{hour:%d/%m/%Y;%H.%M.%S};1,{number};{-200 if number else 7};;\n"
+    for number, hour in enumerate(HOURS)
 )
 
 
@@ -170,8 +171,8 @@ def test_a_spreadsheet_beside_the_table_is_left_out(site, tmp_path, published_he
         (site.folder / "AirQualityUCI.xlsx").write_bytes(spreadsheet)
         build("AirQualityUCI", site.folder, tmp_path / "tfds")
     first, second = read_built("AirQualityUCI", "test", tmp_path / "tfds")
-    assert (first.item_id, first.target[0, 10]) == ("CO(GT)", 1.1)
-    assert pd.isna(second.target).all()
+    assert (first.item_id, first.target[0, 12]) == ("CO(GT)", pytest.approx(1.12))
+    assert second.target[0, 0] == 7 and pd.isna(second.target[0, 1:]).all()
 
 
 def test_the_catalogue_says_which_nine_nobody_can_download():
