@@ -41,7 +41,7 @@ def page_of(readme: Path) -> tuple[str, dict[str, bytes]]:
         if other := re.fullmatch(r"\.\./(\w+)/README\.md", target):
             return f"[{text}]({other[1]}.md)"
         path = (readme.parent / target).resolve().relative_to(ROOT)
-        return f"{text} (`{path}`)"
+        return f"`{path}`" if str(path).endswith(text.strip("`")) else f"{text} (`{path}`)"
 
     text = LINK.sub(linked, readme.read_text(encoding="utf-8"))
     where = f"This page is `experiments/{name}/README.md`; paths are those in the repository."

@@ -81,7 +81,9 @@ def _outputs(cell: dict[str, Any], executed: Path, name: str, pictures: Pictures
         elif "text/html" in data:
             yield _table(_text(data["text/html"]))
         elif output["output_type"] == "stream" or "text/plain" in data:
-            yield _fenced(_text(output.get("text") or data["text/plain"]), ".text .no-copy")
+            text = _text(output["text"] if "text" in output else data["text/plain"])
+            if text.strip():
+                yield _fenced(text, ".text .no-copy")
         else:
             raise PluginError(
                 f"{executed}: the output of {name} is of a kind that is not shown: "

@@ -20,6 +20,7 @@ CELLS = [
     new_code_cell("%matplotlib inline\nimport pandas as pd\nprint('```')"),
     new_code_cell("pd.DataFrame({'a': [1, 2], 'b': ['<x>', '|']})"),
     new_code_cell("pd.Series([1.5, 2.5]).plot(figsize=(2, 1)).figure;"),
+    new_code_cell("print()"),
     new_code_cell("import sys; print('a warning', file=sys.stderr)"),
 ]
 
