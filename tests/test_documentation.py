@@ -1,4 +1,4 @@
-"""The pages that the documentation makes of notebooks, here of one that is run for the tests."""
+"""The pages that the documentation makes of notebooks and of the READMEs of experiments."""
 
 import copy
 import importlib.util
@@ -25,13 +25,18 @@ CELLS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def hook(repository: pathlib.Path):
-    """The hook of the documentation."""
-    spec = importlib.util.spec_from_file_location("notebooks", repository / "docs/notebooks.py")
+def loaded(path: pathlib.Path):
+    """A hook of the documentation as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def hook(repository: pathlib.Path):
+    """The hook that shows notebooks."""
+    return loaded(repository / "docs/notebooks.py")
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,25 @@ def test_an_error_or_an_output_of_another_kind_is_refused(hook, paths):
             hook.page_of(*paths)
 
 
-def test_every_notebook_has_a_place_in_the_navigation(repository):
-    pages = re.findall(r"notebooks/(\w+)\.md", (repository / "docs/mkdocs.yml").read_text())
-    assert pages == sorted(path.stem for path in (repository / "notebooks").glob("*.ipynb"))
+def test_links_of_an_experiment_lead_to_pages_and_pictures_only(repository):
+    hook = loaded(repository / "docs/experiments.py")
+    readmes = sorted((repository / "experiments").glob("*/README.md"))
+    pages = {f"{readme.parent.name}.md" for readme in readmes} | {"../model_card.md"}
+    drawn = set()
+    for readme in readmes:
+        page, pictures = hook.page_of(readme)
+        links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", page)
+        assert set(links) <= pages | pictures.keys(), readme
+        assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
+        drawn |= pictures.keys()
+    assert {"insight/calibration.png", "finetune/finetune.png"} <= drawn
+
+
+@pytest.mark.parametrize("folder", ["notebooks", "benchmarks"])
+def test_every_notebook_and_experiment_has_a_place_in_the_navigation(repository, folder):
+    named = re.findall(rf"{folder}/(\w+)\.md", (repository / "docs/mkdocs.yml").read_text())
+    files = {
+        "notebooks": {path.stem for path in (repository / "notebooks").glob("*.ipynb")},
+        "benchmarks": {p.parent.name for p in (repository / "experiments").glob("*/README.md")},
+    }
+    assert sorted(named) == sorted(files[folder] | ({"index"} if folder == "benchmarks" else set()))
