@@ -83,7 +83,7 @@ def _outputs(cell: dict[str, Any], executed: Path, name: str, pictures: Pictures
         elif output["output_type"] == "stream" or "text/plain" in data:
             text = _text(output["text"] if "text" in output else data["text/plain"])
             if text.strip():
-                yield _fenced(text, ".text .no-copy")
+                yield _fenced(text, ".text .output .no-copy")
         else:
             raise PluginError(
                 f"{executed}: the output of {name} is of a kind that is not shown: "
