@@ -29,8 +29,9 @@ help:
 	@echo "make test-clusters  the tests with Ray, Spark (needs Java), sktime and fev (another one)"
 	@echo "make test-plain   a plain install with the newest of everything, and the data tests there"
 	@echo "make dist         a wheel and a source archive, in dist/"
-	@echo "make docs         the documentation, in build/site"
-	@echo "make lint | format | types | notebooks | clean"
+	@echo "make notebooks    run the notebooks, whose copies with outputs are kept in executed/"
+	@echo "make docs         the documentation, in build/site, with the outputs of the notebooks"
+	@echo "make lint | format | types | clean"
 
 install: $(VENV)/.dev
 
@@ -51,11 +52,25 @@ $(VENV)/.dev: $(VENV)/.created $(PINS)
 demo: $(VENV)/.demo
 	$(BIN)/lagllama demo
 
+# The repository stores notebooks without outputs. Copies of them are run, in executed/, from which
+# the documentation takes the outputs.
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+EXECUTED := $(NOTEBOOKS:notebooks/%=executed/%)
+RUN_COPIES := --nbmake --overwrite executed
+COPY := @rm -rf executed && cp -r notebooks executed
+
 test: $(VENV)/.dev
-	$(BIN)/pytest $(SPREAD) --nbmake
+	$(COPY)
+	$(BIN)/pytest $(SPREAD) tests $(RUN_COPIES)
 
 notebooks: $(VENV)/.dev
-	$(BIN)/pytest --nbmake notebooks
+	$(COPY)
+	$(BIN)/pytest $(SPREAD) $(RUN_COPIES)
+
+# Without `make notebooks` or `make test` before: those that are new or were changed.
+executed/%.ipynb: notebooks/%.ipynb | $(VENV)/.dev
+	@mkdir -p executed && cp $< $@
+	@$(BIN)/pytest -q --nbmake --overwrite $@ || { rm $@; exit 1; }
 
 # GluonTS asks for an older toolz, hence an older chex, than the rest would choose.
 .venv-peers/.done: $(PINS)
@@ -99,7 +114,7 @@ dist:
 	.venv-dist/bin/twine check --strict dist/*
 
 # Warnings, such as of links to nowhere, are errors. The pages are in build/site.
-docs: $(VENV)/.dev
+docs: $(VENV)/.dev $(EXECUTED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet -f docs/mkdocs.yml
 
 lint: $(VENV)/.dev
@@ -115,5 +130,5 @@ types: $(VENV)/.dev
 
 # Everything that was made, but for the environments.
 clean:
-	rm -rf build dist *.egg-info demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist executed *.egg-info demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find lagllama_jax tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from lagllama_jax.forecaster import LagLlama
     from lagllama_jax.inference.forecast import Forecast
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["Forecast", "ForecastConfig", "LagLlama", "ModelConfig", "TrainConfig", "__version__"]
 

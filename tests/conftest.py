@@ -5,11 +5,15 @@ fresh JAX starts a subprocess with `XLA_FLAGS=--xla_force_host_platform_device_c
 the ordinary ones do not pay for it.
 """
 
+import http.server
 import importlib.util
 import os
 import pathlib
 import shutil
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -118,3 +122,52 @@ def tiny_parameters(tiny_config: ModelConfig):
     from lagllama_jax.model.network import init_parameters
 
     return init_parameters(tiny_config, jax.random.key(0))
+
+
+class Site(NamedTuple):
+    """A web server of this machine: the folder that it shows, its address, and what was asked."""
+
+    folder: pathlib.Path
+    url: str
+    asked: list[str]
+
+
+@pytest.fixture
+def site(tmp_path) -> Iterator[Site]:
+    """A web server on the loopback interface, which shows a folder."""
+    folder, asked = tmp_path / "site", []
+    folder.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(folder))
+
+        def log_message(self, *args):
+            asked.append(self.path)
+
+        def send_header(self, keyword, value):
+            if keyword == "Content-Length" and self.path.endswith("?cut"):
+                value = str(int(value) + 100)  # the end of the file never comes
+            super().send_header(keyword, value)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield Site(folder, f"http://127.0.0.1:{server.server_port}", asked)
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def published_here(monkeypatch, site):
+    """Makes the catalogue name this machine's site as the place of a data set's file."""
+    pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds")
+    from lagllama_jax.corpus.catalogue import CATALOGUE
+    from lagllama_jax.corpus.tfds.builder import LagllamaSeries
+
+    def move(name: str, file: str) -> None:
+        here = replace(CATALOGUE[name], url=f"{site.url}/{file}")
+        monkeypatch.setitem(CATALOGUE, name, here)
+        monkeypatch.setattr(LagllamaSeries.builder_configs[name], "data_set", here)
+
+    return move

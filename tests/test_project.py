@@ -174,4 +174,6 @@ def test_an_extra_that_an_error_tells_to_install_exists(metadata, source: pathli
 def test_the_version_is_the_same_everywhere(metadata, repository: pathlib.Path):
     citation = yaml.safe_load((repository / "CITATION.cff").read_text())
     assert metadata["Version"] == citation["version"] == lagllama_jax.__version__
-    assert lagllama_jax.__version__ in (repository / "CHANGELOG.md").read_text()
+    changelog = (repository / "CHANGELOG.md").read_text()
+    newest = re.search(r"^## \[?([\d.]+)\]?", changelog, re.MULTILINE)
+    assert newest and newest[1] == lagllama_jax.__version__

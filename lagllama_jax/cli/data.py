@@ -1,5 +1,8 @@
 """Lists and builds datasets, and joins them into the corpus that training reads."""
 
+import shutil
+import textwrap
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +12,7 @@ from lagllama_jax.cli.arguments import OptionalFolder, OptionalName
 from lagllama_jax.errors import DataError
 
 if TYPE_CHECKING:
+    from lagllama_jax.corpus.catalogue import DataSet
     from lagllama_jax.corpus.store import Corpus
 
 TFDS_DIR = Path("~/tensorflow_datasets")
@@ -37,34 +41,63 @@ def _list_all(data_dir: Path) -> None:
     from rich.table import Column, Table
 
     from lagllama_jax.corpus.catalogue import CATALOGUE
-    from lagllama_jax.corpus.tfds.store import is_built
+    from lagllama_jax.corpus.tfds.checksums import recorded_sha256
 
-    name, horizon = Column("name", no_wrap=True), Column("horizon", justify="right")
-    table = Table(name, "step", horizon, "licence", "verified", "built", box=None)
-    table.caption_justify = "left"
-    table.caption = (
-        "* held out of pre-training for the paper's zero-shot tests\n"
-        "verified: the checksum was compared with that of an original file"
-    )
+    columns = ("horizon", "licence", "sha256", "file")  # 79 characters wide, with the names
+    table = Table(Column("name", no_wrap=True), *columns, box=None, padding=(0, 2, 0, 0))
+    table.pad_edge = False
     for one in CATALOGUE.values():
         mark = " *" if one.held_out else ""
-        verified = "yes" if one.sha256 else "no"
-        built = "yes" if is_built(one.name, data_dir) else "no"
-        cells = one.frequency, str(one.horizon), one.licence, verified, built
-        table.add_row(one.name + mark, *cells)
+        first = "first" if recorded_sha256(one.name, data_dir) else "-"
+        horizon = f"{one.horizon} x {one.frequency}"
+        checksum = "known" if one.sha256 else first
+        table.add_row(one.name + mark, horizon, one.licence, checksum, _origin(one, data_dir))
     Console().print(table)
+    nobody = [one.name for one in CATALOGUE.values() if one.url is None]
+    print(_wrapped(LEGEND.format(data_dir=data_dir, nobody=", ".join(nobody))))
+
+
+LEGEND = """
+horizon: time steps of the test split, and their length
+*: held out of pre-training for the zero-shot tests of the paper
+sha256: known: that of an original file; first: that of the first download to {data_dir}
+file: built: in {data_dir}; download: lagllama data build NAME --download gets it; \
+none: nobody can download it, because its file is not published: {nobody}
+`lagllama data list NAME` tells more of one dataset."""
+
+
+def _origin(data_set: "DataSet", data_dir: Path) -> str:
+    from lagllama_jax.corpus.tfds.store import is_built
+
+    if is_built(data_set.name, data_dir):
+        return "built"
+    return "download" if data_set.url else "none"
 
 
 def _list_details(name: str, data_dir: Path) -> None:
     from lagllama_jax.corpus.catalogue import find_data_set
+    from lagllama_jax.corpus.tfds.checksums import checksums_file, recorded_sha256
     from lagllama_jax.corpus.tfds.store import is_built
 
     one = find_data_set(name)
     shown = vars(one) | {"built": is_built(name, data_dir)}
     shown["files"] = " or ".join(f"{pattern}*" for pattern in one.files)
-    shown["sha256"] = one.sha256 or "not verified by anyone"
+    shown["url"] = one.url or one.unpublished
+    first = recorded_sha256(name, data_dir)
+    recorded = f"{first} (of the first download, recorded in {checksums_file(data_dir)})"
+    shown["sha256"] = one.sha256 or (recorded if first else "not verified by anyone")
+    del shown["note"]
     for field, value in shown.items():
-        print(f"{field.replace('_', ' '):<16} {'-' if value is None else value}")
+        text = {None: "-", True: "yes", False: "no"}.get(value, value)
+        print(_wrapped(f"{field.replace('_', ' '):<10} {text}", indent=11))
+
+
+def _wrapped(text: str, indent: int = 2) -> str:
+    """Text wrapped to the width of the terminal. Words, such as addresses, are kept whole."""
+    width = shutil.get_terminal_size().columns
+    wrapper = textwrap.TextWrapper(width, subsequent_indent=" " * indent)
+    wrapper.break_long_words = wrapper.break_on_hyphens = False
+    return "\n".join(wrapper.fill(line) for line in text.splitlines())
 
 
 def build(
@@ -82,8 +115,9 @@ def build(
       name: Name of the dataset, as `lagllama data list` shows it.
       manual_dir: Folder of the published files of the dataset.
       data_dir: Folder of TFDS, in which the dataset is built.
-      download: Download the file from its source instead of taking it from --manual-dir.
-      verify: Refuse a file whose checksum differs from the recorded one.
+      download: Download the file from its source instead of taking it from --manual-dir. The
+        checksum of the first download is recorded in lagllama_series/checksums.csv in --data-dir.
+      verify: Whether a file is refused whose checksum differs from the known or recorded one.
     """
     from lagllama_jax.corpus.tfds import store
 
@@ -97,6 +131,8 @@ def corpus(
     /,
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
+    tfds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = (),
+    data_dir: Path = TFDS_DIR,
     format: OptionalName = None,
     start: OptionalName = None,
     freq: OptionalName = None,
@@ -104,12 +140,14 @@ def corpus(
     mask: tuple[tuple[str, str, str], ...] = (),
     coarser: bool = False,
 ) -> None:
-    """Joins files into a corpus folder, which training maps into memory.
+    """Joins files and built datasets into a corpus folder, which training maps into memory.
 
     Args:
       sources: Files or folders. Each is a dataset, except for a folder of Parquet files, in which
         each file is a dataset.
       output: Folder to write. A corpus in it is replaced.
+      tfds: Datasets that `lagllama data build` built, of which the training split is taken.
+      data_dir: Folder of TFDS, in which they were built.
       format: Format of all sources: parquet, tsf, wide, frame, lstnet, jsonl, air_quality, prsa or
         nab. If not given, it is inferred from each file.
       start: Time of the first values, for files without time stamps.
@@ -126,11 +164,12 @@ def corpus(
     from lagllama_jax.evaluation.validation import seen_lengths
     from lagllama_jax.files import check_outputs
 
-    if not sources:
-        raise DataError("Name the files or folders to join.")
+    if not sources and not tfds:
+        raise DataError("Name the files or folders to join, or built datasets with --tfds.")
     check_outputs(folders=[output], inputs=sources)
     check_replaceable(output)
-    whole = Corpus.concatenate([_read(source, format, start, freq) for source in sources])
+    parts = [_read(source, format, start, freq) for source in sources]
+    whole = Corpus.concatenate([*parts, *(_read_built(name, data_dir) for name in tfds)])
     for name in exclude:
         whole = whole.select(whole.dataset != whole.dataset_index(name))
     for period in mask:
@@ -154,6 +193,20 @@ def _read(source: Path, format: str | None, start: str | None, freq: str | None)
         return Corpus.from_parquet(source)
     name = source.resolve().name.split(".")[0]
     return Corpus.pack(SeriesDataset.of(read(source, format, start, freq)), name)
+
+
+def _read_built(name: str, data_dir: Path) -> "Corpus":
+    from lagllama_jax.corpus.catalogue import find_data_set
+    from lagllama_jax.corpus.store import Corpus
+
+    read = Corpus.from_tfds(name, data_dir)
+    if find_data_set(name).held_out:
+        warnings.warn(
+            f"{name} is a test set of the paper: a model that is trained on it has no zero-shot "
+            "scores on it.",
+            stacklevel=2,
+        )
+    return read
 
 
 COMMANDS = {"list": list_data_sets, "build": build, "corpus": corpus}

@@ -64,7 +64,8 @@ def main(
         known covariates, which --covariates none leaves out, or the ETT tasks with the seven
         variables as the targets of one item.
       data_dir: Folder of the evaluation sets. For the suite validation, folder of the Parquet files
-        of the corpus.
+        of the corpus. The suite paper also reads weather and pedestrian_counts, if they were built
+        there, as by `lagllama data build weather --download --data-dir FOLDER`.
       terms: Horizons of GIFT-Eval: 1, 10 and 15 times the short horizon.
       output_dir: Folder for all_results.csv, calibration.csv, run.json, NAME.md and pictures. If
         not given, results/SUITE, or results/ and the name of the file given by --data.

@@ -169,11 +169,12 @@ class Corpus:
           DataError: If there is no series, one is empty or has an infinite value, or a name occurs
             twice. The message names the series.
 
-        >>> from lagllama_jax.series.arrays import read_arrays
-        >>> series = read_arrays([1e9, 1e9 + 20, 1e9 + 10], "2024-01-01", "h")
-        >>> corpus = Corpus.pack(series, "meter")
-        >>> corpus.describe(0), corpus.series(0).tolist()
-        ('meter/0', [1000000000.0, 1000000020.0, 1000000010.0])
+        Examples:
+          >>> from lagllama_jax.series.arrays import read_arrays
+          >>> series = read_arrays([1e9, 1e9 + 20, 1e9 + 10], "2024-01-01", "h")
+          >>> corpus = Corpus.pack(series, "meter")
+          >>> corpus.describe(0), corpus.series(0).tolist()
+          ('meter/0', [1000000000.0, 1000000020.0, 1000000010.0])
         """
         warn_unused(dataset, "a model is trained on targets alone")
         dataset = dataset.variates()

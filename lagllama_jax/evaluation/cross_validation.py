@@ -48,11 +48,12 @@ def cross_validate(
       DataError: If the frame cannot be read, or a series is too short for its windows.
       MissingExtraError: If the baseline comes with an extra that is not installed.
 
-    >>> import pandas as pd
-    >>> dates = pd.date_range("2024-01-01", periods=60, freq="D")
-    >>> df = pd.DataFrame({"unique_id": "a", "ds": dates, "y": range(60)})
-    >>> cross_validate("naive", df, prediction_length=7, quantile_levels=[0.9]).columns.tolist()
-    ['unique_id', 'ds', 'cutoff', 'y', 'predictions', '0.9']
+    Examples:
+      >>> import pandas as pd
+      >>> dates = pd.date_range("2024-01-01", periods=60, freq="D")
+      >>> df = pd.DataFrame({"unique_id": "a", "ds": dates, "y": range(60)})
+      >>> cross_validate("naive", df, prediction_length=7, quantile_levels=[0.9]).columns.tolist()
+      ['unique_id', 'ds', 'cutoff', 'y', 'predictions', '0.9']
     """
     levels = check_levels(quantile_levels)
     asked = config.replace(quantile_levels=tuple(sorted({0.5, *levels})))

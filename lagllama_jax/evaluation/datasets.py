@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lagllama_jax.corpus.formats.parquet import read_parquet
+from lagllama_jax.corpus.tfds.store import read_built
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.dataframe import read_frame
@@ -80,6 +81,16 @@ def exchange_rate(path: Path) -> SeriesDataset:
     values = np.loadtxt(_existing(path), delimiter=",").T
     names = [f"currency_{number}" for number in range(len(values))]
     return read_arrays(values, "1990-01-01", "B", names)
+
+
+def built_series(name: str, data_dir: Path) -> SeriesDataset:
+    """Reads the whole series of a data set that `lagllama data build` built in a folder of TFDS.
+
+    Raises:
+      DataError: If it was not built there. The message names the command.
+      MissingExtraError: If TFDS is not installed.
+    """
+    return SeriesDataset.of(read_built(name, "test", data_dir))
 
 
 def covariate_series(path: Path, rule: str | None = None) -> SeriesDataset:

@@ -1,6 +1,7 @@
 """Opens files that may be compressed or in zip files, and decodes text in any usual encoding."""
 
 import bz2
+import fnmatch
 import gzip
 import io
 import lzma
@@ -27,11 +28,14 @@ _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf
 _FOREIGN = re.compile(r"[^\x00-\x7f]{3}|[\x80-\x9f\x00-\x08\x0e-\x1f]")
 
 
-def unpack(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
+def unpack(
+    name: str, raw: IO[bytes], suffixes: Collection[str], members: str = "*"
+) -> Iterator[tuple[str, IO[bytes]]]:
     """Opens a file, or the files with given suffixes in a zip file, and in zip files within it.
 
     Whether a file is compressed is told from its content. Hidden files, such as those that macOS
-    adds to zip files, are ignored.
+    adds to zip files, are ignored, and so are files of a zip file whose own name does not match the
+    glob pattern `members`.
 
     Raises:
       DataError: If a zip file is damaged.
@@ -42,9 +46,9 @@ def unpack(name: str, raw: IO[bytes], suffixes: Collection[str]) -> Iterator[tup
         with converting(DataError, f"{name} is no whole zip file; fetch it again", *BROKEN):
             archive = zipfile.ZipFile(raw)
             for member in archive.namelist():
-                if _is_wanted(member, suffixes):
+                if _is_wanted(member, suffixes, members):
                     with archive.open(member) as inner:
-                        yield from unpack(f"{name}/{member}", inner, suffixes)
+                        yield from unpack(f"{name}/{member}", inner, suffixes, members)
         return
     with _decompressor(magic, raw) as unpacked:
         yield name, unpacked
@@ -74,9 +78,38 @@ def matches(name: str, suffixes: Collection[str]) -> bool:
     return not suffixes or whole or plain_name(name).endswith(tuple(suffixes))
 
 
-def _is_wanted(member: str, suffixes: Collection[str]) -> bool:
+def unread_members(path: Path, suffixes: Collection[str], members: str = "*") -> list[str]:
+    """Names of the files in a zip file, and in zip files within it, that `unpack` leaves out.
+
+    Hidden files are not named. A file that is no zip file has none.
+
+    Raises:
+      DataError: If a zip file cannot be opened or is damaged.
+    """
+    with converting(DataError, f"{path} is no whole zip file; fetch it again", *BROKEN):
+        return list(_unread(path, suffixes, members)) if zipfile.is_zipfile(path) else []
+
+
+def _unread(source: Any, suffixes: Collection[str], members: str) -> Iterator[str]:
+    with zipfile.ZipFile(source) as archive:
+        for member in filter(_is_shown, archive.namelist()):
+            if not _is_wanted(member, suffixes, members):
+                yield member
+            elif member.lower().endswith(".zip"):
+                with archive.open(member) as inner:
+                    if zipfile.is_zipfile(inner):
+                        yield from _unread(inner, suffixes, members)
+
+
+def _is_shown(member: str) -> bool:
     hidden = any(part.startswith((".", "__MACOSX")) for part in member.split("/"))
-    return not hidden and not member.endswith("/") and matches(member, suffixes)
+    return not hidden and not member.endswith("/")
+
+
+def _is_wanted(member: str, suffixes: Collection[str], members: str) -> bool:
+    name = member.rsplit("/", 1)[-1].lower()
+    named = name.endswith(".zip") or fnmatch.fnmatchcase(plain_name(name), members.lower())
+    return _is_shown(member) and named and matches(member, suffixes)
 
 
 def read_only_table(path: Path, suffixes: Collection[str]) -> bytes:

@@ -36,8 +36,9 @@ def read_series(
     Raises:
       DataError: If the series cannot be read. The message names the series and the place in it.
 
-    >>> read_series([[1.0, 2.0], [3.0, None, 5.0]], "2024-01-31", "ME").timestamps(1, 0, 1)[0]
-    Timestamp('2024-04-30 00:00:00')
+    Examples:
+      >>> read_series([[1.0, 2.0], [3.0, None, 5.0]], "2024-01-31", "ME").timestamps(1, 0, 1)[0]
+      Timestamp('2024-04-30 00:00:00')
     """
     if isinstance(data, SeriesDataset):
         return data

@@ -63,11 +63,12 @@ def read_frame(
     Raises:
       DataError: If the data frame cannot be read. The message names the series, column and row.
 
-    >>> import pandas as pd
-    >>> days = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-04"])
-    >>> dataset = read_frame(pd.DataFrame({"ds": days, "y": [1.0, 2.0, 4.0]}), freq="D")
-    >>> dataset.targets[0].tolist(), str(dataset.frequency)
-    ([[1.0, 2.0, nan, 4.0]], 'D')
+    Examples:
+      >>> import pandas as pd
+      >>> days = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-04"])
+      >>> dataset = read_frame(pd.DataFrame({"ds": days, "y": [1.0, 2.0, 4.0]}), freq="D")
+      >>> dataset.targets[0].tolist(), str(dataset.frequency)
+      ([[1.0, 2.0, nan, 4.0]], 'D')
     """
     table = turned(join_times(as_table(data, freq)))
     columns = find_columns(table, id_column, timestamp_column, target)

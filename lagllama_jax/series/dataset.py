@@ -88,12 +88,13 @@ class SeriesDataset:
       DataError: If a column has another length than `targets`, or a target is not two-dimensional
         or has another number of variates than `target_names`.
 
-    >>> import numpy as np
-    >>> data = SeriesDataset(["a", "b"], [np.ones((1, 5)), np.array([[1.0, 2.0, np.nan]])])
-    >>> data.lengths.tolist(), data.observed_end(1), data.dated
-    ([5, 3], 2, False)
-    >>> data.take([1])[0].item_id
-    'b'
+    Examples:
+      >>> import numpy as np
+      >>> data = SeriesDataset(["a", "b"], [np.ones((1, 5)), np.array([[1.0, 2.0, np.nan]])])
+      >>> data.lengths.tolist(), data.observed_end(1), data.dated
+      ([5, 3], 2, False)
+      >>> data.take([1])[0].item_id
+      'b'
     """
 
     item_ids: Sequence[str]

@@ -58,11 +58,12 @@ class Frequency:
         Raises:
           DataError: If `given` is not a frequency, or its time grid is not regular.
 
-        >>> import pandas as pd
-        >>> str(Frequency.parse("15T")), str(Frequency.parse(pd.Timedelta(minutes=15)))
-        ('15min', '15min')
-        >>> str(Frequency.parse(pd.DateOffset(months=1)))
-        'ME'
+        Examples:
+          >>> import pandas as pd
+          >>> str(Frequency.parse("15T")), str(Frequency.parse(pd.Timedelta(minutes=15)))
+          ('15min', '15min')
+          >>> str(Frequency.parse(pd.DateOffset(months=1)))
+          'ME'
         """
         if isinstance(given, Frequency):
             return given

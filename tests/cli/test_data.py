@@ -1,6 +1,14 @@
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+
 import pytest
 
 from lagllama_jax.cli.main import main
+from lagllama_jax.corpus.catalogue import CATALOGUE
 from lagllama_jax.corpus.store import Corpus
 
 
@@ -16,10 +24,60 @@ def files(tmp_path):
 def test_the_list_names_every_data_set_and_marks_what_is_built_and_verified(tmp_path, capsys):
     (tmp_path / "lagllama_series/weather/2.0.0").mkdir(parents=True)
     (tmp_path / "lagllama_series/weather/2.0.0/dataset_info.json").touch()
+    record = f"data_set,sha256,url,date\ntraffic,{'0' * 64},,\n"
+    (tmp_path / "lagllama_series/checksums.csv").write_text(record)
     assert main(["data", "list", "--data-dir", str(tmp_path)]) == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
-    assert rows["weather"].split()[-1] == "yes" and rows["traffic"].split()[-1] == "no"
-    assert rows["weather"].split()[-2] == "no" and rows["ett_h1"].split()[-2] == "yes"
+    assert rows.keys() >= CATALOGUE.keys()
+    shown = {name: rows[name].split()[-2:] for name in ("weather", "traffic", "ett_h1")}
+    assert shown["weather"] == ["-", "built"]
+    assert shown["traffic"] == ["first", "download"]
+    assert shown["ett_h1"] == ["known", "download"]
+    assert main(["data", "list", "traffic", "--data-dir", str(tmp_path)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "0" * 64 + " (of the first download, recorded in" in shown
+
+
+def on_a_terminal(columns: int, *words: str) -> list[str]:
+    """The lines that a command prints on a terminal of a width, without colours."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, columns))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [sys.executable, "-m", "lagllama_jax.cli.main", "--no-cache", *words]
+    options = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    done = subprocess.Popen(command, **options, env=environment | {"TERM": "xterm"})
+    os.close(theirs)
+    output = b""
+    while chunk := _read(ours):
+        output += chunk
+    os.close(ours)
+    assert done.wait() == 0, output
+    return re.sub(r"\x1b\[[\d;]*m", "", output.decode()).splitlines()
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:  # Linux reports the end of a terminal so
+        return b""
+
+
+def test_the_list_fits_a_terminal_of_80_columns_with_one_line_per_data_set(tmp_path):
+    lines = on_a_terminal(80, "data", "list", "--data-dir", str(tmp_path))
+    assert max(map(len, lines)) <= 80
+    named = [line.split()[0] for line in lines[1 : len(CATALOGUE) + 1]]
+    assert named == list(CATALOGUE)
+
+
+def test_the_list_names_what_nobody_can_download(capsys):
+    assert main(["data", "list"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    nobody = [name for name, one in CATALOGUE.items() if one.url is None]
+    assert (
+        f"nobody can download it, because its file is not published: {', '.join(nobody)}" in shown
+    )
+    assert main(["data", "list", "requests_minute"]) == 0
+    assert "nobody can download it" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_list_tells_all_of_one_data_set(capsys):
@@ -70,3 +128,31 @@ def test_a_data_set_is_built_from_the_files_in_a_folder(files, capsys):
     assert Corpus.from_tfds("saugeenday", files / "tfds").lengths.tolist() == [90 - 30 - 14]
     assert main(["data", "build", "weather", *where]) == 2
     assert "fetch https://zenodo.org/record/4654822" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default:weather is a test set of the paper")
+def test_a_downloaded_data_set_is_joined_into_a_corpus(files, site, published_here, capsys):
+    values = ",".join(map(str, range(90)))
+    text = f"@attribute series_name string\n@frequency daily\n@data\nT1:{values}\n"
+    (site.folder / "weather_dataset.tsf").write_text(text)
+    published_here("weather", "weather_dataset.tsf")
+    where = ["--data-dir", str(files / "tfds")]
+    corpus = ["data", "corpus", "--tfds", "weather", "-o", str(files / "c"), *where]
+    assert main(corpus) == 2
+    command = f"lagllama data build weather --download --data-dir {files / 'tfds'}"
+    assert command in capsys.readouterr().err
+    assert main(command.split()[1:]) == 0
+    checksums = files / "tfds/lagllama_series/checksums.csv"
+    assert f"weather_dataset.tsf is recorded in {checksums}" in capsys.readouterr().err
+    assert main([*corpus, str(files / "taxi.csv")]) == 0
+    assert "weather is a test set of the paper" in capsys.readouterr().err
+    loaded = Corpus.load(files / "c")
+    assert loaded.dataset_names == ("taxi", "weather")
+    assert loaded.series(1).tolist() == list(range(90 - 30 - 14))
+
+
+def test_a_data_set_that_is_not_published_cannot_be_downloaded(files, capsys):
+    pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds")
+    build = ["data", "build", "cpu_usage_minute", "--data-dir", str(files / "tfds")]
+    assert main([*build, "--download"]) == 2
+    assert "'cpu_usage_minute': nobody can download it" in capsys.readouterr().err

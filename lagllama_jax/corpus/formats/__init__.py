@@ -58,11 +58,16 @@ def read(
     format: str,
     start: "str | pd.Timestamp | None" = None,
     frequency: str | Frequency | None = None,
+    members: str = "*",
 ) -> Iterator[Item]:
     """Reads the series of a file, or of all files of a format in a folder or zip file.
 
-    Text files may be gzipped or zipped. `format` is a key of `FORMATS`. `start` and `frequency`, a
-    pandas alias, are for series for which the file has none.
+    Args:
+      path: The file or folder. Text files may be gzipped or zipped.
+      format: Key of the format in `FORMATS`.
+      start: Time of the first value of series for which the file has none.
+      frequency: Pandas alias of the step of series for which the file has none.
+      members: Glob pattern of the names of the files to read in a zip file.
 
     Raises:
       DataError: If the format is unknown, the start or the frequency cannot be read, a name occurs
@@ -74,7 +79,7 @@ def read(
     step = None if frequency is None else Frequency.parse(frequency)
     first = None if start is None else as_timestamp(start)
     seen: set[str] = set()
-    for name, item in _items(path, FORMATS[format]):
+    for name, item in _items(path, FORMATS[format], members):
         if item.item_id in seen:
             raise DataError(f"{name}: the name {item.item_id!r} occurs twice.")
         seen.add(item.item_id)
@@ -112,12 +117,12 @@ def _guess_csv(header: str) -> str:
     return "frame" if columns & {"item_id", "unique_id"} else "wide"
 
 
-def _items(path: str | Path, format: Format) -> Iterator[tuple[str, Item]]:
+def _items(path: str | Path, format: Format, members: str) -> Iterator[tuple[str, Item]]:
     if format.read_text is None:
         for file in find_parquet(path):
             yield from ((str(file), item) for item in read_parquet(file))
         return
-    for text in text_files(path, format.suffixes):
+    for text in text_files(path, format.suffixes, members):
         yield from ((text.name, item) for item in format.read_text(text))
 
 

@@ -55,14 +55,28 @@ class TextFile:
             raise DataError(f"{self.name} is empty.")
 
 
-def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[TextFile]:
+def text_files(
+    path: str | Path, suffixes: Collection[str] = (), members: str = "*"
+) -> Iterator[TextFile]:
     """Opens a file, or one after the other the files of a folder or zip file with given suffixes.
 
-    Whether a file is compressed is told from its content. Zip files in zip files are opened, too.
+    Args:
+      path: The file or folder. Whether a file is compressed is told from its content. Zip files in
+        zip files are opened, too.
+      suffixes: Suffixes of the files to open in a folder or zip file.
+      members: Glob pattern of the names of the files to open in a zip file, without their folders.
 
     Raises:
-      DataError: If there is no such file or folder, it cannot be opened, or no suffix matches.
+      DataError: If there is no such file or folder, it cannot be opened, or no name matches.
     """
+    for name, content in _unpacked(path, suffixes, members):
+        yield TextFile(name, content)
+
+
+def _unpacked(
+    path: str | Path, suffixes: Collection[str], members: str
+) -> Iterator[tuple[str, IO[bytes]]]:
+    """Name and content of each file that `text_files` opens."""
     path, files, found = Path(path), [Path(path)], False
     if not path.exists():
         raise DataError(f"{path} does not exist.")
@@ -72,21 +86,28 @@ def text_files(path: str | Path, suffixes: Collection[str] = ()) -> Iterator[Tex
         with converting(DataError, f"{file} cannot be opened", OSError):
             raw = file.open("rb")
         with raw:
-            for name, content in unpack(str(file), raw, suffixes):
+            for name, content in unpack(str(file), raw, suffixes, members):
                 found = True
-                yield TextFile(name, content)
+                yield name, content
     if not found:
-        raise DataError(f"{path} holds no file ending in {', '.join(sorted(suffixes))}.")
+        ending = f"ending in {', '.join(sorted(suffixes))}"
+        called = "" if members == "*" else f" named {members}"
+        raise DataError(f"{path} holds no file{called} {ending}.")
 
 
-def unpacked_sha256(path: str | Path, suffixes: Collection[str] = ()) -> str:
-    """Hexadecimal SHA-256 of the unpacked content of the one file that `text_files` opens.
+def unpacked_sha256(path: str | Path, suffixes: Collection[str] = (), members: str = "*") -> str:
+    """Hexadecimal SHA-256 of the unpacked content of the file that `text_files` opens.
+
+    If there are several files, it is that of their checksums in ascending order, one per line. So
+    it depends neither on the names of the files nor on how they are packed.
 
     Raises:
-      DataError: If there are several files, or a file cannot be read.
+      DataError: If a file cannot be read.
     """
-    contents = (file.content() for file in text_files(path, suffixes))
-    digests = [hashlib.sha256(content).hexdigest() for content in contents]
-    if len(digests) != 1:
-        raise DataError(f"{path} holds {len(digests)} files, and one was expected.")
-    return digests[0]
+    digests = []
+    with converting(DataError, f"{path} is damaged or truncated; fetch it again", *BROKEN):
+        for _, content in _unpacked(path, suffixes, members):
+            digests.append(hashlib.file_digest(content, "sha256").hexdigest())  # type: ignore
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()

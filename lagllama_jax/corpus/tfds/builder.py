@@ -3,6 +3,7 @@
 This module needs TFDS (extra `tfds`).
 """
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from lagllama_jax.corpus.catalogue import CATALOGUE, DataSet
 from lagllama_jax.corpus.formats import FORMATS, read
 from lagllama_jax.corpus.formats.text import unpacked_sha256
 from lagllama_jax.corpus.tfds import NAME, VERSION
+from lagllama_jax.corpus.tfds.checksums import check_download
 from lagllama_jax.corpus.tfds.splits import SPLITS, VALIDATION_WINDOWS, cut
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, converting, listed
+from lagllama_jax.series.archives import unread_members
 from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
 
@@ -39,6 +42,8 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
     Attributes:
       download: Whether to download the file. Otherwise, it is taken from the manual folder.
       verify: Whether a file with another checksum than the recorded one is an error.
+      downloaded_sha256: Checksum of a download that no checksum was known for. `None`: there was
+        no such download.
     """
 
     name = NAME
@@ -49,6 +54,7 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
     code_path = Path(__file__)
     download = False
     verify = True
+    downloaded_sha256: str | None = None
 
     def _info(self) -> tfds.core.DatasetInfo:
         data_set = self.builder_config.data_set
@@ -70,13 +76,16 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         data_set = self.builder_config.data_set
         if self.download:
-            if data_set.url is None:
-                raise DataError(f"No URL is known for {data_set.name!r}: {data_set.homepage}.")
-            sources = [Path(dl_manager.download(data_set.url))]
+            sources = [_download(data_set, dl_manager)]
         else:
             sources = data_set.sources(Path(dl_manager.manual_dir))
+        for source in sources:
+            _name_unread(data_set, source)
         if self.verify and data_set.sha256 is not None:
             _verify(data_set, sources)
+        elif self.verify and self.download:
+            self.downloaded_sha256 = _sha256(data_set, sources[0])
+            check_download(data_set, self.downloaded_sha256, sources[0], self.data_dir_root)
         return {split: self._generate_examples(sources, split) for split in SPLITS}
 
     def _generate_examples(
@@ -101,7 +110,7 @@ class LagllamaSeries(tfds.core.GeneratorBasedBuilder):
 def _items(data_set: DataSet, sources: list[Path]) -> Iterator[Item]:
     expected, seen = Frequency.parse(data_set.frequency), set()
     for source in sources:
-        for item in read(source, data_set.format, data_set.start, expected):
+        for item in read(source, data_set.format, data_set.start, expected, data_set.members):
             if item.frequency != expected:
                 raise DataError(
                     f"{source}: series {item.item_id!r} has frequency {item.frequency}, but "
@@ -113,8 +122,36 @@ def _items(data_set: DataSet, sources: list[Path]) -> Iterator[Item]:
             yield item
 
 
+def _download(data_set: DataSet, dl_manager: Any) -> Path:
+    if data_set.url is None:
+        raise DataError(
+            f"{data_set.name!r}: {data_set.unpublished}. If you have it, give its folder with "
+            "--manual-dir (manual_dir)."
+        )
+    failed = (
+        f"{data_set.url} cannot be downloaded; fetch it by other means, and give its folder with "
+        "--manual-dir (manual_dir) and without --download"
+    )
+    with converting(DataError, failed, OSError, tfds.download.DownloadError):
+        return Path(dl_manager.download(data_set.url))
+
+
+def _name_unread(data_set: DataSet, source: Path) -> None:
+    unread = unread_members(source, FORMATS[data_set.format].suffixes, data_set.members)
+    if unread:
+        warnings.warn(
+            f"{source}: only {data_set.members} is read for {data_set.name!r}, and left out is "
+            f"{listed(unread)}.",
+            stacklevel=2,
+        )
+
+
+def _sha256(data_set: DataSet, source: Path) -> str:
+    return unpacked_sha256(source, FORMATS[data_set.format].suffixes, data_set.members)
+
+
 def _verify(data_set: DataSet, sources: list[Path]) -> None:
-    found = unpacked_sha256(sources[0], FORMATS[data_set.format].suffixes)
+    found = _sha256(data_set, sources[0])
     if found != data_set.sha256 or len(sources) > 1:
         raise DataError(
             f"{sources[0]} is not the file of {data_set.name!r} that was verified: SHA-256 "

@@ -1,11 +1,13 @@
 """Builds data sets with TFDS, and reads them back."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lagllama_jax.corpus.catalogue import CATALOGUE, DataSet, find_data_set
 from lagllama_jax.corpus.tfds import NAME, VERSION
+from lagllama_jax.corpus.tfds.checksums import record, recorded_sha256
 from lagllama_jax.corpus.tfds.splits import SPLITS
 from lagllama_jax.errors import DataError, converting, require
 from lagllama_jax.series.arrays import as_timestamp
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 DATA_DIR = Path("~/tensorflow_datasets")
 """Default folder of TFDS."""
 
+LOG = logging.getLogger("lagllama_jax")
+
 
 def build(
     data_set: str | DataSet,
@@ -28,6 +32,9 @@ def build(
 ) -> Path:
     """Writes a data set as array_record files, unless it exists already. Returns their folder.
 
+    If the checksum of a downloaded file is not known, it is recorded at the first download in the
+    file of `lagllama_jax.corpus.tfds.checksums.checksums_file`, and compared at later ones.
+
     Args:
       data_set: Name of a data set of the catalogue, or a description of the user's own.
       manual_dir: Folder of the published files, if they are not to be downloaded.
@@ -36,8 +43,8 @@ def build(
       verify: Whether a file with another checksum than the recorded one is an error.
 
     Raises:
-      DataError: If there is no such data set or file, a file has other contents than expected, or
-        the folder cannot be written. No incomplete data set is left.
+      DataError: If there is no such data set or file, it cannot be downloaded, it has other
+        contents than expected, or the folder cannot be written. No incomplete data set is left.
       MissingExtraError: If TFDS is not installed.
     """
     if not download and (manual_dir is None or not Path(manual_dir).is_dir()):
@@ -48,6 +55,11 @@ def build(
     config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
     with converting(DataError, f"{builder.name} cannot be written to {data_dir}", OSError):
         builder.download_and_prepare(download_config=config)
+    described, found = builder.builder_config.data_set, builder.downloaded_sha256
+    if found is not None and recorded_sha256(described.name, data_dir) is None:
+        LOG.info(
+            f"The checksum of {described.url} is recorded in {record(described, found, data_dir)}."
+        )
     return Path(builder.data_dir)
 
 
@@ -55,6 +67,13 @@ def is_built(name: str, data_dir: str | Path = DATA_DIR) -> bool:
     """Whether a data set was built in a folder of TFDS. TFDS need not be installed."""
     folder = Path(data_dir).expanduser() / NAME / name / VERSION
     return (folder / "dataset_info.json").is_file()
+
+
+def how_to_build(name: str, data_dir: str | Path) -> str:
+    """The command that builds a data set, as the end of a message."""
+    data_set = CATALOGUE.get(name)
+    source = "--download" if data_set is not None and data_set.url else "--manual-dir FOLDER"
+    return f"build it: lagllama data build {name} {source} --data-dir {data_dir}"
 
 
 def split_sizes(data_set: str | DataSet, data_dir: str | Path = DATA_DIR) -> dict[str, int]:
@@ -76,10 +95,7 @@ def read_built(
     builder = _builder(data_set, data_dir)
     name = builder.builder_config.name
     if not is_built(name, data_dir):
-        raise DataError(
-            f"Data set {name!r} is not in {data_dir}; build it: "
-            f"lagllama data build {name} --manual-dir FOLDER --data-dir {data_dir}"
-        )
+        raise DataError(f"Data set {name!r} is not in {data_dir}; {how_to_build(name, data_dir)}")
     source = builder.as_data_source(split=split)
     for index in range(len(source)):
         example: dict[str, Any] = source[index]

@@ -21,8 +21,9 @@ def baseline(name: str, season: int | None = None, seed: int = 0) -> Baseline:
     Raises:
       ConfigError: If there is no such baseline, or the season is not a whole number of at least 1.
 
-    >>> baseline("seasonal_naive", season=7)
-    SeasonalNaive(season=7)
+    Examples:
+      >>> baseline("seasonal_naive", season=7)
+      SeasonalNaive(season=7)
     """
     found = next((one for one in _CLASSES if one.name == name), None)
     if found is None:

@@ -1,12 +1,19 @@
+import bz2
 import gzip
+import hashlib
+import io
+import lzma
+import re
 import zipfile
 
 import hypothesis.strategies as st
+import pyarrow as pa
 import pytest
 from hypothesis import given
 
-from lagllama_jax.corpus.formats.text import text_files
+from lagllama_jax.corpus.formats.text import text_files, unpacked_sha256
 from lagllama_jax.errors import DataError
+from lagllama_jax.series.archives import unread_members
 
 
 def lines(path, suffixes=(".txt",)):
@@ -50,6 +57,47 @@ def test_a_damaged_zip_names_the_file(tmp_path):
     path.write_bytes(whole[:60] + b"\0\1\2\3" + whole[64:])
     with pytest.raises(DataError, match="a.zip"):
         lines(path)
+
+
+MEMBERS = ("a.csv", "folder/A.CSV", "b.csv", "notes.xlsx", "in.zip/a.csv", "in.zip/c.csv")
+
+
+@given(st.sampled_from(["*", "a.csv", "[ab].csv", "?.csv"]), st.permutations(MEMBERS))
+def test_of_a_zip_file_what_matches_is_read_and_all_else_is_named(tmp_path_factory, glob, members):
+    path, inner = tmp_path_factory.mktemp("text") / "outer.zip", io.BytesIO()
+    with zipfile.ZipFile(path, "w") as outer, zipfile.ZipFile(inner, "w") as archive:
+        for member in (*members, "__MACOSX/a.csv"):
+            inside = member.startswith("in.zip/")
+            (archive if inside else outer).writestr(member.removeprefix("in.zip/"), "x\n")
+        archive.close()
+        outer.writestr("in.zip", inner.getvalue())
+    read = {file.name.removeprefix(f"{path}/") for file in text_files(path, (".csv",), glob)}
+    pattern = {"*": "[abc]", "?.csv": "[abc]", "a.csv": "a", "[ab].csv": "[ab]"}[glob]
+    assert read == {m for m in members if re.search(rf"(^|/){pattern}\.csv$", m, re.IGNORECASE)}
+    assert sorted(unread_members(path, (".csv",), glob)) == sorted(
+        member.removeprefix("in.zip/") for member in set(members) - read
+    )
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=3, unique=True))
+def test_a_checksum_does_not_depend_on_how_the_files_are_packed(tmp_path_factory, contents):
+    folder = tmp_path_factory.mktemp("text")
+    contents = [b"1," + content for content in contents]  # not the mark of a packed file
+    for number, content in enumerate(contents):
+        (folder / f"{number}.csv").write_bytes(content)
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        for number, content in enumerate(reversed(contents)):
+            archive.writestr(f"x/{number}.csv", content)
+    plain = unpacked_sha256(folder / "0.csv")
+    assert plain == hashlib.sha256(contents[0]).hexdigest()
+    for packed in (gzip.compress, bz2.compress, lzma.compress, pa.Codec("zstd").compress):
+        (folder / "packed").write_bytes(bytes(memoryview(packed(contents[0]))))
+        assert unpacked_sha256(folder / "packed") == plain
+    whole = unpacked_sha256(folder / "all.zip", (".csv",))
+    assert (whole == plain) == (len(contents) == 1)
+    (folder / "all.zip").unlink()
+    (folder / "packed").unlink()
+    assert unpacked_sha256(folder, (".csv",)) == whole
 
 
 def test_binary_content_is_told_from_text(tmp_path):

@@ -1,9 +1,7 @@
 """Building with TFDS and reading back, on files that the tests write and on published ones."""
 
-import http.server
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -94,7 +92,11 @@ def test_several_files_of_one_data_set_are_joined(shared, tmp_path):
 @pytest.mark.parametrize(
     ("change", "text", "message"),
     [
-        ({"files": ("theirs",)}, None, r"holds no theirs\* for data set 'ours'; see example.org"),
+        (
+            {"files": ("theirs",)},
+            None,
+            r"no theirs\* for data set 'ours'; nobody can .*example.org",
+        ),
         ({"frequency": "D"}, None, "ours.tsf: series 'T0' has frequency h, but 'ours' has D"),
         ({"sha256": "0" * 64}, None, "is not the file of 'ours' that was verified"),
         ({"format": "jsonl"}, None, "ours.tsf, line 1: not JSON"),
@@ -117,8 +119,10 @@ def test_a_file_of_another_checksum_is_taken_when_asked_to(folder):
 
 
 def test_a_data_set_that_was_not_built_says_how_to_build_it(tmp_path):
-    with pytest.raises(DataError, match="lagllama data build weather --manual-dir FOLDER"):
+    with pytest.raises(DataError, match="lagllama data build weather --download --data-dir"):
         Corpus.from_tfds("weather", tmp_path)
+    with pytest.raises(DataError, match="lagllama data build requests_minute --manual-dir FOLDER"):
+        Corpus.from_tfds("requests_minute", tmp_path)
     with pytest.raises(DataError, match="no split 'dev'; known are train, validation, test"):
         Corpus.from_tfds("weather", tmp_path, split="dev")
     with pytest.raises(DataError, match="no data set 'wether'. Known are australian"):
@@ -127,28 +131,16 @@ def test_a_data_set_that_was_not_built_says_how_to_build_it(tmp_path):
         build("weather", data_dir=tmp_path)
 
 
-def test_a_download_happens_only_when_asked_and_then_from_the_url_given(folder):
-    asked = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=str(folder))
-
-        def log_message(self, *args):
-            asked.append(self.path)
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/ours.tsf"
-        theirs = replace(OURS, url=url)
-        with pytest.raises(DataError, match=f"fetch {url}"):
-            build(replace(theirs, files=("elsewhere",)), folder, folder / "tfds")
-        assert asked == []
-        build(theirs, data_dir=folder / "tfds", download=True)
-        server.shutdown()
-    assert "/ours.tsf" in asked
+def test_a_download_happens_only_when_asked_and_then_from_the_url_given(folder, site):
+    (site.folder / "ours.tsf").write_bytes((folder / "ours.tsf").read_bytes())
+    theirs = replace(OURS, url=f"{site.url}/ours.tsf")
+    with pytest.raises(DataError, match=f"fetch {theirs.url}"):
+        build(replace(theirs, files=("elsewhere",)), folder, folder / "tfds")
+    assert site.asked == []
+    build(theirs, data_dir=folder / "tfds", download=True)
+    assert "/ours.tsf" in site.asked
     assert len(list(read_built(theirs, "test", folder / "tfds"))) == 4
-    with pytest.raises(DataError, match="No URL is known for 'ours': example.org"):
+    with pytest.raises(DataError, match="'ours': nobody can download it, .*--manual-dir"):
         build(replace(OURS, horizon=2), data_dir=folder / "other", download=True)
 
 
