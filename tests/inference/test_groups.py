@@ -212,6 +212,13 @@ def test_weights_without_attention_across_variates_are_refused(plain):
             forecast(plain, read(1, 0, 1), covariates=covariates)
 
 
+def test_weights_with_the_new_layers_are_saved_and_loaded(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = LagLlama.from_pretrained(tmp_path)
+    assert loaded.config == model.config
+    assert jax.tree.all(jax.tree.map(np.array_equal, loaded.parameters, model.parameters))
+
+
 def test_missing_ends_are_forecast_across_with_their_covariates(model):
     data = read(1, 1, 1)
     data.targets[0][0, -2:] = np.nan
