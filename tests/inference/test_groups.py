@@ -191,10 +191,10 @@ def test_a_covariate_without_values_changes_nothing_and_is_named(model, method):
 
 @pytest.mark.parametrize("method", ["one_pass", "paths"])
 def test_an_item_does_not_depend_on_the_others(model, method):
-    data = read(2, 1, 2, items=3)
+    data = read(1, 1, 1, items=2)
     whole = numbers(forecast(model, data, method))
     alone = numbers(forecast(model, data.take([1]), method))
-    np.testing.assert_allclose(whole[2:4], alone, atol=1e-4)
+    np.testing.assert_allclose(whole[1:], alone, atol=1e-4)
 
 
 @given(factor=st.floats(1e-6, 1e6))
