@@ -28,6 +28,15 @@ _BLOCK = (
     ("h.{i}.mlp.c_fc2.weight", "block_{i}/mlp/up/kernel", "D W"),
     ("h.{i}.mlp.c_proj.weight", "block_{i}/mlp/down/kernel", "W D"),
 )
+_VARIATES = (
+    ("", "block_{i}/variate_norm/scale", "D"),
+    ("", "block_{i}/variate_attention/query/kernel", "D D"),
+    ("", "block_{i}/variate_attention/key_value/kernel", "D KV"),
+    ("", "block_{i}/variate_attention/output/kernel", "D D"),
+    ("", "block_{i}/variate_attention/role", "2 2 K H"),
+    ("", "block_{i}/variate_attention/sink", "N"),
+)
+"""The layers of `ModelConfig.variate_attention`, which PyTorch's models do not have."""
 _FINAL = (("ln_f.scale", "final_norm/scale", "D"),)
 
 
@@ -64,7 +73,7 @@ class Row(NamedTuple):
     """One weight of the model.
 
     Attributes:
-      torch: Key of the weight in the authors' `state_dict`.
+      torch: Key of the weight in the authors' `state_dict`; empty if it has no such weight.
       path: Path of the weight in the parameter tree, joined by `/`.
       shape: Shape of the weight in the parameter tree.
     """
@@ -93,21 +102,26 @@ def rows(config: ModelConfig) -> list[Row]:
         "F": config.num_features,
         "D": config.width,
         "KV": 2 * config.kv_heads * config.head_dim,
+        "K": config.kv_heads,
+        "H": config.head_dim,
+        "N": config.num_heads,
         "W": config.mlp_width,
         "C": COSINES,
         "1": 1,
+        "2": 2,
     }
+    block = _BLOCK + (_VARIATES if config.variate_attention else ())
 
     def expand(table: Any, prefix: str, i: int = 0) -> Iterator[Row]:
         for torch, path, axes in table:
             shape = tuple(sizes[axis] for axis in axes.split())
-            yield Row(prefix + torch.format(i=i), path.format(i=i), shape)
+            yield Row(torch and prefix + torch.format(i=i), path.format(i=i), shape)
 
     trunk = "model.transformer."
     return [
         *expand(_HEADS[config.head], "model.param_proj."),
         *expand(_EMBEDDING, trunk),
-        *(row for i in range(config.num_layers) for row in expand(_BLOCK, trunk, i)),
+        *(row for i in range(config.num_layers) for row in expand(block, trunk, i)),
         *expand(_FINAL, trunk),
     ]
 

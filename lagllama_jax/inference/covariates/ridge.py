@@ -11,7 +11,7 @@ PENALTIES = np.array([1e-4, 1e-3, 1e-2, 1e-1, 1.0])
 CONTROL_PENALTY = 1e-4
 """Factor of the penalty of columns whose effect is not wanted."""
 FOLDS = 5
-MOST_ROWS = 8192
+MOST_ROWS = 40_000
 FEWEST_ROWS = 30
 LARGEST_INFLATION = 50.0
 
