@@ -14,7 +14,7 @@ from lagllama_jax.inference.covariates.checks import (
     report_network_use,
     report_use,
 )
-from lagllama_jax.inference.covariates.design import controls, grid_of, responses
+from lagllama_jax.inference.covariates.design import Grid, controls, grid_of, responses
 from lagllama_jax.inference.covariates.hint import out_of_sample, with_hints
 from lagllama_jax.inference.covariates.ridge import FEWEST_ROWS, effects
 from lagllama_jax.inference.forecast import Forecast, Predictor
@@ -32,6 +32,8 @@ SHARPNESS, DOUBT = 8.0, 0.5
 difference of the loss to that without covariates, as a part of it, and e its standard error."""
 MOST_POINTS = 4_000_000
 """Number of values of effects that are held at once."""
+DAYS_REGRESSED, POINTS_REGRESSED = 366, (8192, 40_000)
+"""The regression is fitted to the last 366 days, but at least 8,192 and at most 40,000 points."""
 JUDGED_SAMPLES = 25
 """Number of sample paths of a forecast of the past."""
 CANDIDATES = 3
@@ -199,13 +201,21 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     fitted = np.zeros(shape[:2], bool)
     fitted[:, 0] = True
     for variate, lag in np.ndindex(len(target), 2 if len(ends) > 1 else 0):
-        found = effects(target[variate], wanted, calendar, ends, grid.lag * lag)
+        found = effects(target[variate], wanted, calendar, ends, grid.lag * lag, _recent(grid))
         if found is not None:
             vary = _varying_times(target[variate], grid.day, length + steps)
             values[variate, lag + 1] = found.values * vary
             deviation[variate, lag + 1] = found.deviation * vary[length:]
             fitted[variate, lag + 1] = True
     return _Fit(ends, values, deviation, fitted)
+
+
+def _recent(grid: Grid) -> int:
+    """Number of points of the past to which the regression is fitted: a year, within bounds.
+
+    A year has the weather of every season. Older points are left out, as relations change.
+    """
+    return int(np.clip(DAYS_REGRESSED * grid.day, *POINTS_REGRESSED))
 
 
 def _varying_times(past: Float[np.ndarray, "T"], day: int, count: int) -> Float[np.ndarray, "N"]:

@@ -11,7 +11,6 @@ PENALTIES = np.array([1e-4, 1e-3, 1e-2, 1e-1, 1.0])
 CONTROL_PENALTY = 1e-4
 """Factor of the penalty of columns whose effect is not wanted."""
 FOLDS = 5
-MOST_ROWS = 40_000
 FEWEST_ROWS = 30
 LARGEST_INFLATION = 50.0
 
@@ -35,6 +34,7 @@ def effects(
     controls: Float[np.ndarray, "N C"],
     ends: Int[np.ndarray, "E"],
     lag: int,
+    recent: int,
 ) -> Effects | None:
     """Fits the coefficients on the points before each end, and computes the effects of responses.
 
@@ -47,11 +47,12 @@ def effects(
       controls: Columns that the effect is adjusted for.
       ends: Ascending ends of the past.
       lag: If above 0, differences over this many points are regressed instead of values.
+      recent: Number of points before the last end that are regressed at most.
 
     Returns:
       The effects. `None`: there are too few rows, or no response varies.
     """
-    first = max(lag, int(ends[-1]) - MOST_ROWS)
+    first = max(lag, int(ends[-1]) - recent)
     rows = np.arange(first, ends[-1])
     before_first = np.isfinite(_differences(target, rows, lag)) & (rows < ends[0])
     varying = responses[rows][before_first].std(axis=0) > 1e-9 if before_first.any() else []

@@ -236,6 +236,7 @@ OWN_OPTIONS = {
     "observed_features": True,
     "squash": "arcsinh",
     "min_sigma": 1e-3,
+    "variate_attention": True,
 }
 
 
