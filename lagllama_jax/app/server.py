@@ -1,0 +1,107 @@
+"""The server of the page."""
+
+import contextlib
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lagllama_jax.app.guard import Guard
+from lagllama_jax.app.jobs import Jobs
+from lagllama_jax.app.limits import MEGABYTE, READ_BYTES, Limits
+from lagllama_jax.app.pages import Pages
+from lagllama_jax.app.store import Store
+from lagllama_jax.app.tasks import ready
+from lagllama_jax.app.worker import Settings, Worker
+from lagllama_jax.errors import ConfigError, require
+
+START_SECONDS = 300.0
+_CACHE = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
+"""Settings of JAX that the process of the model takes over."""
+
+
+@contextlib.contextmanager
+def page(model: str | None, limits: Limits, host: str = "127.0.0.1") -> Iterator[Any]:
+    """Yields the page as an ASGI application. Its processes and files go at the end of the block.
+
+    Args:
+      model: As in `LagLlama.from_pretrained`. It is loaded at once.
+      limits: Limits of the page.
+      host: Address that the server listens on.
+
+    Raises:
+      MissingExtraError: If the extra `app` is not installed.
+      CheckpointError: If the model cannot be loaded.
+    """
+    require("starlette", "app")
+    require("python_multipart", "app")
+    require("matplotlib", "app")
+    import jax
+
+    settings = {name: jax.config.values[name] for name in _CACHE}
+    worker, reader = Worker(Settings(settings)), Worker(Settings({}, READ_BYTES))
+    with tempfile.TemporaryDirectory(prefix="lagllama-app-") as folder:
+        jobs = Jobs(worker, limits)
+        try:
+            worker.call(ready, model, seconds=START_SECONDS)
+            store = Store(Path(folder), limits.max_tables)
+            yield _application(Pages(reader, jobs, store, model, limits), host, limits)
+        finally:
+            jobs.close()
+            reader.stop()
+
+
+def _application(pages: Pages, host: str, limits: Limits) -> Guard:
+    starlette = require("starlette.applications", "app").Starlette
+    http_error = require("starlette.exceptions", "app").HTTPException
+    from lagllama_jax.app.guard import TooLargeError
+
+    async def missing(request: Any, error: Any) -> Any:
+        return pages.view.missing(str(error.detail), error.status_code)
+
+    async def too_large(request: Any, error: Any) -> Any:
+        return pages.view.missing(str(error), 413)
+
+    handlers = {http_error: missing, TooLargeError: too_large}
+    app = starlette(routes=pages.routes(), exception_handlers=handlers)
+    # Two files and the marks around them fit into a request.
+    return Guard(app, host, 2 * limits.bytes + MEGABYTE)
+
+
+def serve(model: str | None, host: str, port: int, limits: Limits) -> None:
+    """Serves the page until it is interrupted.
+
+    Args:
+      model: As in `LagLlama.from_pretrained`.
+      host: Address to listen on.
+      port: Port to listen on. 0: a free one.
+      limits: Limits of the page.
+
+    Raises:
+      ConfigError: If the address is taken or not one of this machine.
+      MissingExtraError: If the extra `app` is not installed.
+    """
+    uvicorn = require("uvicorn", "app")
+    with _bound(host, port) as listener, page(model, limits, host) as app:
+        shown = f"[{host}]" if ":" in host else host
+        print(f"The page is at http://{shown}:{listener.getsockname()[1]}/ (Ctrl-C stops it).")
+        config = uvicorn.Config(app, log_level="warning", server_header=False, lifespan="off")
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"Cannot listen on {host}, port {port}: {reason}. Give another port (--port), or 0 for "
+            "a free one."
+        ) from error
