@@ -120,14 +120,14 @@ def read_choice(
 
 def _read_wide(table: Table, choice: Choice) -> SeriesDataset:
     check(not choice.known, "Covariates need the layout with the values in one column.")
-    names = choice.target or tuple(name for name in table.frame if name != choice.timestamp_column)
+    names = choice.target or tuple(map(str, table.frame.columns))
     part = _restricted(table, [choice.timestamp_column, *names])
     found = find_columns(part, None, choice.timestamp_column, None)
     if found.target is not None or found.item_id is not None:
         reserved = (found.target or (found.item_id,))[0]
         raise DataError(
-            f"The name {str(reserved)!r} says that the values are in one column: rename the column, "
-            "or choose that layout."
+            f"The name {str(reserved)!r} says that the values are in one column: rename the "
+            "column, or choose that layout."
         )
     return read_frame(part, timestamp_column=choice.timestamp_column, **choice.reading)
 

@@ -1,4 +1,4 @@
-"""`Guard`: refuses requests of other sites and requests that are too large, before the page reads them."""
+"""`Guard`: refuses requests of other sites, and requests that are too large."""
 
 import ipaddress
 from typing import TYPE_CHECKING

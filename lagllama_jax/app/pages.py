@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lagllama_jax.app import example
 from lagllama_jax.app.choice import Choice, Files
-from lagllama_jax.app.example import NAME, example_csv
 from lagllama_jax.app.fields import choice_of, fields_of, forecast_of, impact_of, text, units_of
 from lagllama_jax.app.guard import TooLargeError
 from lagllama_jax.app.jobs import Job, Jobs
@@ -17,7 +17,7 @@ from lagllama_jax.app.limits import Limits
 from lagllama_jax.app.store import Store, Upload, safe_name, without_folder
 from lagllama_jax.app.summary import Summary, summarise
 from lagllama_jax.app.tasks import analyse, forecast
-from lagllama_jax.app.view import View
+from lagllama_jax.app.view import FILES, View
 from lagllama_jax.app.worker import Worker
 from lagllama_jax.errors import DataError, LagLlamaError, require
 
@@ -53,7 +53,7 @@ class Pages:
         route = require("starlette.routing", "app").Route
         return [
             route("/", self.start),
-            route("/style.css", self.style),
+            route("/{file:str}", self.file),
             route("/tables", self.upload, methods=["POST"]),
             route("/tables/{table}", self.show),
             route("/tables/{table}", self.ask, methods=["POST"]),
@@ -66,9 +66,12 @@ class Pages:
         """The first page, on which a table is given."""
         return self.view.start()
 
-    async def style(self, request: Any) -> Any:
-        """The style sheet."""
-        return self.view.style()
+    async def file(self, request: Any) -> Any:
+        """The style sheet, or the icon."""
+        file = request.path_params["file"]
+        if file not in FILES:
+            raise self.view.not_found("There is no such page.")
+        return self.view.file(file)
 
     async def upload(self, request: Any) -> Any:
         """Takes a table, and leads to its page."""
@@ -77,12 +80,14 @@ class Pages:
             async with request.form(**self._form_limits()) as form:
                 pasted = str(form.get("pasted", ""))
                 files = await _saved(form, folder)
-            summary = await self._summarise(files, None, 1)
+            tried = "example" in form
+            summary = await self._summarise(files, example.CHOICE if tried else None, 1)
         except LagLlamaError as error:
             shutil.rmtree(folder, ignore_errors=True)
             return self.view.start(without_folder(str(error), folder), pasted, _status(error))
         upload = Upload(secrets.token_urlsafe(18), folder, files, _shown(summary, folder))
         upload.fields = fields_of(summary.choice, summary.columns)
+        upload.fields |= example.FIELDS if tried else {}
         for dropped in self.store.add(upload):
             self.jobs.drop(dropped)
         return self.view.see_other(f"/tables/{upload.identifier}")
@@ -100,8 +105,8 @@ class Pages:
     async def ask(self, request: Any) -> Any:
         """Takes the form of a table: new columns, a forecast, or an analysis."""
         upload = self._upload(request)
-        form = await request.form(**self._form_limits())
-        upload.fields = {name: list(map(str, form.getlist(name))) for name in form}
+        async with request.form(**self._form_limits()) as form:
+            upload.fields = {name: list(map(str, form.getlist(name))) for name in form}
         action = text(upload.fields, "action")
         try:
             await self._choose(upload, action)
@@ -111,7 +116,7 @@ class Pages:
         except LagLlamaError as error:
             message = without_folder(str(error), upload.folder)
             return self._table(upload, None, message, request, 422)
-        return self.view.see_other(f"/tables/{upload.identifier}?job={job.identifier}#result")
+        return self.view.see_other(f"/tables/{upload.identifier}?job={job.identifier}")
 
     async def _choose(self, upload: Upload, action: str) -> None:
         """Reads the table again if other columns were chosen."""
@@ -144,7 +149,7 @@ class Pages:
         upload = self._upload(request)
         job = self._job(request)
         await asyncio.to_thread(self.jobs.stop, job)
-        return self.view.see_other(f"/tables/{upload.identifier}?job={job.identifier}#result")
+        return self.view.see_other(f"/tables/{upload.identifier}?job={job.identifier}")
 
     async def download(self, request: Any) -> Any:
         """The table of a result."""
@@ -202,18 +207,20 @@ class Pages:
 
 
 async def _saved(form: Any, folder: Path) -> Files:
-    """Writes the files of a form, or the table that was pasted, or the example.
+    """Writes the example, or the files of a form, or the table that was pasted.
 
     Raises:
       DataError: If there is no table.
     """
-    table, future = (await _file(form.get(name), folder / name) for name in ("table", "future"))
+    if "example" in form:
+        made = folder / "table" / example.NAME
+        made.write_bytes(example.example_csv())
+        return Files(made)
+    table = await _file(form.get("table"), folder / "table")
+    future = await _file(form.get("future"), folder / "future")
     if table is None and str(form.get("pasted", "")).strip():
         table = folder / "table" / "pasted.csv"
         table.write_text(str(form["pasted"]), "utf-8", newline="")
-    if table is None and form.get("example"):
-        table = folder / "table" / NAME
-        table.write_bytes(example_csv())
     if table is None:
         raise DataError("Choose a file, or paste a table.")
     return Files(table, future, str(form.get("encoding", "")).strip()[:40] or None)

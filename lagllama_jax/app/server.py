@@ -67,7 +67,10 @@ def _application(pages: Pages, host: str, limits: Limits) -> Guard:
     async def too_large(request: Any, error: Any) -> Any:
         return pages.view.missing(str(error), 413)
 
-    handlers = {http_error: missing, TooLargeError: too_large}
+    async def failed(request: Any, error: Any) -> Any:
+        return pages.view.missing("The page failed. Its terminal shows where.", 500)
+
+    handlers = {http_error: missing, TooLargeError: too_large, Exception: failed}
     app = starlette(routes=pages.routes(), exception_handlers=handlers)
     # Two files and the marks around them fit into a request.
     return Guard(app, host, 2 * limits.bytes + MEGABYTE)
@@ -89,7 +92,8 @@ def serve(model: str | None, host: str, port: int, limits: Limits) -> None:
     uvicorn = require("uvicorn", "app")
     with _bound(host, port) as listener, page(model, limits, host) as app:
         shown = f"[{host}]" if ":" in host else host
-        print(f"The page is at http://{shown}:{listener.getsockname()[1]}/ (Ctrl-C stops it).")
+        address = f"http://{shown}:{listener.getsockname()[1]}/"
+        print(f"The page is at {address} (Ctrl-C stops it).", flush=True)
         config = uvicorn.Config(app, log_level="warning", server_header=False, lifespan="off")
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""`Store`: the tables that were uploaded, each in a folder of its own that is deleted at the end."""
+"""`Store`: the tables that were uploaded, each in a folder of its own."""
 
 import re
 import secrets
@@ -73,8 +73,8 @@ class Store:
 def safe_name(given: str) -> str:
     """A name for a file of which a browser says that it has the name `given`.
 
-    >>> safe_name("../../etc/my data.csv"), safe_name("C:\\\\a\\\\b.parquet"), safe_name("..")
-    ('my data.csv', 'b.parquet', 'table.csv')
+    >>> safe_name("../../etc/my data.csv"), safe_name("..")
+    ('my data.csv', 'table.csv')
     """
     name = _STRANGE.sub("_", re.split(r"[\\/]", given)[-1]).strip(" .")
     return name[-LONGEST_NAME:].strip(" .") or "table.csv"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from lagllama_jax.app.choice import Choice, Files, open_table, read_choice, split_future
@@ -58,7 +59,7 @@ def summarise(files: Files, choice: Choice | None, horizon: int, limits: Limits)
     table = open_table(files.table, files.encoding, limits)
     future = None
     if files.future is not None:
-        future = tuple(open_table(files.future, files.encoding, limits).frame)
+        future = _names(open_table(files.future, files.encoding, limits))
     found = problem = ""
     try:
         if choice is None:
@@ -68,7 +69,7 @@ def summarise(files: Files, choice: Choice | None, horizon: int, limits: Limits)
         problem = str(error)
     choice = choice or Choice()
     return Summary(
-        tuple(table.frame),
+        _names(table),
         len(table.frame),
         tuple(tuple(map(_cell, row)) for row in table.frame.head(SHOWN_ROWS).to_numpy(object)),
         choice,
@@ -96,7 +97,7 @@ def propose(table: Table, future: tuple[str, ...] | None) -> Choice:
     except DataError:
         return choice
     filled = coming.frame.notna().all()
-    return replace(choice, known=tuple(name for name in columns.others if filled[name]))
+    return replace(choice, known=tuple(name for name in columns.others if filled[str(name)]))
 
 
 def _past_of(choice: Choice) -> Choice:
@@ -110,19 +111,25 @@ def _described(dataset: SeriesDataset) -> str:
     words = "1 series" if count == 1 else f"{count:,} series"
     if len(names) > 1:
         words += f" of {len(names)} targets"
-    lengths = dataset.lengths
+    lengths = np.array([dataset.observed_end(row) for row in range(count)])
     least, most = int(lengths.min()), int(lengths.max())
     words += f" with {most:,} time steps" if least == most else f" with {least:,} to {most:,} steps"
     if not dataset.dated:
         return f"{words}."
-    starts = [dataset.timestamps(row, -int(lengths[row]), 1)[0] for row in range(count)]
-    ends = [dataset.timestamps(row, -1, 1)[0] for row in range(count)]
+    starts, ends = [], []
+    for row, (length, end) in enumerate(zip(dataset.lengths.tolist(), lengths, strict=True)):
+        starts.append(dataset.timestamps(row, -length, 1)[0])
+        ends.append(dataset.timestamps(row, int(end) - length - 1, 1)[0])
     steps = ", ".join(sorted({str(frequency) for frequency in dataset.frequencies}))
     return f"{words} from {_stamp(min(starts))} to {_stamp(max(ends))}, in steps of {steps}."
 
 
 def _stamp(stamp: pd.Timestamp) -> str:
     return str(stamp).removesuffix(" 00:00:00")
+
+
+def _names(table: Table) -> tuple[str, ...]:
+    return tuple(map(str, table.frame.columns))
 
 
 def _items(table: Table, column: str | None) -> tuple[str, ...]:

@@ -91,8 +91,8 @@ def forecast(files: Files, question: ForecastQuestion, model: str | None, limits
     count = len(dataset) * len(dataset.target_names)
     check(
         count * steps * max(samples, 1) <= MOST_VALUES,
-        f"{samples} sample paths of {steps} time steps of {count} series are too many for the page: "
-        "lower one of them.",
+        f"{samples} sample paths of {steps} time steps of {count} series are too many for the "
+        "page: lower one of them.",
     )
     made = load(model).predict(
         dataset,
@@ -123,9 +123,7 @@ def _charts(made: "Forecast", row: int) -> tuple[Chart, ...]:
         f"{median[1, at]:.4g} (80 % interval {median[0, at]:.4g} to {median[2, at]:.4g})"
         for at in (0, -1)
     )
-    words = (
-        f"The median of {short(name)} is {first} at the first time step, and {last} at the last."
-    )
+    words = f"The median of {short(name)} is {first} at the first time step, and {last} at the end."
     charts = [Chart("Forecast with intervals", words, as_svg(made.plot(name)))]
     if made.samples is not None:
         words = f"Sample paths of {short(name)}: each is one way in which the series may go on."
@@ -139,13 +137,11 @@ def _charts(made: "Forecast", row: int) -> tuple[Chart, ...]:
 
 def _first_rows(frame: "pd.DataFrame") -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """The names and the cells of a table, of its first rows and fewer quantiles."""
-    quantiles = [
-        name for name in frame if name in ("0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8")
-    ]
-    part = frame.head(FIRST_ROWS).drop(columns=quantiles)
+    inner = [f"0.{tenth}" for tenth in range(2, 9)]
+    part = frame.head(FIRST_ROWS).drop(columns=inner, errors="ignore")
     names = {"predictions": "median", "0.1": "10 %", "0.9": "90 %"}
     cells = (tuple(map(_shown, row)) for row in part.to_numpy(object))
-    return tuple(names.get(name, short(name)) for name in part), tuple(cells)
+    return tuple(names.get(str(name), short(name)) for name in part), tuple(cells)
 
 
 def _shown(cell: object) -> str:

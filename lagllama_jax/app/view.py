@@ -11,6 +11,8 @@ from lagllama_jax.app.store import Upload
 from lagllama_jax.causal.report import WAYS
 from lagllama_jax.errors import require
 
+FILES = {"style.css": "text/css", "icon.svg": "image/svg+xml"}
+"""Files that the pages load, and their types."""
 REFRESH = 2
 """Seconds after which a page that waits for a result is loaded again."""
 
@@ -78,10 +80,10 @@ class View:
             fields=upload.fields,
         )
 
-    def style(self) -> Any:
-        """The style sheet."""
-        text = self._templates.get_template("style.css").render()
-        return self._responses.Response(text, media_type="text/css")
+    def file(self, name: str) -> Any:
+        """The style sheet, or the icon."""
+        text = self._templates.get_template(name).render()
+        return self._responses.Response(text, media_type=FILES[name])
 
     def csv(self, result: Result) -> Any:
         """The table of a result, as a file to download."""

@@ -66,8 +66,8 @@ class Worker:
             if not connection.poll(seconds):
                 self.stop()
                 raise DataError(
-                    f"This took more than {seconds:g} seconds and was stopped. Give fewer series, a "
-                    "shorter horizon or fewer sample paths, or use the command line."
+                    f"This took more than {seconds:g} seconds and was stopped. Give fewer series, "
+                    "a shorter horizon or fewer sample paths, or use the command line."
                 )
             result, error, notes = connection.recv()
         except (EOFError, ConnectionError, OSError) as ended:
@@ -162,5 +162,5 @@ def _noted() -> Iterator[list[str]]:
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.showwarning = note  # type: ignore[assignment]
+        warnings.showwarning = note
         yield notes

@@ -121,8 +121,8 @@ def check_unpacked(path: Path, fits: bool, most_bytes: int | None) -> None:
     """Raises `DataError` unless the content of a file fits in a number of bytes."""
     if not fits:
         raise DataError(
-            f"{path} unpacks to more than {most_bytes:,} bytes, which is the limit here: give fewer "
-            "rows."
+            f"{path} unpacks to more than {most_bytes:,} bytes, which is the limit here: give "
+            "fewer rows."
         )
 
 
