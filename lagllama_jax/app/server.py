@@ -1,11 +1,12 @@
 """The server of the page."""
 
 import contextlib
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from lagllama_jax.app.guard import Guard
 from lagllama_jax.app.jobs import Jobs
@@ -14,6 +15,8 @@ from lagllama_jax.app.pages import Pages
 from lagllama_jax.app.store import Store
 from lagllama_jax.app.tasks import ready
 from lagllama_jax.app.worker import Settings, Worker
+from lagllama_jax.config import checked
+from lagllama_jax.config.base import Interval
 from lagllama_jax.errors import ConfigError, require
 
 START_SECONDS = 300.0
@@ -90,22 +93,33 @@ def serve(model: str | None, host: str, port: int, limits: Limits) -> None:
       MissingExtraError: If the extra `app` is not installed.
     """
     uvicorn = require("uvicorn", "app")
-    with _bound(host, port) as listener, page(model, limits, host) as app:
+    with _bound(host, port) as listener, _ended(), page(model, limits, host) as app:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}/"
         print(f"The page is at {address} (Ctrl-C stops it).", flush=True)
-        config = uvicorn.Config(app, log_level="warning", server_header=False, lifespan="off")
+        options = {"lifespan": "off", "ws": "none", "proxy_headers": False, "server_header": False}
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, **options)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
 
 
+@contextlib.contextmanager
+def _ended() -> Iterator[None]:
+    """Lets a request to end the process raise `KeyboardInterrupt`, so that files are deleted."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _bound(host: str, port: int) -> socket.socket:
+    checked("port", port, Annotated[int, Interval(least=0, most=65535)])
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
         raise ConfigError(
-            f"Cannot listen on {host}, port {port}: {reason}. Give another port (--port), or 0 for "
-            "a free one."
+            f"Cannot listen on {host}, port {port}: {error.strerror or error}. Give another port "
+            "(--port), or 0 for a free one."
         ) from error

@@ -29,15 +29,16 @@ def browser():
 
 
 @pytest.fixture
-def address(model_folder):
+def address(model_folder, tmp_path_factory):
     """The address of the page, as the command line serves it until it is interrupted."""
+    folder = tmp_path_factory.mktemp("temporary")
     command = [sys.executable, "-m", "lagllama_jax.cli.main", "--no-cache", "app", "--port", "0"]
     process = subprocess.Popen(
         [*command, "--model", str(model_folder), "--max-samples", "20"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "TMPDIR": str(folder)},
     )
     try:
         line = process.stdout.readline()
@@ -46,6 +47,7 @@ def address(model_folder):
         yield found[0]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0, process.stdout.read()
+        assert list(folder.iterdir()) == []
     finally:
         process.kill()
         process.communicate()
@@ -70,7 +72,8 @@ def test_a_file_is_forecast_and_downloaded_and_no_request_leaves_the_machine(
     assert page.get_by_label("Time steps", exact=True).input_value() == "0"
     page.get_by_label("Time steps", exact=True).fill("6")
     page.get_by_label("Sample paths", exact=True).fill("10")
-    page.keyboard.press("Enter")  # which does as the button that comes first
+    with page.expect_navigation():
+        page.keyboard.press("Enter")  # which does as the button that comes first
     page.get_by_role("button", name="Forecast", exact=True).click()
     chart = page.get_by_role("img", name="The median of a is")
     chart.wait_for(timeout=90_000)

@@ -20,7 +20,7 @@ def test_a_port_that_is_taken_is_named():
 
 @pytest.mark.parametrize("port", [-1, 70000])
 def test_a_port_that_does_not_exist_is_named(port):
-    with pytest.raises(ConfigError, match=f"port {port}"):
+    with pytest.raises(ConfigError, match=f"port={port} must be a whole number"):
         serve(None, "127.0.0.1", port, Limits())
 
 
