@@ -11,14 +11,17 @@ from lagllama_jax.model.network import init_parameters
 
 LIMITS = Limits(
     max_megabytes=0.2, max_rows=2000, max_columns=30, max_series=5, max_horizon=50,
-    max_samples=20, max_seconds=60, max_waiting=2, max_tables=40,
+    max_samples=20, max_seconds=60, max_waiting=2, max_tables=100,
 )  # fmt: skip
+
+HURRY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "JAX_PLATFORMS": "cpu"}
+"""Environment of processes that run programs for a moment, so that compiling takes the time."""
 
 
 @pytest.fixture(scope="session")
 def model():
     """A model of two small layers that forecasts in one pass."""
-    config = ModelConfig.tiny(one_pass=True, context_length=32)
+    config = ModelConfig.tiny(one_pass=True, observed_features=True, context_length=32)
     return LagLlama(init_parameters(config, jax.random.key(0)), config)
 
 
@@ -32,8 +35,11 @@ def model_folder(tmp_path_factory, model):
 @pytest.fixture(scope="session")
 def guard(model_folder):
     """The page as an application, with its processes."""
-    with page(str(model_folder), LIMITS) as app:
-        yield app
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in HURRY.items():
+            patch.setenv(name, value)
+        with page(str(model_folder), LIMITS) as app:
+            yield app
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from tests.app.conftest import HURRY
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -38,7 +40,7 @@ def address(model_folder, tmp_path_factory):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"JAX_PLATFORMS": "cpu", "TMPDIR": str(folder)},
+        env=os.environ | HURRY | {"TMPDIR": str(folder)},
     )
     try:
         line = process.stdout.readline()

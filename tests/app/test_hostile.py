@@ -122,7 +122,7 @@ def test_a_body_that_is_too_large_is_refused(client):
     ],
 )
 def test_a_table_beyond_the_limits_is_refused(client, columns, rows, message):
-    head = ",".join(["row", *(f"c{n}" for n in range(columns - 1))])
+    head = ",".join(["t", *(f"c{n}" for n in range(columns - 1))])
     lines = "\n".join(",".join([str(row), *"1" * (columns - 1)]) for row in range(rows))
     assert message in problem(upload(client, f"{head}\n{lines}".encode()))
 
@@ -134,7 +134,7 @@ def test_names_and_cells_are_text(client):
     rows = "\n".join(f'{day},"{MARK}",{n},=1+1' for n, day in enumerate(DAYS))
     content = f'ds,unique_id,y,"<script>{MARK}</script>"\n{rows}'.encode()
     page = upload(client, content, f"{MARK}.csv")
-    answer = ask(client, page, "forecast", horizon="2", samples="3")
+    answer = ask(client, page, "forecast", horizon="2", samples="0")
     for text in (page.text, answer.text):
         assert "<img src=x" not in text and "<script" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in answer.text

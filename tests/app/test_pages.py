@@ -11,6 +11,8 @@ import pytest
 from lagllama_jax.causal import impact
 from tests.app.browsing import ask, form_of, links, problem, upload
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 
 def table_of(client, answer) -> pd.DataFrame:
     """The table that a page offers for download."""
@@ -42,7 +44,7 @@ def test_every_field_has_a_label(client, chosen):
         for tag in re.findall(r"<(?:input|select|textarea)[^>]*>", text):
             name = re.search(r' id="(\w+)"', tag)
             outside = name is not None and f'for="{name[1]}"' in text
-            assert outside or f"<label>{tag}" in text, tag
+            assert outside or re.search(f"<label[^>]*>{re.escape(tag)}", text), tag
 
 
 def test_columns_are_proposed_as_the_command_line_takes_them(chosen):
@@ -55,9 +57,9 @@ def test_columns_are_proposed_as_the_command_line_takes_them(chosen):
 
 
 def test_a_forecast_is_that_of_the_library_with_pictures(client, chosen, model, frame):
-    answer = ask(client, chosen, "forecast", horizon="5", samples="7")
+    answer = ask(client, chosen, "forecast", horizon="4", samples="7")
     assert problem(answer) == ""
-    wanted = model.predict_df(frame.drop(columns="price"), 5, num_samples=7)
+    wanted = model.predict_df(frame.drop(columns="price"), 4, num_samples=7)
     found = table_of(client, answer)
     assert list(found.columns) == list(wanted.columns)
     assert np.allclose(found.iloc[:, 2:], wanted.iloc[:, 2:], rtol=1e-5)
@@ -74,9 +76,10 @@ def test_a_forecast_is_that_of_the_library_with_pictures(client, chosen, model, 
 
 
 def test_known_covariates_are_in_the_last_rows_or_in_a_second_table(client, model, frame):
+    frame = frame[frame.item_id == "a"]
     last = frame.timestamp > "2026-02-25"
     past, future = frame[~last], frame[last].drop(columns="target")
-    model_s = model.predict_df(past, 4, future_df=future)
+    wanted = model.predict_df(past, 4, future_df=future)
     whole = frame.assign(target=frame.target.where(~last)).to_csv(index=False).encode()
     one = upload(client, whole)
     assert form_of(one)["known"] == ["3"]
@@ -89,7 +92,7 @@ def test_known_covariates_are_in_the_last_rows_or_in_a_second_table(client, mode
         assert problem(answer) == ""
         assert len(links(answer, ".svg")) == 1 + 2  # the fan, and the covariates
         found = table_of(client, answer)
-        assert np.allclose(found["0.9"], model_s["0.9"], rtol=1e-4)
+        assert np.allclose(found["0.9"], wanted["0.9"], rtol=1e-4)
 
 
 def test_a_horizon_beyond_the_known_covariates_is_refused(client, frame):
@@ -109,12 +112,12 @@ def test_each_column_of_a_wide_table_is_a_series(client, frame, model):
     wide = wide.rename(columns={"b": "$x_{"})  # which is no formula
     page = upload(client, wide.to_csv(index=False).encode())
     assert form_of(page)["layout"] == ["wide"]
-    answer = ask(client, page, "forecast", horizon="3", samples="0")
+    answer = ask(client, page, "forecast", horizon="4", samples="0")
     found = table_of(client, answer)
     assert list(found.item_id.unique()) == ["a", "$x_{"]
-    wanted = model.predict_df(wide, 3)
+    wanted = model.predict_df(wide, 4)
     assert np.allclose(found["0.1"], wanted["0.1"], rtol=1e-5)
-    alone = ask(client, page, "forecast", horizon="3", samples="0", target=["1"])
+    alone = ask(client, page, "forecast", horizon="4", samples="0", target=["1"])
     assert list(table_of(client, alone).item_id.unique()) == ["a"]
 
 
@@ -122,9 +125,9 @@ def test_a_pasted_table_is_read_and_kept_if_it_cannot_be(client):
     rows = "\r\n".join(f"2026-01-{day:02};{day},5" for day in range(1, 31))
     page = client.post("/tables", data={"pasted": f"day;sales\r\n{rows}"})
     assert "1 series with 30 time steps" in page.text
-    answer = client.post("/tables", data={"pasted": "only <one> column\r\n1\r\n"})
+    answer = client.post("/tables", data={"pasted": "one<column>\r\n1\r\n"})
     assert answer.status_code == 422 and "has one column" in problem(answer)
-    assert "only &lt;one&gt; column" in answer.text
+    assert "one&lt;column&gt;" in answer.text
     assert "Choose a file, or paste" in problem(client.post("/tables", data={"pasted": " "}))
 
 
@@ -146,8 +149,9 @@ def test_a_pasted_table_is_read_and_kept_if_it_cannot_be(client):
         ("impact", {"id": "3"}, "The column of names has changed"),
     ],
 )
-def test_what_was_entered_is_kept_when_it_is_wrong(client, chosen, action, changes, message):
-    answer = ask(client, chosen, action, **{"samples": "0", "horizon": "3"} | changes)
+def test_what_was_entered_is_kept_when_it_is_wrong(client, content, action, changes, message):
+    page = upload(client, content)
+    answer = ask(client, page, action, **{"samples": "0", "horizon": "3"} | changes)
     assert message in problem(answer)
     kept = form_of(answer)
     for name, value in changes.items():
@@ -170,6 +174,7 @@ def test_the_impact_is_that_of_the_library(client, frame):
 def test_the_impact_on_a_series_of_a_long_table(client, chosen, frame):
     words = {"intervention": "2026-02-15", "method": "ridge", "placebos": "0"}
     answer = ask(client, chosen, "impact", treated=["0"], controls=["1"], **words)
+    assert problem(answer) == ""
     wide = frame.pivot(index="timestamp", columns="item_id", values="target").reset_index()
     wanted = impact(wide, "2026-02-15", "a", "b", method="ridge", placebos=0)
     assert np.allclose(table_of(client, answer).effect, wanted.to_frame().effect)
