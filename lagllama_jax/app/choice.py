@@ -18,6 +18,7 @@ from lagllama_jax.series.split_times import join_times
 from lagllama_jax.series.table_files import read_table
 from lagllama_jax.series.tables import Table
 from lagllama_jax.series.turned import turned
+from lagllama_jax.typing import Bool, Int
 
 
 class Files(NamedTuple):
@@ -170,7 +171,8 @@ def _restricted(table: Table, names: list[str | None]) -> Table:
 def split_future(table: Table, choice: Choice) -> tuple[Table, Table]:
     """Splits off the rows of the future: those of a series after its last row with a target.
 
-    Rows are taken in the order of the file. Reading the parts fails if their times overlap.
+    Rows are taken in the order of the file or, if there are none at its end, in the reverse order,
+    as files may have the newest row first. Reading the parts fails if their times overlap.
 
     Args:
       table: The table.
@@ -185,9 +187,9 @@ def split_future(table: Table, choice: Choice) -> tuple[Table, Table]:
     items = np.zeros(len(given), np.int64)
     if choice.id_column is not None:
         items, _ = pd.factorize(table.frame[choice.id_column], use_na_sentinel=False)
-    last = np.full(items.max(initial=0) + 1, -1)
-    np.maximum.at(last, items[given], np.flatnonzero(given))
-    future = np.arange(len(given)) > last[items]
+    future = _after(given, items)
+    if not future.any():
+        future = _after(given[::-1], items[::-1])[::-1]
     if not future.any():
         raise DataError(
             f"{table.name} has no rows after the last value of {listed(choice.target)}, and known "
@@ -203,3 +205,10 @@ def split_future(table: Table, choice: Choice) -> tuple[Table, Table]:
         table.with_frame(known.iloc[coming].reset_index(drop=True), coming),
     )
     return parts[0], replace(parts[1], name=f"the future rows of {table.name}")
+
+
+def _after(given: Bool[np.ndarray, "n"], items: Int[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
+    """The rows that follow the last given row of their item."""
+    last = np.full(items.max(initial=0) + 1, -1)
+    np.maximum.at(last, items[given], np.flatnonzero(given))
+    return np.arange(len(given)) > last[items]

@@ -75,24 +75,23 @@ def test_a_forecast_is_that_of_the_library_with_pictures(client, chosen, model, 
     assert set(links(other, ".svg")).isdisjoint(pictures[1:])
 
 
-def test_known_covariates_are_in_the_last_rows_or_in_a_second_table(client, model, frame):
+def test_known_covariates_are_proposed_and_drawn(client, frame):
     frame = frame[frame.item_id == "a"]
     last = frame.timestamp > "2026-02-25"
-    past, future = frame[~last], frame[last].drop(columns="target")
-    wanted = model.predict_df(past, 4, future_df=future)
     whole = frame.assign(target=frame.target.where(~last)).to_csv(index=False).encode()
-    one = upload(client, whole)
-    assert form_of(one)["known"] == ["3"]
-    files = {"table": ("past.csv", past.to_csv(index=False))}
-    files["future"] = ("future.csv", future.to_csv(index=False))
-    two = client.post("/tables", files=files)
-    assert form_of(two)["known"] == ["3"] and "future.csv" in two.text
-    for page in (one, two):
-        answer = ask(client, page, "forecast", horizon="4", samples="0")
-        assert problem(answer) == ""
-        assert len(links(answer, ".svg")) == 1 + 2  # the fan, and the covariates
-        found = table_of(client, answer)
-        assert np.allclose(found["0.9"], wanted["0.9"], rtol=1e-4)
+    page = upload(client, whole)
+    assert form_of(page)["known"] == ["3"]
+    answer = ask(client, page, "forecast", horizon="4", samples="0")
+    assert problem(answer) == "" and len(table_of(client, answer)) == 4
+    assert len(links(answer, ".svg")) == 1 + 2  # the icon, the fan, and the covariates
+
+
+def test_the_known_covariates_of_a_second_table_are_proposed(client, frame):
+    last = frame.timestamp > "2026-02-25"
+    files = {"table": ("past.csv", frame[~last].to_csv(index=False))}
+    future = frame[last].drop(columns="target").to_csv(index=False)
+    page = client.post("/tables", files=files | {"future": ("future.csv", future)})
+    assert form_of(page)["known"] == ["3"] and "future.csv" in page.text
 
 
 def test_a_horizon_beyond_the_known_covariates_is_refused(client, frame):
