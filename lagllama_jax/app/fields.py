@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from lagllama_jax.app.choice import Choice
 from lagllama_jax.app.limits import Limits
-from lagllama_jax.app.summary import Summary
+from lagllama_jax.app.summary import TableSummary
 from lagllama_jax.app.tasks import ForecastQuestion, ImpactQuestion
 from lagllama_jax.config import check, checked
 from lagllama_jax.config.base import Interval
@@ -83,7 +83,7 @@ def choice_of(fields: Fields, columns: Sequence[str]) -> Choice:
     )
 
 
-def forecast_of(fields: Fields, summary: Summary, limits: Limits) -> ForecastQuestion:
+def forecast_of(fields: Fields, summary: TableSummary, limits: Limits) -> ForecastQuestion:
     """The forecast that a form asks for.
 
     Raises:
@@ -97,7 +97,7 @@ def forecast_of(fields: Fields, summary: Summary, limits: Limits) -> ForecastQue
     )
 
 
-def impact_of(fields: Fields, summary: Summary) -> ImpactQuestion:
+def impact_of(fields: Fields, summary: TableSummary) -> ImpactQuestion:
     """The analysis that a form asks for.
 
     Raises:
@@ -115,7 +115,7 @@ def impact_of(fields: Fields, summary: Summary) -> ImpactQuestion:
     )
 
 
-def units_of(summary: Summary, choice: Choice) -> tuple[str, ...]:
+def units_of(summary: TableSummary, choice: Choice) -> tuple[str, ...]:
     """What can be treated or a control: the series of a column of names, or the columns."""
     return summary.items if choice.id_column is not None else summary.columns
 

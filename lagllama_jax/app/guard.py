@@ -21,12 +21,20 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Headers of every answer. A picture has a policy of its own, as styles are within it."""
+MARKS = 10**6
+"""Bytes of a request beside its files: the fields, and the marks around them."""
 DRAINED = 10
 """So many times the largest size are read of a request that is too large, to answer it politely."""
 
 
 class TooLargeError(DataError):
-    """Raised if a request is larger than the page takes."""
+    """Raised if a file or a request is larger than the page takes."""
+
+    def __init__(self, most: int):
+        super().__init__(
+            f"The page takes at most {most / 10**6:g} megabytes. Give fewer rows, use the command "
+            "line, or start the page with a higher limit (--max-megabytes)."
+        )
 
 
 class Guard:
@@ -39,7 +47,7 @@ class Guard:
     Attributes:
       app: The page.
       host: Address that the server listens on.
-      most_bytes: Largest size of the body of a request in bytes.
+      most_bytes: Largest size of a file in bytes. A request may have two files.
     """
 
     def __init__(self, app: "ASGIApp", host: str, most_bytes: int):
@@ -112,22 +120,19 @@ def _is_own(asked: str, host: str) -> bool:
 
 
 def _limited(receive: "Receive", most: int) -> "Receive":
-    """A function that receives a body, and raises `TooLargeError` if it is larger than `most`."""
+    """A function that receives a body, and raises `TooLargeError` beyond two files of `most`."""
     received = 0
 
     async def limited() -> "Message":
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received <= most:
+        if received <= 2 * most + MARKS:
             return message
-        while message.get("more_body") and received <= DRAINED * most:
+        while message.get("more_body") and received <= DRAINED * most + MARKS:
             message = await receive()
             received += len(message.get("body", b""))
-        raise TooLargeError(
-            f"The page takes at most {most / 10**6:g} megabytes. Give fewer rows, use the command "
-            "line, or start the page with a higher limit (--max-megabytes)."
-        )
+        raise TooLargeError(most)
 
     return limited
 

@@ -1,4 +1,4 @@
-"""`Jobs`: forecasts and analyses, of which one runs while the others wait."""
+"""`JobQueue`: forecasts and analyses, of which one runs while the others wait."""
 
 import secrets
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 
 from lagllama_jax.app.limits import Limits
 from lagllama_jax.app.result import Result
-from lagllama_jax.app.worker import STOPPED, Worker
+from lagllama_jax.app.worker import STOPPED, WorkerProcess
 from lagllama_jax.errors import DataError
 
 KEPT = 4
@@ -18,7 +18,7 @@ KEPT = 4
 
 
 @dataclass(eq=False)
-class Job:
+class QueuedJob:
     """A forecast or an analysis.
 
     Attributes:
@@ -53,7 +53,7 @@ class Job:
         return None, str(error)
 
 
-class Jobs:
+class JobQueue:
     """Runs jobs in a process, one after the other.
 
     Attributes:
@@ -61,15 +61,15 @@ class Jobs:
       limits: Limits of the page.
     """
 
-    def __init__(self, worker: Worker, limits: Limits):
+    def __init__(self, worker: WorkerProcess, limits: Limits):
         self.worker = worker
         self.limits = limits
-        self._jobs: dict[str, Job] = {}
-        self._running: Job | None = None
+        self._jobs: dict[str, QueuedJob] = {}
+        self._running: QueuedJob | None = None
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, "lagllama-jobs")
 
-    def submit(self, table: str, function: Callable[..., Result], *arguments: Any) -> Job:
+    def submit(self, table: str, function: Callable[..., Result], *arguments: Any) -> QueuedJob:
         """Puts a job into the queue.
 
         Raises:
@@ -83,12 +83,14 @@ class Jobs:
         ended = [name for name, job in self._jobs.items() if job.done]
         for name in ended[: max(len(ended) - KEPT * self.limits.max_tables, 0)]:
             del self._jobs[name]
-        job = Job(table)
+        job = QueuedJob(table)
         self._jobs[job.identifier] = job
         job.future = self._thread.submit(self._run, job, function, arguments)
         return job
 
-    def _run(self, job: Job, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    def _run(
+        self, job: QueuedJob, function: Callable[..., Result], arguments: tuple[Any, ...]
+    ) -> Result:
         job.begun = time.monotonic()
         with self._lock:
             self._running = job
@@ -99,18 +101,18 @@ class Jobs:
                 self._running = None
         return result._replace(notes=(*result.notes, *notes))
 
-    def get(self, table: str, identifier: str) -> Job | None:
+    def get(self, table: str, identifier: str) -> QueuedJob | None:
         """A job of a table."""
         job = self._jobs.get(identifier)
         return job if job is not None and job.table == table else None
 
-    def ahead(self, job: Job) -> int:
+    def ahead(self, job: QueuedJob) -> int:
         """Number of jobs that come before one that waits."""
         names = list(self._jobs)
         before = names[: names.index(job.identifier)]
         return sum(not self._jobs[name].done for name in before)
 
-    def stop(self, job: Job) -> None:
+    def stop(self, job: QueuedJob) -> None:
         """Takes a job out of the queue, or ends it if it runs."""
         if job.future.cancel():
             return

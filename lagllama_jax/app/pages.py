@@ -12,13 +12,13 @@ from lagllama_jax.app import example
 from lagllama_jax.app.choice import Choice, Files
 from lagllama_jax.app.fields import choice_of, fields_of, forecast_of, impact_of, text, units_of
 from lagllama_jax.app.guard import TooLargeError
-from lagllama_jax.app.jobs import Job, Jobs
+from lagllama_jax.app.jobs import JobQueue, QueuedJob
 from lagllama_jax.app.limits import Limits
 from lagllama_jax.app.store import Store, Upload, safe_name, without_folder
-from lagllama_jax.app.summary import Summary, summarise
+from lagllama_jax.app.summary import TableSummary, summarise
 from lagllama_jax.app.tasks import analyse, forecast
 from lagllama_jax.app.view import FILES, View
-from lagllama_jax.app.worker import Worker
+from lagllama_jax.app.worker import WorkerProcess
 from lagllama_jax.errors import DataError, LagLlamaError, require
 
 PATIENCE = 1.5
@@ -39,7 +39,9 @@ class Pages:
       limits: Limits of the page.
     """
 
-    def __init__(self, reader: Worker, jobs: Jobs, store: Store, model: str | None, limits: Limits):
+    def __init__(
+        self, reader: WorkerProcess, jobs: JobQueue, store: Store, model: str | None, limits: Limits
+    ):
         self.reader = reader
         self.jobs = jobs
         self.store = store
@@ -79,7 +81,7 @@ class Pages:
         try:
             async with request.form(**self._form_limits()) as form:
                 pasted = str(form.get("pasted", ""))
-                files = await _saved(form, folder)
+                files = await _saved(form, folder, self.limits.bytes)
             tried = "example" in form
             summary = await self._summarise(files, example.CHOICE if tried else None, 1)
         except LagLlamaError as error:
@@ -107,8 +109,8 @@ class Pages:
         upload = self._upload(request)
         async with request.form(**self._form_limits()) as form:
             upload.fields = {name: list(map(str, form.getlist(name))) for name in form}
-        action = text(upload.fields, "action")
         try:
+            action = text(upload.fields, "action")
             await self._choose(upload, action)
             if action == "columns":
                 return self.view.see_other(f"/tables/{upload.identifier}")
@@ -133,7 +135,7 @@ class Pages:
             if action == "impact":
                 raise DataError("The column of names has changed: choose the treated series again.")
 
-    def _submit(self, upload: Upload, action: str) -> Job:
+    def _submit(self, upload: Upload, action: str) -> QueuedJob:
         function: Callable[..., Any]
         question: Any
         if action == "impact":
@@ -174,14 +176,14 @@ class Pages:
             raise self.view.not_found("This table is no longer kept. Give it again.")
         return upload
 
-    def _job(self, request: Any) -> Job:
+    def _job(self, request: Any) -> QueuedJob:
         job = self.jobs.get(self._upload(request).identifier, request.path_params["job"])
         if job is None or (not job.done and request.method == "GET"):
             raise self.view.not_found("This result is not there. Ask for it again.")
         return job
 
     def _table(
-        self, upload: Upload, job: Job | None, problem: str, request: Any, status: int = 200
+        self, upload: Upload, job: QueuedJob | None, problem: str, request: Any, status: int = 200
     ) -> Any:
         units = units_of(upload.summary, upload.summary.choice)
         ahead = 0 if job is None or job.done else self.jobs.ahead(job)
@@ -189,7 +191,7 @@ class Pages:
         part = int(asked) if asked.isascii() and asked.isdigit() else 0
         return self.view.table(upload, units, (job, ahead, part), problem, status)
 
-    async def _summarise(self, files: Files, choice: Choice | None, horizon: int) -> Summary:
+    async def _summarise(self, files: Files, choice: Choice | None, horizon: int) -> TableSummary:
         """Reads a table in the process for it, one at a time.
 
         Raises:
@@ -206,18 +208,18 @@ class Pages:
         return {"max_files": 2, "max_fields": MOST_FIELDS, "max_part_size": self.limits.bytes}
 
 
-async def _saved(form: Any, folder: Path) -> Files:
+async def _saved(form: Any, folder: Path, most_bytes: int) -> Files:
     """Writes the example, or the files of a form, or the table that was pasted.
 
     Raises:
-      DataError: If there is no table.
+      DataError: If there is no table, or it is too large.
     """
     if "example" in form:
         made = folder / "table" / example.NAME
         made.write_bytes(example.example_csv())
         return Files(made)
-    table = await _file(form.get("table"), folder / "table")
-    future = await _file(form.get("future"), folder / "future")
+    table = await _file(form.get("table"), folder / "table", most_bytes)
+    future = await _file(form.get("future"), folder / "future", most_bytes)
     if table is None and str(form.get("pasted", "")).strip():
         table = folder / "table" / "pasted.csv"
         table.write_text(str(form["pasted"]), "utf-8", newline="")
@@ -226,10 +228,16 @@ async def _saved(form: Any, folder: Path) -> Files:
     return Files(table, future, str(form.get("encoding", "")).strip()[:40] or None)
 
 
-async def _file(given: Any, folder: Path) -> Path | None:
-    """Writes a file of a form. `None`: there is none."""
+async def _file(given: Any, folder: Path, most_bytes: int) -> Path | None:
+    """Writes a file of a form. `None`: there is none.
+
+    Raises:
+      TooLargeError: If it has more than `most_bytes`.
+    """
     if given is None or isinstance(given, str) or not given.filename:
         return None
+    if given.size > most_bytes:
+        raise TooLargeError(most_bytes)
     path = folder / safe_name(given.filename)
     with path.open("wb") as file:
         while block := await given.read(1 << 20):
@@ -237,7 +245,7 @@ async def _file(given: Any, folder: Path) -> Path | None:
     return path
 
 
-def _shown(summary: Summary, folder: Path) -> Summary:
+def _shown(summary: TableSummary, folder: Path) -> TableSummary:
     """A summary whose texts do not name the folder."""
     return replace(
         summary,

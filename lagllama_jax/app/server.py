@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lagllama_jax.app.guard import Guard
-from lagllama_jax.app.jobs import Jobs
-from lagllama_jax.app.limits import MEGABYTE, READ_BYTES, Limits
+from lagllama_jax.app.jobs import JobQueue
+from lagllama_jax.app.limits import READ_BYTES, Limits
 from lagllama_jax.app.pages import Pages
 from lagllama_jax.app.store import Store
 from lagllama_jax.app.tasks import ready
-from lagllama_jax.app.worker import Settings, Worker
+from lagllama_jax.app.worker import Settings, WorkerProcess
 from lagllama_jax.config import checked
 from lagllama_jax.config.base import Interval
 from lagllama_jax.errors import ConfigError, require
@@ -47,9 +47,9 @@ def page(model: str | None, limits: Limits, host: str = "127.0.0.1") -> Iterator
     import jax
 
     settings = {name: jax.config.values[name] for name in _CACHE}
-    worker, reader = Worker(Settings(settings)), Worker(Settings({}, READ_BYTES))
+    worker, reader = WorkerProcess(Settings(settings)), WorkerProcess(Settings({}, READ_BYTES))
     with tempfile.TemporaryDirectory(prefix="lagllama-app-") as folder:
-        jobs = Jobs(worker, limits)
+        jobs = JobQueue(worker, limits)
         try:
             worker.call(ready, model, seconds=START_SECONDS)
             store = Store(Path(folder), limits.max_tables)
@@ -75,8 +75,7 @@ def _application(pages: Pages, host: str, limits: Limits) -> Guard:
 
     handlers = {http_error: missing, TooLargeError: too_large, Exception: failed}
     app = starlette(routes=pages.routes(), exception_handlers=handlers)
-    # Two files and the marks around them fit into a request.
-    return Guard(app, host, 2 * limits.bytes + MEGABYTE)
+    return Guard(app, host, limits.bytes)
 
 
 def serve(model: str | None, host: str, port: int, limits: Limits) -> None:

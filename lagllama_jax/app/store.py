@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lagllama_jax.app.choice import Files
-from lagllama_jax.app.summary import Summary
+from lagllama_jax.app.summary import TableSummary
 
 LONGEST_NAME = 60
 _STRANGE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\/\u200e\u200f\u202a-\u202e\u2066-\u2069]')
@@ -28,7 +28,7 @@ class Upload:
     identifier: str
     folder: Path
     files: Files
-    summary: Summary
+    summary: TableSummary
     fields: dict[str, list[str]] = field(default_factory=dict)
 
     @property

@@ -1,4 +1,4 @@
-"""`Summary`: what the page shows of a table, and the columns that it proposes."""
+"""`TableSummary`: what the page shows of a table, and the columns that it proposes."""
 
 from dataclasses import dataclass, replace
 
@@ -18,7 +18,7 @@ MOST_ITEMS = 100
 
 
 @dataclass(frozen=True)
-class Summary:
+class TableSummary:
     """What the page shows of a table.
 
     Attributes:
@@ -44,7 +44,7 @@ class Summary:
     notes: tuple[str, ...] = ()
 
 
-def summarise(files: Files, choice: Choice | None, horizon: int, limits: Limits) -> Summary:
+def summarise(files: Files, choice: Choice | None, horizon: int, limits: Limits) -> TableSummary:
     """Reads a table, and the series that a choice of its columns gives.
 
     Args:
@@ -54,7 +54,7 @@ def summarise(files: Files, choice: Choice | None, horizon: int, limits: Limits)
       limits: Limits of the page.
 
     Raises:
-      DataError: If a file cannot be read. A choice that does not fit is in `Summary.problem`.
+      DataError: If a file cannot be read. A choice that does not fit is in `TableSummary.problem`.
     """
     table = open_table(files.table, files.encoding, limits)
     future = None
@@ -68,7 +68,7 @@ def summarise(files: Files, choice: Choice | None, horizon: int, limits: Limits)
     except LagLlamaError as error:
         problem = str(error)
     choice = choice or Choice()
-    return Summary(
+    return TableSummary(
         _names(table),
         len(table.frame),
         tuple(tuple(map(_cell, row)) for row in table.frame.head(SHOWN_ROWS).to_numpy(object)),
@@ -141,7 +141,7 @@ def _items(table: Table, column: str | None) -> tuple[str, ...]:
 
 def _cell(cell: object) -> str:
     """The text of a cell, of which only the beginning if it is long."""
-    if cell is None or cell is pd.NaT or cell is pd.NA or cell != cell:
+    if pd.api.types.is_scalar(cell) and pd.isna(cell):
         return ""
     text = _stamp(cell) if isinstance(cell, pd.Timestamp) else str(cell)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

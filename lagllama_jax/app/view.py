@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from lagllama_jax.app.fields import METHODS
-from lagllama_jax.app.jobs import Job
+from lagllama_jax.app.jobs import QueuedJob
 from lagllama_jax.app.limits import Limits
 from lagllama_jax.app.result import Result
 from lagllama_jax.app.store import Upload
@@ -48,7 +48,7 @@ class View:
         self,
         upload: Upload,
         units: tuple[str, ...],
-        asked: tuple[Job | None, int, int],
+        asked: tuple[QueuedJob | None, int, int],
         problem: str,
         status: int,
     ) -> Any:

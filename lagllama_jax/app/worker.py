@@ -1,4 +1,4 @@
-"""`Worker`: a process that runs one function after another, and can be ended in the middle."""
+"""`WorkerProcess`: a process that runs one function after another, and can be ended in the middle."""
 
 import contextlib
 import multiprocessing
@@ -28,7 +28,7 @@ class Settings(NamedTuple):
     memory: int | None = None
 
 
-class Worker:
+class WorkerProcess:
     """A process that runs one function after another.
 
     A process apart does not slow the page down, and can be ended at a time limit. If it ends, as
@@ -42,6 +42,7 @@ class Worker:
         self.settings = settings
         self._process: Any = None
         self._connection: Connection | None = None
+        self._turn = threading.Lock()
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -60,6 +61,12 @@ class Worker:
           LagLlamaError: As the function does.
           DataError: If it fails otherwise, takes too long, needs too much memory or is stopped.
         """
+        with self._turn:
+            return self._call(function, arguments, seconds)
+
+    def _call(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float
+    ) -> Any:
         connection = self._started()
         try:
             connection.send((function, arguments))
@@ -86,19 +93,18 @@ class Worker:
     def stop(self) -> None:
         """Ends the process, and with it the function that it runs."""
         with self._lock:
-            process, connection = self._process, self._connection
-            self._process = self._connection = None
+            process, self._process = self._process, None
             self._stopped = True
         if process is not None:
             process.kill()
             process.join()
-        if connection is not None:
-            connection.close()
 
     def _started(self) -> Connection:
         with self._lock:
             self._stopped = False
-            if self._connection is None or not self._process.is_alive():
+            if self._connection is None or self._process is None or not self._process.is_alive():
+                if self._connection is not None:
+                    self._connection.close()
                 context = multiprocessing.get_context("spawn")
                 self._connection, other = context.Pipe()
                 arguments = (other, self.settings)

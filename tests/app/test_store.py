@@ -2,14 +2,14 @@
 
 from lagllama_jax.app.choice import Choice, Files
 from lagllama_jax.app.store import Store, Upload, without_folder
-from lagllama_jax.app.summary import Summary
+from lagllama_jax.app.summary import TableSummary
 
 
 def kept(store: Store, name: str) -> tuple[Upload, list[str]]:
     folder = store.new_folder()
     table = folder / "table" / "data.csv"
     table.write_text("ds,y\n")
-    upload = Upload(name, folder, Files(table), Summary(("ds", "y"), 0, (), Choice()))
+    upload = Upload(name, folder, Files(table), TableSummary(("ds", "y"), 0, (), Choice()))
     return upload, store.add(upload)
 
 

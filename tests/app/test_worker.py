@@ -8,9 +8,9 @@ import warnings
 
 import pytest
 
-from lagllama_jax.app.jobs import Jobs
+from lagllama_jax.app.jobs import JobQueue
 from lagllama_jax.app.result import Result
-from lagllama_jax.app.worker import Settings, Worker
+from lagllama_jax.app.worker import Settings, WorkerProcess
 from lagllama_jax.config import checked
 from lagllama_jax.errors import ConfigError, DataError
 from tests.app.browsing import ask, problem, upload
@@ -19,7 +19,7 @@ from tests.app.conftest import LIMITS
 
 @pytest.fixture(scope="module")
 def worker():
-    worker = Worker(Settings({}, 2 * 2**30))
+    worker = WorkerProcess(Settings({}, 2 * 2**30))
     yield worker
     worker.stop()
 
@@ -62,7 +62,7 @@ def test_work_can_be_stopped_from_another_thread(worker):
 
 
 def test_one_job_runs_while_the_others_wait(worker):
-    jobs = Jobs(worker, LIMITS)
+    jobs = JobQueue(worker, LIMITS)
     made = ("title", (), b"", "file.csv")
     first = jobs.submit("table", time.sleep, 60)
     second, third = (jobs.submit("table", Result, *made) for _ in range(2))
