@@ -1,4 +1,4 @@
-"""`WorkerProcess`: a process that runs one function after another, and can be ended in the middle."""
+"""`WorkerProcess`: a process that runs functions, and can be ended in the middle."""
 
 import contextlib
 import multiprocessing
