@@ -4,14 +4,15 @@ import re
 
 import pandas as pd
 
-_FORMULA = re.compile(r"\s*[=@]|[\t\r]|[+\-](?!\d+([.,]\d+)?$)")
+_FORMULA = re.compile(r"\s*([=@]|[+\-](?!\d+([.,]\d+)?$))|\t")
 
 
 def plain_csv(frame: pd.DataFrame) -> tuple[bytes, bool]:
     """A table as CSV in UTF-8, and whether names in it were changed.
 
     An apostrophe precedes names that a spreadsheet would take for a formula, which might read or
-    send other cells when the file is opened.
+    send other cells when the file is opened. A carriage return, which is not quoted and would begin
+    a row, becomes a line feed.
 
     Args:
       frame: The table. It is not changed.
@@ -26,4 +27,7 @@ def plain_csv(frame: pd.DataFrame) -> tuple[bytes, bool]:
 
 
 def _plain(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if _FORMULA.match(text) else text
