@@ -1,6 +1,7 @@
 """`TableSummary`: what the page shows of a table, and the columns that it proposes."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -139,7 +140,7 @@ def _items(table: Table, column: str | None) -> tuple[str, ...]:
     return tuple(found.head(MOST_ITEMS))
 
 
-def _cell(cell: object) -> str:
+def _cell(cell: Any) -> str:
     """The text of a cell, of which only the beginning if it is long."""
     if pd.api.types.is_scalar(cell) and pd.isna(cell):
         return ""
