@@ -87,9 +87,13 @@ class Pages:
         except LagLlamaError as error:
             shutil.rmtree(folder, ignore_errors=True)
             return self.view.start(without_folder(str(error), folder), pasted, _status(error))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         upload = Upload(secrets.token_urlsafe(18), folder, files, _shown(summary, folder))
         upload.fields = fields_of(summary.choice, summary.columns)
         upload.fields |= example.FIELDS if tried else {}
+        upload.fields["encoding"] = [files.encoding or ""]
         for dropped in self.store.add(upload):
             self.jobs.drop(dropped)
         return self.view.see_other(f"/tables/{upload.identifier}")

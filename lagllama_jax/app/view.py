@@ -7,7 +7,7 @@ from lagllama_jax.app.fields import METHODS
 from lagllama_jax.app.jobs import QueuedJob
 from lagllama_jax.app.limits import Limits
 from lagllama_jax.app.result import Result
-from lagllama_jax.app.store import Upload
+from lagllama_jax.app.store import Upload, without_folder
 from lagllama_jax.causal.report import WAYS
 from lagllama_jax.errors import require
 
@@ -63,8 +63,10 @@ class View:
         """
         job, ahead, part = asked
         result, failure = job.outcome() if job is not None and job.done else (None, "")
+        plain = lambda words: without_folder(words, upload.folder)  # noqa: E731
         if result is not None:
             part = min(part, len(result.parts) - 1)
+            result = result._replace(notes=tuple(map(plain, result.notes)))
         return self._page(
             "table.html",
             status,
@@ -74,7 +76,7 @@ class View:
             ahead=ahead,
             part=part,
             result=result,
-            problem=problem or failure,
+            problem=problem or plain(failure),
             waiting=REFRESH if job is not None and not job.done else 0,
             methods={name: WAYS.get(name, "the one with the least error") for name in METHODS},
             fields=upload.fields,

@@ -12,7 +12,7 @@ from lagllama_jax.app.download import plain_csv
 from lagllama_jax.app.store import safe_name
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.table_files import read_table
-from tests.app.browsing import ask, links, problem, upload
+from tests.app.browsing import ask, form_of, links, problem, upload
 from tests.app.conftest import LIMITS
 
 DAYS = pd.date_range("2026-01-01", periods=20).strftime("%Y-%m-%d")
@@ -152,6 +152,14 @@ def test_a_cell_of_any_length_is_shortened(client):
 def test_numbers_in_other_encodings_are_read(client):
     table = "ds,y\n" + "".join(f"{day},{n}\n" for n, day in enumerate(DAYS))
     assert "20 time steps" in upload(client, table.encode("utf-16")).text
+
+
+def test_an_encoding_that_is_given_is_kept(client):
+    table = "день,число\n" + "".join(f"{day},{n}\n" for n, day in enumerate(DAYS))
+    page = upload(client, table.encode("koi8-r"), encoding="koi8-r")
+    assert form_of(page)["encoding"] == ["koi8-r"]
+    answer = ask(client, page, "columns")
+    assert problem(answer) == "" and "день" in answer.text
 
 
 @pytest.mark.parametrize(
