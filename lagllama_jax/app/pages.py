@@ -104,7 +104,10 @@ class Pages:
         asked = request.query_params.get("job", "")
         job = self.jobs.get(upload.identifier, asked) if asked else None
         if job is not None and not job.done:
-            await asyncio.wait({asyncio.wrap_future(job.future)}, timeout=PATIENCE)
+            result = asyncio.wrap_future(job.future)
+            # An error is shown by the page; asyncio would log it if nobody asked for it.
+            result.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            await asyncio.wait({result}, timeout=PATIENCE)
         problem = "" if job or not asked else "This result is no longer kept. Ask for it again."
         return self._table(upload, job, problem, request)
 
