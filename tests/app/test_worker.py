@@ -13,7 +13,7 @@ from lagllama_jax.app.result import Result
 from lagllama_jax.app.worker import Settings, WorkerProcess
 from lagllama_jax.config import checked
 from lagllama_jax.errors import ConfigError, DataError
-from tests.app.browsing import ask, problem, upload
+from tests.app.browsing import problem, upload
 from tests.app.conftest import LIMITS
 
 
@@ -99,4 +99,3 @@ def test_the_page_answers_while_a_forecast_runs(client, guard, content):
         assert problem(client.post(stop)) == "This was stopped."
     finally:
         jobs.stop(busy)
-    assert problem(ask(client, page, "forecast", horizon="3", samples="0")) == ""
