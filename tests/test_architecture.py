@@ -12,6 +12,7 @@ import lagllama_jax
 ROOT = pathlib.Path(lagllama_jax.__file__).parent
 LAYERS = (
     ("cli",),
+    ("app",),
     ("adapters", "causal", "distributed", "export"),
     ("forecaster",),
     ("training",),

@@ -133,6 +133,12 @@ def test_the_wheel_carries_the_weights(wheel, source: pathlib.Path):
     assert wheel.getinfo(BOX[1]).file_size <= 10e6
 
 
+def test_the_wheel_carries_the_templates_of_the_page(wheel, source: pathlib.Path):
+    templates = list((source / "lagllama_jax/app/templates").iterdir())
+    assert len(templates) > 4
+    assert {file.relative_to(source).as_posix() for file in templates} <= set(wheel.namelist())
+
+
 def test_every_package_folder_is_in_the_wheel(wheel, source: pathlib.Path):
     modules = (source / "lagllama_jax").rglob("*.py")
     expected = {module.relative_to(source).as_posix() for module in modules}

@@ -34,7 +34,7 @@ def plot_effect(effect: Effect) -> "Figure":
     axes[0].plot(after, effect.predicted, label="without the intervention", **line)
     units = study.units
     name = units[0] if len(units) == 1 else f"mean of {len(units)} units"
-    axes[0].set_title(name, loc="left", fontsize=11)
+    axes[0].set_title(name, loc="left", fontsize=11, parse_math=False)  # it may have a $
     axes[0].legend(
         frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=9, borderpad=0
     )

@@ -10,6 +10,7 @@ PACKAGES = (
     "jax", "jaxlib", "flax", "optax", "distrax", "orbax-checkpoint", "numpy", "pandas",
     "matplotlib", "huggingface_hub", "polars", "grain", "tensorflow-datasets", "statsforecast",
     "tensorboardX", "torch", "gluonts", "sktime", "fev", "ray", "pyspark",
+    "starlette", "uvicorn",
 )  # fmt: skip
 """The packages that are listed, from the second line on those that only some functions need."""
 

@@ -20,6 +20,7 @@ from lagllama_jax.errors import LagLlamaError
 COMMANDS = {
     "forecast": "forecast the series of a CSV or Parquet file",
     "demo": "forecast a real series: a table and a picture",
+    "app": "forecast a table in the browser, on this machine",
     "info": "versions, devices, and the model in use",
     "convert": "turn an authors' checkpoint into a model folder, or back",
     "export": "write a model as a program that runs with JAX alone",

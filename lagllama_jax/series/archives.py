@@ -112,16 +112,28 @@ def _is_wanted(member: str, suffixes: Collection[str], members: str) -> bool:
     return _is_shown(member) and named and matches(member, suffixes)
 
 
-def read_only_table(path: Path, suffixes: Collection[str]) -> bytes:
+def read_only_table(path: Path, suffixes: Collection[str], most_bytes: int | None = None) -> bytes:
     """The content of a file, unpacked, or of the only file with a suffix in a zip file.
 
+    Args:
+      path: Path of the file.
+      suffixes: Suffixes of tables.
+      most_bytes: Largest number of bytes that are unpacked. `None`: there is no limit.
+
     Raises:
-      DataError: If the file cannot be opened or unpacked, or a zip file holds several tables.
+      DataError: If the file cannot be opened or unpacked, unpacks to more than `most_bytes`, or is
+        a zip file with several tables.
     """
     with converting(DataError, f"Cannot open {path}", OSError):
         raw = path.open("rb")
+    found, left = [], most_bytes
     with raw, converting(DataError, f"Cannot read {path}: it is damaged or truncated", *BROKEN):
-        found = [(name, content.read()) for name, content in unpack(path.name, raw, suffixes)]
+        for name, stream in unpack(path.name, raw, suffixes):
+            content = stream.read() if left is None else stream.read(left + 1)
+            if left is not None:
+                left -= len(content)
+                check_unpacked(path, left >= 0, most_bytes)
+            found.append((name, content))
     if len(found) > 1:  # notes beside a table
         filled = [(name, content) for name, content in found if content.strip()]
         tables = [one for one in filled if not plain_name(one[0]).endswith(".txt")]
@@ -136,6 +148,15 @@ def read_only_table(path: Path, suffixes: Collection[str]) -> bytes:
         f"{path} holds {len(found)} tables ({listed or 'none'}), and one was expected. Unpack it, "
         "and give the file to read."
     )
+
+
+def check_unpacked(path: Path, fits: bool, most_bytes: int | None) -> None:
+    """Raises `DataError` unless the content of a file fits in a number of bytes."""
+    if not fits:
+        raise DataError(
+            f"{path} unpacks to more than {most_bytes:,} bytes, which is the limit here: give "
+            "fewer rows."
+        )
 
 
 def encoding_of(content: bytes) -> str:

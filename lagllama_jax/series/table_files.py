@@ -2,6 +2,7 @@
 
 import io
 import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ from pyarrow import feather, parquet
 
 from lagllama_jax.errors import DataError, converting, listed, require
 from lagllama_jax.files import atomic_path
-from lagllama_jax.series.archives import decode, plain_name, read_only_table
+from lagllama_jax.series.archives import (
+    BROKEN,
+    check_unpacked,
+    decode,
+    plain_name,
+    read_only_table,
+)
 from lagllama_jax.series.delimited import read_delimited
 from lagllama_jax.series.frames import as_table
 from lagllama_jax.series.tables import Table
@@ -22,7 +29,9 @@ ARROW_SUFFIXES = (".parquet", ".pq", ".feather", ".arrow")
 SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 
-def read_table(path: str | os.PathLike[str], encoding: str | None = None) -> Table:
+def read_table(
+    path: str | os.PathLike[str], encoding: str | None = None, most_bytes: int | None = None
+) -> Table:
     """Reads a table from a Parquet, Arrow, spreadsheet or delimited text file, by the suffix.
 
     The file may be compressed with gzip, bzip2, xz or Zstandard, or the only table in a zip file.
@@ -31,16 +40,18 @@ def read_table(path: str | os.PathLike[str], encoding: str | None = None) -> Tab
     Args:
       path: Path of the file.
       encoding: Encoding of text. `None`: UTF-8, UTF-16 or cp1252, as the content tells.
+      most_bytes: Largest number of bytes that a compressed file or a spreadsheet may unpack to.
+        `None`: there is no limit.
 
     Raises:
-      DataError: If the file cannot be opened or read, is empty, or has another suffix.
+      DataError: If the file cannot be opened or read, is empty or too large, or has another suffix.
       MissingExtraError: If a spreadsheet is given without the extra `excel`.
     """
     path = Path(path)
     if path.name.lower().endswith(SHEET_SUFFIXES):
-        return _read_sheet(path)
+        return _read_sheet(path, most_bytes)
     check_suffix(path)
-    content = read_only_table(path, TEXT_SUFFIXES + ARROW_SUFFIXES)
+    content = read_only_table(path, TEXT_SUFFIXES + ARROW_SUFFIXES, most_bytes)
     if content[:4] in (b"PAR1", b"ARRO") or _is_arrow(path):
         return replace(as_table(_read_arrow(content, path)), name=path.name)
     if content[:4] in (b"PK\x05\x06", b"\xd0\xcf\x11\xe0"):
@@ -48,8 +59,12 @@ def read_table(path: str | os.PathLike[str], encoding: str | None = None) -> Tab
     return read_delimited(decode(content, path.name, encoding), path.name)
 
 
-def _read_sheet(path: Path) -> Table:
+def _read_sheet(path: Path, most_bytes: int | None) -> Table:
     """The table of a spreadsheet, read as text, because titles and units may stand above it."""
+    if most_bytes is not None and zipfile.is_zipfile(path):
+        with converting(DataError, f"Cannot read {path}", *BROKEN), zipfile.ZipFile(path) as parts:
+            size = sum(part.file_size for part in parts.infolist())
+        check_unpacked(path, size <= most_bytes, most_bytes)
     error: Any = require("python_calamine", "excel").CalamineError
     with converting(DataError, f"Cannot read {path}", error, OSError, ValueError):
         sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="calamine")

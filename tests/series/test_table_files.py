@@ -1,7 +1,10 @@
+import bz2
 import gzip
+import lzma
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from lagllama_jax.errors import DataError
@@ -105,6 +108,25 @@ def test_files_that_cannot_be_read_are_named(write, tmp_path):
     for name, message in cases.items():
         with pytest.raises(DataError, match=message):
             read_table(tmp_path / name)
+
+
+PACKERS = {
+    "csv.gz": gzip.compress,
+    "csv.bz2": bz2.compress,
+    "csv.xz": lzma.compress,
+    "csv.zst": lambda content: pa.compress(content, "zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_what_a_file_may_unpack_to_can_be_limited(tmp_path, suffix):
+    content = "\n".join(["t,y", *(f"{row},{row % 7}" for row in range(50_000))]).encode()
+    path = tmp_path / f"data.{suffix}"
+    path.write_bytes(PACKERS[suffix](content))
+    table = read_table(path, most_bytes=len(content))
+    assert table.frame.equals(read_table(path).frame) and len(table.frame) == 50_000
+    with pytest.raises(DataError, match=f"unpacks to more than {len(content) - 1:,} bytes"):
+        read_table(path, most_bytes=len(content) - 1)
 
 
 def test_published_wide_files_are_read_whole(shared, tmp_path):
