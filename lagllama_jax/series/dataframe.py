@@ -136,7 +136,7 @@ def _series_of(table: Table, columns: Columns) -> _Series:
         ]
         if not labels:
             raise DataError(f"No column of values beside the time stamps in {table.name}.")
-        return _Series(labels, [str(label) for label in labels], np.zeros(count, np.int64), None)
+        return _Series(labels, _names(table, labels), np.zeros(count, np.int64), None)
     if columns.item_id is None:
         labels = [columns.target[0] if len(columns.target) == 1 else "series"]
         codes = np.zeros(count, np.int64)
@@ -148,8 +148,20 @@ def _series_of(table: Table, columns: Columns) -> _Series:
                 f"Column {str(columns.item_id)!r}, {table.row(int(np.argmin(codes)))}: the series "
                 "has no name. Fill it in or drop the row."
             )
-    names = [str(label) for label in labels]
+    names = _names(table, labels)
     return _Series(labels, names, codes, np.array(names, dtype=object)[codes])
+
+
+def _names(table: Table, labels: list[Any]) -> list[str]:
+    """The names of series as text, after a check that they differ."""
+    names = pd.Index([str(label) for label in labels], dtype=object)
+    if names.has_duplicates:
+        twice = names[names.duplicated()][0]
+        raise DataError(
+            f"Two series of {table.name} have the name {twice!r}, once as text and once as another "
+            "type: rename one of them."
+        )
+    return names.tolist()
 
 
 def _read_cells(

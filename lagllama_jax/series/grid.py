@@ -157,6 +157,7 @@ def place(
             "rows, to forecast by position."
         )
     _check_density(frequency, position, starts, describe)
+    _check_months(frequency, stamps, position, starts, describe)
     if inferred:
         _check_filled(frequency, position, starts, describe)
     return position
@@ -277,11 +278,35 @@ def _check_density(
     sparse = np.flatnonzero((divisors > 1) & (np.diff(starts, append=rows) > 8))
     if len(sparse):
         first = int(sparse[0])
-        raise DataError(
-            f"Frequency {frequency.alias!r} does not fit: {describe(int(starts[first]))} begins a "
-            f"series that has a value at every {divisors[first]}th step only. Give the frequency "
-            "of the data (freq), and forecast series of other frequencies in calls of their own."
-        )
+        row = describe(int(starts[first]))
+        raise _too_fine(frequency, row, f"at every {divisors[first]}th step")
+
+
+def _check_months(
+    frequency: Frequency,
+    stamps: pd.DatetimeIndex,
+    position: Int[np.ndarray, "n"],
+    starts: Int[np.ndarray, "k"],
+    describe: Describe,
+) -> None:
+    """Raises `DataError` if a frequency of days is given for a series of months or longer."""
+    if frequency.unit not in ("D", "B"):
+        return
+    rows = np.diff(starts, append=len(position))
+    sparse = np.flatnonzero((_extent(position, starts) > 15 * rows) & (rows > 8))
+    for first, count in zip(starts[sparse].tolist(), rows[sparse].tolist(), strict=True):
+        days = local_clock(stamps[first : first + count]).astype("datetime64[D]")
+        found = _infer_months(days, np.ones(count - 1, bool))
+        if found is not None:
+            raise _too_fine(frequency, describe(first), f"in steps of {found.alias!r}")
+
+
+def _too_fine(frequency: Frequency, row: str, steps: str) -> DataError:
+    return DataError(
+        f"Frequency {frequency.alias!r} does not fit: {row} begins a series that has a value "
+        f"{steps} only. Give the frequency of the data (freq), and forecast series of other "
+        "frequencies in calls of their own."
+    )
 
 
 def _check_filled(

@@ -33,18 +33,22 @@ _NONE = pa.scalar(None, pa.string())
 Fields = dict[str, Any]  # the cells of each part of a layout, as Arrow arrays
 
 
-def read_texts(cells: list[str]) -> list[Reading]:
+def read_texts(cells: list[str], weekly: bool = False) -> list[Reading]:
     """The readings of time stamps in one layout, of which there are several for `01/02/2024`.
 
     The text `24:00` is the beginning of the next day. A cell in another layout than most is NaT. If
     all cells have one offset from UTC, it is kept. Several offsets are converted to UTC.
+
+    Args:
+      cells: The text.
+      weekly: Whether numbers beside a year that could be months or weeks are weeks.
 
     Raises:
       DataError: If the text has an unknown time zone, some cells have none, or no cell has a date.
     """
     texts = _plain(pa.array(cells, pa.string()))
     readings: list[Reading] = []
-    for layout in LAYOUTS:
+    for layout in sorted(LAYOUTS, key=lambda one: weekly and "<week>" not in one):
         sample = pc.match_substring_regex(texts[:SAMPLE], layout)
         if (pc.sum(sample).as_py() or 0) > len(sample) / 2:
             readings += _readings(pc.extract_regex(texts, layout), cells)
@@ -109,7 +113,7 @@ def _stamps(fields: Fields, cells: list[str]) -> pd.DatetimeIndex:
         good &= not _are_days(year, month)
     if "next" in fields:  # years such as 2019/20
         good &= (_numbers(fields, "next") - year - 1) % 100 == 0
-    year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)
+    year = with_century(year, good)
     days, known = _days(fields, year, month, _numbers(fields, "j", 1) if "j" in fields else day)
     moments, clock = days.astype("datetime64[ns]"), np.ones(len(days), bool)
     if "h" in fields:
@@ -117,6 +121,20 @@ def _stamps(fields: Fields, cells: list[str]) -> pd.DatetimeIndex:
         moments = moments + since
     moments[~(good & known & clock)] = np.datetime64("NaT")
     return _with_zone(moments, fields, cells) if "h" in fields else pd.DatetimeIndex(moments)
+
+
+def with_century(year: Int[np.ndarray, "n"], good: Bool[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    """The years, of which those of two digits get the centuries under which they are closest.
+
+    If centuries are equally close, the years are 1969 to 2068, as in POSIX.
+    """
+    short = np.unique(year[good & (year < 100)])
+    if len(short) == 0:
+        return year
+    firsts = [69, *short.tolist()]  # of the 1900s
+    spans = [np.ptp(short + np.where(short < first, 2000, 1900)) for first in firsts]
+    first = firsts[int(np.argmin(spans))]
+    return np.where(year < 100, year + np.where(year < first, 2000, 1900), year)
 
 
 def _are_days(numbers: Int[np.ndarray, "n"], month: Int[np.ndarray, "n"]) -> bool:
@@ -162,10 +180,8 @@ def _with_zone(moments: np.ndarray, fields: Fields, cells: list[str]) -> pd.Date
     if not zoned.any():
         return pd.DatetimeIndex(moments)
     if not (zoned | np.isnat(moments)).all():
-        raise DataError(
-            f"{cells[int(np.argmax(zoned))]!r} has a time zone, and "
-            f"{cells[int(np.argmin(zoned | np.isnat(moments)))]!r} has none. Give all one."
-        )
+        local = int(np.argmin(zoned | np.isnat(moments)))
+        raise mixed_zones(cells[int(np.argmax(zoned))], cells[local])
     place = np.asarray(pc.index_in(zones, pa.array(list(_ZONES))).fill_null(-1))
     names = set(pc.unique(zones).to_pylist())
     vague = [zone for zone, other in _COMPANIONS.items() if other not in names]
@@ -194,6 +210,11 @@ def _with_zone(moments: np.ndarray, fields: Fields, cells: list[str]) -> pd.Date
     from datetime import timedelta, timezone
 
     return stamps.tz_convert(timezone(timedelta(minutes=int(offsets[0]))))
+
+
+def mixed_zones(zoned: Any, local: Any) -> DataError:
+    """The error for times of which one has a time zone and another one has none."""
+    return DataError(f"{str(zoned)!r} has a time zone, and {str(local)!r} has none. Give all one.")
 
 
 def as_times(names: list[str]) -> list[str | None]:

@@ -203,6 +203,14 @@ def put(row: int, column: str, value: object):
         (put(8, "target", float("inf")), "Series 'b', column 'target', row 8.*infinite.*NaN"),
         (put(8, "target", -float("inf")), "Series 'b', column 'target', row 8.*infinite"),
         (put(8, "item_id", None), "Column 'item_id', row 8.*no name"),
+        (
+            lambda f: f.assign(item_id=f.item_id.map({"a": 1, "b": "1"}).astype(object)),
+            "Two series of the frame have the name '1'",
+        ),
+        (
+            lambda f: pd.DataFrame({"day": f.timestamp[:6], 1: 1.0, "1": 2.0}),
+            "Two series of the frame have the name '1'",
+        ),
         (lambda f: f.assign(target=f.target.where(f.item_id == "a")), "Series 'b' has no value"),
         (lambda f: f.assign(timestamp=0.5), "Duplicate time stamp: series 'a', row 0"),
         (lambda f: f.assign(target=f.timestamp), "column 'target'.*not a number"),

@@ -223,3 +223,18 @@ def test_times_without_a_pattern_are_refused_with_the_way_out():
     stamps = np.datetime64("2020-01-04") + np.cumsum([4, 4, 5, 3, 9, 4, 8, 5, 2] * 3) * 7
     with pytest.raises(DataError, match="no common step.*number the rows, to forecast by pos"):
         read(stamps[np.arange(27) != 20])
+
+
+@pytest.mark.parametrize("alias", ["MS", "ME", "BME", "QE", "YS"])
+def test_days_are_refused_for_series_of_months(alias):
+    stamps = pd.date_range("2015-01-01", periods=20, freq=alias)
+    days = "B" if alias == "BME" else "D"
+    with pytest.raises(DataError, match=f"{days!r} does not fit.*a value in steps of '{alias}"):
+        place(Frequency.parse(days), stamps, np.zeros(20, int), row)
+
+
+def test_days_are_kept_for_rare_events():
+    days = np.sort(np.random.default_rng(0).choice(3000, 60, replace=False))
+    stamps = pd.Timestamp("2015-01-01") + pd.to_timedelta(days, unit="D")
+    position = place(Frequency.parse("D"), stamps, np.zeros(60, int), row)
+    assert position.tolist() == (days - days[0]).tolist()
