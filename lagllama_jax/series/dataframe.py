@@ -221,8 +221,7 @@ def _assembled(
             stack[:] = [rows[:, : end + more] for rows, end in zip(stack, ends, strict=False)]
     targets = [row[None] for rows in stacks[0] for row in rows] if wide else stacks[0]
     _check_observed(series.names, () if wide else tuple(cells.targets), targets)
-    starts = [grid.rows.times[row] for row in grid.first.tolist()]
-    starts *= len(targets) // len(starts)
+    starts = grid.starts * (len(targets) // len(grid.starts))
     dated = isinstance(grid.unit, Frequency)
     return SeriesDataset(
         series.names,

@@ -215,3 +215,8 @@ def local_clock(stamps: Any) -> np.ndarray:
     if hasattr(stamps, "to_numpy"):
         return np.asarray(stamps.to_numpy())
     return np.asarray(stamps, dtype=None if hasattr(stamps, "dtype") else "datetime64[us]")
+
+
+def absolute_clock(stamps: Any) -> np.ndarray:
+    """Converts time stamps to datetime64 in UTC, or of their only clock without a time zone."""
+    return local_clock(stamps if stamps.tz is None else stamps.tz_convert(None))

@@ -70,7 +70,7 @@ def _digits(texts: list[str], layout: str) -> Reading:
     read = layout[:6] if hourly else layout + "%u" * weekly
     stamps = pd.DatetimeIndex(pd.to_datetime(days, format=read, errors="coerce"))
     if "%y" in layout:
-        days = _with_centuries(texts, layout.index("%y") // 2 * 2, stamps.notna())
+        days = _with_centuries(texts, layout.index("%y"), np.asarray(stamps.notna()))
         read = layout.replace("%y", "%Y")
         stamps = pd.DatetimeIndex(pd.to_datetime(days, format=read, errors="coerce"))
     inside = np.ones(len(texts), bool)

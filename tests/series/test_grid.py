@@ -8,7 +8,8 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.series.calendar import calendar_of, clock_features
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.frequency import Frequency
-from lagllama_jax.series.grid import infer, place
+from lagllama_jax.series.grid import place
+from lagllama_jax.series.spacing import infer
 
 ALIASES = [
     "s",
