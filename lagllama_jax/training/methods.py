@@ -72,6 +72,7 @@ class FineTuned:
 
         Examples:
           >>> import numpy as np
+          >>> from lagllama_jax import LagLlama
           >>> waves = [np.sin(np.arange(200) / 4 + phase) for phase in range(3)]
           >>> model = LagLlama.from_pretrained()
           >>> tuned = model.fit(waves, 8, epochs=1, steps_per_epoch=2, validation=0, progress=False)
