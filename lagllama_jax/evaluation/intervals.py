@@ -16,14 +16,14 @@ from lagllama_jax.series.frames import like
 NAME = "LagLlama"
 
 
-def interval_columns(level: Sequence[float] | None) -> dict[str, float]:
+def interval_columns(level: Any) -> dict[str, float]:
     """The columns of central prediction intervals and their quantile levels, in Nixtla's order.
 
     Args:
-      level: Coverages in percent, such as 80.
+      level: A list of coverages in percent, such as 80, or `None`.
 
     Raises:
-      ConfigError: If a coverage is not a number from 1 to below 100.
+      ConfigError: If it is no list, or a coverage is not a number from 1 to below 100.
 
     >>> interval_columns([80])
     {'LagLlama-lo-80': 0.1, 'LagLlama-hi-80': 0.9}
