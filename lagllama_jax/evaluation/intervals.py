@@ -31,7 +31,7 @@ def interval_columns(level: Any) -> dict[str, float]:
     given = () if level is None else level
     check(np.iterable(given), f"level={level!r} must be a list of percentages, such as [80].")
     for width in given:
-        inside = isinstance(width, numbers.Real) and 1 <= width < 100
+        inside = isinstance(width, numbers.Real) and 1 <= float(width) < 100
         check(inside, f"level={width!r} must be a percentage from 1 to below 100, such as 80.")
     widths = sorted(set(given))
     low = {f"{NAME}-lo-{width:g}": round(0.5 - width / 200, 12) for width in reversed(widths)}
