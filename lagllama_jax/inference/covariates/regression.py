@@ -13,11 +13,11 @@ from lagllama_jax.inference.covariates.checks import check_covariates, report_us
 from lagllama_jax.inference.covariates.design import controls, grid_of, responses
 from lagllama_jax.inference.covariates.ridge import FEWEST_ROWS, effects
 from lagllama_jax.inference.forecast import Forecast, Predictor
-from lagllama_jax.inference.gaps import join
+from lagllama_jax.inference.gaps import LONGEST_GAP, join
 from lagllama_jax.inference.marginals import Marginals, middle_levels
 from lagllama_jax.series.blocks import daily_constants
 from lagllama_jax.series.dataset import SeriesDataset
-from lagllama_jax.typing import Float, Int
+from lagllama_jax.typing import Bool, Float, Int
 
 FEWEST_WINDOWS, MOST_WINDOWS, WINDOW_POINTS = 6, 12, 24
 """The backtest has as many windows as have about 24 points, but at least 6 and at most 12."""
@@ -162,7 +162,7 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     ends = length - steps * np.arange(windows, -1, -1)
     ends = ends[ends > 0]
     observed = np.isfinite(target).cumsum(axis=1).min(axis=0)
-    ends = ends[observed[ends - 1] >= FEWEST_ROWS]
+    ends = ends[(observed[ends - 1] >= FEWEST_ROWS) & ~_in_long_gap(target, ends)]
     if len(ends) < 2:
         ends = np.array([length])
     shape = len(target), CANDIDATES, len(ends), length + steps
@@ -177,6 +177,15 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
             deviation[variate, lag + 1] = found.deviation * vary[length:]
             fitted[variate, lag + 1] = True
     return _Fit(ends, values, deviation, fitted)
+
+
+def _in_long_gap(
+    target: Float[np.ndarray, "V T"], ends: Int[np.ndarray, "E"]
+) -> Bool[np.ndarray, "E"]:
+    """Whether a past before that of the item ends with too many missing points to be forecast."""
+    place = np.arange(1, target.shape[1] + 1)
+    observed = np.maximum.accumulate(np.where(np.isfinite(target).any(axis=0), place, 0))
+    return (ends - observed[ends - 1] > LONGEST_GAP) & (ends < target.shape[1])
 
 
 def _varying_times(past: Float[np.ndarray, "T"], day: int, count: int) -> Float[np.ndarray, "N"]:
