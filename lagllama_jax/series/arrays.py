@@ -70,10 +70,10 @@ def _is_dated(series: Any) -> bool:
     index: Any = getattr(series, "index", None)
     if not hasattr(series, "to_frame") or not hasattr(index, "nlevels"):
         return False
-    from lagllama_jax.series.columns import holds_dates
+    from lagllama_jax.series.columns import is_time_index
 
-    times = hasattr(index, "freqstr") or str(index.name).lower() in ("date", "year", "timestamp")
-    return times or index.nlevels > 1 or holds_dates(index.to_series())
+    named = index.nlevels > 1 or str(index.name).lower() in ("date", "year", "timestamp")
+    return named or is_time_index(index)
 
 
 def _read_dated(parts: Sequence[Any], freq: Any, item_ids: Sequence[Any] | None) -> SeriesDataset:

@@ -9,12 +9,13 @@ import pandas as pd
 
 from lagllama_jax.config import Count, checked
 from lagllama_jax.errors import DataError, listed
-from lagllama_jax.series.columns import Columns, find_columns, is_numbering, is_unnamed, numbers
+from lagllama_jax.series.columns import Columns, find_columns, is_numbering, is_unnamed
 from lagllama_jax.series.covariate_columns import read_covariate, read_values
 from lagllama_jax.series.dataset import Numbering, SeriesDataset
 from lagllama_jax.series.frames import as_table
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.series.future import join_future
+from lagllama_jax.series.number_columns import numbers
 from lagllama_jax.series.numbering import as_step
 from lagllama_jax.series.placing import Placed, place_rows
 from lagllama_jax.series.split_times import join_times

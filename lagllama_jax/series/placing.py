@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import series_name
 from lagllama_jax.series.cycles import find_cycle
 from lagllama_jax.series.frequency import Frequency, local_clock
 from lagllama_jax.series.future import past_ends
@@ -16,7 +15,7 @@ from lagllama_jax.series.grid import place
 from lagllama_jax.series.groups import Groups
 from lagllama_jax.series.numbering import place_numbers
 from lagllama_jax.series.spacing import infer
-from lagllama_jax.series.tables import Table
+from lagllama_jax.series.tables import Table, series_name
 from lagllama_jax.series.times import TimeOptions, read_numbering, read_times
 from lagllama_jax.typing import Float, Int
 

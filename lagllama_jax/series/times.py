@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lagllama_jax.errors import DataError, converting, naming
-from lagllama_jax.series.columns import is_time, series_name
+from lagllama_jax.series.columns import is_time
 from lagllama_jax.series.frequency import Frequency
-from lagllama_jax.series.tables import Table, quoted
+from lagllama_jax.series.tables import Table, quoted, series_name
 from lagllama_jax.series.time_choice import choose, tell_numbers
 from lagllama_jax.series.time_numbers import read_codes
 from lagllama_jax.series.time_reading import DAY_FIRST, MONTH_FIRST, Reading, written
-from lagllama_jax.series.time_text import has_clock_only, mixed_zones, read_texts
+from lagllama_jax.series.time_text import has_clock_only, read_texts
+from lagllama_jax.series.time_zones import mixed_zones
 from lagllama_jax.typing import Int
 
 _NUMBER = r"-?\d+(\.\d*)?([eE]\+?\d+)?"

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import numbers
 from lagllama_jax.series.dataframe import read_frame
+from lagllama_jax.series.number_columns import numbers
 from lagllama_jax.series.table_files import read_table, write_table
 
 ROWS = ["item_id,timestamp,target", *(f"007,2024-01-0{day},{day}" for day in range(1, 8))]
