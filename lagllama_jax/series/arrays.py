@@ -1,12 +1,14 @@
 """Reads series from arrays, data frames and datasets."""
 
+import numbers
+import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.dataset import Item, SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float
@@ -41,6 +43,8 @@ def read_series(
     """
     if isinstance(data, SeriesDataset):
         return data
+    if isinstance(data, str | bytes | set | frozenset):
+        raise DataError(f"Expected an array or a list of arrays, not {type(data).__name__}.")
     if isinstance(data, Mapping) and "target" not in data:
         item_ids = list(data) if item_ids is None else item_ids
         data = list(data.values())
@@ -54,7 +58,9 @@ def read_series(
         parts = list(parts)
         if parts and all(isinstance(part, Mapping) for part in parts):
             return _read_entries(parts, item_ids)
-    if start is None and isinstance(parts, list) and any(map(_is_dated, parts)):
+    if isinstance(parts, list) and any(map(_is_dated, parts)):
+        if start is not None:
+            raise DataError("The series have dates, which tell their start: leave out start.")
         return _read_dated(parts, freq, item_ids)
     return read_arrays(parts if isinstance(parts, list) else data, start, freq, item_ids)
 
@@ -101,6 +107,13 @@ def _read_entries(
 ) -> SeriesDataset:
     """Makes a dataset from GluonTS entries, with `target`, `start` and perhaps `item_id`."""
     items = []
+    unused = sorted({key for entry in entries for key in entry if "dynamic" in str(key)})
+    if unused:
+        warnings.warn(
+            f"{listed(unused)} of the entries are left out. Give covariates by past_covariates and "
+            "known_covariates.",
+            stacklevel=2,
+        )
     for position, entry in enumerate(entries):
         name = str(entry.get("item_id", position) if item_ids is None else item_ids[position])
         if "target" not in entry:
@@ -144,9 +157,13 @@ def read_arrays(
     arrays = _split(series)
     if not arrays:
         raise DataError("No series: there is nothing to forecast.")
+    item_ids = [item_ids] if isinstance(item_ids, str) else item_ids
     labels = list(range(len(arrays)) if item_ids is None else item_ids)
     _one_each("item_ids", labels, len(arrays))
     names = [str(label) for label in labels]
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise DataError(f"item_ids holds {twice!r} twice: give each series a name of its own.")
     targets = [_targets(name, array) for name, array in zip(names, arrays, strict=True)]
     variates = len(targets[0])
     for name, target in zip(names, targets, strict=True):
@@ -166,6 +183,9 @@ def read_arrays(
     frequencies = [Frequency.parse(alias) for alias in _one_each("freq", freq, len(arrays))]
     starts = _one_each("start", start, len(arrays))
     stamps = [_start(*pair) for pair in zip(names, starts, strict=True)]
+    for name, stamp, frequency in zip(names, stamps, frequencies, strict=True):
+        if frequency.unit == "B" and stamp.weekday() > 4:
+            raise DataError(f"Series {name!r}: the start {stamp} is no business day (freq='B').")
     return SeriesDataset(names, targets, stamps, frequencies, **fields)
 
 
@@ -203,6 +223,18 @@ def _split(series: Any) -> list[Any]:
 
 
 def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
+    if is_of_times(array):
+        raise DataError(
+            f"Series {name!r} is of dates or durations, not of numbers. Give the values, and the "
+            "date of the first one as start."
+        )
+    index: Any = getattr(array, "index", None)
+    if not getattr(index, "is_monotonic_increasing", True):
+        warnings.warn(
+            f"Series {name!r}: its index is not ascending and not used; the values are taken in "
+            "their order. If this is wrong, use sort_index().",
+            stacklevel=2,
+        )
     if isinstance(array, np.ma.MaskedArray):
         array = np.ma.filled(array.astype(np.float64), np.nan)
     try:
@@ -229,6 +261,14 @@ def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
     return values
 
 
+def is_of_times(array: Any) -> bool:
+    """Whether an array is of dates or durations, which NumPy would convert to numbers."""
+    dtype = getattr(array, "dtype", None)
+    if dtype is None and isinstance(array, list | tuple):
+        dtype = getattr(next(iter(array), None), "dtype", None)
+    return getattr(dtype, "kind", "f") in "Mm" or bool(getattr(dtype, "is_temporal", bool)())
+
+
 def _first_text(array: Any) -> str:
     cells = array if isinstance(array, list | tuple) else np.asarray(array, dtype=object).ravel()
     position = next((i for i, cell in enumerate(cells) if isinstance(cell, str)), None)
@@ -243,6 +283,11 @@ def as_timestamp(value: Any) -> "pd.Timestamp":
     """
     import pandas as pd
 
+    if isinstance(value, numbers.Number):
+        raise DataError(
+            f"the start {value!r} is a number. Write it as text, such as '2024-01-31', or convert "
+            "seconds since 1970 by pd.Timestamp(seconds, unit='s')."
+        )
     try:
         stamp = value.start_time if isinstance(value, pd.Period) else pd.Timestamp(value)
     except (TypeError, ValueError) as error:
@@ -252,7 +297,20 @@ def as_timestamp(value: Any) -> "pd.Timestamp":
         ) from error
     if pd.isna(stamp):
         raise DataError("the start is missing.")
+    if isinstance(value, str) and _is_vague(value):
+        other = stamp.replace(month=stamp.day, day=stamp.month)
+        raise DataError(
+            f"the start {value!r} is {stamp.date()} or {other.date()}: write it as one of them."
+        )
     return stamp
+
+
+def _is_vague(text: str) -> bool:
+    """Whether a date begins with two different numbers that could be the month."""
+    begin = re.match(r"\s*(\d\d?)[-/. ](\d\d?)[-/. ]\d", text)
+    return (
+        begin is not None and int(begin[1]) != int(begin[2]) and max(map(int, begin.groups())) < 13
+    )
 
 
 def _start(name: str, value: Any) -> "pd.Timestamp":

@@ -3,13 +3,17 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lagllama_jax.errors import DataError, listed
+from lagllama_jax.series.arrays import is_of_times
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def with_covariates(dataset: SeriesDataset, past: Any = None, known: Any = None) -> SeriesDataset:
@@ -34,8 +38,8 @@ def with_covariates(dataset: SeriesDataset, past: Any = None, known: Any = None)
             raise DataError(f"The series have {kind} covariates already: give them in one way.")
         entries = _entries(dataset, kind, given)
         tables = [
-            _named_rows(name, kind, entry)
-            for name, entry in zip(dataset.item_ids, entries, strict=True)
+            _named_rows(name, kind, entry, start)
+            for name, entry, start in zip(dataset.item_ids, entries, dataset.starts, strict=True)
         ]
         names = tuple(tables[0])
         for item, table in zip(dataset.item_ids, tables, strict=True):
@@ -74,15 +78,27 @@ def _entries(dataset: SeriesDataset, kind: str, given: Any) -> Sequence[Any]:
     return given
 
 
-def _named_rows(item: str, kind: str, entry: Any) -> dict[str, Float[np.ndarray, "N"]]:
+def _named_rows(
+    item: str, kind: str, entry: Any, start: "pd.Timestamp | None"
+) -> dict[str, Float[np.ndarray, "N"]]:
     """The covariates of one series by name."""
     rows = entry
-    if not isinstance(entry, Mapping):
+    if hasattr(entry, "columns"):
+        rows = {name: entry[name] for name in entry.columns}
+    elif not isinstance(entry, Mapping):
         rows = np.asarray(entry)
         rows = {f"{kind}_{n}": row for n, row in enumerate(rows[None] if rows.ndim == 1 else rows)}
     found = {}
     for name, values in rows.items():
+        first = _first_date(values)
+        if start is not None and first is not None and first != start:
+            raise DataError(
+                f"Series {item!r} begins at {start}, and its {kind} covariate {str(name)!r} at "
+                f"{first}: cut or extend the covariate to begin with the series."
+            )
         try:
+            if is_of_times(values):
+                raise TypeError("it holds dates or durations")
             found[str(name)] = np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise DataError(
@@ -94,3 +110,9 @@ def _named_rows(item: str, kind: str, entry: Any) -> dict[str, Float[np.ndarray,
     if not found:
         raise DataError(f"Series {item!r} has no {kind} covariates: leave them out for all series.")
     return found
+
+
+def _first_date(values: Any) -> Any:
+    """The date of the first value of a pandas Series with an index of dates, otherwise `None`."""
+    index: Any = getattr(values, "index", None)
+    return index[0] if type(index).__name__ == "DatetimeIndex" and len(index) else None
