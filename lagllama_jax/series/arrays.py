@@ -308,9 +308,8 @@ def as_timestamp(value: Any) -> "pd.Timestamp":
 def _is_vague(text: str) -> bool:
     """Whether a date begins with two different numbers that could be the month."""
     begin = re.match(r"\s*(\d\d?)[-/. ](\d\d?)[-/. ]\d", text)
-    return (
-        begin is not None and int(begin[1]) != int(begin[2]) and max(map(int, begin.groups())) < 13
-    )
+    both = {int(number) for number in begin.groups()} if begin else set()
+    return len(both) == 2 and max(both) <= 12
 
 
 def _start(name: str, value: Any) -> "pd.Timestamp":

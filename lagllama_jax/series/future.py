@@ -69,6 +69,12 @@ def _check_items(table: Table, future: Table, column: Any) -> None:
     ):
         there = set(others.tolist())
         missing = [name for name in some.tolist() if name not in there]
+        if missing and str(missing[0]) in set(map(str, there)):
+            raise DataError(
+                f"Column {str(column)!r} has {missing[0]!r} in one of {table.name} and "
+                f"{future.name}, and the same name as another type in the other one: convert both "
+                "to one type."
+            )
         if missing:
             more = f" ({len(missing)} such series)" if len(missing) > 1 else ""
             raise DataError(f"Series {str(missing[0])!r} {where}{more}.")

@@ -180,6 +180,13 @@ def test_a_corpus_names_the_covariates_that_it_leaves_out():
         assert len(Corpus.pack(dataset)) == 1
 
 
+def test_names_of_another_type_in_the_future_are_told():
+    names = frame().assign(unique_id=1)
+    past, coming = names[:PAST], names[PAST:].drop(columns="y").astype({"unique_id": str})
+    with pytest.raises(DataError, match="has 1 in one of .* same name as another type.* convert"):
+        read_frame(past, future=coming, prediction_length=STEPS)
+
+
 def test_dated_covariates_begin_with_their_series():
     series = read_series([[1.0, 2.0, 3.0]], "2024-01-08", "D")
     week = pd.Series(np.arange(20.0), pd.date_range("2024-01-01", periods=20))
