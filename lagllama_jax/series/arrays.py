@@ -4,6 +4,7 @@ import numbers
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,9 @@ def read_series(
         return data
     if isinstance(data, str | bytes | set | frozenset):
         raise DataError(f"Expected an array or a list of arrays, not {type(data).__name__}.")
+    if item_ids is not None:
+        item_ids = [item_ids] if isinstance(item_ids, str) else list(item_ids)
+        _check_unique(item_ids)
     if isinstance(data, Mapping) and "target" not in data:
         item_ids = list(data) if item_ids is None else item_ids
         data = list(data.values())
@@ -63,6 +67,13 @@ def read_series(
             raise DataError("The series have dates, which tell their start: leave out start.")
         return _read_dated(parts, freq, item_ids)
     return read_arrays(parts if isinstance(parts, list) else data, start, freq, item_ids)
+
+
+def _check_unique(item_ids: Sequence[Any]) -> None:
+    names = sorted(map(str, item_ids))
+    twice = [name for name, following in pairwise(names) if name == following]
+    if twice:
+        raise DataError(f"item_ids holds {twice[0]!r} twice: give each series a name of its own.")
 
 
 def _read_frame(data: Any, freq: Any, **reading: Any) -> SeriesDataset:
@@ -157,13 +168,9 @@ def read_arrays(
     arrays = _split(series)
     if not arrays:
         raise DataError("No series: there is nothing to forecast.")
-    item_ids = [item_ids] if isinstance(item_ids, str) else item_ids
     labels = list(range(len(arrays)) if item_ids is None else item_ids)
     _one_each("item_ids", labels, len(arrays))
     names = [str(label) for label in labels]
-    if len(set(names)) < len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise DataError(f"item_ids holds {twice!r} twice: give each series a name of its own.")
     targets = [_targets(name, array) for name, array in zip(names, arrays, strict=True)]
     variates = len(targets[0])
     for name, target in zip(names, targets, strict=True):
