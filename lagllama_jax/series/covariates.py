@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lagllama_jax.errors import DataError, listed
-from lagllama_jax.series.arrays import is_of_times
+from lagllama_jax.series.array_values import is_of_times
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float
 
