@@ -44,6 +44,8 @@ def read_series(
     Timestamp('2024-04-30 00:00:00')
     """
     if isinstance(data, SeriesDataset):
+        if any(given is not None for given in (start, freq, item_ids)):
+            raise DataError("A SeriesDataset has dates and names: leave out start, freq, item_ids.")
         return data
     if isinstance(data, str | bytes | set | frozenset):
         raise DataError(f"Expected an array or a list of arrays, not {type(data).__name__}.")
@@ -62,7 +64,7 @@ def read_series(
     if isinstance(parts, Iterable) and not hasattr(parts, "ndim"):
         parts = list(parts)
         if parts and all(isinstance(part, Mapping) for part in parts):
-            return _read_entries(parts, item_ids)
+            return _read_entries(parts, start, freq, item_ids)
     if isinstance(parts, list) and any(map(_is_dated, parts)):
         if start is not None:
             raise DataError("The series have dates, which tell their start: leave out start.")
@@ -115,9 +117,12 @@ def _read_dated(parts: Sequence[Any], freq: Any, item_ids: Sequence[Any] | None)
 
 
 def _read_entries(
-    entries: Sequence[Mapping[str, Any]], item_ids: Sequence[Any] | None
+    entries: Sequence[Mapping[str, Any]], start: Any, freq: Any, item_ids: Sequence[Any] | None
 ) -> SeriesDataset:
-    """Makes a dataset from GluonTS entries, with `target`, `start` and perhaps `item_id`."""
+    """Makes a dataset from GluonTS entries, with `target`, and perhaps `start` and `item_id`.
+
+    `start` and `freq` are those of entries that have none.
+    """
     items = []
     unused = sorted({key for entry in entries for key in entry if "dynamic" in str(key)})
     if unused:
@@ -130,16 +135,16 @@ def _read_entries(
         name = str(entry.get("item_id", position) if item_ids is None else item_ids[position])
         if "target" not in entry:
             raise DataError(f"Series {name!r} has no 'target'; its keys are {', '.join(entry)}.")
-        start = entry.get("start")
-        freq = entry.get("freq", getattr(start, "freqstr", None))
-        if (start is None) != (freq is None):
+        begin = entry.get("start", start)
+        step = entry.get("freq", getattr(begin, "freqstr", freq))
+        if (begin is None) != (step is None):
             raise DataError(f"Series {name!r} needs both start and freq, or a start as a Period.")
         items.append(
             Item(
                 name,
                 as_floats(name, entry["target"])[None],
-                None if start is None else _start(name, start),
-                None if freq is None else Frequency.parse(freq),
+                None if begin is None else _start(name, begin),
+                None if step is None else Frequency.parse(step),
             )
         )
     return SeriesDataset.of(items)

@@ -209,3 +209,12 @@ def test_covariates_of_entries_are_left_out_with_a_warning():
     entry = {"target": [1.0, 2.0], "start": "2024-01-01", "freq": "D"}
     with pytest.warns(UserWarning, match="feat_dynamic_real .* left out.*known_covariates"):
         read_series([entry | {"feat_dynamic_real": [[1.0, 2.0, 3.0]]}])
+
+
+def test_start_and_frequency_are_never_ignored():
+    entries = [{"target": [1.0, 2.0]}, {"target": [3.0], "start": "2025-01-01", "freq": "h"}]
+    read = read_series(entries, "2024-01-01", "D")
+    assert [str(start.date()) for start in read.starts] == ["2024-01-01", "2025-01-01"]
+    assert list(map(str, read.frequencies)) == ["D", "h"]
+    with pytest.raises(DataError, match="leave out start"):
+        read_series(read, "2024-01-01", "D")
