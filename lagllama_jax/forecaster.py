@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, ModelConfig, check_levels
 from lagllama_jax.evaluation.nixtla import CalledLikeNixtla
 from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.inference.nonnegative import warn_of_negative
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.insight.methods import Explained
 from lagllama_jax.progress import Finished, Progress, counted, progress_bar
@@ -178,6 +179,7 @@ class LagLlama(Explained, FineTuned, CalledLikeNixtla):
         )
         read = read_series(series, start, freq, item_ids)
         read = with_covariates(read, past_covariates, known_covariates)
+        warn_of_negative(read, config)
         with own_settings(), progress_bar(progress) as report:
             predictor = self.predictor(counted(report, len(read)))
             return predictor.predict(read, prediction_length, config)
