@@ -41,6 +41,8 @@ def place(
     Raises:
       DataError: If a row is not on the grid, or the grid is much finer than the rows.
     """
+    if frequency.months is not None:
+        _tell_clocks(frequency, stamps)
     coordinate, off, unit = _coordinates(frequency, stamps)
     groups = Groups(series)
     since = groups.since_first(coordinate)
@@ -87,6 +89,20 @@ def _coordinates(
     days = local.astype("datetime64[D]")
     epoch = np.datetime64("1970-01-01", "D")
     return np.busday_count(epoch, days), ~np.is_busday(days), frequency.step
+
+
+def _tell_clocks(frequency: Frequency, stamps: pd.DatetimeIndex) -> None:
+    """Warns if times of day differ, as those of months of a local calendar in UTC."""
+    local = local_clock(stamps)
+    clocks = local - local.astype("datetime64[D]")
+    other = np.flatnonzero(clocks != clocks[0])
+    if len(other):
+        warnings.warn(
+            f"The times of day of freq={frequency.alias!r} differ, as in {stamps[0]} and "
+            f"{stamps[other[0]]}; forecasts have the first one of their series. If these are days "
+            "of a local calendar in UTC, convert them to its zone (tz_convert).",
+            stacklevel=2,
+        )
 
 
 def _rounded(

@@ -239,3 +239,15 @@ def test_days_are_kept_for_rare_events():
     stamps = pd.Timestamp("2015-01-01") + pd.to_timedelta(days, unit="D")
     position = place(Frequency.parse("D"), stamps, np.zeros(60, int), row)
     assert position.tolist() == (days - days[0]).tolist()
+
+
+@pytest.mark.parametrize("alias", ["MS", "QS", "YS"])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "US/Pacific"])
+def test_months_of_a_local_calendar_in_utc_are_told(alias, zone):
+    local = pd.date_range("2020-01-01", periods=24, freq=alias, tz=zone)
+    rows = np.zeros(24, int)
+    assert place(infer(local), local, rows, row).tolist() == [*range(24)]
+    shifted = local.tz_convert("UTC")
+    if len(set(shifted.hour)) > 1:
+        with pytest.warns(UserWarning, match="times of day .* differ.*tz_convert"):
+            place(infer(shifted), shifted, rows, row)
