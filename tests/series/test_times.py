@@ -249,6 +249,15 @@ def test_times_in_several_columns_are_joined(parts, whole_numbers):
     assert series.timestamps(0, -1, 1)[0] == HOURS[-1]
 
 
+@pytest.mark.parametrize("ending", ["", " 00:00:00", "T00:00"])
+def test_dates_beside_times_may_have_the_midnight_of_spreadsheets(ending):
+    frame = frame_of(HOURS)[["target"]].assign(
+        date=HOURS.strftime("%Y-%m-%d") + ending, time=HOURS.strftime("%H:%M:%S")
+    )
+    series = read_frame(frame)
+    assert (series.starts[0], str(series.frequency)) == (HOURS[0], "h")
+
+
 def test_year_and_month_make_months():
     frame = pd.DataFrame({"year": MONTHS.year, "month": MONTHS.month, "sales": 1.0})
     series = read_frame(frame)
