@@ -88,6 +88,11 @@ def _check_given(table: Table, given: list[tuple[str, Any]]) -> None:
     """Checks that the given columns exist and that each has one role."""
     names = list(table.frame.columns)
     for role, name in given:
+        if isinstance(name, list):
+            raise DataError(
+                f"The {role} column is one column, and {listed(name)} were given. Join them to one, "
+                "as in df['a'] + '/' + df['b']."
+            )
         if name not in names:
             raise DataError(
                 f"No {role} column {name!r} in {table.name}; its columns are {listed(names)}."
