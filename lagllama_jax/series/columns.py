@@ -90,7 +90,7 @@ def _check_given(table: Table, given: list[tuple[str, Any]]) -> None:
     for role, name in given:
         if isinstance(name, list):
             raise DataError(
-                f"The {role} column is one column, and {listed(name)} were given. Join them to one, "
+                f"The {role} column is one column, not {listed(name)}. Join several to one, "
                 "as in df['a'] + '/' + df['b']."
             )
         if name not in names:

@@ -267,5 +267,5 @@ def test_the_user_s_frame_is_left_as_it_was():
 
 def test_several_columns_of_names_are_refused_with_the_remedy():
     frame = long_frame(a=6).assign(product="x")
-    with pytest.raises(DataError, match="id column is one .* item_id, product.*Join them"):
+    with pytest.raises(DataError, match="id column is one .* item_id, product.*Join several"):
         read_frame(frame, id_column=["item_id", "product"], target="target")
