@@ -190,8 +190,11 @@ def test_names_of_another_type_in_the_future_are_told():
 def test_dated_covariates_begin_with_their_series():
     series = read_series([[1.0, 2.0, 3.0]], "2024-01-08", "D")
     week = pd.Series(np.arange(20.0), pd.date_range("2024-01-01", periods=20))
-    with pytest.raises(DataError, match="'0' begins at 2024-01-08.*'promo' at 2024-01-01"):
+    with pytest.raises(DataError, match="point 0 is at 2024-01-08.*'promo' at 2024-01-01"):
         with_covariates(series, None, {"promo": week})
+    gap = week["2024-01-08":].drop(pd.Timestamp("2024-01-10"))
+    with pytest.raises(DataError, match="point 2 is at 2024-01-10.*'promo' at 2024-01-11.*reindex"):
+        with_covariates(series, None, {"promo": gap})
     for entry in ({"promo": week["2024-01-08":]}, week["2024-01-08":].to_frame("promo")):
         known = with_covariates(series, None, entry)
         assert known.known_names == ("promo",)
