@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.series.aliases import NANOSECONDS
-from lagllama_jax.series.frequency import local_clock
+from lagllama_jax.series.frequency import in_zone, local_clock
 from lagllama_jax.series.groups import Groups
 from lagllama_jax.typing import Int
 
@@ -57,10 +57,7 @@ class Cycle:
         place = np.concatenate([self.places[self.places >= 0], self.places[self.places < 0]])[rank]
         begin = _begin(self.unit, self.origin, repetition + (place < 0))
         stamps = pd.DatetimeIndex((begin + place).astype("datetime64[ns]")).as_unit(start.unit)
-        if start.tz is None:
-            return stamps
-        earlier = np.ones(len(stamps), dtype=bool)
-        return stamps.tz_localize(start.tz, ambiguous=earlier, nonexistent="shift_forward")
+        return stamps if start.tz is None else in_zone(stamps, start.tz)
 
 
 def find_cycle(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"]) -> Cycle | None:

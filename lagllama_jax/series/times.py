@@ -81,7 +81,10 @@ def read_times(
         if not distinct:
             tell_numbers(unique, place)
             return None
-        readings = [one._replace(stamps=_taken(one.stamps, rows)) for one in distinct]
+        absent: Any = pd.NaT  # of the row -1
+        readings = [
+            one._replace(stamps=one.stamps.take(rows, fill_value=absent)) for one in distinct
+        ]
         reading = choose(readings, codes, options.freq, place)
     bad = np.asarray(reading.stamps.isna())
     if bad.any():
@@ -101,11 +104,6 @@ def _as_stamps(cells: pd.Series) -> pd.DatetimeIndex:
     if isinstance(cells.dtype, pd.ArrowDtype):
         cells = pd.to_datetime(cells.astype(object))
     return pd.DatetimeIndex(cells)
-
-
-def _taken(stamps: pd.DatetimeIndex, rows: Int[np.ndarray, "n"]) -> pd.DatetimeIndex:
-    """The stamps of rows by their numbers, NaT for the number -1."""
-    return pd.DatetimeIndex(stamps.append(pd.DatetimeIndex([None], tz=stamps.tz))[rows])
 
 
 def read_numbering(table: Table, column: Any, frequency: Frequency | None) -> pd.Index:
