@@ -81,10 +81,9 @@ def read_times(
         if not distinct:
             tell_numbers(unique, place)
             return None
-        absent: Any = pd.NaT  # of the row -1
-        readings = [
-            one._replace(stamps=one.stamps.take(rows, fill_value=absent)) for one in distinct
-        ]
+        missing: Any = pd.NaT  # for the row -1
+        stamps = [one.stamps.take(rows, fill_value=missing) for one in distinct]
+        readings = [one._replace(stamps=of) for one, of in zip(distinct, stamps, strict=True)]
         reading = choose(readings, codes, options.freq, place)
     bad = np.asarray(reading.stamps.isna())
     if bad.any():
