@@ -123,10 +123,11 @@ class _Rows:
         same = self.groups.repeated(self.times)
         if same.any():
             row = int(np.argmax(same))
+            clocks = " The hour that occurs twice when clocks go back needs its offset from UTC."
             raise DataError(
                 f"Duplicate time stamp: {self.describe(row - 1)} and {self.describe(row)}. Keep "
                 "one, aggregate them, or, if they belong to different series, name these by a "
-                "column (id_column)."
+                f"column (id_column).{clocks if _may_occur_twice(self.times[row]) else ''}"
             )
         if not isinstance(self.times, pd.DatetimeIndex):
             return place_numbers(self.times, self.groups.series, step, self.describe)
@@ -148,6 +149,12 @@ class _Rows:
         found = infer(self.times, series) if step is None else step
         found = found.stamped_like(local_clock(self.times))
         return place(found, self.times, series, self.describe, inferred), found
+
+
+def _may_occur_twice(time: Any) -> bool:
+    """Whether a time without a zone is in an hour of the night in which clocks may go back."""
+    local = isinstance(time, pd.Timestamp) and time.tz is None
+    return local and time.hour <= 3 and time.weekday() == 6 and time.month in (3, 4, 9, 10, 11)
 
 
 def _sorted(

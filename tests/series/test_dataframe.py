@@ -269,3 +269,13 @@ def test_several_columns_of_names_are_refused_with_the_remedy():
     frame = long_frame(a=6).assign(product="x")
     with pytest.raises(DataError, match="id column is one .* item_id, product.*Join several"):
         read_frame(frame, id_column=["item_id", "product"], target="target")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "US/Eastern", "Australia/Sydney"])
+def test_the_doubled_hour_of_a_local_clock_is_told(zone):
+    hours = pd.date_range("2024-01-01", periods=9000, freq="h", tz=zone).tz_localize(None)
+    frame = pd.DataFrame({"ds": hours, "y": 1.0})
+    with pytest.raises(DataError, match="Duplicate time stamp.*clocks go back.*offset from UTC"):
+        read_frame(frame)
+    with pytest.raises(DataError, match="Duplicate time stamp.*id_column.\\.$"):
+        read_frame(pd.concat([frame[:50], frame[20:21]]))
