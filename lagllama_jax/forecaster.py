@@ -1,34 +1,27 @@
 """`LagLlama`: the object that users hold, with one short method per task."""
 
-import numbers
 import os
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from lagllama_jax.config import (
-    DEFAULT_LEVELS,
-    FitConfig,
-    ForecastConfig,
-    ModelConfig,
-    check_levels,
-)
+from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, ModelConfig, check_levels
 from lagllama_jax.evaluation.nixtla import CalledLikeNixtla
 from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.inference.nonnegative import warn_of_negative
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.insight.methods import Explained
 from lagllama_jax.progress import Finished, Progress, counted, progress_bar
-from lagllama_jax.series.arrays import READING, read_series
+from lagllama_jax.series.arrays import read_series
 from lagllama_jax.series.covariates import with_covariates
+from lagllama_jax.training.methods import FineTuned
 from lagllama_jax.typing import Parameters
 
 if TYPE_CHECKING:
-    from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.series.frequency import Frequency
     from lagllama_jax.training.finetune import Report
 
 
-class LagLlama(Explained, CalledLikeNixtla):
+class LagLlama(Explained, FineTuned, CalledLikeNixtla):
     """A forecaster: weights and their configuration.
 
     Attributes:
@@ -186,6 +179,7 @@ class LagLlama(Explained, CalledLikeNixtla):
         )
         read = read_series(series, start, freq, item_ids)
         read = with_covariates(read, past_covariates, known_covariates)
+        warn_of_negative(read, config)
         with own_settings(), progress_bar(progress) as report:
             predictor = self.predictor(counted(report, len(read)))
             return predictor.predict(read, prediction_length, config)
@@ -283,76 +277,6 @@ class LagLlama(Explained, CalledLikeNixtla):
         )
         return like(df, forecast.to_frame(), read)
 
-    def fit(
-        self,
-        data: Any,
-        prediction_length: int,
-        *,
-        validation: Any = 1,
-        freq: "str | Frequency | Sequence[str | Frequency] | None" = None,
-        start: Any = None,
-        item_ids: Sequence[Any] | None = None,
-        progress: bool | None = None,
-        **options: Any,
-    ) -> Self:
-        """Fine-tunes the model on series; returns a new model and leaves this one unchanged.
-
-        The ends of the series are held back for validation. If forecasts of them do not improve,
-        the new model has the weights of this one, and a warning says so. So the result is not worse
-        on the held-back part; on other data it may be. The attribute `report` of the new model
-        tells how the fine-tuning went.
-
-        Args:
-          data: Series as in `predict` (with `start`, `freq` and `item_ids`), a data frame as in
-            `predict_df`, or a `Corpus`.
-          prediction_length: Number of time steps of the forecasts that are wanted.
-          validation: Number of prediction lengths at the end of each series that are held back. 0:
-            none, and nothing is compared. Or whole series, in the form of `data`, of which the last
-            `prediction_length` steps are held back.
-          freq: Frequency of arrays without dates.
-          start: Time stamp of the first value of arrays without dates.
-          item_ids: Names of arrays.
-          progress: Whether to show a progress bar; `None`: in a terminal.
-          **options: Fields of `FitConfig`, such as `learning_rate` or `epochs`, and for data frames
-            the arguments of `predict_df` that name columns or tell how text is read.
-
-        Raises:
-          DataError: If series are invalid, or too short to train or to validate on.
-          ConfigError: If an option is invalid.
-          TrainingError: If the training diverges; names step and data.
-
-        Examples:
-          >>> import numpy as np
-          >>> waves = [np.sin(np.arange(200) / 4 + phase) for phase in range(3)]
-          >>> model = LagLlama.from_pretrained()
-          >>> tuned = model.fit(waves, 8, epochs=1, steps_per_epoch=2, validation=0, progress=False)
-          >>> tuned.report.steps
-          2
-        """
-        from lagllama_jax.training.finetune import fit
-
-        reading = {name: options.pop(name) for name in READING if name in options}
-        corpus = _read_corpus(data, start, freq, item_ids, **reading)
-        counted_back = isinstance(validation, numbers.Integral)
-        held = validation if counted_back else 0
-        if not counted_back:
-            validation = _read_corpus(validation, start, freq, item_ids, **reading)
-        with own_settings():
-            fitted = fit(
-                self.parameters,
-                self.config,
-                corpus,
-                prediction_length,
-                FitConfig.of(validation=held, **options),
-                validation=None if counted_back else validation,
-                progress=progress,
-            )
-        model = type(self)(fitted.parameters, fitted.config, f"{self.source}, {fitted.report}")
-        model.report = fitted.report
-        if not fitted.report.improved:
-            warnings.warn(f"The model is as before: {fitted.report}.", stacklevel=2)
-        return model
-
     def predictor(self, finished: Finished | None = None) -> Predictor:
         """The model as a `Predictor`: with covariates, across missing ends, and with aggregation.
 
@@ -370,13 +294,3 @@ class LagLlama(Explained, CalledLikeNixtla):
         from lagllama_jax.inference.predictor import ModelPredictor
 
         return AcrossGaps(Aggregated(ModelPredictor(self.parameters, self.config, finished)))
-
-
-def _read_corpus(
-    data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None, **reading: Any
-) -> "Corpus":
-    from lagllama_jax.corpus.store import Corpus
-
-    if isinstance(data, Corpus):
-        return data
-    return Corpus.pack(read_series(data, start, freq, item_ids, **reading))

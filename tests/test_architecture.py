@@ -32,6 +32,7 @@ MOST_PARAMETERS = 8
 PUBLIC = {
     ("forecaster", "LagLlama"),
     ("forecast", "Forecast.plot"),
+    ("nixtla", "CalledLikeNixtla.cross_validation"),
     ("folder", "forecast_folder"),
     ("spark", "forecast_df"),
     ("ray", "forecast_dataset"),

@@ -17,6 +17,9 @@ OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior
 OptionalCount = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
 Model = Annotated[str | None, tyro.conf.arg(metavar="MODEL", help_behavior_hint="")]
 Horizon = Annotated[int, tyro.conf.arg(aliases=["-p"], metavar="N")]
+OptionalHorizon = Annotated[
+    int | None, tyro.conf.arg(aliases=["-p"], metavar="N", help_behavior_hint="")
+]
 
 
 def options_of(config: type[Config], **types: Any) -> Any:

@@ -44,7 +44,7 @@ def main(
     name: OptionalName = None,
     published: arguments.OptionalFile = None,
     data: arguments.OptionalFile = None,
-    prediction_length: arguments.OptionalCount = None,
+    prediction_length: arguments.OptionalHorizon = None,
     windows: int = 1,
     overwrite: bool = False,
     plots: bool = True,

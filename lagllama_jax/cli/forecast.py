@@ -50,7 +50,7 @@ def main(
 
     Args:
       data: CSV, Parquet, Excel (extra `excel`), JSON or .tsf file, compressed or not; or a folder
-        of CSV or Parquet files.
+        of CSV or Parquet files; or - for CSV or Parquet from the standard input.
       prediction_length: Number of time steps to forecast after the last row of each series.
       future: Table with a row per series and time step to forecast, and the covariates that are
         known there, such as prices or holidays, in columns that FILE has too.

@@ -8,8 +8,8 @@ import tyro
 
 from lagllama_jax.cli.arguments import (
     Model,
-    OptionalCount,
     OptionalFile,
+    OptionalHorizon,
     TableOptions,
 )
 
@@ -22,7 +22,7 @@ def main(
     *,
     intervention: Annotated[str, tyro.conf.arg(metavar="TIME")],
     controls: Names = (),
-    prediction_length: OptionalCount = None,
+    prediction_length: OptionalHorizon = None,
     method: Literal["auto", "network", "regression_network", "synthetic_control", "ridge"] = "auto",
     placebos: Annotated[int, tyro.conf.arg(metavar="N")] = 20,
     num_samples: Annotated[int, tyro.conf.arg(metavar="N")] = 200,

@@ -1,6 +1,7 @@
 """The configuration of a forecast."""
 
 import numbers
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,10 @@ def check_levels(levels: Any) -> tuple[float, ...]:
     Raises:
       ConfigError: If there are none, or one is not between 0 and 1.
     """
+    check(
+        isinstance(levels, Iterable),
+        f"Quantile levels {levels!r} must be a list, such as [0.1, 0.9].",
+    )
     for level in levels:
         number = isinstance(level, numbers.Real) and not isinstance(level, bool)
         inside = number and 0 < level < 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, check_levels
+from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, check, check_levels
 from lagllama_jax.evaluation.baselines import baseline
 from lagllama_jax.evaluation.fingerprint import DEFAULTS
 from lagllama_jax.evaluation.windows import cut
@@ -20,8 +20,8 @@ def cross_validate(
     step: int | None = None,
     *,
     quantile_levels: Sequence[float] = DEFAULT_LEVELS,
-    freq: str | None = None,
     config: ForecastConfig = DEFAULTS,
+    **reading: Any,
 ) -> pd.DataFrame:
     """Forecasts the last windows of every series of a data frame, each from the points before it.
 
@@ -34,12 +34,14 @@ def cross_validate(
       step: Number of points from one window to the next. `None`: `prediction_length`, so that the
         windows do not overlap.
       quantile_levels: Quantile levels, one column each.
-      freq: Pandas alias of the step. `None`: inferred from the time stamps.
       config: Configuration of the forecasts.
+      **reading: How the data frame is read: `freq`, `id_column`, `timestamp_column`, `target` (one
+        column) and the other arguments of `predict_df` of this kind.
 
     Returns:
       One row per series, window and time step: the name and time columns of `df`, `cutoff` (the
-      last time before the window), the true value (`target`, or `y` beside `ds`), `predictions`
+      last time before the window), the true value (under the name of its column if `target`
+      is given, otherwise `target`, or `y` beside `ds`), `predictions`
       (the median), and one column per quantile level.
 
     Raises:
@@ -57,15 +59,17 @@ def cross_validate(
     """
     levels = check_levels(quantile_levels)
     asked = config.replace(quantile_levels=tuple(sorted({0.5, *levels})))
-    series = read_frame(df, freq=freq)
+    series = read_frame(df, **reading)
+    check(len(series.target_names) == 1, "Several targets: give one of them (target).")
     windows = cut(series, prediction_length, num_windows, step)
     predictor = baseline(model) if isinstance(model, str) else model
     if hasattr(predictor, "predictor"):
         predictor = predictor.predictor()
     forecast = predictor.predict(windows.dataset, prediction_length, asked)
     frame = forecast.to_frame(levels)
-    last = [windows.dataset.timestamps(row, -1, 1) for row in range(len(windows))]
-    frame.insert(2, "cutoff", last[0].append(last[1:]).repeat(prediction_length))
-    truth = "y" if series.timestamp_column == "ds" else "target"
+    last = [pd.Series(forecast.stamps(row, -1, 1)) for row in range(len(windows))]
+    frame.insert(2, "cutoff", pd.concat(last).repeat(prediction_length).array)
+    usual = "y" if series.timestamp_column == "ds" else "target"
+    truth = usual if reading.get("target") is None else series.target_names[0]
     frame.insert(3, truth, windows.target.ravel())
     return frame

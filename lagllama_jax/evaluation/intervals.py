@@ -1,8 +1,10 @@
 """Forecasts and cross-validation in the calling style and with the column names of Nixtla."""
 
+import numbers
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lagllama_jax.config import ForecastConfig
@@ -14,21 +16,24 @@ from lagllama_jax.series.frames import like
 NAME = "LagLlama"
 
 
-def interval_columns(level: Sequence[float] | None) -> dict[str, float]:
+def interval_columns(level: Any) -> dict[str, float]:
     """The columns of central prediction intervals and their quantile levels, in Nixtla's order.
 
     Args:
-      level: Coverages in percent, such as 80.
+      level: A list of coverages in percent, such as 80, or `None`.
 
     Raises:
-      ConfigError: If a coverage is not between 0 and 100.
+      ConfigError: If it is no list, or a coverage is not a number from 1 to below 100.
 
     >>> interval_columns([80])
     {'LagLlama-lo-80': 0.1, 'LagLlama-hi-80': 0.9}
     """
-    widths = sorted(set(level or ()))
-    for width in widths:
-        check(0 < width < 100, f"level={width!r} must be between 0 and 100, such as 80.")
+    given = () if level is None else level
+    check(np.iterable(given), f"level={level!r} must be a list of percentages, such as [80].")
+    for width in given:
+        inside = isinstance(width, numbers.Real) and 1 <= float(width) < 100
+        check(inside, f"level={width!r} must be a percentage from 1 to below 100, such as 80.")
+    widths = sorted(set(given))
     low = {f"{NAME}-lo-{width:g}": round(0.5 - width / 200, 12) for width in reversed(widths)}
     high = {f"{NAME}-hi-{width:g}": round(0.5 + width / 200, 12) for width in widths}
     return low | high
@@ -78,7 +83,7 @@ def cross_validate_intervals(
     n_windows: int,
     step_size: int,
     level: Sequence[float] | None = None,
-    freq: str | None = None,
+    columns: Sequence[Hashable | None] = (None, None, None),
     **options: Any,
 ) -> pd.DataFrame:
     """The table of `LagLlama.cross_validation`, whose arguments these are.
@@ -90,14 +95,16 @@ def cross_validate_intervals(
       n_windows: Number of windows per series.
       step_size: Number of time steps from one window to the next.
       level: Coverages of intervals in percent.
-      freq: Pandas alias of the step.
-      **options: Fields of `ForecastConfig`.
+      columns: Names of the columns of names, time stamps and values.
+      **options: `freq`, and fields of `ForecastConfig`.
     """
     named = interval_columns(level)
     levels = tuple(named.values()) or (0.5,)
+    names = ("id_column", "timestamp_column", "target")
+    reading = {"freq": options.pop("freq", None), **dict(zip(names, columns, strict=True))}
     config = ForecastConfig.of(**options)
     table = cross_validate(
-        model, df, h, n_windows, step_size, quantile_levels=levels, freq=freq, config=config
+        model, df, h, n_windows, step_size, quantile_levels=levels, config=config, **reading
     )
     return with_names(table, list(named))
 

@@ -39,7 +39,7 @@ class CalledLikeNixtla:
 
         Raises:
           DataError: As in `predict_df`.
-          ConfigError: As in `predict`, or if a level is not between 0 and 100.
+          ConfigError: As in `predict`, or if a level is not a percentage.
 
         Examples:
           >>> import pandas as pd
@@ -62,7 +62,9 @@ class CalledLikeNixtla:
         step_size: int = 1,
         *,
         level: Sequence[float] | None = None,
-        freq: str | None = None,
+        id_col: str | None = None,
+        time_col: str | None = None,
+        target_col: str | None = None,
         **options: Any,
     ) -> Any:
         """Forecasts the last windows of series, in the calling style of Nixtla's packages.
@@ -73,8 +75,10 @@ class CalledLikeNixtla:
           n_windows: Number of windows at the end of each series.
           step_size: Number of time steps from one window to the next.
           level: Coverages of central prediction intervals in percent.
-          freq: Frequency as a pandas alias; `None`: inferred from the time stamps.
-          **options: Fields of `ForecastConfig`.
+          id_col: Column of the names of the series, if it has another name than in `predict_df`.
+          time_col: Column of the time stamps, likewise.
+          target_col: Column of the values, likewise.
+          **options: `freq`, and fields of `ForecastConfig`.
 
         Returns:
           A pandas data frame with names and time stamps, `cutoff` (the last time before the
@@ -86,4 +90,7 @@ class CalledLikeNixtla:
         """
         from lagllama_jax.evaluation.intervals import cross_validate_intervals
 
-        return cross_validate_intervals(self, df, h, n_windows, step_size, level, freq, **options)
+        columns = (id_col, time_col, target_col)
+        return cross_validate_intervals(
+            self, df, h, n_windows, step_size, level, columns, **options
+        )

@@ -1,12 +1,16 @@
 """Reads series from arrays, data frames and datasets."""
 
+import numbers
+import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, listed
+from lagllama_jax.series.array_values import as_floats
 from lagllama_jax.series.dataset import Item, SeriesDataset
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float
@@ -41,7 +45,14 @@ def read_series(
       Timestamp('2024-04-30 00:00:00')
     """
     if isinstance(data, SeriesDataset):
+        if any(given is not None for given in (start, freq, item_ids)):
+            raise DataError("A SeriesDataset has dates and names: leave out start, freq, item_ids.")
         return data
+    if isinstance(data, str | bytes | set | frozenset):
+        raise DataError(f"Expected an array or a list of arrays, not {type(data).__name__}.")
+    if item_ids is not None:
+        item_ids = [item_ids] if isinstance(item_ids, str) else list(item_ids)
+        _check_unique(item_ids)
     if isinstance(data, Mapping) and "target" not in data:
         item_ids = list(data) if item_ids is None else item_ids
         data = list(data.values())
@@ -54,10 +65,19 @@ def read_series(
     if isinstance(parts, Iterable) and not hasattr(parts, "ndim"):
         parts = list(parts)
         if parts and all(isinstance(part, Mapping) for part in parts):
-            return _read_entries(parts, item_ids)
-    if start is None and isinstance(parts, list) and any(map(_is_dated, parts)):
+            return _read_entries(parts, start, freq, item_ids)
+    if isinstance(parts, list) and any(map(_is_dated, parts)):
+        if start is not None:
+            raise DataError("The series have dates, which tell their start: leave out start.")
         return _read_dated(parts, freq, item_ids)
     return read_arrays(parts if isinstance(parts, list) else data, start, freq, item_ids)
+
+
+def _check_unique(item_ids: Sequence[Any]) -> None:
+    names = sorted(map(str, item_ids))
+    twice = [name for name, following in pairwise(names) if name == following]
+    if twice:
+        raise DataError(f"item_ids holds {twice[0]!r} twice: give each series a name of its own.")
 
 
 def _read_frame(data: Any, freq: Any, **reading: Any) -> SeriesDataset:
@@ -71,10 +91,10 @@ def _is_dated(series: Any) -> bool:
     index: Any = getattr(series, "index", None)
     if not hasattr(series, "to_frame") or not hasattr(index, "nlevels"):
         return False
-    from lagllama_jax.series.columns import holds_dates
+    from lagllama_jax.series.columns import is_time_index
 
-    times = hasattr(index, "freqstr") or str(index.name).lower() in ("date", "year", "timestamp")
-    return times or index.nlevels > 1 or holds_dates(index.to_series())
+    named = index.nlevels > 1 or str(index.name).lower() in ("date", "year", "timestamp")
+    return named or is_time_index(index)
 
 
 def _read_dated(parts: Sequence[Any], freq: Any, item_ids: Sequence[Any] | None) -> SeriesDataset:
@@ -98,24 +118,34 @@ def _read_dated(parts: Sequence[Any], freq: Any, item_ids: Sequence[Any] | None)
 
 
 def _read_entries(
-    entries: Sequence[Mapping[str, Any]], item_ids: Sequence[Any] | None
+    entries: Sequence[Mapping[str, Any]], start: Any, freq: Any, item_ids: Sequence[Any] | None
 ) -> SeriesDataset:
-    """Makes a dataset from GluonTS entries, with `target`, `start` and perhaps `item_id`."""
+    """Makes a dataset from GluonTS entries, with `target`, and perhaps `start` and `item_id`.
+
+    `start` and `freq` are those of entries that have none.
+    """
     items = []
+    unused = sorted({key for entry in entries for key in entry if "dynamic" in str(key)})
+    if unused:
+        warnings.warn(
+            f"{listed(unused)} of the entries are left out. Give covariates by past_covariates and "
+            "known_covariates.",
+            stacklevel=2,
+        )
     for position, entry in enumerate(entries):
         name = str(entry.get("item_id", position) if item_ids is None else item_ids[position])
         if "target" not in entry:
             raise DataError(f"Series {name!r} has no 'target'; its keys are {', '.join(entry)}.")
-        start = entry.get("start")
-        freq = entry.get("freq", getattr(start, "freqstr", None))
-        if (start is None) != (freq is None):
+        begin = entry.get("start", start)
+        step = entry.get("freq", getattr(begin, "freqstr", freq))
+        if (begin is None) != (step is None):
             raise DataError(f"Series {name!r} needs both start and freq, or a start as a Period.")
         items.append(
             Item(
                 name,
-                _values(name, entry["target"])[None],
-                None if start is None else _start(name, start),
-                None if freq is None else Frequency.parse(freq),
+                as_floats(name, entry["target"])[None],
+                None if begin is None else _start(name, begin),
+                None if step is None else Frequency.parse(step),
             )
         )
     return SeriesDataset.of(items)
@@ -167,14 +197,17 @@ def read_arrays(
     frequencies = [Frequency.parse(alias) for alias in _one_each("freq", freq, len(arrays))]
     starts = _one_each("start", start, len(arrays))
     stamps = [_start(*pair) for pair in zip(names, starts, strict=True)]
+    for name, stamp, frequency in zip(names, stamps, frequencies, strict=True):
+        if frequency.unit == "B" and stamp.weekday() > 4:
+            raise DataError(f"Series {name!r}: the start {stamp} is no business day (freq='B').")
     return SeriesDataset(names, targets, stamps, frequencies, **fields)
 
 
 def _targets(name: str, array: Any) -> Float[np.ndarray, "V T"]:
     """The rows of a 2-D array, or a 1-D array as the only row."""
     if getattr(array, "ndim", 1) != 2 or hasattr(array, "columns") or len(array) == 0:
-        return _values(name, array)[None]
-    return np.stack([_values(f"{name}/{number}", row) for number, row in enumerate(array)])
+        return as_floats(name, array)[None]
+    return np.stack([as_floats(f"{name}/{number}", row) for number, row in enumerate(array)])
 
 
 def _split(series: Any) -> list[Any]:
@@ -203,39 +236,6 @@ def _split(series: Any) -> list[Any]:
     return [rows] if rows and one else rows
 
 
-def _values(name: str, array: Any) -> Float[np.ndarray, "T"]:
-    if isinstance(array, np.ma.MaskedArray):
-        array = np.ma.filled(array.astype(np.float64), np.nan)
-    try:
-        if hasattr(array, "isna"):  # pandas, which has missing values of its own
-            values = array.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            cells = array
-            if isinstance(array, list | tuple):
-                cells = [None if type(cell).__name__ == "NAType" else cell for cell in array]
-            values = np.asarray(cells, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"Series {name!r}{_first_text(array)} is not of numbers: {error}"
-        ) from error
-    if values.ndim != 1:
-        raise DataError(f"Series {name!r} is {values.ndim}-D: each must be a 1-D array.")
-    if len(values) == 0:
-        raise DataError(f"Series {name!r} is empty: drop it.")
-    if np.isinf(values).any():
-        position = int(np.argmax(np.isinf(values)))
-        raise DataError(f"Series {name!r}, position {position} is infinite: put NaN if missing.")
-    if np.isnan(values).all():
-        raise DataError(f"Series {name!r} has no value at all (only NaN): drop it.")
-    return values
-
-
-def _first_text(array: Any) -> str:
-    cells = array if isinstance(array, list | tuple) else np.asarray(array, dtype=object).ravel()
-    position = next((i for i, cell in enumerate(cells) if isinstance(cell, str)), None)
-    return "" if position is None else f", position {position} ({cells[position]!r}),"
-
-
 def as_timestamp(value: Any) -> "pd.Timestamp":
     """Converts text, a date, a period, or anything else that pandas accepts to a time stamp.
 
@@ -244,6 +244,11 @@ def as_timestamp(value: Any) -> "pd.Timestamp":
     """
     import pandas as pd
 
+    if isinstance(value, numbers.Number):
+        raise DataError(
+            f"the start {value!r} is a number. Write it as text, such as '2024-01-31', or convert "
+            "seconds since 1970 by pd.Timestamp(seconds, unit='s')."
+        )
     try:
         stamp = value.start_time if isinstance(value, pd.Period) else pd.Timestamp(value)
     except (TypeError, ValueError) as error:
@@ -253,7 +258,19 @@ def as_timestamp(value: Any) -> "pd.Timestamp":
         ) from error
     if pd.isna(stamp):
         raise DataError("the start is missing.")
+    if isinstance(value, str) and _is_vague(value):
+        other = stamp.replace(month=stamp.day, day=stamp.month)
+        raise DataError(
+            f"the start {value!r} is {stamp.date()} or {other.date()}: write it as one of them."
+        )
     return stamp
+
+
+def _is_vague(text: str) -> bool:
+    """Whether a date begins with two different numbers that could be the month."""
+    begin = re.match(r"\s*(\d\d?)[-/. ](\d\d?)[-/. ]\d", text)
+    both = {int(number) for number in begin.groups()} if begin else set()
+    return len(both) == 2 and max(both) <= 12
 
 
 def _start(name: str, value: Any) -> "pd.Timestamp":

@@ -1,7 +1,6 @@
-"""Finds the roles of the columns of a table, and reads columns of numbers."""
+"""Finds the roles of the columns of a table."""
 
 import re
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,7 @@ import pyarrow as pa
 
 from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.header import is_value
-from lagllama_jax.series.number_text import Writing, read_numbers
-from lagllama_jax.series.tables import UNNAMED, Table, quoted
-from lagllama_jax.typing import Float
+from lagllama_jax.series.tables import UNNAMED, Table
 
 ITEM_NAMES = ("item_id", "unique_id")
 TIMESTAMP_NAMES = ("timestamp", "ds")
@@ -24,7 +21,6 @@ DATE_WORDS = ("timestamp", "ds", "ts", "date", "datetime", "time", "date_time")
 PERIOD_WORDS = ("month", "year", "index", "week", "quarter", "period", "day", "hour", "step", "t")
 """The same, if no column of text holds dates."""
 
-MARKERS = (-999.0, -999.9, -9999.0, -9999.9, -99999.0)  # which often stand for missing values
 _TIME_WORD = re.compile("(?i)date|time(?!r)|datum|zeit|fecha|stamp|yyyy")
 
 
@@ -92,6 +88,11 @@ def _check_given(table: Table, given: list[tuple[str, Any]]) -> None:
     """Checks that the given columns exist and that each has one role."""
     names = list(table.frame.columns)
     for role, name in given:
+        if isinstance(name, list):
+            raise DataError(
+                f"The {role} column is one column, not {listed(name)}. Join several to one, "
+                "as in df['a'] + '/' + df['b']."
+            )
         if name not in names:
             raise DataError(
                 f"No {role} column {name!r} in {table.name}; its columns are {listed(names)}."
@@ -169,6 +170,12 @@ def is_time(dtype: Any) -> bool:
     return arrow or stamps or isinstance(dtype, pd.PeriodDtype)
 
 
+def is_time_index(index: pd.Index) -> bool:
+    """Whether an index holds time stamps, periods, durations or text that looks like dates."""
+    dated = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
+    return dated or holds_dates(index.to_series())
+
+
 def is_text(cells: pd.Series) -> bool:
     """Whether a column is of text, as its type or its first cells tell."""
     if cells.dtype == object:
@@ -191,73 +198,3 @@ def is_numbering(table: Table, name: Any) -> bool:
     if not whole or len(np.unique(cells)) < len(cells):
         return False
     return bool(name not in INDEX_NAMES or np.ptp(cells) == len(cells) - 1)
-
-
-def numbers(
-    table: Table, column: Any, series: str | np.ndarray, decimal: str | None = None
-) -> Float[np.ndarray, "n"]:
-    """Reads a column as float64, NaN where a cell is empty.
-
-    Args:
-      table: The table.
-      column: Name of the column.
-      series: Name of the series, or one name per row, for error messages.
-      decimal: The decimal mark of text. `None`: the one by which all cells are numbers.
-
-    Raises:
-      DataError: If a cell is infinite or not a number. The message names series, column and row.
-    """
-    cells = table.frame[column]
-    if getattr(cells.dtype, "kind", "O") == "m":
-        raise DataError(
-            f"Column {str(column)!r} of {table.name} holds durations. Convert them to numbers, as "
-            "with dt.total_seconds()."
-        )
-    writing = Writing(
-        f"Column {str(column)!r} of {table.name}", decimal, table.separator, table.decimal
-    )
-    values, bad = _values(cells, writing)
-    for wrong, problem in ((bad, "not a number"), (np.isinf(values), "infinite")):
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise DataError(
-                f"{series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
-                f"{quoted(cells.iloc[row])} is {problem}. Leave the cell empty (NaN) if the value "
-                "is missing, or drop the column if it is not a series. A column of names of series "
-                "is told by id_column."
-            )
-    low = np.nanmin(values, initial=0.0)
-    if low in MARKERS and values[values > low].min(initial=0.0) > low / 4:
-        warnings.warn(
-            f"{writing.place}: {low:g} occurs {(values == low).sum()} times. If it stands for a "
-            "missing value, leave these cells empty (NaN).",
-            stacklevel=2,
-        )
-    return values
-
-
-def _values(cells: pd.Series, writing: Writing) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of a column, NaN where there is none, and which of its cells are no numbers."""
-    dtype = cells.dtype
-    present = cells.notna().to_numpy()
-    if isinstance(dtype, pd.CategoricalDtype):
-        cells = cells.astype(object)
-    if is_time(dtype) or pd.api.types.is_complex_dtype(dtype):
-        return np.full(len(cells), np.nan), present
-    if pd.api.types.is_numeric_dtype(dtype):
-        return cells.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(cells), bool)
-    kind = pd.api.types.infer_dtype(cells, skipna=True)
-    if kind in ("decimal", "boolean", "integer", "floating", "mixed-integer-float"):
-        return cells.astype(object).where(present, np.nan).to_numpy(np.float64), ~present & False
-    if isinstance(dtype, pd.ArrowDtype):
-        texts = pa.array(cells.array)
-    else:
-        texts = pa.array(
-            [str(cell) if there else None for cell, there in zip(cells, present, strict=True)]
-        )
-    return read_numbers(texts.cast(pa.string()), writing)
-
-
-def series_name(series: str | np.ndarray, row: int) -> str:
-    """The name of the series of a row, for the beginning of an error message."""
-    return f"Series {str(series if isinstance(series, str) else series[row])!r}, "

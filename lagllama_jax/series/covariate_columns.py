@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import is_text, is_time, numbers
+from lagllama_jax.series.columns import is_text, is_time
+from lagllama_jax.series.number_columns import numbers
 from lagllama_jax.series.tables import Table
 from lagllama_jax.typing import Bool, Float
 
@@ -36,7 +37,7 @@ def read_covariate(
       column: Name of the column.
       series: Name of the series, or one name per row, for error messages.
       past: Which rows belong to the past.
-      decimal: Decimal mark of numbers in text, as in `columns.numbers`.
+      decimal: Decimal mark of numbers in text, as in `number_columns.numbers`.
 
     Raises:
       DataError: If a cell is infinite, or the column holds time stamps.

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lagllama_jax.errors import DataError, listed
-from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.series.array_values import is_of_times
+from lagllama_jax.series.dataset import Item, SeriesDataset
 from lagllama_jax.typing import Float
 
 
@@ -34,8 +35,7 @@ def with_covariates(dataset: SeriesDataset, past: Any = None, known: Any = None)
             raise DataError(f"The series have {kind} covariates already: give them in one way.")
         entries = _entries(dataset, kind, given)
         tables = [
-            _named_rows(name, kind, entry)
-            for name, entry in zip(dataset.item_ids, entries, strict=True)
+            _named_rows(item, kind, entry) for item, entry in zip(dataset, entries, strict=True)
         ]
         names = tuple(tables[0])
         for item, table in zip(dataset.item_ids, tables, strict=True):
@@ -74,15 +74,20 @@ def _entries(dataset: SeriesDataset, kind: str, given: Any) -> Sequence[Any]:
     return given
 
 
-def _named_rows(item: str, kind: str, entry: Any) -> dict[str, Float[np.ndarray, "N"]]:
+def _named_rows(series: Item, kind: str, entry: Any) -> dict[str, Float[np.ndarray, "N"]]:
     """The covariates of one series by name."""
-    rows = entry
-    if not isinstance(entry, Mapping):
+    item, rows = series.item_id, entry
+    if hasattr(entry, "columns"):
+        rows = {name: entry[name] for name in entry.columns}
+    elif not isinstance(entry, Mapping):
         rows = np.asarray(entry)
         rows = {f"{kind}_{n}": row for n, row in enumerate(rows[None] if rows.ndim == 1 else rows)}
     found = {}
     for name, values in rows.items():
+        _check_dates(series, f"its {kind} covariate {str(name)!r}", values)
         try:
+            if is_of_times(values):
+                raise TypeError("it holds dates or durations")
             found[str(name)] = np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise DataError(
@@ -94,3 +99,18 @@ def _named_rows(item: str, kind: str, entry: Any) -> dict[str, Float[np.ndarray,
     if not found:
         raise DataError(f"Series {item!r} has no {kind} covariates: leave them out for all series.")
     return found
+
+
+def _check_dates(series: Item, what: str, values: Any) -> None:
+    """Checks that a pandas Series with an index of dates has those of its series."""
+    index: Any = getattr(values, "index", None)
+    if type(index).__name__ != "DatetimeIndex" or series.start is None or series.frequency is None:
+        return
+    expected = series.frequency.timestamps(series.start, 0, len(index))
+    wrong = np.flatnonzero(index != expected)
+    if len(wrong):
+        place = int(wrong[0])
+        raise DataError(
+            f"Series {series.item_id!r}: point {place} is at {expected[place]}, and that of {what} "
+            f"at {index[place]}. Give the covariate the dates of the series, as with reindex."
+        )

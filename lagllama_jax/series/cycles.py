@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.series.aliases import NANOSECONDS
-from lagllama_jax.series.frequency import local_clock
+from lagllama_jax.series.frequency import in_zone, local_clock
+from lagllama_jax.series.groups import Groups
 from lagllama_jax.typing import Int
 
 DAY = NANOSECONDS["D"]
@@ -47,9 +48,7 @@ class Cycle:
         self, stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"]
     ) -> Int[np.ndarray, "n"]:
         """The numbers of time stamps since the first of their series, whose rows are ascending."""
-        starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
-        positions = self.positions(stamps)
-        return positions - np.repeat(positions[starts], np.diff(np.r_[starts, len(series)]))
+        return Groups(series).since_first(self.positions(stamps))
 
     def timestamps(self, start: pd.Timestamp, points: Int[np.ndarray, "n"]) -> pd.DatetimeIndex:
         """The time stamps of points that are counted from `start`."""
@@ -58,10 +57,7 @@ class Cycle:
         place = np.concatenate([self.places[self.places >= 0], self.places[self.places < 0]])[rank]
         begin = _begin(self.unit, self.origin, repetition + (place < 0))
         stamps = pd.DatetimeIndex((begin + place).astype("datetime64[ns]")).as_unit(start.unit)
-        if start.tz is None:
-            return stamps
-        earlier = np.ones(len(stamps), dtype=bool)
-        return stamps.tz_localize(start.tz, ambiguous=earlier, nonexistent="shift_forward")
+        return stamps if start.tz is None else in_zone(stamps, start.tz)
 
 
 def find_cycle(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"]) -> Cycle | None:
@@ -73,8 +69,7 @@ def find_cycle(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"]) -> Cycle 
     """
     found: list[tuple[float, Cycle]] = []
     clock = local_clock(stamps).astype("datetime64[ns]").astype(np.int64)
-    last = np.flatnonzero(np.r_[series[1:] != series[:-1], True])
-    rows = np.diff(last, prepend=-1)
+    groups = Groups(series)
     for unit in UNITS:
         origin = MONDAY if unit == "week" else 0 if unit == "day" else int(clock[0]) // DAY * DAY
         places, counts = np.unique(_split(unit, origin, stamps)[1], return_counts=True)
@@ -82,8 +77,8 @@ def find_cycle(stamps: pd.DatetimeIndex, series: Int[np.ndarray, "n"]) -> Cycle 
         if few or FEWEST * len(places) > len(stamps) or counts.min() < counts.max() / 2:
             continue
         cycle = Cycle(unit, origin, places)
-        points = cycle.since_start(stamps, series)[last] + 1
-        if (rows >= FILLED * points).all():
+        points = groups.extent(cycle.since_start(stamps, series))
+        if (groups.counts >= FILLED * points).all():
             found.append((round(len(stamps) / points.sum(), 2), cycle))
     return max(found, key=lambda one: (one[0], -len(one[1].places)), default=(0, None))[1]
 

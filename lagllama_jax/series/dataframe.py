@@ -9,12 +9,13 @@ import pandas as pd
 
 from lagllama_jax.config import Count, checked
 from lagllama_jax.errors import DataError, listed
-from lagllama_jax.series.columns import Columns, find_columns, is_numbering, is_unnamed, numbers
+from lagllama_jax.series.columns import Columns, find_columns, is_numbering, is_unnamed
 from lagllama_jax.series.covariate_columns import read_covariate, read_values
 from lagllama_jax.series.dataset import Numbering, SeriesDataset
 from lagllama_jax.series.frames import as_table
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.series.future import join_future
+from lagllama_jax.series.number_columns import numbers
 from lagllama_jax.series.numbering import as_step
 from lagllama_jax.series.placing import Placed, place_rows
 from lagllama_jax.series.split_times import join_times
@@ -137,7 +138,7 @@ def _series_of(table: Table, columns: Columns) -> _Series:
         ]
         if not labels:
             raise DataError(f"No column of values beside the time stamps in {table.name}.")
-        return _Series(labels, [str(label) for label in labels], np.zeros(count, np.int64), None)
+        return _Series(labels, _names(table, labels), np.zeros(count, np.int64), None)
     if columns.item_id is None:
         labels = [columns.target[0] if len(columns.target) == 1 else "series"]
         codes = np.zeros(count, np.int64)
@@ -149,8 +150,20 @@ def _series_of(table: Table, columns: Columns) -> _Series:
                 f"Column {str(columns.item_id)!r}, {table.row(int(np.argmin(codes)))}: the series "
                 "has no name. Fill it in or drop the row."
             )
-    names = [str(label) for label in labels]
+    names = _names(table, labels)
     return _Series(labels, names, codes, np.array(names, dtype=object)[codes])
+
+
+def _names(table: Table, labels: list[Any]) -> list[str]:
+    """The names of series as text, after a check that they differ."""
+    names = pd.Index([str(label) for label in labels], dtype=object)
+    if names.has_duplicates:
+        twice = names[names.duplicated()][0]
+        raise DataError(
+            f"Two series of {table.name} have the name {twice!r}, once as text and once as another "
+            "type: rename one of them."
+        )
+    return names.tolist()
 
 
 def _read_cells(
@@ -210,8 +223,7 @@ def _assembled(
             stack[:] = [rows[:, : end + more] for rows, end in zip(stack, ends, strict=False)]
     targets = [row[None] for rows in stacks[0] for row in rows] if wide else stacks[0]
     _check_observed(series.names, () if wide else tuple(cells.targets), targets)
-    starts = [grid.rows.times[row] for row in grid.first.tolist()]
-    starts *= len(targets) // len(starts)
+    starts = grid.starts * (len(targets) // len(grid.starts))
     dated = isinstance(grid.unit, Frequency)
     return SeriesDataset(
         series.names,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import ITEM_NAMES, holds_dates, is_text, is_time
+from lagllama_jax.series.columns import ITEM_NAMES, is_text, is_time, is_time_index
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.tables import Table
 
@@ -81,17 +81,12 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 def _index_names(index: pd.Index) -> list[Any]:
     """Names of the levels of an index that tell more than the number of a row."""
     if index.nlevels == 1:
-        usual = ["timestamp"] if _is_time(index) else []
+        usual = ["timestamp"] if is_time_index(index) else []
         return usual if index.name is None else [index.name]
     usual = ["item_id"] if index.nlevels == 2 else [f"level {n}" for n in range(index.nlevels - 1)]
-    times = [_is_time(index.get_level_values(level)) for level in range(index.nlevels)]
+    times = [is_time_index(index.get_level_values(level)) for level in range(index.nlevels)]
     usual.insert(times.index(True) if any(times) else len(usual), "timestamp")
     return [new if old is None else old for old, new in zip(index.names, usual, strict=True)]
-
-
-def _is_time(values: pd.Index) -> bool:
-    dated = isinstance(values, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
-    return dated or holds_dates(values.to_series())
 
 
 def _exploded(frame: pd.DataFrame, freq: Any) -> pd.DataFrame:

@@ -158,8 +158,7 @@ class Frequency:
         if absolute:
             stamps = stamps.tz_localize("UTC").tz_convert(zone)
         elif zone is not None:
-            earlier = np.ones(count, dtype=bool)
-            stamps = stamps.tz_localize(zone, ambiguous=earlier, nonexistent="shift_forward")
+            stamps = in_zone(stamps, zone)
         finest: Any = max(start.unit, self.unit, key=lambda unit: _RESOLUTIONS.get(unit, 0))
         try:
             return stamps.as_unit(finest)
@@ -216,3 +215,14 @@ def local_clock(stamps: Any) -> np.ndarray:
     if hasattr(stamps, "to_numpy"):
         return np.asarray(stamps.to_numpy())
     return np.asarray(stamps, dtype=None if hasattr(stamps, "dtype") else "datetime64[us]")
+
+
+def in_zone(stamps: "pd.DatetimeIndex", zone: Any) -> "pd.DatetimeIndex":
+    """Local times in a time zone: the earlier one of two, or the next one if there is none."""
+    earlier = np.ones(len(stamps), dtype=bool)
+    return stamps.tz_localize(zone, ambiguous=earlier, nonexistent="shift_forward")
+
+
+def absolute_clock(stamps: Any) -> np.ndarray:
+    """Converts time stamps to datetime64 in UTC, or of their only clock without a time zone."""
+    return local_clock(stamps if stamps.tz is None else stamps.tz_convert(None))

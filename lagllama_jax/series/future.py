@@ -7,6 +7,7 @@ import pandas as pd
 
 from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.columns import Columns, is_numbering, is_text, is_time
+from lagllama_jax.series.groups import Groups
 from lagllama_jax.series.tables import Table
 from lagllama_jax.typing import Bool, Int
 
@@ -68,6 +69,12 @@ def _check_items(table: Table, future: Table, column: Any) -> None:
     ):
         there = set(others.tolist())
         missing = [name for name in some.tolist() if name not in there]
+        if missing and str(missing[0]) in set(map(str, there)):
+            raise DataError(
+                f"Column {str(column)!r} has {missing[0]!r} in one of {table.name} and "
+                f"{future.name}, and the same name as another type in the other one: convert both "
+                "to one type."
+            )
         if missing:
             more = f" ({len(missing)} such series)" if len(missing) > 1 else ""
             raise DataError(f"Series {str(missing[0])!r} {where}{more}.")
@@ -93,7 +100,7 @@ def _alike(table: Table, future: Table, column: Any) -> pd.Series:
 def past_ends(
     future: Bool[np.ndarray, "n"],
     position: Int[np.ndarray, "n"],
-    first: Int[np.ndarray, "k"],
+    groups: Groups,
     prediction_length: int,
     describe: Any,
     names: list[str],
@@ -103,7 +110,7 @@ def past_ends(
     Args:
       future: Whether each row is of the future. Rows are sorted by series and time.
       position: Point of its series at which each row is.
-      first: First row of each series.
+      groups: The rows of each series.
       prediction_length: Number of points to forecast. Rows beyond it are ignored.
       describe: Function that describes a row for an error message.
       names: Names of the series.
@@ -111,8 +118,8 @@ def past_ends(
     Raises:
       DataError: If a row of the future is not after the past of its series, or one is missing.
     """
+    first, counts = groups.first, groups.counts
     ends = np.maximum.reduceat(np.where(future, -1, position), first) + 1
-    counts = np.diff(np.append(first, len(position)))
     step = position - np.repeat(ends, counts)  # of each row, from 0 at the first point to forecast
     early = future & (step < 0)
     if early.any():

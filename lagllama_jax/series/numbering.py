@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.grid import Describe, common_step
+from lagllama_jax.series.grid import Describe
+from lagllama_jax.series.groups import Groups
+from lagllama_jax.series.spacing import common_step
 from lagllama_jax.typing import Int
 
 
@@ -36,30 +38,28 @@ def place_numbers(
     Raises:
       DataError: If the numbers have no common step.
     """
-    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
-    lengths = np.diff(np.r_[starts, len(codes)])
+    groups = Groups(codes)
     values = (
         numbers.as_unit("ns").asi8
         if isinstance(numbers, pd.TimedeltaIndex)
         else np.asarray(numbers)
     )
-    since = values - np.repeat(values[starts], lengths)
-    within = codes[1:] == codes[:-1]
+    since = groups.since_first(values)
     inferred = step is None
     if step is None:
-        step = _step(np.diff(values)[within], since.max())
+        step = _step(np.diff(values)[groups.within], since.max())
     elif isinstance(numbers, pd.TimedeltaIndex):
         step = pd.Timedelta(step).value
     position = np.round(since / step).astype(np.int64)
     off = np.abs(since - position * step) > 1e-3 * step
-    off |= np.r_[False, (np.diff(position) == 0) & within]
+    off |= groups.repeated(position)
     if off.any():
         row = int(np.argmax(off))
         raise DataError(
             f"The rows have no common step ({step}): {describe(row)} is off the grid. Give the "
             "step (freq=1), or number the rows regularly."
         )
-    total = int((position[np.r_[starts[1:], len(codes)] - 1] + 1).sum())
+    total = int(groups.extent(position).sum())
     if inferred and total > 2 * len(codes):
         raise DataError(
             f"The {len(codes)} rows fill {len(codes) / total:.0%} of the numbers in steps of "

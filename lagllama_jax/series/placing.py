@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series import grid as time_grid
-from lagllama_jax.series.columns import series_name
 from lagllama_jax.series.cycles import find_cycle
 from lagllama_jax.series.frequency import Frequency, local_clock
 from lagllama_jax.series.future import past_ends
+from lagllama_jax.series.grid import place
+from lagllama_jax.series.groups import Groups
 from lagllama_jax.series.numbering import place_numbers
-from lagllama_jax.series.tables import Table
+from lagllama_jax.series.spacing import infer
+from lagllama_jax.series.tables import Table, series_name
 from lagllama_jax.series.times import TimeOptions, read_numbering, read_times
 from lagllama_jax.typing import Float, Int
 
@@ -27,23 +28,26 @@ class Placed:
       rows: The sorted rows.
       position: Number of steps of each row since the first row of its series.
       unit: The step: a `Frequency`, or a number.
-      first: First row of each series.
       write: Function that writes time stamps as in the table.
     """
 
     rows: "_Rows"
     position: Int[np.ndarray, "n"]
     unit: Any
-    first: Int[np.ndarray, "k"]
     write: Any
+
+    @property
+    def starts(self) -> list[Any]:
+        """The time stamp or number of the first row of each series."""
+        return [self.rows.times[row] for row in self.rows.groups.first.tolist()]
 
     def split(self, values: Float[np.ndarray, "n"]) -> list[Float[np.ndarray, "T"]]:
         """One array per series, with each value at its position and NaN at the other positions."""
-        last = np.r_[self.first[1:], len(values)] - 1
-        lengths = self.position[last] + 1
+        groups = self.rows.groups
+        lengths = groups.extent(self.position)
         offsets = np.cumsum(lengths) - lengths
         flat = np.full(int(lengths.sum()), np.nan)
-        flat[np.repeat(offsets, last - self.first + 1) + self.position] = values[self.rows.order]
+        flat[np.repeat(offsets, groups.counts) + self.position] = values[self.rows.order]
         return np.split(flat, offsets[1:])
 
     def stack(self, variates: dict[str, Float[np.ndarray, "n"]]) -> list[Float[np.ndarray, "V T"]]:
@@ -52,8 +56,9 @@ class Placed:
 
     def ends(self, length: int, horizon: int, names: list[str]) -> Int[np.ndarray, "k"]:
         """Number of points of the past of each series, if the first `length` rows are the past."""
-        future, describe = self.rows.order >= length, self.rows.describe
-        return past_ends(future, self.position, self.first, horizon, describe, names)
+        rows = self.rows
+        future = rows.order >= length
+        return past_ends(future, self.position, rows.groups, horizon, rows.describe, names)
 
 
 def place_rows(
@@ -86,8 +91,7 @@ def place_rows(
         times = reading.stamps
     rows = _sorted(table, times, codes, of_row)
     position, unit = rows.place(options.freq if step is None else step)
-    first = np.flatnonzero(np.r_[True, rows.codes[1:] != rows.codes[:-1]])
-    return Placed(rows, position, unit, first, reading and reading.write)
+    return Placed(rows, position, unit, reading and reading.write)
 
 
 @dataclass(frozen=True)
@@ -97,14 +101,14 @@ class _Rows:
     Attributes:
       table: The table.
       times: Time stamps or numbers of the sorted rows.
-      codes: Number of the series of each sorted row.
+      groups: The sorted rows of each series.
       order: Number in the table of each sorted row.
       of_row: Name of the series of each row of the table. `None`: the table is wide.
     """
 
     table: Table
     times: Any
-    codes: Int[np.ndarray, "n"]
+    groups: Groups
     order: Int[np.ndarray, "n"]
     of_row: np.ndarray | None
 
@@ -116,20 +120,21 @@ class _Rows:
 
     def place(self, step: Any) -> tuple[Int[np.ndarray, "n"], Any]:
         """The number of steps of each row since the first row of its series, and the step."""
-        same = (self.times[1:] == self.times[:-1]) & (self.codes[1:] == self.codes[:-1])
+        same = self.groups.repeated(self.times)
         if same.any():
             row = int(np.argmax(same))
+            clocks = " The hour that occurs twice when clocks go back needs its offset from UTC."
             raise DataError(
-                f"Duplicate time stamp: {self.describe(row)} and {self.describe(row + 1)}. Keep "
+                f"Duplicate time stamp: {self.describe(row - 1)} and {self.describe(row)}. Keep "
                 "one, aggregate them, or, if they belong to different series, name these by a "
-                "column (id_column)."
+                f"column (id_column).{clocks if _may_occur_twice(self.times[row]) else ''}"
             )
         if not isinstance(self.times, pd.DatetimeIndex):
-            return place_numbers(self.times, self.codes, step, self.describe)
+            return place_numbers(self.times, self.groups.series, step, self.describe)
         try:
             return self._on_grid(step)
         except DataError:
-            cycle = None if step is not None else find_cycle(self.times, self.codes)
+            cycle = None if step is not None else find_cycle(self.times, self.groups.series)
             if cycle is None:
                 raise
         warnings.warn(
@@ -137,13 +142,19 @@ class _Rows:
             "rows are numbered, without a calendar, and the dates of forecasts follow the pattern.",
             stacklevel=2,
         )
-        return cycle.since_start(self.times, self.codes), cycle
+        return cycle.since_start(self.times, self.groups.series), cycle
 
     def _on_grid(self, step: Frequency | None) -> tuple[Int[np.ndarray, "n"], Frequency]:
-        found = time_grid.infer(self.times, self.codes) if step is None else step
+        series, inferred = self.groups.series, step is None
+        found = infer(self.times, series) if step is None else step
         found = found.stamped_like(local_clock(self.times))
-        inferred = step is None
-        return time_grid.place(found, self.times, self.codes, self.describe, inferred), found
+        return place(found, self.times, series, self.describe, inferred), found
+
+
+def _may_occur_twice(time: Any) -> bool:
+    """Whether a time without a zone is in an hour of the night in which clocks may go back."""
+    local = isinstance(time, pd.Timestamp) and time.tz is None
+    return local and time.hour <= 3 and time.weekday() == 6 and time.month in (3, 4, 9, 10, 11)
 
 
 def _sorted(
@@ -152,6 +163,6 @@ def _sorted(
     key = times.asi8 if hasattr(times, "asi8") else np.asarray(times)
     later, same = key[1:] > key[:-1], codes[1:] == codes[:-1]
     if ((codes[1:] > codes[:-1]) | (same & later)).all():
-        return _Rows(table, times, codes, np.arange(len(codes)), of_row)
+        return _Rows(table, times, Groups(codes), np.arange(len(codes)), of_row)
     order = np.lexsort((key, codes))
-    return _Rows(table, times[order], codes[order], order, of_row)
+    return _Rows(table, times[order], Groups(codes[order]), order, of_row)

@@ -83,7 +83,7 @@ def _is_date(cells: pd.Series) -> bool:
     """Whether the cells have no time of day."""
     if is_time(cells.dtype):
         return bool((cells == cells.dt.normalize()).all())
-    return not cells.dropna().astype(str).str.contains(r":|\s\d").any()
+    return not _dates(cells).str.contains(r":|\s\d").any()
 
 
 def _is_clock(cells: pd.Series) -> bool:
@@ -96,6 +96,11 @@ def _is_yearly(cells: pd.Series, part: str) -> bool:
     return bool(_digits(cells).str.fullmatch(pattern).all())
 
 
+def _dates(cells: pd.Series) -> pd.Series:
+    """The cells as text, without the midnight that spreadsheets write after dates."""
+    return _digits(cells).str.replace(r"[ T]00:00(:00)?$", "", regex=True)
+
+
 def _digits(cells: pd.Series) -> pd.Series:
     texts = cells.astype(object).where(cells.notna(), "?").map(str)
     return texts.str.strip().str.replace(r"\.0$", "", regex=True)
@@ -104,7 +109,7 @@ def _digits(cells: pd.Series) -> pd.Series:
 def _text(cells: pd.Series, part: str) -> pd.Series:
     """The cells of a part as text."""
     if part == "date":
-        return cells.dt.strftime("%Y-%m-%d") if is_time(cells.dtype) else _digits(cells)
+        return cells.dt.strftime("%Y-%m-%d") if is_time(cells.dtype) else _dates(cells)
     texts = _digits(cells)
     if part == "month":
         words = texts.str.lower().str.rstrip(".")

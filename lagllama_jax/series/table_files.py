@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from lagllama_jax.series.tables import Table
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 ARROW_SUFFIXES = (".parquet", ".pq", ".feather", ".arrow")
+STANDARD_INPUT = Path("-")
 SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 
@@ -38,7 +40,7 @@ def read_table(
     Spreadsheets (extra `excel`) have one sheet with cells.
 
     Args:
-      path: Path of the file.
+      path: Path of the file. `-`: the standard input.
       encoding: Encoding of text. `None`: UTF-8, UTF-16 or cp1252, as the content tells.
       most_bytes: Largest number of bytes that a compressed file or a spreadsheet may unpack to.
         `None`: there is no limit.
@@ -50,8 +52,11 @@ def read_table(
     path = Path(path)
     if path.name.lower().endswith(SHEET_SUFFIXES):
         return _read_sheet(path, most_bytes)
-    check_suffix(path)
-    content = read_only_table(path, TEXT_SUFFIXES + ARROW_SUFFIXES, most_bytes)
+    if path == STANDARD_INPUT:
+        path, content = Path("the standard input"), sys.stdin.buffer.read()
+    else:
+        check_suffix(path)
+        content = read_only_table(path, TEXT_SUFFIXES + ARROW_SUFFIXES, most_bytes)
     if content[:4] in (b"PAR1", b"ARRO") or _is_arrow(path):
         return replace(as_table(_read_arrow(content, path)), name=path.name)
     if content[:4] in (b"PK\x05\x06", b"\xd0\xcf\x11\xe0"):

@@ -89,3 +89,8 @@ def quoted(cell: Any) -> str:
     """A cell in quotation marks for an error message, of which only the beginning if it is long."""
     text = str(cell)
     return repr(text if len(text) <= LONGEST else f"{text[:LONGEST]}...")
+
+
+def series_name(series: str | np.ndarray, row: int) -> str:
+    """The name of the series of a row, for the beginning of an error message."""
+    return f"Series {str(series if isinstance(series, str) else series[row])!r}, "

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.series.time_reading import EXCEL, EXCEL_ORIGIN, Reading
-from lagllama_jax.series.time_text import EARLIEST, LATEST
-from lagllama_jax.typing import Float
+from lagllama_jax.series.time_text import EARLIEST, LATEST, with_century
+from lagllama_jax.typing import Bool, Float
 
 _EXCEL_DAYS = (30_000, 60_000)  # 1982 to 2064
-_WEEKS = "%G%V"  # is tried if the digits are no months
+_WEEKS = "%G%V"  # is used if the digits are no months, or the column is told to be of weeks
 _LAYOUTS = {
     4: ("%Y",),
     6: ("%Y%m", "%y%m%d", "%d%m%y", "%G%V"),
@@ -30,21 +30,25 @@ _TIMES = (1900, 2100)  # years of digits that could be the time since 1970
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
-def read_codes(values: Float[np.ndarray, "n"], texts: list[str]) -> list[Reading]:
+def read_codes(
+    values: Float[np.ndarray, "n"], texts: list[str], weekly: bool = False
+) -> list[Reading]:
     """The readings of numbers as times under which each number is one. There may be none.
 
     Args:
       values: The numbers.
       texts: The same numbers as text, which is exact.
+      weekly: Whether numbers that could be months or weeks are weeks.
     """
     low, high = values.min(), values.max()
     readings: list[Reading] = []
     if len({len(text) for text in texts}) == 1 and all(map(str.isdigit, texts)):
-        for layout in _LAYOUTS.get(len(texts[0]), ()):
-            if layout != _WEEKS or all(one.stamps.hasnans for one in readings):
-                readings.append(_digits(texts, layout))
+        readings = [_digits(texts, layout) for layout in _LAYOUTS.get(len(texts[0]), ())]
     partly = [one for one in readings if np.mean(one.stamps.notna()) > 0.5 and len(texts[0]) > 7]
     readings = [one for one in readings if one.stamps.notna().all()]
+    weeks = [one for one in readings if one.name == _WEEKS]
+    if len(weeks) < len(readings):
+        readings = weeks if weekly and weeks else [one for one in readings if one.name != _WEEKS]
     unit: Any
     for unit, (first, last) in _EPOCHS.items():
         if first <= low and high <= last and not readings:
@@ -65,6 +69,10 @@ def _digits(texts: list[str], layout: str) -> Reading:
     days = [text[:8] for text in texts] if hourly else [text + "1" * weekly for text in texts]
     read = layout[:6] if hourly else layout + "%u" * weekly
     stamps = pd.DatetimeIndex(pd.to_datetime(days, format=read, errors="coerce"))
+    if "%y" in layout:
+        days = _with_centuries(texts, layout.index("%y"), np.asarray(stamps.notna()))
+        read = layout.replace("%y", "%Y")
+        stamps = pd.DatetimeIndex(pd.to_datetime(days, format=read, errors="coerce"))
     inside = np.ones(len(texts), bool)
     if hourly:
         hours = np.array([int(text[8:]) for text in texts])
@@ -73,3 +81,10 @@ def _digits(texts: list[str], layout: str) -> Reading:
     inside &= (stamps.year >= first) & (stamps.year <= last)
     known = pd.DatetimeIndex(stamps.where(inside))
     return Reading(layout, known, f"date_format={layout!r}", layout)
+
+
+def _with_centuries(texts: list[str], place: int, good: Bool[np.ndarray, "n"]) -> list[str]:
+    """Digits whose year has two digits from a place on, with a year of four digits."""
+    end = place + 2
+    years = with_century(np.array([int(text[place:end]) for text in texts]), good)
+    return [f"{text[:place]}{year}{text[end:]}" for text, year in zip(texts, years, strict=True)]

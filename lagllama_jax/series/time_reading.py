@@ -14,37 +14,21 @@ EXCEL_ORIGIN = pd.Timestamp("1899-12-30")
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day-first", "month-first", "year-first"
 CHECKED = 50  # number of cells by which the format for results is checked
 _DATES = (
-    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y%m%d"),
-    *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%y-%m-%d", "%d-%b-%Y", "%d-%b-%y", "%d%b%Y"),
-    *(
-        "%d %b %Y",
-        "%d %B %Y",
-        "%b %d, %Y",
-        "%B %d, %Y",
-        "%b %d %Y",
-        "%d. %B %Y",
-        "%Y-%j",
-        "%m-%d-%Y",
-    ),
+    "%Y-%m-%d|%Y/%m/%d|%Y.%m.%d|%d/%m/%Y|%m/%d/%Y|%d.%m.%Y|%d-%m-%Y|%Y%m%d|%d/%m/%y|%m/%d/%y|"
+    "%d.%m.%y|%d-%m-%y|%y-%m-%d|%d-%b-%Y|%d-%b-%y|%d%b%Y|%d %b %Y|%d %B %Y|%b %d, %Y|"
+    "%B %d, %Y|%b %d %Y|%d. %B %Y|%Y-%j|%m-%d-%Y"
 )
 _CLOCKS = (
-    *("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", "T%H:%MZ", "T%H:%M:%SZ", "T%H:%M:%S.000Z"),
-    *(
-        " %I:%M %p",
-        " %I:%M:%S %p",
-        ", %H:%M",
-        ", %I:%M %p",
-        " %H.%M",
-        " %H",
-        "_%H%M%S",
-        " %H:%M:%S.%f",
-    ),
+    "| %H:%M| %H:%M:%S|T%H:%M|T%H:%M:%S|T%H:%MZ|T%H:%M:%SZ|T%H:%M:%S.000Z| %I:%M %p|"
+    " %I:%M:%S %p|, %H:%M|, %I:%M %p| %H.%M| %H|_%H%M%S| %H:%M:%S.%f"
+)
+_PERIODS = (
+    "%Y-%m|%Y/%m|%m/%Y|%m-%Y|%b-%y|%b %y|%b %Y|%B %Y|%b-%Y|%Y %b|%YM%m|%Y-M%m|%YQ%q|%Y-Q%q|"
+    "%Y Q%q|Q%q %Y|Q%q-%Y|Q%q/%Y|%qQ%Y|%G-W%V|%GW%V|%G-W%V-%u|%Y|FY%Y"
 )
 WRITINGS = (
-    *(date + clock for date in _DATES for clock in _CLOCKS),
-    *("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%b-%y", "%b %y", "%b %Y", "%B %Y", "%b-%Y", "%Y %b"),
-    *("%YM%m", "%Y-M%m", "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%qQ%Y"),
-    *("%G-W%V", "%GW%V", "%G-W%V-%u", "%Y", "FY%Y"),
+    *(date + clock for date in _DATES.split("|") for clock in _CLOCKS.split("|")),
+    *_PERIODS.split("|"),
 )
 """Formats in which results are written if all time stamps of the user have them."""
 

@@ -1,6 +1,7 @@
 """Reads a column of times, under the one reading by which the rows lie on a regular grid."""
 
 import contextlib
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lagllama_jax.errors import DataError, converting, naming
-from lagllama_jax.series.columns import is_time, series_name
+from lagllama_jax.series.columns import is_time
 from lagllama_jax.series.frequency import Frequency
-from lagllama_jax.series.tables import Table, quoted
+from lagllama_jax.series.tables import Table, quoted, series_name
 from lagllama_jax.series.time_choice import choose, tell_numbers
 from lagllama_jax.series.time_numbers import read_codes
 from lagllama_jax.series.time_reading import DAY_FIRST, MONTH_FIRST, Reading, written
 from lagllama_jax.series.time_text import has_clock_only, read_texts
+from lagllama_jax.series.time_zones import mixed_zones
 from lagllama_jax.typing import Int
 
 _NUMBER = r"-?\d+(\.\d*)?([eE]\+?\d+)?"
+_WEEKLY = re.compile(r"(?i)week|woche|(?<![a-z])(kw|wk)(?![a-z])")
+"""Names of columns in which `2024-05` is a week."""
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:|$)|^\d{8}T\d"
 
 
@@ -72,11 +76,14 @@ def read_times(
         rows, unique = pd.factorize(cells)
         place = f"Column {str(column)!r} of {table.name}"
         with naming(place):
-            distinct = _readings(pd.Series(np.asarray(unique, dtype=object)), options)
+            weekly = _WEEKLY.search(str(column)) is not None
+            distinct = _readings(pd.Series(np.asarray(unique, dtype=object)), options, weekly)
         if not distinct:
             tell_numbers(unique, place)
             return None
-        readings = [one._replace(stamps=_taken(one.stamps, rows)) for one in distinct]
+        missing: Any = pd.NaT  # for the row -1
+        stamps = [one.stamps.take(rows, fill_value=missing) for one in distinct]
+        readings = [one._replace(stamps=of) for one, of in zip(distinct, stamps, strict=True)]
         reading = choose(readings, codes, options.freq, place)
     bad = np.asarray(reading.stamps.isna())
     if bad.any():
@@ -96,11 +103,6 @@ def _as_stamps(cells: pd.Series) -> pd.DatetimeIndex:
     if isinstance(cells.dtype, pd.ArrowDtype):
         cells = pd.to_datetime(cells.astype(object))
     return pd.DatetimeIndex(cells)
-
-
-def _taken(stamps: pd.DatetimeIndex, rows: Int[np.ndarray, "n"]) -> pd.DatetimeIndex:
-    """The stamps of rows by their numbers, NaT for the number -1."""
-    return pd.DatetimeIndex(stamps.append(pd.DatetimeIndex([None], tz=stamps.tz))[rows])
 
 
 def read_numbering(table: Table, column: Any, frequency: Frequency | None) -> pd.Index:
@@ -130,7 +132,7 @@ def read_numbering(table: Table, column: Any, frequency: Frequency | None) -> pd
     return pd.Index(values.astype(np.int64) if whole else values)
 
 
-def _readings(cells: pd.Series, options: TimeOptions) -> list[Reading]:
+def _readings(cells: pd.Series, options: TimeOptions, weekly: bool) -> list[Reading]:
     """The readings of unique cells. None of them: the cells are numbers that are no dates."""
     kind = pd.api.types.infer_dtype(cells, skipna=True)
     if kind in ("timedelta", "timedelta64"):
@@ -146,8 +148,8 @@ def _readings(cells: pd.Series, options: TimeOptions) -> list[Reading]:
         return [Reading("", pd.DatetimeIndex(parsed), layout=options.date_format)]
     if texts.iloc[:1].str.fullmatch(_NUMBER).any() and texts.str.fullmatch(_NUMBER).all():
         plain = texts.str.replace(r"\.0*$", "", regex=True)
-        return read_codes(plain.astype(np.float64).to_numpy(), plain.tolist())
-    readings = _from_text(texts, options)
+        return read_codes(plain.astype(np.float64).to_numpy(), plain.tolist(), weekly)
+    readings = _from_text(texts, options, weekly)
     return readings or [Reading("", pd.DatetimeIndex([None] * len(texts)))]
 
 
@@ -158,12 +160,16 @@ def _as_text(cell: Any) -> str:
 
 
 def _from_objects(cells: pd.Series) -> pd.DatetimeIndex:
-    zoned = all(getattr(cell, "tzinfo", None) is not None for cell in cells)
-    zones = {str(cell.tzinfo) for cell in cells} if zoned else set()
-    return pd.DatetimeIndex(pd.to_datetime(cells, errors="coerce", utc=len(zones) > 1))
+    zones = {cell: getattr(cell, "tzinfo", None) for cell in cells.dropna()}
+    zoned = [cell for cell, zone in zones.items() if zone is not None]
+    if zoned and len(zoned) < len(zones):
+        local = next(cell for cell, zone in zones.items() if zone is None)
+        raise mixed_zones(zoned[0], local)
+    several = len(set(map(str, zones.values()))) > 1
+    return pd.DatetimeIndex(pd.to_datetime(cells, errors="coerce", utc=several))
 
 
-def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
+def _from_text(texts: pd.Series, options: TimeOptions, weekly: bool) -> list[Reading]:
     usual = pc.match_substring_regex(pa.array(texts, pa.string()), _ISO)
     if len(texts) and pc.all(usual).as_py():  # pandas reads it fast
         parsed = None
@@ -175,7 +181,7 @@ def _from_text(texts: pd.Series, options: TimeOptions) -> list[Reading]:
             return [written(Reading("", pd.DatetimeIndex(parsed)), texts)]
     if texts.iloc[:1].map(has_clock_only).any():
         raise DataError(f"{texts.iloc[0]!r} is a time of day without a date. Add the date.")
-    readings = read_texts([text.strip() for text in texts])
+    readings = read_texts([text.strip() for text in texts], weekly)
     if options.dayfirst is not None and len(readings) > 1:
         name = DAY_FIRST if options.dayfirst else MONTH_FIRST
         readings = [reading for reading in readings if reading.name == name]

@@ -121,3 +121,8 @@ def test_an_output_in_the_wrong_place_is_refused_before_the_work(
     assert complaint.startswith("lagllama: ") and complaint.count("\n") == 1
     assert any(word in complaint for word in ("the same as the", "Cannot", "is not a corpus"))
     assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("command", ["forecast", "finetune", "evaluate", "impact", "export"])
+def test_the_horizon_has_the_same_short_name_in_all_commands(lagllama, command):
+    assert "-p N, --prediction-length N" in " ".join(lagllama(command, "--help")[1].split())

@@ -109,3 +109,20 @@ def test_cross_validation_refuses_what_counts_no_points_or_windows(name, value):
 def test_cross_validation_refuses_levels_that_are_none(levels):
     with pytest.raises(ConfigError, match="Quantile level"):
         cross_validate("naive", frame(60), 6, quantile_levels=levels)
+
+
+def test_rows_without_dates_are_validated_at_their_numbers():
+    table = cross_validate("naive", pd.DataFrame({"ds": range(5, 35), "y": range(30)}), 3, 2)
+    assert table.ds.tolist() == [*range(29, 35)]
+    assert table.cutoff.tolist() == 3 * [28] + 3 * [31]
+    assert (table.y == table.ds - 5).all()
+
+
+def test_columns_may_have_any_names():
+    plain = frame(60, 40)
+    named = plain.set_axis(["shop", "day", "sales"], axis=1).assign(price=1.0)
+    columns = {"id_column": "shop", "timestamp_column": "day", "target": "sales"}
+    wanted = cross_validate("naive", plain, 6, 2)
+    found = cross_validate("naive", named, 6, 2, **columns)
+    assert [*found.columns[:4]] == ["shop", "day", "cutoff", "sales"]
+    np.testing.assert_array_equal(found.to_numpy(), wanted.to_numpy())

@@ -73,7 +73,7 @@ def test_cross_validation_has_nixtlas_columns_and_our_numbers(model, df):
     assert (table.groupby("unique_id").cutoff.nunique() == 3).all()
 
 
-@pytest.mark.parametrize("level", [[0], [100], [80, 120]])
+@pytest.mark.parametrize("level", [[0], [100], [80, 120], [0.8], ["80"], 80])
 def test_levels_are_percents(model, df, level):
-    with pytest.raises(ConfigError, match="must be between 0 and 100"):
+    with pytest.raises(ConfigError, match="must be a .*percentage"):
         model.forecast(df, 3, level=level)

@@ -7,6 +7,7 @@ from lagllama_jax import ForecastConfig, LagLlama
 from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.baselines import baseline
 from lagllama_jax.inference.covariates.regression import CovariateRegression
+from lagllama_jax.inference.gaps import AcrossGaps
 from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.covariates import with_covariates
 
@@ -64,6 +65,21 @@ def test_responses_that_are_not_linear_are_found(shape):
         for data in (hourly([target], [{"x": cause}]), hourly([target]))
     ]
     assert errors[0] < 0.5 * errors[1]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(STEPS, 300), st.integers(1, 200))
+def test_a_long_gap_within_the_past_does_not_stop_the_forecast(length, before_end):
+    target, cause = driven()
+    target[-before_end - length : -before_end] = np.nan
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("gaps", "covariates.regression"):
+            patch.setattr(f"lagllama_jax.inference.{module}.LONGEST_GAP", 2 * STEPS)
+        across = AcrossGaps(baseline("seasonal_naive"))
+        found = CovariateRegression(across, across).predict(
+            hourly([target], [{"x": cause}]), STEPS, CONFIG
+        )
+    assert np.isfinite(found.median).all()
 
 
 def test_many_noisy_measurements_of_one_cause_bend_together():

@@ -74,6 +74,11 @@ def test_what_is_no_level_is_refused(level):
         check_levels([0.5, level])
 
 
+def test_a_level_alone_is_refused_with_a_list_as_the_remedy():
+    with pytest.raises(ConfigError, match=r"0.9 must be a list, such as \[0.1, 0.9\]"):
+        check_levels(0.9)
+
+
 def test_no_levels_at_all_are_refused(dated):
     with pytest.raises(ConfigError, match="at least one"):
         dated.to_frame([])

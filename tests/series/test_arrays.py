@@ -1,8 +1,12 @@
+import datetime
+
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.arrays import read_arrays, read_series
@@ -140,3 +144,77 @@ def test_an_array_of_many_short_rows_is_told_to_have_a_series_per_row():
 def test_options_of_tables_are_refused_for_arrays():
     with pytest.raises(DataError, match="dayfirst: only a data frame"):
         read_series([1.0, 2.0], dayfirst=True)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda days: days,
+        lambda days: days.to_numpy(),
+        lambda days: days.tz_localize("UTC"),
+        lambda days: pd.Series(days),
+        lambda days: [days.to_numpy()],
+        lambda days: list(days.to_numpy()),
+        lambda days: days - days[0],
+        lambda days: pl.Series(list(days)),
+    ],
+)
+def test_dates_and_durations_are_never_read_as_numbers(convert):
+    with pytest.raises(DataError, match="not of numbers"):
+        read_series(convert(pd.date_range("2024-01-01", periods=20)))
+
+
+@pytest.mark.parametrize("start", [2024, 20240101, 1704067200, 1704067200.0, np.int64(2024), True])
+def test_numbers_are_never_read_as_times_since_1970(start):
+    with pytest.raises(DataError, match="Series '0': the start .* is a number.*'2024-01-31'"):
+        read_series([1.0, 2.0], start, "D")
+
+
+@drawn(st.dates(datetime.date(1990, 1, 1), datetime.date(2060, 1, 1)), st.sampled_from("/.-"))
+def test_a_start_is_the_date_that_was_written_or_is_refused(day, mark):
+    for layout in ("%d{}%m{}%Y", "%m{}%d{}%Y"):
+        text = day.strftime(layout.format(mark, mark))
+        try:
+            start = read_series([1.0, 2.0], text, "D").starts[0]
+        except DataError as error:
+            assert day.day <= 12 and day.day != day.month
+            assert str(day) in str(error)
+        else:
+            assert start.date() == day
+
+
+def test_the_order_of_values_is_told_if_it_is_not_that_of_their_index():
+    for unordered in ({1.0, 2.0}, frozenset([1.0]), b"12"):
+        with pytest.raises(DataError, match="Expected an array"):
+            read_series(unordered)
+    with pytest.warns(UserWarning, match="index is not ascending.*sort_index"):
+        read_series(pd.Series([1.0, 2.0, 3.0], [2, 0, 1]))
+
+
+def test_dates_that_contradict_each_other_are_refused():
+    dated = pd.Series(np.arange(20.0), pd.date_range("2024-01-01", periods=20))
+    with pytest.raises(DataError, match="leave out start"):
+        read_series(dated, "2023-01-01", "D")
+    with pytest.raises(DataError, match="2024-01-06 .* no business day"):
+        read_series([1.0, 2.0], "2024-01-06", "B")
+
+
+def test_names_of_series_are_unique():
+    assert read_series([1.0, 2.0], item_ids="shop").item_ids == ["shop"]
+    with pytest.raises(DataError, match="item_ids holds '1' twice"):
+        read_series([[1.0], [2.0]], item_ids=[1, "1"])
+
+
+def test_covariates_of_entries_are_left_out_with_a_warning():
+    entry = {"target": [1.0, 2.0], "start": "2024-01-01", "freq": "D"}
+    with pytest.warns(UserWarning, match="feat_dynamic_real .* left out.*known_covariates"):
+        read_series([entry | {"feat_dynamic_real": [[1.0, 2.0, 3.0]]}])
+
+
+def test_start_and_frequency_are_never_ignored():
+    entries = [{"target": [1.0, 2.0]}, {"target": [3.0], "start": "2025-01-01", "freq": "h"}]
+    read = read_series(entries, "2024-01-01", "D")
+    assert [str(start.date()) for start in read.starts] == ["2024-01-01", "2025-01-01"]
+    assert list(map(str, read.frequencies)) == ["D", "h"]
+    with pytest.raises(DataError, match="leave out start"):
+        read_series(read, "2024-01-01", "D")

@@ -178,3 +178,30 @@ def test_a_corpus_names_the_covariates_that_it_leaves_out():
     dataset = with_covariates(read_series([1.0, 2.0, 3.0] * 4), past={"rain": np.ones(12)})
     with pytest.warns(UserWarning, match="covariates rain are left out: a model is trained on"):
         assert len(Corpus.pack(dataset)) == 1
+
+
+def test_names_of_another_type_in_the_future_are_told():
+    names = frame().assign(unique_id=1)
+    past, coming = names[:PAST], names[PAST:].drop(columns="y").astype({"unique_id": str})
+    with pytest.raises(DataError, match="has 1 in one of .* same name as another type.* convert"):
+        read_frame(past, future=coming, prediction_length=STEPS)
+
+
+def test_dated_covariates_begin_with_their_series():
+    series = read_series([[1.0, 2.0, 3.0]], "2024-01-08", "D")
+    week = pd.Series(np.arange(20.0), pd.date_range("2024-01-01", periods=20))
+    with pytest.raises(DataError, match="point 0 is at 2024-01-08.*'promo' at 2024-01-01"):
+        with_covariates(series, None, {"promo": week})
+    gap = week["2024-01-08":].drop(pd.Timestamp("2024-01-10"))
+    with pytest.raises(DataError, match="point 2 is at 2024-01-10.*'promo' at 2024-01-11.*reindex"):
+        with_covariates(series, None, {"promo": gap})
+    for entry in ({"promo": week["2024-01-08":]}, week["2024-01-08":].to_frame("promo")):
+        known = with_covariates(series, None, entry)
+        assert known.known_names == ("promo",)
+        assert known.known_covariates[0][0, :3].tolist() == [7, 8, 9]
+
+
+def test_dates_are_no_covariates():
+    series = read_series([[1.0, 2.0]], "2024-01-01", "D")
+    with pytest.raises(DataError, match="'when' is not of numbers"):
+        with_covariates(series, None, {"when": pd.date_range("2024-01-01", periods=4)})

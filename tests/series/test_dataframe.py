@@ -203,6 +203,14 @@ def put(row: int, column: str, value: object):
         (put(8, "target", float("inf")), "Series 'b', column 'target', row 8.*infinite.*NaN"),
         (put(8, "target", -float("inf")), "Series 'b', column 'target', row 8.*infinite"),
         (put(8, "item_id", None), "Column 'item_id', row 8.*no name"),
+        (
+            lambda f: f.assign(item_id=f.item_id.map({"a": 1, "b": "1"}).astype(object)),
+            "Two series of the frame have the name '1'",
+        ),
+        (
+            lambda f: pd.DataFrame({"day": f.timestamp[:6], 1: 1.0, "1": 2.0}),
+            "Two series of the frame have the name '1'",
+        ),
         (lambda f: f.assign(target=f.target.where(f.item_id == "a")), "Series 'b' has no value"),
         (lambda f: f.assign(timestamp=0.5), "Duplicate time stamp: series 'a', row 0"),
         (lambda f: f.assign(target=f.timestamp), "column 'target'.*not a number"),
@@ -255,3 +263,19 @@ def test_the_user_s_frame_is_left_as_it_was():
     before = frame.copy(deep=True)
     read_frame(frame)
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_several_columns_of_names_are_refused_with_the_remedy():
+    frame = long_frame(a=6).assign(product="x")
+    with pytest.raises(DataError, match="id column is one .* item_id, product.*Join several"):
+        read_frame(frame, id_column=["item_id", "product"], target="target")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "US/Eastern", "Australia/Sydney"])
+def test_the_doubled_hour_of_a_local_clock_is_told(zone):
+    hours = pd.date_range("2024-01-01", periods=9000, freq="h", tz=zone).tz_localize(None)
+    frame = pd.DataFrame({"ds": hours, "y": 1.0})
+    with pytest.raises(DataError, match="Duplicate time stamp.*clocks go back.*offset from UTC"):
+        read_frame(frame)
+    with pytest.raises(DataError, match="Duplicate time stamp.*id_column.\\.$"):
+        read_frame(pd.concat([frame[:50], frame[20:21]]))

@@ -8,7 +8,8 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.series.calendar import calendar_of, clock_features
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.frequency import Frequency
-from lagllama_jax.series.grid import infer, place
+from lagllama_jax.series.grid import place
+from lagllama_jax.series.spacing import infer
 
 ALIASES = [
     "s",
@@ -223,3 +224,30 @@ def test_times_without_a_pattern_are_refused_with_the_way_out():
     stamps = np.datetime64("2020-01-04") + np.cumsum([4, 4, 5, 3, 9, 4, 8, 5, 2] * 3) * 7
     with pytest.raises(DataError, match="no common step.*number the rows, to forecast by pos"):
         read(stamps[np.arange(27) != 20])
+
+
+@pytest.mark.parametrize("alias", ["MS", "ME", "BME", "QE", "YS"])
+def test_days_are_refused_for_series_of_months(alias):
+    stamps = pd.date_range("2015-01-01", periods=20, freq=alias)
+    days = "B" if alias == "BME" else "D"
+    with pytest.raises(DataError, match=f"{days!r} does not fit.*a value in steps of '{alias}"):
+        place(Frequency.parse(days), stamps, np.zeros(20, int), row)
+
+
+def test_days_are_kept_for_rare_events():
+    days = np.sort(np.random.default_rng(0).choice(3000, 60, replace=False))
+    stamps = pd.Timestamp("2015-01-01") + pd.to_timedelta(days, unit="D")
+    position = place(Frequency.parse("D"), stamps, np.zeros(60, int), row)
+    assert position.tolist() == (days - days[0]).tolist()
+
+
+@pytest.mark.parametrize("alias", ["MS", "QS", "YS"])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "US/Pacific"])
+def test_months_of_a_local_calendar_in_utc_are_told(alias, zone):
+    local = pd.date_range("2020-01-01", periods=24, freq=alias, tz=zone)
+    rows = np.zeros(24, int)
+    assert place(infer(local), local, rows, row).tolist() == [*range(24)]
+    shifted = local.tz_convert("UTC")
+    if len(set(shifted.hour)) > 1:
+        with pytest.warns(UserWarning, match="times of day .* differ.*tz_convert"):
+            place(infer(shifted), shifted, rows, row)

@@ -1,5 +1,6 @@
 import bz2
 import gzip
+import io
 import lzma
 
 import numpy as np
@@ -8,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.columns import numbers
 from lagllama_jax.series.dataframe import read_frame
+from lagllama_jax.series.number_columns import numbers
 from lagllama_jax.series.table_files import read_table, write_table
 
 ROWS = ["item_id,timestamp,target", *(f"007,2024-01-0{day},{day}" for day in range(1, 8))]
@@ -136,3 +137,14 @@ def test_published_wide_files_are_read_whole(shared, tmp_path):
     series = read_frame(read_table(packed))
     assert series.item_ids == ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
     assert (series.lengths[0], series.frequency.alias) == (17420, "h")
+
+
+def test_a_table_from_the_standard_input_is_that_of_its_file(tmp_path, monkeypatch):
+    frame = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=5), "y": range(5)})
+    for name in ("a.csv", "a.parquet"):
+        write_table(frame, tmp_path / name)
+        content = io.BytesIO((tmp_path / name).read_bytes())
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content))
+        table = read_table("-")
+        pd.testing.assert_frame_equal(table.frame, read_table(tmp_path / name).frame)
+        assert table.row(2).endswith("of the standard input")

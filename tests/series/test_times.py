@@ -1,8 +1,12 @@
 """Columns of times, in every way in which people write them."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.dataframe import read_frame
@@ -245,6 +249,15 @@ def test_times_in_several_columns_are_joined(parts, whole_numbers):
     assert series.timestamps(0, -1, 1)[0] == HOURS[-1]
 
 
+@pytest.mark.parametrize("ending", ["", " 00:00:00", "T00:00"])
+def test_dates_beside_times_may_have_the_midnight_of_spreadsheets(ending):
+    frame = frame_of(HOURS)[["target"]].assign(
+        date=HOURS.strftime("%Y-%m-%d") + ending, time=HOURS.strftime("%H:%M:%S")
+    )
+    series = read_frame(frame)
+    assert (series.starts[0], str(series.frequency)) == (HOURS[0], "h")
+
+
 def test_year_and_month_make_months():
     frame = pd.DataFrame({"year": MONTHS.year, "month": MONTHS.month, "sales": 1.0})
     series = read_frame(frame)
@@ -326,3 +339,37 @@ def test_parts_of_times_in_columns_are_joined(parts):
     series = read_frame(frame)
     assert (series.item_ids, series.starts[0]) == (["load"], stamps[0])
     assert (series.lengths[0], series.timestamps(0, -1, 1)[0]) == (len(stamps), stamps[-1])
+
+
+@TOLD
+@settings(max_examples=40, deadline=None)
+@given(
+    st.dates(datetime.date(1900, 1, 31), datetime.date(2090, 1, 1)),
+    st.integers(20, 90),
+    st.sampled_from(["D", "ME", "QE", "YE"]),
+    st.sampled_from(["%d.%m.%y", "%m/%d/%y", "%d-%b-%y", "%y%m%d", "%d%m%y"]),
+)
+def test_years_of_two_digits_keep_the_distances_of_the_rows(start, count, unit, layout):
+    stamps = pd.date_range(start, periods=count, freq=unit)
+    try:
+        series = read(stamps.strftime(layout).to_numpy())
+    except DataError:  # day and month, or the year, have several readings
+        return
+    assert series.targets[0].shape == (1, count)
+    centuries = (series.starts[0].year - stamps[0].year) / 100
+    assert centuries.is_integer()
+
+
+@pytest.mark.parametrize("layout", ["%G%V", "%G-%V", "%V/%G"])
+def test_numbers_that_could_be_months_are_weeks_in_a_column_of_weeks(layout):
+    weeks = pd.date_range("2024-01-01", periods=12, freq="W-MON")
+    cells = weeks.strftime(layout)
+    for column, last in (("week", weeks[-1]), ("month", pd.Timestamp("2024-12-01"))):
+        series = read_frame(pd.DataFrame({column: cells, "y": range(12)}))
+        assert series.timestamps(0, -1, 1)[0] == last
+
+
+def test_times_with_and_without_a_zone_are_told():
+    cells = [day.tz_localize("UTC") if n % 2 else day for n, day in enumerate(DAYS)]
+    with pytest.raises(DataError, match="2023-12-21 .* has a time zone, and '2023-12-20 .* none"):
+        read(cells)

@@ -41,7 +41,7 @@ class Format(NamedTuple):
 
 
 FORMATS: dict[str, Format] = {
-    "parquet": Format("Parquet with item_id, start, freq, target", (".parquet",), None),
+    "parquet": Format("Parquet: item_id, start, freq, target; or a table", (".parquet",), None),
     "tsf": Format("Monash .tsf", (".tsf",), read_tsf),
     "wide": Format("CSV, times and a column per series (ETT)", (".csv",), read_csv_frame),
     "frame": Format("CSV with item_id, timestamp, target", (".csv",), read_csv_frame),
@@ -107,7 +107,7 @@ def guess_format(path: str | Path) -> str:
 
 
 def _guess_csv(header: str) -> str:
-    if header.startswith("Date;Time;"):
+    if re.fullmatch("Date;Time;.*;;[,\\s]*", header):
         return "air_quality"
     columns = set(re.split("[,;\t|]", header))
     if {"year", "month", "day", "hour"} <= columns:

@@ -1,4 +1,4 @@
-"""Parquet: one row per series with the columns item_id, start, freq and target."""
+"""Parquet: one row per series (item_id, start, freq, target), or a data frame of series."""
 
 import itertools
 from collections.abc import Callable
@@ -9,8 +9,10 @@ import numpy as np
 
 from lagllama_jax.errors import DataError, converting, naming
 from lagllama_jax.series.arrays import as_timestamp
+from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frequency import Frequency
+from lagllama_jax.series.table_files import read_table
 
 COLUMNS = ("item_id", "start", "freq", "target")
 
@@ -31,18 +33,24 @@ def find_parquet(source: str | Path) -> list[Path]:
 
 
 def read_parquet(path: Path) -> SeriesDataset:
-    """Reads the series of a file.
+    """Reads the series of a file, with one row per series, or else as `read_frame` reads it.
 
     Raises:
       DataError: If the file cannot be read, a column is missing, of another type or has nulls, or a
-        start or a frequency cannot be read. The message names the file, and the column or the
-        series.
+        start or a frequency cannot be read; or as for `read_frame`. The message names the file,
+        and the column or the series.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with converting(DataError, f"{path} cannot be read as Parquet", OSError, pa.ArrowException):
-        table = pq.ParquetFile(path).read(columns=list(COLUMNS))
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
+        listed = "target" in schema.names and pa.types.is_nested(schema.field("target").type)
+        if not listed and not {"start", "freq"} & set(schema.names):
+            with naming(path):
+                return read_frame(read_table(path))
+        table = file.read(columns=list(COLUMNS))
     with naming(path):
         missing = [name for name in COLUMNS if name not in table.column_names]
         if missing:

@@ -7,10 +7,11 @@ import numpy as np
 
 from lagllama_jax.corpus.formats.text import TextFile
 from lagllama_jax.errors import DataError, naming
-from lagllama_jax.series.columns import is_unnamed, numbers
+from lagllama_jax.series.columns import is_unnamed
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.delimited import read_delimited
+from lagllama_jax.series.number_columns import numbers
 from lagllama_jax.series.tables import Table
 
 PRSA_TIME = ["year", "month", "day", "hour"]

@@ -18,12 +18,12 @@ from lagllama_jax.inference.covariates.design import Grid, controls, grid_of, re
 from lagllama_jax.inference.covariates.hint import out_of_sample, with_hints
 from lagllama_jax.inference.covariates.ridge import FEWEST_ROWS, effects
 from lagllama_jax.inference.forecast import Forecast, Predictor
-from lagllama_jax.inference.gaps import join
+from lagllama_jax.inference.gaps import LONGEST_GAP, join
 from lagllama_jax.inference.marginals import Marginals, middle_levels
 from lagllama_jax.inference.method import TOGETHER
 from lagllama_jax.series.blocks import daily_constants
 from lagllama_jax.series.dataset import SeriesDataset
-from lagllama_jax.typing import Float, Int
+from lagllama_jax.typing import Bool, Float, Int
 
 FEWEST_WINDOWS, MOST_WINDOWS, WINDOW_POINTS = 6, 12, 24
 """The backtest has as many windows as have about 24 points, but at least 6 and at most 12."""
@@ -193,7 +193,7 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     ends = length - steps * np.arange(windows, -1, -1)
     ends = ends[ends > 0]
     observed = np.isfinite(target).cumsum(axis=1).min(axis=0)
-    ends = ends[observed[ends - 1] >= FEWEST_ROWS]
+    ends = ends[(observed[ends - 1] >= FEWEST_ROWS) & ~_in_long_gap(target, ends)]
     if len(ends) < 2:
         ends = np.array([length])
     shape = len(target), CANDIDATES, len(ends), length + steps
@@ -216,6 +216,15 @@ def _recent(grid: Grid) -> int:
     A year has the weather of every season. Older points are left out, as relations change.
     """
     return int(np.clip(DAYS_REGRESSED * grid.day, *POINTS_REGRESSED))
+
+
+def _in_long_gap(
+    target: Float[np.ndarray, "V T"], ends: Int[np.ndarray, "E"]
+) -> Bool[np.ndarray, "E"]:
+    """Whether a past before that of the item ends with too many missing points to be forecast."""
+    place = np.arange(1, target.shape[1] + 1)
+    observed = np.maximum.accumulate(np.where(np.isfinite(target).any(axis=0), place, 0))
+    return (ends - observed[ends - 1] > LONGEST_GAP) & (ends < target.shape[1])
 
 
 def _varying_times(past: Float[np.ndarray, "T"], day: int, count: int) -> Float[np.ndarray, "N"]:

@@ -1,5 +1,6 @@
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -73,4 +74,24 @@ def test_damaged_pages_are_named(tmp_path):
     damaged[len(damaged) // 2 : len(damaged) // 2 + 400] = bytes(400)
     path.write_bytes(damaged)
     with pytest.raises(DataError, match="a.parquet cannot be read as Parquet"):
+        read_parquet(path)
+
+
+def test_long_and_wide_tables_are_read_as_data_frames(tmp_path):
+    days = pd.date_range("2024-01-01", periods=4)
+    long = pd.DataFrame({"item_id": ["a"] * 4 + ["b"] * 4, "timestamp": [*days, *days]})
+    long["target"] = np.arange(8.0)
+    wide = pd.DataFrame({"day": days, "a": np.arange(4.0), "b": np.arange(4.0, 8.0)})
+    for name, table in (("long", long), ("wide", wide), ("shuffled", long.sample(frac=1))):
+        table.to_parquet(tmp_path / f"{name}.parquet", index=False)
+        series = {item.item_id: item for item in read_parquet(tmp_path / f"{name}.parquet")}
+        assert sorted(series) == ["a", "b"]
+        assert series["b"].target.tolist() == [[4, 5, 6, 7]]
+        assert (series["b"].start, str(series["b"].frequency)) == (days[0], "D")
+
+
+def test_a_table_that_cannot_be_read_is_named(tmp_path):
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"item_id": ["a", "b"], "value": [1.0, 2.0]}).to_parquet(path)
+    with pytest.raises(DataError, match="a.parquet.*No timestamp column"):
         read_parquet(path)
