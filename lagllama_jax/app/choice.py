@@ -10,10 +10,11 @@ import pandas as pd
 from lagllama_jax.app.limits import Limits
 from lagllama_jax.config import check
 from lagllama_jax.errors import DataError, listed
-from lagllama_jax.series.columns import find_columns, numbers
+from lagllama_jax.series.columns import find_columns
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frames import as_table
+from lagllama_jax.series.number_columns import numbers
 from lagllama_jax.series.split_times import join_times
 from lagllama_jax.series.table_files import read_table
 from lagllama_jax.series.tables import Table
