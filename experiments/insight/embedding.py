@@ -46,6 +46,7 @@ class Arguments:
       data_dir: Folder with the folders `corpus` and `evaluation`.
       series: Largest number of series per data set.
       lengths: Numbers of last points that are described.
+      catch22: Whether to compare with catch22, which needs the package pycatch22.
       output: Folder for the tables.
     """
 
@@ -53,6 +54,7 @@ class Arguments:
     data_dir: Path = SHARED / "data"
     series: int = 60
     lengths: tuple[int, ...] = (1156, 256)
+    catch22: bool = True
     output: Path = HERE / "results"
 
 
@@ -87,13 +89,14 @@ def catch22(series: list[np.ndarray]) -> np.ndarray:
 
 
 def representations(
-    model: LagLlama, untrained: LagLlama, dataset: SeriesDataset, length: int
+    models: tuple[LagLlama, LagLlama], dataset: SeriesDataset, length: int, peers: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
     """The vectors of all series in each way."""
-    plain = last(dataset, length)
+    plain, (model, untrained) = last(dataset, length), models
     yield "embedding", model.embed(plain)
     yield "embedding, untrained weights", untrained.embed(plain)
-    yield "catch22", catch22([target[0] for target in plain.targets])
+    if peers:
+        yield "catch22", catch22([target[0] for target in plain.targets])
 
 
 def similarity(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
@@ -151,7 +154,7 @@ def classify(arguments: Arguments, models: tuple[LagLlama, LagLlama]) -> None:
     print(len(whole), "series,", int((labels["half"] == 1).sum()), "classified", flush=True)
     rows = []
     for length in arguments.lengths:
-        for way, vectors in representations(*models, whole, length):
+        for way, vectors in representations(models, whole, length, arguments.catch22):
             scores = neighbour_scores(vectors, labels)
             row = {"length": length, "way": way}
             rows.append(row | {name: f"{value:.3f}" for name, value in scores.items()})
@@ -186,8 +189,8 @@ def retrieve(arguments: Arguments, models: tuple[LagLlama, LagLlama]) -> None:
         ]
         first, second = first.take(kept), second.take(kept)
         ways = zip(
-            representations(*models, first, max(arguments.lengths)),
-            representations(*models, second, max(arguments.lengths)),
+            representations(models, first, max(arguments.lengths), arguments.catch22),
+            representations(models, second, max(arguments.lengths), arguments.catch22),
             strict=True,
         )
         for (way, queries), (_, candidates) in ways:
