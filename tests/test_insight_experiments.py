@@ -81,10 +81,11 @@ def test_embeddings_are_classified_and_retrieved(places):
     sizes = {"data_dir": places, "series": 6, "lengths": (60,), "catch22": False}
     embedding.main(embedding.Arguments(**common(places), **sizes))
     found = pd.read_csv(places / "results/classification.csv")
-    assert found["way"].tolist() == ["embedding", "embedding, untrained weights"]
+    ways = found["way"] + ", " + found["rule"]
+    assert ways[:2].tolist() == ["embedding, standardised", "embedding, half whitened"]
     assert found[["dataset", "frequency", "domain"]].stack().between(0, 1).all()
     found = pd.read_csv(places / "results/retrieval.csv")
-    assert len(found) == 2 * 6 and (found["top 1"] <= found["top 5"]).all()
+    assert len(found) == 2 * 2 * 6 and (found["top 1"] <= found["top 5"]).all()
 
 
 def test_catch22_describes_series_with_gaps():

@@ -224,7 +224,7 @@ class LagAttribution:
         for name in ("source", "distance"):
             more[name] = pd.Series([None] * len(more), dtype=table[name].dtype)
         if names:
-            more["covariate"] = [None, *names]
+            table["covariate"], more["covariate"] = None, [None, *names]
         return pd.concat([table, more])
 
     def by_lag(self) -> "pd.DataFrame":

@@ -40,8 +40,8 @@ class Explained:
         """One vector per series, which describes its shape but neither its unit nor its level.
 
         It is the mean of the hidden states of the last steps. The vectors of `x` and `a * x + b`
-        are the same up to rounding if `a` is above 0. To compare series, standardise each entry of
-        the vectors over the series, and take the cosine of the angle between two vectors.
+        are the same up to rounding if `a` is above 0. A vector does not depend on the other series.
+        `insight.similarity.similarity` compares vectors, as for a search.
 
         Args:
           series: As in `predict`. Missing values at the end of a series are left out.
