@@ -42,13 +42,12 @@ def write_series(path: pathlib.Path, names: list[str], length: int, freq: str) -
     pd.DataFrame(rows).to_parquet(path)
 
 
-def write_etth(path: pathlib.Path) -> None:
-    """Hours of the time that the experiment explains."""
-    hours = pd.date_range("2016-07-01", periods=17420, freq="h")
-    rng = np.random.default_rng(0)
-    daily = np.sin(2 * np.pi * hours.hour / 24)
-    columns = {name: (daily + rng.normal(size=len(hours))).round(2) for name in "ab"}
-    pd.DataFrame(columns, index=hours.rename("date")).to_csv(path)
+def write_etth(path: pathlib.Path, hours: int) -> None:
+    """Hours, up to the time that the experiment explains if there are 17420 of them."""
+    times = pd.date_range("2016-07-01", periods=hours, freq="h", name="date")
+    noise = np.random.default_rng(0).integers(0, 9, hours)
+    table = pd.DataFrame({"a": (times.hour > 11) * 9 + noise}, index=times)
+    table.to_csv(path, compression={"method": "gzip", "compresslevel": 1})
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +62,8 @@ def places(tmp_path_factory):
         names = [f"{name}/{row}" for row in range(6)]
         write_series(root / "corpus" / f"{name}.parquet", names, 90, ("h", "D")[number % 2])
     write_series(root / "evaluation/m4_hourly.parquet", ["H1", "H2"], 300, "h")
-    for number in (1, 2):
-        write_etth(root / f"evaluation/ETTh{number}.csv.gz")
+    for number, hours in ((1, 17420), (2, 48)):
+        write_etth(root / f"evaluation/ETTh{number}.csv.gz", hours)
     return root
 
 
