@@ -13,13 +13,13 @@ class Example(NamedTuple):
       name: Its name.
       frame: The table.
       arguments: Intervention, target and controls, as `impact` takes them.
-      published: Published average effect, and its 95 % interval if there is one.
+      published: Published average effect, and its 95 % interval, where there are any.
     """
 
     name: str
     frame: pd.DataFrame
     arguments: dict[str, Any]
-    published: tuple[float, float | None, float | None]
+    published: tuple[float | None, float | None, float | None]
 
 
 def examples(folder: Path) -> list[Example]:
@@ -36,6 +36,10 @@ def examples(folder: Path) -> list[Example]:
     states = [name for name in smoking if name not in ("Year", "California")]
     lift = pd.read_csv(folder / "geolift.csv", parse_dates=["time"])
     countries = [name for name in lift if name not in ("time", "Denmark")]
+    monthly = pd.read_csv(folder / "deaths_england_wales.csv", parse_dates=["date"])
+    deaths = monthly[["date", "deaths", "temp"]]
+    brexit = pd.read_csv(folder / "brexit_gdp.csv", parse_dates=["Time"])
+    others = [name for name in brexit if name not in ("Time", "UK")]
     rows = [
         ("arma", arma, numbered, (0.89, 0.27, 1.5)),
         ("arma + 5", added, numbered, (4.89, 4.26, 5.47)),
@@ -50,6 +54,13 @@ def examples(folder: Path) -> list[Example]:
         ),
         ("prop99", smoking, (1989, "California", states), (-19.5, None, None)),
         ("geolift", lift, ("2022-01-02", "Denmark", countries), (0.2, None, None)),
+        ("brexit", brexit, ("2016-07-01", "UK", others), (None, None, None)),
+        (
+            "deaths",
+            deaths[["date", "deaths", "temp"]],
+            ("2020-01-01", "deaths", ["temp"]),
+            (None,) * 3,
+        ),
     ]
     names = ("intervention", "target", "controls")
     return [

@@ -1,13 +1,15 @@
 """Known effects on real series with real controls: coverage, false positives and power.
 
-    python experiments/causal/simulate.py --corpus FOLDER --methods ridge synthetic_control
+    python experiments/causal/simulate.py --corpus FOLDER
 
+A run that is stopped goes on where it was when the command is given again.
 Nothing happened to the series, so that every effect that is found is an error. A known effect is
 added afterwards: no estimator sees the period after the intervention, so the error is the same for
 every effect, and power is found by adding it to what happened.
 """
 
 import argparse
+import math
 import time
 import warnings
 from dataclasses import replace
@@ -18,8 +20,10 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.causal import Effect, impact
-from lagllama_jax.causal.placebos import Null
+from lagllama_jax.causal.calibration import Null
+from lagllama_jax.causal.estimators import METHODS
 from lagllama_jax.evaluation.datasets import parquet_series
+from lagllama_jax.forecaster import LagLlama
 
 HERE = Path(__file__).parent
 SETS = (
@@ -103,13 +107,53 @@ def row_of(case: Case, method: str, effect: Effect, seconds: float) -> dict[str,
     return row
 
 
+def found(case: Case, method: str, num_samples: int, model: LagLlama | None) -> dict[str, Any]:
+    """The row of one case and method."""
+    controls = [name for name in case.frame if str(name).startswith("c")]
+    start = time.perf_counter()
+    effect = impact(
+        case.frame,
+        case.frame.time[case.before],
+        "y",
+        controls,
+        predictor=model,
+        method=method,
+        num_samples=num_samples,
+    )
+    return row_of(case, method, effect, time.perf_counter() - start)
+
+
+def simulate(
+    every: list[Case], methods: list[str], num_samples: int, output: Path, seconds: float
+) -> None:
+    """Appends the rows of all cases and methods that the file lacks, for at most some seconds."""
+    done, end = set(), time.monotonic() + seconds
+    if output.exists():
+        done = set(pd.read_csv(output)[["case", "method"]].itertuples(index=False, name=None))
+    # The cases of all data sets in turn, so that a run that is stopped has some of each.
+    every = sorted(every, key=lambda case: int(case.name.split()[-1]))
+    model = LagLlama.from_pretrained() if {"network", "regression_network"} & {*methods} else None
+    for case in every:
+        rows = [
+            found(case, method, num_samples, model)
+            for method in methods
+            if (case.name, method) not in done
+        ]
+        if rows:
+            header = not output.exists()
+            pd.DataFrame(rows).to_csv(output, mode="a", header=header, index=False)
+        if time.monotonic() > end:
+            return
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--methods", nargs="+", default=["ridge", "synthetic_control"])
+    parser.add_argument("--methods", nargs="+", default=METHODS[::-1])
     parser.add_argument("--count", type=int, default=40, help="cases per data set")
     parser.add_argument("--num-samples", type=int, default=200)
     parser.add_argument("--output", type=Path, default=HERE / "simulated.csv")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop after this time")
     parser.add_argument("--cases", type=Path, help="write the cases to this npz file, and stop")
     options = parser.parse_args()
     every = cases(options.corpus, options.count)
@@ -117,25 +161,8 @@ def main() -> None:
         arrays = {one.name: one.frame.drop(columns="time").to_numpy().T for one in every}
         np.savez(options.cases, before=[one.before for one in every], **arrays)
         return
-    # The cases of all data sets in turn, so that a run that is stopped has some of each.
-    every.sort(key=lambda case: int(case.name.split()[-1]))
     warnings.simplefilter("ignore")
-    for case in every:
-        names = [name for name in case.frame if str(name).startswith("c")]
-        rows = []
-        for method in options.methods:
-            start = time.perf_counter()
-            effect = impact(
-                case.frame,
-                case.frame.time[case.before],
-                "y",
-                names,
-                method=method,
-                num_samples=options.num_samples,
-            )
-            rows.append(row_of(case, method, effect, time.perf_counter() - start))
-        header = not options.output.exists()
-        pd.DataFrame(rows).to_csv(options.output, mode="a", header=header, index=False)
+    simulate(every, options.methods, options.num_samples, options.output, options.seconds)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python experiments/insight/calibration.py
 """
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from lagllama_jax.series.dataset import SeriesDataset
 
 HERE = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
+SETS = ("ETTh1", "ETTh2", "ETTm1", "ETTm2", "m4_hourly", "beijing_pm25", "exchange_rate")
 BINS, THRESHOLDS = 20, (0.1, 0.05, 0.01, 0.001, 0.0001)
 
 
@@ -34,6 +34,7 @@ class Arguments:
     Attributes:
       model: `box` for the bundled weights, or a folder.
       data_dir: Folder of the evaluation sets.
+      sets: Names of the data sets.
       steps: Largest number of last steps per series.
       series: Largest number of series per data set.
       output: Folder for the table and the picture.
@@ -41,18 +42,19 @@ class Arguments:
 
     model: str = "box"
     data_dir: Path = SHARED / "data/evaluation"
+    sets: tuple[str, ...] = SETS
     steps: int = 4000
     series: int = 100
     output: Path = HERE / "results"
 
 
-def datasets(folder: Path) -> Iterator[tuple[str, SeriesDataset]]:
-    """The held-out series."""
-    for name, frequency in (("ETTh1", "H"), ("ETTh2", "H"), ("ETTm1", "15T"), ("ETTm2", "15T")):
-        yield name, ett(folder / f"{name}.csv.gz", frequency)
-    for name in ("m4_hourly", "beijing_pm25"):
-        yield name, read_parquet(folder / f"{name}.parquet")
-    yield "exchange_rate", exchange_rate(folder / "exchange_rate.txt.gz")
+def read(folder: Path, name: str) -> SeriesDataset:
+    """Held-out series."""
+    if name.startswith("ETT"):
+        return ett(folder / f"{name}.csv.gz", "H" if name[3] == "h" else "15T")
+    if name == "exchange_rate":
+        return exchange_rate(folder / "exchange_rate.txt.gz")
+    return read_parquet(folder / f"{name}.parquet")
 
 
 def last(dataset: SeriesDataset, steps: int) -> SeriesDataset:
@@ -68,7 +70,8 @@ def last(dataset: SeriesDataset, steps: int) -> SeriesDataset:
 def main(arguments: Arguments) -> None:
     model = LagLlama.from_pretrained(arguments.model)
     rows, histograms = [], {}
-    for name, whole in datasets(arguments.data_dir):
+    for name in arguments.sets:
+        whole = read(arguments.data_dir, name)
         chosen = np.linspace(0, len(whole) - 1, min(arguments.series, len(whole))).astype(int)
         scores = model.score(last(whole.take(chosen.tolist()), arguments.steps))
         below, tail = (

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pandas as pd
 import tyro
 
 from lagllama_jax import LagLlama
 from lagllama_jax.corpus.formats.parquet import read_parquet
 from lagllama_jax.files import write_rows
+from lagllama_jax.insight.similarity import similarity
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.dataset import SeriesDataset
 
@@ -34,7 +36,8 @@ DOMAINS = {
 }
 """Domains of data sets that have one. The other data sets are mixed."""
 DOMAIN_OF = {name: domain for domain, names in DOMAINS.items() for name in names.split()}
-FEWEST = 32
+FEWEST, SPLITS = 32, 5
+LABELS = ["dataset", "frequency", "domain"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Arguments:
       data_dir: Folder with the folders `corpus` and `evaluation`.
       series: Largest number of series per data set.
       lengths: Numbers of last points that are described.
+      catch22: Whether to compare with catch22, which needs the package pycatch22.
       output: Folder for the tables.
     """
 
@@ -53,6 +57,7 @@ class Arguments:
     data_dir: Path = SHARED / "data"
     series: int = 60
     lengths: tuple[int, ...] = (1156, 256)
+    catch22: bool = True
     output: Path = HERE / "results"
 
 
@@ -87,16 +92,17 @@ def catch22(series: list[np.ndarray]) -> np.ndarray:
 
 
 def representations(
-    model: LagLlama, untrained: LagLlama, dataset: SeriesDataset, length: int
+    models: tuple[LagLlama, LagLlama], dataset: SeriesDataset, length: int, peers: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
     """The vectors of all series in each way."""
-    plain = last(dataset, length)
+    plain, (model, untrained) = last(dataset, length), models
     yield "embedding", model.embed(plain)
     yield "embedding, untrained weights", untrained.embed(plain)
-    yield "catch22", catch22([target[0] for target in plain.targets])
+    if peers:
+        yield "catch22", catch22([target[0] for target in plain.targets])
 
 
-def similarity(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+def standardised(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Cosine of the angle between vectors, after each entry is standardised by the candidates."""
     center, width = candidates.mean(0), candidates.std(0) + 1e-12
     queries, candidates = ((part - center) / width for part in (queries, candidates))
@@ -106,17 +112,22 @@ def similarity(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     return queries @ candidates.T
 
 
-def neighbour_scores(vectors: np.ndarray, labels: dict[str, np.ndarray]) -> dict[str, float]:
-    """Accuracy of the nearest neighbour's label, for series of the second half.
+RULES = {"standardised": standardised, "half whitened": similarity}
+"""How vectors are compared."""
 
-    The neighbours are other series, of the first half. For `frequency` and `domain` they are also
+
+def neighbour_scores(
+    vectors: np.ndarray, labels: dict[str, np.ndarray], test: np.ndarray, rule: str
+) -> dict[str, float]:
+    """Accuracy of the nearest neighbour's label, for the series of one half.
+
+    The neighbours are other series, of the other half. For `frequency` and `domain` they are also
     of other data sets, so that a data set cannot be recognised.
     """
-    test = labels["half"] == 1
-    close = similarity(vectors[test], vectors[~test])
+    close = RULES[rule](vectors[test], vectors[~test])
     same = labels["dataset"][test][:, None] == labels["dataset"][~test]
     scores = {}
-    for name in ("dataset", "frequency", "domain"):
+    for name in LABELS:
         mine, theirs = labels[name][test], labels[name][~test]
         allowed = np.ones_like(same) if name == "dataset" else ~same
         allowed &= theirs != ""
@@ -140,22 +151,31 @@ def classify(arguments: Arguments, models: tuple[LagLlama, LagLlama]) -> None:
     names = np.array([name for name, part in parts.items() for _ in range(len(part))])
     ids = [item for part in parts.values() for item in part.item_ids]
     targets = [target for part in parts.values() for target in part.targets]
-    pairs = zip(names, ids, strict=True)
+    pairs = [f"{name}/{item}" for name, item in zip(names, ids, strict=True)]
     labels = {
         "dataset": names,
         "domain": np.array([DOMAIN_OF.get(name, "") for name in names]),
         "frequency": np.array([str(f) for part in parts.values() for f in part.frequencies]),
-        "half": np.array([zlib.crc32(f"half/{name}/{item}".encode()) % 2 for name, item in pairs]),
     }
-    whole = SeriesDataset([f"{n}/{i}" for n, i in zip(names, ids, strict=True)], targets)
-    print(len(whole), "series,", int((labels["half"] == 1).sum()), "classified", flush=True)
+    halves = [
+        np.array([zlib.crc32(f"half{number or ''}/{pair}".encode()) % 2 == 1 for pair in pairs])
+        for number in range(SPLITS)
+    ]
+    halves += [~half for half in halves]
+    whole = SeriesDataset(pairs, targets)
+    print(len(whole), "series", flush=True)
     rows = []
     for length in arguments.lengths:
-        for way, vectors in representations(*models, whole, length):
-            scores = neighbour_scores(vectors, labels)
-            row = {"length": length, "way": way}
-            rows.append(row | {name: f"{value:.3f}" for name, value in scores.items()})
-            print(rows[-1], flush=True)
+        for way, vectors in representations(models, whole, length, arguments.catch22):
+            for rule in RULES:
+                scores = pd.DataFrame(
+                    [neighbour_scores(vectors, labels, half, rule) for half in halves]
+                )
+                row = {"length": length, "way": way, "rule": rule}
+                row |= {name: f"{value:.3f}" for name, value in scores.mean().items()}
+                row["deviation over splits"] = f"{scores.std()[LABELS].max():.3f}"
+                rows.append(row)
+                print(row, flush=True)
             write_rows(arguments.output / "classification.csv", rows, list(rows[0]))
 
 
@@ -186,17 +206,18 @@ def retrieve(arguments: Arguments, models: tuple[LagLlama, LagLlama]) -> None:
         ]
         first, second = first.take(kept), second.take(kept)
         ways = zip(
-            representations(*models, first, max(arguments.lengths)),
-            representations(*models, second, max(arguments.lengths)),
+            representations(models, first, max(arguments.lengths), arguments.catch22),
+            representations(models, second, max(arguments.lengths), arguments.catch22),
             strict=True,
         )
         for (way, queries), (_, candidates) in ways:
-            close = similarity(queries, candidates)
-            rank = (close > np.diag(close)[:, None]).sum(1) + 1
-            row = {"dataset": name, "series": len(kept), "way": way}
-            row |= {f"top {k}": f"{(rank <= k).mean():.3f}" for k in (1, 5)}
-            rows.append(row | {"mean reciprocal rank": f"{(1 / rank).mean():.3f}"})
-            print(rows[-1], flush=True)
+            for rule, compare in RULES.items():
+                close = compare(queries, candidates)
+                rank = (close > np.diag(close)[:, None]).sum(1) + 1
+                row = {"dataset": name, "series": len(kept), "way": way, "rule": rule}
+                row |= {f"top {k}": f"{(rank <= k).mean():.3f}" for k in (1, 5)}
+                rows.append(row | {"mean reciprocal rank": f"{(1 / rank).mean():.3f}"})
+                print(rows[-1], flush=True)
             write_rows(arguments.output / "retrieval.csv", rows, list(rows[0]))
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lagllama_jax.causal.placebos import Null, Trial, summarised
+from lagllama_jax.causal.calibration import Null
+from lagllama_jax.causal.placebos import Trial, summarised
 from lagllama_jax.causal.study import Study
 from lagllama_jax.config import ForecastConfig, check
 from lagllama_jax.inference.forecast import Predictor
@@ -37,8 +38,8 @@ class Effect:
       config: Options of its forecasts.
       trials: The false interventions.
       nulls: Null distribution of each unit, and that of the mean of the units.
-      scores: Mean error at false dates of each method that was tried, in standard deviations of the
-        past. Empty if the method was given.
+      scores: Standard deviation of the calibrated average effect by each method that was tried, in
+        standard deviations of the past of the units. Empty if the method was given.
       notes: What a reader should know of the data.
     """
 
@@ -209,21 +210,24 @@ class Effect:
     def to_frame(self) -> "pd.DataFrame":
         """One row per unit and time step of the period after, with intervals of 95 %.
 
-        With several units, their mean has the name `average`.
+        With several units, their mean has the name `average`. If they have interventions at
+        different times, the rows have the number of time steps since then (`steps_since`), and
+        those of `average` are the average effect on the treated by the time since treatment.
         """
         from lagllama_jax.causal.report import to_frame
 
         return to_frame(self)
 
     def by_unit(self) -> "pd.DataFrame":
-        """One row per unit: its average effect, the interval of 95 %, and the p-value."""
+        """One row per unit: its intervention, average effect, interval of 95 %, and p-value."""
         import pandas as pd
 
         rows = []
         for number, name in enumerate(self.study.units):
-            one = self.unit(number)
-            rows.append((name, one.average_effect, *one.average_interval, one.p_value))
-        return pd.DataFrame(rows, columns=["unit", "effect", "lower", "upper", "p_value"])
+            one, when = self.unit(number), self.study.interventions[number]
+            rows.append((name, when, one.average_effect, *one.average_interval, one.p_value))
+        columns = ["unit", "intervention", "effect", "lower", "upper", "p_value"]
+        return pd.DataFrame(rows, columns=columns)
 
     def unit(self, number: int) -> "Effect":
         """The effect on one of several units."""

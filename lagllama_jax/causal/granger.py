@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from lagllama_jax.causal.columns import read_columns
+from lagllama_jax.causal.pasts import earlier
 from lagllama_jax.causal.predictors import LazyModel
 from lagllama_jax.config import Count, ForecastConfig, checked
 from lagllama_jax.config.base import Interval
@@ -117,11 +118,10 @@ def _errors(
             f"{len(places)} points of {data.target_names[0]!r} can be forecast, and at least "
             f"{FEWEST_ROWS} are needed: give more points."
         )
-    names = [f"{data.item_ids[0]}, {place} points" for place in places]
-    many = replace(data.take([0] * len(places)), item_ids=names, labels=names)
+    past = earlier(data, [0] * len(places), places)
     config = ForecastConfig.of(seed=seed, quantile_levels=SIXTY_EIGHT)
     with own_settings():
-        forecast = predictor.predict(many.truncate(places), 1, config)
+        forecast = predictor.predict(past, 1, config)
     low, middle, high = forecast.quantiles(SIXTY_EIGHT)[:, :, 0].T
     deviation = np.maximum((high - low) / 2, 1e-9 * max(float(np.nanstd(values)), 1e-300))
     return places, np.clip((values[places] - middle) / deviation, -LARGEST, LARGEST)

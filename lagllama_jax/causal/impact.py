@@ -2,21 +2,14 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
 
 from lagllama_jax.causal.effect import Effect
-from lagllama_jax.causal.estimators import METHODS, estimator
-from lagllama_jax.causal.placebos import (
-    Null,
-    Trial,
-    draw,
-    false_dates,
-    in_space,
-    in_time,
-    null_of,
-)
+from lagllama_jax.causal.estimation import estimate
+from lagllama_jax.causal.placebos import PLACEBOS
 from lagllama_jax.causal.predictors import LazyModel
 from lagllama_jax.causal.refutation import moved_controls
 from lagllama_jax.causal.study import Study, read_study
@@ -26,7 +19,6 @@ from lagllama_jax.forecaster import LagLlama
 from lagllama_jax.inference.forecast import Predictor
 
 NUM_SAMPLES = 200
-PLACEBOS = 20
 
 
 def impact(
@@ -59,7 +51,10 @@ def impact(
       df: A data frame with a column of time stamps, a column of the target and one per control. If
         it has no further columns, the rows are numbered from 0. With `id_column`, a long data frame
         whose items are the targets and the controls.
-      intervention: Time stamp, or number of the row, of the first point that may be changed.
+      intervention: Time stamp, or number of the row, of the first point that may be changed. A
+        mapping from the names of the units: each has its own. Then the units are aligned by the
+        time since their interventions, and each counts as many time steps before and after as all
+        of them have.
       target: The treated unit. Several names: a panel, of which the mean effect is the result, and
         `by_unit` tells that of each unit.
       controls: Series that were not treated. None: the target is forecast from its past alone.
@@ -115,59 +110,9 @@ def impact(
         date_format=date_format,
         decimal=decimal,
     )
-    model = LazyModel(predictor)
     config = ForecastConfig.of(num_samples=num_samples, seed=seed, **options)
-    name, scores, trials = _chosen(study, method, model, config, count)
-    chosen = estimator(name, model)
-    config = model.fitting(config, name)
-    trials += in_space(study, chosen, config, count)
-    samples = draw(chosen, study.dataset, study.after, config)
-    nulls = _nulls(study, trials, count)
-    moved = moved_controls(study, trials, nulls[-1], config)
-    notes = _notes(study, moved)
-    return Effect(study, samples, name, chosen, config, trials, nulls, scores, notes)
-
-
-def _chosen(
-    study: Study, method: str, model: LazyModel, config: ForecastConfig, count: int
-) -> tuple[str, dict[str, float], list[Trial]]:
-    """The method, the errors of those that were tried, and the trials in time of the chosen one."""
-    if method != "auto":
-        trials = in_time(study, estimator(method, model), model.fitting(config, method), count)
-        return method, {}, trials
-    names = [name for name in METHODS if study.controls or name in ("network", "ridge")]
-    found = {
-        name: in_time(study, estimator(name, model), model.fitting(config, name), count or PLACEBOS)
-        for name in names
-    }
-    scores = {
-        name: float(np.mean([trial.error for trial in trials])) if trials else np.inf
-        for name, trials in found.items()
-    }
-    best = min(scores, key=lambda name: scores[name])
-    if not np.isfinite(scores[best]):
-        best = "ridge"
-    return best, scores, found[best] if count else []
-
-
-def _nulls(study: Study, trials: list[Trial], count: int) -> list[Null]:
-    """The null distributions of the units and of their mean."""
-    if count == 0:
-        return [Null()] * (len(study.units) + 1)
-    _, _, effective = false_dates(study, count)
-    space = [trial for trial in trials if trial.kind == "space"]
-    by_unit = [[one for one in trials if one.kind == "time" and one.unit == u] for u in study.units]
-    nulls = [null_of([*own, *space], effective) for own in by_unit]
-    if len(nulls) == 1:
-        return nulls * 2
-    together: list[Trial] = []
-    times = {str(trial.time): trial for own in by_unit for trial in own}
-    for time in times:
-        same = [trial for own in by_unit for trial in own if str(trial.time) == time]
-        effect = float(np.mean([trial.effect for trial in same]))
-        deviation = float(np.sqrt(np.sum([trial.deviation**2 for trial in same])) / len(same))
-        together.append(same[0]._replace(unit="average", effect=effect, deviation=deviation))
-    return [*nulls, null_of(together, effective)]
+    effect = estimate(study, method, LazyModel(predictor), config, count)
+    return replace(effect, notes=_notes(study, moved_controls(effect)))
 
 
 def _notes(study: Study, moved: list[str]) -> tuple[str, ...]:
@@ -182,6 +127,11 @@ def _notes(study: Study, moved: list[str]) -> tuple[str, ...]:
             "affected by it."
         )
         warnings.warn(f"{notes[-1]} Leave them out if so.", stacklevel=3)
+    if study.staggered:
+        notes.append(
+            f"The units have interventions at different times. The last {study.before} time steps "
+            f"before and the first {study.after} after each are used, as many as all units have."
+        )
     missing = int((~np.isfinite(study.actual)).any(axis=0).sum())
     if missing:
         notes.append(f"{missing} time steps after the intervention have no value and do not count.")

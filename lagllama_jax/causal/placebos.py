@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import stats
 
+from lagllama_jax.causal.pasts import earlier
 from lagllama_jax.causal.study import Study
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError
@@ -15,14 +16,11 @@ from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float, Int
 
+PLACEBOS = 20
+"""Number of false dates, unless another is asked for."""
 FEWEST_BEFORE = 6
 """Number of points before a false intervention."""
 MOST_SAMPLES = 100
-PRIOR, PRIOR_SQUARE = 4.0, 2.0
-"""The trials are added to this many, whose mean squared score is 2: on real series, estimators err
-by more than their sample paths say (`experiments/causal`)."""
-SPACE_WEIGHT = 0.5
-"""Weight of a trial on a control, as errors of controls in one period are not independent."""
 
 
 class Trial(NamedTuple):
@@ -51,67 +49,6 @@ class Trial(NamedTuple):
     def score(self) -> float:
         """The effect in standard deviations of the predicted mean."""
         return self.effect / self.deviation
-
-
-class Null(NamedTuple):
-    """The distribution of effects where there is none: a scaled t distribution.
-
-    Attributes:
-      factor: Factor of the standard deviation of a predicted mean.
-      df: Degrees of freedom.
-    """
-
-    factor: float = 1.0
-    df: float = np.inf
-
-    def widened(
-        self, samples: Float[np.ndarray, "S P"], seed: int, copies: int = 8
-    ) -> Float[np.ndarray, "s P"]:
-        """Sample paths whose means have this distribution.
-
-        The trials tell how wrong means are, so the part of each point that goes with the mean of
-        its path is widened, and not the noise of single points.
-
-        Args:
-          samples: The sample paths.
-          seed: Seed of the random numbers.
-          copies: Number of copies of each path, of different widths.
-        """
-        middle = np.median(samples, axis=0)
-        apart = samples - middle
-        mean = apart.mean(axis=1)
-        slope = _smooth(mean @ apart / max(float(mean @ mean), 1e-300))
-        count = copies * len(samples)
-        widths = np.full(count, self.factor)
-        if np.isfinite(self.df):
-            levels = (np.arange(count) + 0.5) / count
-            widths *= np.sqrt(self.df / stats.chi2.ppf(levels, self.df))
-        widths = np.random.default_rng(seed).permutation(widths)
-        more = (widths - 1) * np.tile(mean, copies)
-        return np.asarray(middle + np.tile(apart, (copies, 1)) + more[:, None] * slope)
-
-
-def _smooth(values: Float[np.ndarray, "P"]) -> Float[np.ndarray, "P"]:
-    """A parabola through values, whose mean is the same."""
-    times = np.linspace(-1, 1, len(values))
-    return np.polynomial.Polynomial.fit(times, values, min(2, len(values) - 1))(times)
-
-
-def null_of(trials: list[Trial], effective: float) -> Null:
-    """The null distribution by the trials.
-
-    Args:
-      trials: The trials.
-      effective: Number of independent trials in time that those in time are worth.
-    """
-    weights, squares = [PRIOR], [PRIOR_SQUARE]
-    for kind, weight in (("time", effective), ("space", SPACE_WEIGHT)):
-        scores = np.array([trial.score for trial in trials if trial.kind == kind])
-        if len(scores):
-            weights.append(weight if kind == "time" else weight * len(scores))
-            squares.append(float((scores**2).mean()))
-    total = float(np.sum(weights))
-    return Null(float(np.sqrt(np.average(squares, weights=weights))), total)
 
 
 def summarised(
@@ -171,9 +108,7 @@ def in_time(study: Study, estimator: Predictor, config: ForecastConfig, count: i
     units = len(study.units)
     rows = np.repeat(np.arange(units), len(ends)).tolist()
     all_ends = np.tile(ends, units)
-    whole = study.dataset.take(rows)
-    names = [f"{name}, {end} steps" for name, end in zip(whole.item_ids, all_ends, strict=True)]
-    past = replace(whole, item_ids=names, labels=names).truncate(all_ends)
+    past = earlier(study.dataset, rows, all_ends)
     drawn = draw(estimator, past, steps, _cheap(config))
     trials = []
     for row, end, samples in zip(rows, all_ends.tolist(), drawn, strict=True):
@@ -185,40 +120,37 @@ def in_time(study: Study, estimator: Predictor, config: ForecastConfig, count: i
 
 
 def in_space(study: Study, estimator: Predictor, config: ForecastConfig, count: int) -> list[Trial]:
-    """Trials of the true date in which a control stands for the treated unit, at most `count`.
+    """Trials of the true date in which a control stands for a treated unit, at most `count`.
 
     The other controls are its controls, and the treated units are not used. With a single control
-    there are no trials.
+    there are no trials. The controls stand for the units in turn, as these may have dates of their
+    own.
     """
     names, before = study.controls, study.before
     if len(names) < 2 or count == 0:
         return []
     assert study.dataset.known_covariates is not None
-    values = study.dataset.known_covariates[0]
+    known = study.dataset.known_covariates
     rng = np.random.default_rng(config.seed)
     chosen = np.sort(rng.permutation(len(names))[:count]).tolist()
-    base = study.dataset.take([0] * len(chosen))
+    units = [number % len(study.units) for number in range(len(chosen))]
     titles = [f"control {names[row]}" for row in chosen]
     dataset = replace(
-        base,
+        study.dataset.take(units),
         item_ids=titles,
         labels=titles,
-        targets=[values[row, None, :before] for row in chosen],
-        known_covariates=[np.delete(values, row, axis=0) for row in chosen],
+        targets=[known[unit][row, None, :before] for unit, row in zip(units, chosen, strict=True)],
+        known_covariates=[
+            np.delete(known[unit], row, axis=0) for unit, row in zip(units, chosen, strict=True)
+        ],
         known_names=tuple(f"control {number}" for number in range(len(names) - 1)),
     )
     drawn = draw(estimator, dataset, study.after, _cheap(config))
-    return [
-        _trial(
-            "space",
-            study,
-            (names[row], before),
-            samples,
-            values[row, before:],
-            values[row, :before],
-        )
-        for row, samples in zip(chosen, drawn, strict=True)
-    ]
+    trials = []
+    for unit, row, samples in zip(units, chosen, drawn, strict=True):
+        past, actual = np.split(known[unit][row], [before])
+        trials.append(_trial("space", study, (names[row], before), samples, actual, past))
+    return trials
 
 
 def _trial(

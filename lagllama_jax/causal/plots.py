@@ -49,6 +49,8 @@ def plot_effect(effect: Effect) -> "Figure":
         axis.grid(axis="y", color="#e5e7eb", linewidth=0.8)
         axis.set_axisbelow(True)
         axis.margins(x=0.01)
+    if study.staggered:
+        axes[2].set_xlabel("time steps since the intervention on each unit", fontsize=10)
     figure.supxlabel(effect.verdict, fontsize=10, x=0.01, ha="left")
     return figure
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from lagllama_jax.causal.effect import Effect
 from lagllama_jax.causal.estimators import Ridge
-from lagllama_jax.causal.placebos import Null, Trial, draw, summarised
+from lagllama_jax.causal.placebos import draw, summarised
 from lagllama_jax.causal.study import Study
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError
@@ -44,28 +44,35 @@ def leave_one_out(effect: Effect) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["left_out", "effect", "lower", "upper", "p_value"])
 
 
-def moved_controls(
-    study: Study, trials: list[Trial], null: Null, config: ForecastConfig
-) -> list[str]:
+def moved_controls(effect: Effect) -> list[str]:
     """Names of the controls that moved at the intervention themselves.
 
     Each control is tested as if it were treated, at a level of 5 % for all of them together.
     """
-    if not study.controls:
+    names = effect.study.controls
+    if not names:
         return []
-    scores = {trial.unit: trial.score for trial in trials if trial.kind == "space"}
-    if len(study.controls) == 1:
-        assert study.dataset.known_covariates is not None
-        values = study.dataset.known_covariates[0]
-        alone = replace(
-            study.dataset.take([0]),
-            targets=[values[:, : study.before]],
-            known_covariates=None,
-            known_names=(),
-        )
-        samples = draw(Ridge(), alone, study.after, config)
-        effect, deviation, _ = summarised(samples[0], values[0, study.before :])
-        scores = {study.controls[0]: effect / deviation}
-    level = LEVEL_OF_CONTROLS / 2 / max(len(scores), 1)
-    limit = null.factor * float(stats.t.isf(level, null.df))
-    return [name for name, score in scores.items() if abs(score) > limit]
+    found = [(trial.unit, trial.score) for trial in effect.trials if trial.kind == "space"]
+    if len(names) == 1:
+        found = [(names[0], score) for score in _scores_alone(effect.study, effect.config)]
+    level = LEVEL_OF_CONTROLS / 2 / max(len(found), 1)
+    limit = effect.null.factor * float(stats.t.isf(level, effect.null.df))
+    return list(dict.fromkeys(name for name, score in found if abs(score) > limit))
+
+
+def _scores_alone(study: Study, config: ForecastConfig) -> list[float]:
+    """Scores of a single control, forecast from its own past, at each different intervention."""
+    known, before = study.dataset.known_covariates, study.before
+    assert known is not None
+    rows = list(range(len(study.units) if study.staggered else 1))
+    alone = replace(
+        study.dataset.take(rows),
+        targets=[known[row][:, :before] for row in rows],
+        known_covariates=None,
+        known_names=(),
+    )
+    scores = []
+    for row, samples in zip(rows, draw(Ridge(), alone, study.after, config), strict=True):
+        effect, deviation, _ = summarised(samples, known[row][0, before:])
+        scores.append(effect / deviation)
+    return scores

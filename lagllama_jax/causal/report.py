@@ -83,8 +83,11 @@ def report(effect: Effect) -> str:
     low, high = effect.average_interval
     sums = effect.cumulative_interval
     actual, predicted = (float(part[observed].mean()) for part in (effect.actual, effect.predicted))
+    when = f"from {_stamp(study.interventions[0])} on"
+    if study.staggered:
+        when = "after the intervention on each unit"
     first = (
-        f"In the {study.after} time steps from {_stamp(study.times[study.before])} on, {name} was "
+        f"In the {study.after} time steps {when}, {name} was "
         f"{_number(actual)} on average. Without the intervention, {_number(predicted)} would have "
         f"been expected. The difference is {_number(effect.average_effect)} per time step, with a "
         f"95 % interval from {_number(low)} to {_number(high)}, and "
@@ -115,10 +118,11 @@ def _how(effect: Effect) -> str:
         way = way.split(",")[0].replace(" on the controls", "") + ", from the past alone"
     words = f"Method: {way}."
     if effect.scores:
-        errors = ", ".join(f"{name} {score:.2f}" for name, score in effect.scores.items())
+        widths = ", ".join(f"{name} {score:.2f}" for name, score in effect.scores.items())
         words += (
-            " It was chosen by the mean error at false dates before the intervention, in standard "
-            f"deviations of the past: {errors}."
+            " It was chosen as the one that is most certain of the average effect after the "
+            "calibration. The standard deviations, in those of the past, are: "
+            f"{widths}."
         )
     factor = effect.null.factor
     if effect.trials:
@@ -154,7 +158,7 @@ def to_frame(effect: Effect) -> "pd.DataFrame":
             pd.DataFrame(
                 {
                     "unit": name,
-                    study.dataset.timestamp_column: times,
+                    study.time_name: times,
                     "actual": one.actual,
                     "predicted": one.predicted,
                     "predicted_lower": low,

@@ -3,16 +3,17 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lagllama_jax.causal.columns import names_of, read_columns
+from lagllama_jax.causal.interventions import places_of
 from lagllama_jax.config import Count, checked
 from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.dataset import SeriesDataset
-from lagllama_jax.typing import Float
+from lagllama_jax.typing import Float, Int
 
 FEWEST_POINTS = 8
 """Number of points before the intervention without which nothing is estimated."""
@@ -24,9 +25,11 @@ SHORT = 30
 class Study:
     """Treated units and controls, before and after an intervention.
 
+    Each unit may have an intervention of its own. All have as many time steps before and after it.
+
     Attributes:
       dataset: The past of the treated units, one item per unit. The controls are known covariates,
-        through the period after the intervention.
+        through the period after the intervention on the unit.
       actual: What happened after the intervention; NaN where a value is missing.
     """
 
@@ -54,14 +57,36 @@ class Study:
         return int(self.actual.shape[1])
 
     @property
+    def interventions(self) -> list[Any]:
+        """Time stamp or number of the first time step after the intervention, of each unit."""
+        stamps = self.dataset.timestamps if self.dataset.dated else self.dataset.positions
+        return [stamps(number, 0, 1)[0] for number in range(len(self.units))]
+
+    @cached_property
+    def staggered(self) -> bool:
+        """Whether the units have interventions at different times."""
+        return len({str(when) for when in self.interventions}) > 1
+
+    @cached_property
     def times(self) -> Any:
-        """The time stamps, or the numbers, of all time steps."""
+        """The time stamps, or the numbers, of all time steps.
+
+        If the units have interventions at different times, they are counted from these: 0 is the
+        first time step after the intervention.
+        """
+        if self.staggered:
+            return np.arange(-self.before, self.after)
         arguments = 0, -self.before, self.before + self.after
         return (
             self.dataset.timestamps(*arguments)
             if self.dataset.dated
             else self.dataset.positions(*arguments)
         )
+
+    @property
+    def time_name(self) -> str:
+        """Name of the column of `times`."""
+        return "steps_since" if self.staggered else str(self.dataset.timestamp_column)
 
 
 def read_study(
@@ -80,31 +105,23 @@ def read_study(
     units, others = names_of(target), names_of(controls)
     read = read_columns(df, units, others, reading)
     values, first = _values(read, units, others)
-    place = _place(read, intervention)
-    ends = np.flatnonzero(np.isfinite(values[: len(units)]).any(axis=0))
-    last = int(ends.max()) + 1
-    if place >= last:
-        raise DataError(
-            f"The intervention {intervention} is after the last value of {listed(units)}: there is "
-            "nothing to compare with."
+    places = places_of(read, intervention, units)
+    before, after = _lengths(values[: len(units)], first, places, units, prediction_length)
+    windows = [slice(place - before, place + after) for place in places]
+    for name, row, place in zip(units, values, places, strict=False):
+        _check_past(row[place - before : place], name)
+    if before < SHORT:
+        warnings.warn(
+            f"Only {before} time steps are before the intervention: the intervals are wide, and "
+            "few false interventions can be tried.",
+            stacklevel=2,
         )
-    if place - first < FEWEST_POINTS:
-        raise DataError(
-            f"{max(place - first, 0)} time steps are before the intervention {intervention}, and "
-            f"at least {FEWEST_POINTS} are needed: give more of the past."
-        )
-    stop = last
-    if prediction_length is not None:
-        stop = place + int(checked("prediction_length", prediction_length, Count))
-    if stop > last:
-        raise DataError(
-            f"prediction_length={prediction_length}, and {last - place} time steps of "
-            f"{listed(units)} are given from the intervention on."
-        )
-    _check_past(values[: len(units), first:place], units)
-    controls_part = _complete_controls(values[len(units) :, first:stop], others, place - first)
-    kept, names = controls_part
-    return _assembled(read, values[: len(units)], (first, place, stop), units, (kept, names))
+    whole = slice(int(places.min()) - before, int(places.max()) + after)
+    rows, kept = _complete_controls(values[len(units) :, whole], others, before)
+    known = [rows[:, place - places.min() :][:, : before + after] for place in places]
+    actual = np.stack([values[u, window][before:] for u, window in enumerate(windows)])
+    past = [values[u, None, window][:, :before] for u, window in enumerate(windows)]
+    return Study(_dataset(read, past, windows, units, (known, kept)), actual)
 
 
 def _values(
@@ -123,56 +140,53 @@ def _values(
     return values, first
 
 
-def _place(read: SeriesDataset, intervention: Any) -> int:
-    """The number of the first time step of the period after the intervention."""
-    length = read.targets[0].shape[1]
-    if not read.dated:
-        numbers = np.asarray(read.positions(0, -length, length))
-        try:
-            return int(np.searchsorted(numbers, float(intervention)))
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"The rows are numbered from {numbers[0]} to {numbers[-1]}, and the intervention "
-                f"{intervention!r} is not a number."
-            ) from error
-    stamps = read.timestamps(0, -length, length)
-    try:
-        stamp = pd.Timestamp(_year(intervention))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"The intervention {intervention!r} is not a time stamp.") from error
-    if stamps.tz is not None:
-        stamp = stamp.tz_localize(stamps.tz) if stamp.tz is None else stamp.tz_convert(stamps.tz)
-    elif stamp.tz is not None:
-        raise DataError(f"The intervention {intervention} has a zone, and the table has none.")
-    return int(stamps.searchsorted(stamp))
+def _lengths(
+    targets: Float[np.ndarray, "U T"],
+    first: int,
+    places: Int[np.ndarray, "U"],
+    units: list[str],
+    prediction_length: int | None,
+) -> tuple[int, int]:
+    """The numbers of time steps before and after each intervention, which all units have."""
+    last = int(np.flatnonzero(np.isfinite(targets).any(axis=0)).max(initial=-1)) + 1
+    latest, earliest = int(places.argmax()), int(places.argmin())
+    if places[latest] >= last:
+        raise DataError(
+            f"The intervention{_whose(places, units, latest)} is after the last value of "
+            f"{listed(units)}: there is nothing to compare with."
+        )
+    before, after = int(places.min()) - first, last - int(places.max())
+    if before < FEWEST_POINTS:
+        raise DataError(
+            f"{max(before, 0)} time steps are before the intervention"
+            f"{_whose(places, units, earliest)}, and at least {FEWEST_POINTS} are needed: give "
+            "more of the past."
+        )
+    if prediction_length is None:
+        return before, after
+    asked = int(checked("prediction_length", prediction_length, Count))
+    if asked > after:
+        raise DataError(
+            f"prediction_length={asked}, and {after} time steps of {listed(units)} are given from "
+            f"the intervention{_whose(places, units, latest)} on."
+        )
+    return before, asked
 
 
-def _year(intervention: Any) -> Any:
-    """The text of a year that is given as a number. Other numbers would be nanoseconds."""
-    if not isinstance(intervention, int | float | np.integer | np.floating):
-        return intervention
-    if not 1000 <= intervention <= 9999:
-        raise ValueError(intervention)
-    return str(int(intervention))
+def _whose(places: Int[np.ndarray, "U"], units: list[str], number: int) -> str:
+    return f" on {units[number]!r}" if len(set(places.tolist())) > 1 else ""
 
 
-def _check_past(past: Float[np.ndarray, "U T"], units: list[str]) -> None:
-    for name, row in zip(units, past, strict=True):
-        count = int(np.isfinite(row).sum())
-        if count < FEWEST_POINTS:
-            raise DataError(
-                f"{name!r} has {count} values before the intervention, and at least "
-                f"{FEWEST_POINTS} are needed."
-            )
-        if np.nanmin(row) == np.nanmax(row):
-            raise DataError(
-                f"{name!r} is constant before the intervention: its variation is not known."
-            )
-    if past.shape[1] < SHORT:
-        warnings.warn(
-            f"Only {past.shape[1]} time steps are before the intervention: the intervals are wide, "
-            "and few false interventions can be tried.",
-            stacklevel=2,
+def _check_past(past: Float[np.ndarray, "T"], name: str) -> None:
+    count = int(np.isfinite(past).sum())
+    if count < FEWEST_POINTS:
+        raise DataError(
+            f"{name!r} has {count} values before the intervention, and at least {FEWEST_POINTS} "
+            "are needed."
+        )
+    if np.nanmin(past) == np.nanmax(past):
+        raise DataError(
+            f"{name!r} is constant before the intervention: its variation is not known."
         )
 
 
@@ -207,29 +221,25 @@ def _complete_controls(
     return np.array(rows).reshape(len(rows), values.shape[1]), kept
 
 
-def _assembled(
+def _dataset(
     read: SeriesDataset,
-    units: Float[np.ndarray, "U T"],
-    bounds: tuple[int, int, int],
-    names: list[str],
-    controls: tuple[Float[np.ndarray, "K N"], list[str]],
-) -> Study:
-    first, place, stop = bounds
-    length = units.shape[1]
-    start = read.timestamps(0, first - length, 1)[0] if read.dated else None
+    past: list[Float[np.ndarray, "1 T"]],
+    windows: list[slice],
+    units: list[str],
+    controls: tuple[list[Float[np.ndarray, "K N"]], list[str]],
+) -> SeriesDataset:
+    """The past of the units, one item per unit, with its own dates."""
+    length, (known, names) = read.targets[0].shape[1], controls
+    stamps = read.timestamps if read.dated else read.positions
+    begins = [stamps(0, window.start - length, 1)[0] for window in windows]
     numbering = read.numbering
-    if numbering is not None:
-        begin = read.positions(0, first - length, 1)[0]
-        numbering = numbering._replace(first=[begin] * len(names))
-    rows, kept = controls
-    dataset = SeriesDataset(
-        names,
-        [row[None, first:place] for row in units],
-        [start] * len(names) if read.dated else (),
-        [read.frequencies[0]] * len(names) if read.dated else (),
-        known_covariates=[rows] * len(names) if kept else None,
-        known_names=tuple(kept),
-        numbering=numbering,
+    return SeriesDataset(
+        units,
+        past,
+        begins if read.dated else (),
+        [read.frequencies[0]] * len(units) if read.dated else (),
+        known_covariates=known if names else None,
+        known_names=tuple(names),
+        numbering=numbering and numbering._replace(first=begins),
         timestamp_column=read.timestamp_column,
     )
-    return Study(dataset, units[:, place:stop])

@@ -45,7 +45,7 @@ def main(
       intervention: Time of the first point that may be changed, or number of the row from 0.
       controls: Columns of the controls.
       prediction_length: Number of time steps after the intervention; all if not given.
-      method: How it is estimated. auto: by what has the least error at false dates before.
+      method: How it is estimated. auto: by what has the narrowest interval after the calibration.
       placebos: Number of false interventions in time, and at most in space, that calibrate the
         intervals. 0: none.
       num_samples: Number of sample paths.

@@ -2,17 +2,19 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import jax
 import numpy as np
 
-from lagllama_jax.config import Count, ModelConfig, check, checked
+from lagllama_jax.config import Count, ForecastConfig, ModelConfig, check, checked
 from lagllama_jax.inference.batch import prepare
+from lagllama_jax.inference.covariates.regression import CovariateRegression
 from lagllama_jax.inference.memory import check_memory
 from lagllama_jax.inference.predictor import capacity_for, devices_for
 from lagllama_jax.insight.attention import check_one_pass
+from lagllama_jax.insight.covariate_parts import CovariateParts, covariate_parts
 from lagllama_jax.insight.integrated_gradients import Contributions, Path, contributions
 from lagllama_jax.insight.windows import (
     check_student_t,
@@ -42,9 +44,10 @@ def attribute(
     parameters: Parameters,
     config: ModelConfig,
     dataset: SeriesDataset,
-    step: int | Sequence[int] = 1,
-    baseline: Baseline = "median",
-    context_length: int | None = None,
+    step: int | Sequence[int],
+    baseline: Baseline,
+    context_length: int | None,
+    regression: CovariateRegression,
 ) -> "LagAttribution":
     """Explains steps of a forecast. Arguments and errors: those of `LagLlama.lag_attribution`."""
     asked = list(step) if isinstance(step, Sequence | np.ndarray) else [step]
@@ -52,19 +55,43 @@ def attribute(
     steps = [int(checked("step", one, Count)) for one in asked]
     check_student_t(config, "lag_attribution")
     check_one_pass(config, max(steps), "step")
-    known = get_args(Baseline)
-    check(baseline in known, f"baseline={baseline!r} must be one of {', '.join(known)}.")
+    choices = get_args(Baseline)
+    check(baseline in choices, f"baseline={baseline!r} must be one of {', '.join(choices)}.")
     model = explained_model(config, context_length)
-    series, coming = only_series(dataset, "lag_attribution"), capacity_for(max(steps))
+    plain = replace(dataset, known_covariates=None, known_names=())
+    series, coming = only_series(plain, "lag_attribution"), capacity_for(max(steps))
     check_memory(model, 0, coming, devices_for(1)[0])
-    prepared = prepare(series, np.array([0]), model, coming)
+    options = ForecastConfig(context_length=context_length, coarsen=1)
+    known = _known_parts(dataset, series, max(steps), regression, options)
+    prepared = prepare(known.left, np.array([0]), model, coming)
     flags = np.array([baseline == "median"])
     parts = [_explained(parameters, model, prepared.batch, one, flags) for one in steps]
     center, width = prepared.center[0, 0], prepared.width[0, 0]
     fields = [width * np.concatenate(part, dtype=np.float64) for part in zip(*parts, strict=True)]
-    raw = dict(zip(Contributions._fields, fields, strict=True))
-    raw |= {name: center + raw[name] for name in ("location", "baseline")}
+    raw: dict[str, Any] = dict(zip(Contributions._fields, fields, strict=True))
+    places = np.array(steps) - 1
+    covariates = known.parts[:, places].T
+    usual = center + known.usual[places]
+    raw["location"] += usual + covariates.sum(axis=1)
+    raw["baseline"] += usual
+    raw |= {"covariates": covariates, "covariate_names": dataset.known_names}
     return LagAttribution(series, np.array(steps), model.lags, **raw)
+
+
+def _known_parts(
+    dataset: SeriesDataset,
+    series: SeriesDataset,
+    steps: int,
+    regression: CovariateRegression,
+    config: ForecastConfig,
+) -> CovariateParts:
+    """The parts of the known covariates of a series. Without any, there are none."""
+    if dataset.known_covariates is None:
+        return CovariateParts(series, np.zeros(steps), np.zeros((0, steps)))
+    end = series.targets[0].shape[1]
+    known = dataset.known_covariates[0][:, : end + steps]
+    whole = replace(series, known_covariates=[known], known_names=dataset.known_names)
+    return covariate_parts(whole, steps, regression, config)
 
 
 def _explained(
@@ -100,16 +127,19 @@ def _explained(
 class LagAttribution:
     """What steps of the forecast of one series rest on, in the units of the series.
 
-    `values`, `observed`, `calendar` and `scale` add up to `location - baseline`. There is one row
-    per explained step (H). Steps are numbered from the end of the series: 0 is its last step, and 1
-    the first step of the forecast.
+    `values`, `observed`, `calendar`, `scale` and `covariates` add up to `location - baseline`.
+    There is one row per explained step (H). Steps are numbered from the end of the series: 0 is its
+    last step, and 1 the first step of the forecast.
+
+    With known covariates, the network forecasts what is left of the series after their effect
+    (`Forecast.effect`) is removed, so `values` are contributions of what is left.
 
     Attributes:
-      dataset: The series.
+      dataset: The series, without covariates.
       steps: The explained steps.
       lags: The lags of a token. Lag 0 is the step before the one that the token describes.
       location: The location of the predictive distribution, which is its median and its mean.
-      baseline: What the network forecasts for the baseline.
+      baseline: What is forecast for the baseline, with each covariate at its mean of the past.
       values: Contribution of each of the last U steps: of its values as lags of all tokens.
       observed: Contribution of the flags that say which steps are observed. 0 with
         `baseline="median"`.
@@ -118,6 +148,8 @@ class LagAttribution:
       scale: Contribution of the features of location and scale.
       by_lags: Contribution of each lag, whatever the token. The sum is that of `values` and
         `observed`.
+      covariates: Contribution of the future values of each known covariate.
+      covariate_names: Names of the known covariates.
     """
 
     dataset: SeriesDataset
@@ -130,6 +162,8 @@ class LagAttribution:
     calendar: Float[np.ndarray, "H T_plus_1"]
     scale: Float[np.ndarray, "H"]
     by_lags: Float[np.ndarray, "H L"]
+    covariates: Float[np.ndarray, "H K"]
+    covariate_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         steps = ", ".join(map(str, self.steps[:8])) + (", ..." if len(self.steps) > 8 else "")
@@ -138,7 +172,8 @@ class LagAttribution:
     @property
     def total(self) -> Float[np.ndarray, "H"]:
         """The sum of all contributions, which is `location - baseline` up to 0.1 %."""
-        parts = self.values.sum(1), self.observed.sum(1), self.calendar.sum(1), self.scale
+        network = self.values.sum(1), self.observed.sum(1), self.calendar.sum(1), self.scale
+        parts = *network, self.covariates.sum(1)
         total: np.ndarray = sum(parts, np.zeros(len(self.steps)))
         return total
 
@@ -151,9 +186,10 @@ class LagAttribution:
         """One row per explained step, part and past step. The parts add up to `total`.
 
         The columns are `step`, `timestamp` (of the explained step), `part` (`value`, `observed`,
-        `calendar` or `scale`), `source` (the time stamp of the past step, none for `scale`),
-        `distance` (the number of steps between both) and `attribution`. Rows before the start of
-        the series are left out where they are 0.
+        `calendar`, `scale` or `covariate`), `source` (the time stamp of the past step, none for
+        `scale` and covariates), `distance` (the number of steps between both), `attribution`, and
+        `covariate` (its name) if there are any. Rows before the start of the series are left out
+        where they are 0.
         """
         import pandas as pd
 
@@ -181,10 +217,15 @@ class LagAttribution:
         if not isinstance(stamps, pd.DatetimeIndex):
             table["source"] = table["source"].astype("Int64")
         table["distance"] = table["distance"].astype("Int64")
-        scale = table[-1:].assign(part="scale", attribution=self.scale[row])
+        names = self.covariate_names
+        more = table.iloc[[-1] * (1 + len(names))].reset_index(drop=True)
+        more["part"] = ["scale", *["covariate"] * len(names)]
+        more["attribution"] = [self.scale[row], *self.covariates[row]]
         for name in ("source", "distance"):
-            scale[name] = pd.Series([None], scale.index, dtype=table[name].dtype)
-        return pd.concat([table, scale])
+            more[name] = pd.Series([None] * len(more), dtype=table[name].dtype)
+        if names:
+            table["covariate"], more["covariate"] = None, [None, *names]
+        return pd.concat([table, more])
 
     def by_lag(self) -> "pd.DataFrame":
         """The contribution of each lag, one row per lag and one column per explained step."""
@@ -192,6 +233,13 @@ class LagAttribution:
 
         lags = pd.Index(self.lags, name="lag")
         return pd.DataFrame(self.by_lags.T, lags, pd.Index(self.steps, name="step"))
+
+    def by_covariate(self) -> "pd.DataFrame":
+        """The contribution of each known covariate, with one column per explained step."""
+        import pandas as pd
+
+        names = pd.Index(self.covariate_names, name="covariate")
+        return pd.DataFrame(self.covariates.T, names, pd.Index(self.steps, name="step"))
 
     def plot(self, *, history: int | None = None) -> "Figure":
         """Plots the past, the explained steps, and the contribution of each past step to them.

@@ -1,12 +1,13 @@
 """`Explained`: the methods of `LagLlama` that explain a model and judge the past of series."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.series.arrays import read_series
+from lagllama_jax.series.covariates import with_covariates
 from lagllama_jax.typing import Float, Parameters
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ class Explained:
     Attributes:
       parameters: The weights.
       config: The architecture.
+      predictor: Makes the predictor that uses known covariates.
     """
 
     parameters: Parameters
     config: ModelConfig
+    predictor: "Callable[[], Any]"
 
     def embed(
         self,
@@ -37,8 +40,8 @@ class Explained:
         """One vector per series, which describes its shape but neither its unit nor its level.
 
         It is the mean of the hidden states of the last steps. The vectors of `x` and `a * x + b`
-        are the same up to rounding if `a` is above 0. To compare series, standardise each entry of
-        the vectors over the series, and take the cosine of the angle between two vectors.
+        are the same up to rounding if `a` is above 0. A vector does not depend on the other series.
+        `insight.similarity.similarity` compares vectors, as for a search.
 
         Args:
           series: As in `predict`. Missing values at the end of a series are left out.
@@ -100,29 +103,33 @@ class Explained:
         series: Any,
         step: int | Sequence[int] = 1,
         *,
+        known_covariates: Any = None,
         baseline: Literal["median", "missing"] = "median",
         context_length: int | None = None,
         **labels: Any,
     ) -> "LagAttribution":
-        """Which past values the forecast of a step rests on, by integrated gradients.
+        """Which past values and covariates the forecast of a step rests on.
 
         This explains the location (median and mean) of the distribution that the network forecasts:
         from the last token for the first step, and in one pass for later ones. It is the forecast
-        of `predict` with `coarsen=1`. The contributions of all features add up to the difference
-        between the location and that of a baseline.
+        of `predict` with `coarsen=1` of as many steps as the latest explained one. The
+        contributions of all features, by integrated gradients, add up to the difference between
+        the location and that of a baseline. Known covariates contribute what their future values
+        change of the regression's effect (`Forecast.effect`).
 
         Args:
           series: One series, as in `predict`.
           step: The step of the forecast, or several. 1 is the step after the last observed value.
             Later ones need weights that forecast in one pass.
+          known_covariates: As in `predict`.
           baseline: `median`: the values are at the median of the series, without dates and level.
             `missing`: they are missing too, so that the observed flags contribute as well.
           context_length: As in `predict`.
           **labels: `start`, `freq` and `item_ids`, as in `predict`.
 
         Returns:
-          The contributions of past values, flags, calendar features and scale, in the units of the
-          series, with `to_frame()`, `by_lag()` and `plot()`.
+          The contributions of past values, flags, calendar features, scale and known covariates, in
+          the units of the series, with `to_frame()`, `by_lag()`, `by_covariate()` and `plot()`.
 
         Raises:
           DataError: If the series is invalid, or if there are several.
@@ -136,8 +143,11 @@ class Explained:
         """
         from lagllama_jax.insight.attribution import attribute
 
-        read = read_series(series, **labels)
-        return attribute(self.parameters, self.config, read, step, baseline, context_length)
+        read = with_covariates(read_series(series, **labels), None, known_covariates)
+        regression = self.predictor()
+        return attribute(
+            self.parameters, self.config, read, step, baseline, context_length, regression
+        )
 
     def score(
         self,

@@ -106,8 +106,18 @@ def plot_attribution(found: "LagAttribution", history: int | None) -> "Figure":
             )
         stamp = found.stamps(step, 1)[0]
         when = f"{stamp:%a {_pattern(found.dataset)}}" if dated else f"step {stamp}"
-        decorate(axis, f"contributions to the forecast of {when} (labels: steps before it)", dated)
+        words = f"contributions to the forecast of {when} (labels: steps before it)"
+        words += _covariates_in_words(found, step)
+        decorate(axis, words, dated)
     return figure
+
+
+def _covariates_in_words(found: "LagAttribution", step: int) -> str:
+    """The largest contributions of known covariates to a step."""
+    numbers = found.covariates[found.steps.tolist().index(step)]
+    largest = np.argsort(-np.abs(numbers))[:NAMED]
+    parts = [f"{found.covariate_names[place]} {numbers[place]:+.3g}" for place in largest]
+    return f"\nknown covariates: {', '.join(parts)}" if parts else ""
 
 
 def _telling(numbers: np.ndarray) -> int:

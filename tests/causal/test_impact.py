@@ -87,6 +87,64 @@ def test_several_units_are_pooled_and_told_apart(market):
     assert "mean of 2 units" in effect.report()
 
 
+@pytest.fixture(scope="module")
+def staggered(market):
+    """Three shops, in which 4 is added from different days on, and the days."""
+    table, rng = market(0.0, before=80, after=60), np.random.default_rng(1)
+    dates = {name: table.day[80 + 15 * number] for number, name in enumerate("uvw")}
+    for name, day in dates.items():
+        table[name] = table.y + 0.5 * rng.normal(size=140) + 4.0 * (table.day >= day)
+    return table.drop(columns="y"), dates
+
+
+def test_units_with_their_own_interventions_are_aligned(staggered):
+    table, dates = staggered
+    effect = impact(table, dates, list(dates), CONTROLS, method="ridge", **QUICK)
+    assert effect.study.before == 80 and effect.study.after == 30
+    low, high = effect.average_interval
+    assert low < 4 < high and low > 2
+    units = effect.by_unit()
+    assert units.intervention.tolist() == list(dates.values())
+    frame = effect.to_frame()
+    average = frame[frame.unit == "average"]
+    assert average.steps_since.tolist() == list(range(30))
+    each = frame[frame.unit != "average"].groupby("steps_since")
+    np.testing.assert_allclose(each.actual.mean(), average.actual)
+    np.testing.assert_allclose(each.effect.mean(), average.effect, atol=0.3)
+    assert "after the intervention on each unit" in effect.report()
+    assert "interventions at different times" in effect.report()
+    assert "since the intervention" in effect.plot().axes[2].get_xlabel()
+
+
+def test_a_unit_among_others_is_estimated_as_alone(staggered):
+    table, dates = staggered
+    together = impact(table, dates, list(dates), CONTROLS, method="ridge", placebos=0)
+    latest = table[table.day >= table.day[30]]  # as many days before as the earliest unit has
+    alone = impact(
+        latest, dates["w"], "w", CONTROLS, method="ridge", placebos=0, prediction_length=30
+    )
+    np.testing.assert_array_equal(together.samples[2], alone.samples[0])
+    np.testing.assert_array_equal(together.study.actual[2], alone.study.actual[0])
+
+
+def test_equal_interventions_in_a_mapping_are_one_intervention(staggered):
+    table, _ = staggered
+    names = ["u", "v"]
+    one, same = (
+        impact(table, dates, names, CONTROLS, method="ridge", **QUICK)
+        for dates in (DATE, pd.Series(DATE, names))
+    )
+    assert one.average_interval == same.average_interval and not same.study.staggered
+
+
+@pytest.mark.filterwarnings("ignore:The controls")
+def test_a_single_control_is_watched_at_every_intervention(staggered):
+    table, dates = staggered
+    table = table.assign(a=table.a + 40.0 * (table.day >= dates["w"]))
+    effect = impact(table, dates, list(dates), "a", method="ridge", **QUICK)
+    assert any("The controls a moved" in note for note in effect.notes)
+
+
 def test_a_long_table_is_as_a_wide_one(market):
     wide = market(2.0)
     long = wide.melt("day", var_name="shop", value_name="sales").sample(frac=1, random_state=0)
@@ -107,11 +165,29 @@ def test_rows_may_be_numbered_and_polars_read(market):
 
 
 @pytest.mark.filterwarnings("ignore:The controls")
-def test_auto_takes_the_method_with_the_least_error_in_the_past_and_says_so(market, small):
-    effect = impact(market(2.0), DATE, "y", CONTROLS, predictor=small, num_samples=20, placebos=1)
+def test_auto_takes_the_method_with_the_narrowest_interval_and_says_so(market, small):
+    options = {"predictor": small, "num_samples": 20, "placebos": 1}
+    effect = impact(market(2.0), DATE, "y", CONTROLS, **options)
     assert set(effect.scores) == {"network", "regression_network", "synthetic_control", "ridge"}
     assert effect.method == min(effect.scores, key=effect.scores.get)
-    assert "chosen by the mean error at false dates" in effect.report()
+    assert "chosen as the one that is most certain" in effect.report()
+    alone = impact(market(2.0), DATE, "y", CONTROLS, method=effect.method, **options)
+    assert effect.average_interval == alone.average_interval
+    unit = np.std(market(2.0).y[:80])
+    np.testing.assert_allclose(effect.scores[effect.method], alone.deviation / unit)
+
+
+@pytest.mark.filterwarnings("ignore:The controls")
+def test_what_happened_does_not_change_what_auto_takes(market, small):
+    options = {"predictor": small, "num_samples": 20, "placebos": 1}
+    first, second = (impact(market(e), DATE, "y", "a", **options) for e in (0.0, 50.0))
+    assert first.scores == second.scores
+
+
+def test_auto_without_placebos_has_the_intervals_of_the_paths(market, small):
+    effect = impact(market(2.0), DATE, "y", None, predictor=small, num_samples=20, placebos=0)
+    assert set(effect.scores) == {"network", "ridge"}
+    assert effect.trials == [] and effect.null.factor == 1
 
 
 @pytest.mark.filterwarnings("ignore:The controls")  # the small model is not trained
@@ -195,6 +271,9 @@ BAD = [
     (same, {"intervention": 80}, "80 is not a time stamp"),
     (same, {"intervention": "2026-03-22T00:00Z"}, "has a zone, and the table has none"),
     (same, {"prediction_length": 30}, "20 time steps of y are given"),
+    (same, {"intervention": {}}, "No intervention is given for the units y"),
+    (same, {"intervention": {"y": DATE, "a": DATE}}, "given for a, which are not among the units"),
+    (same, {"intervention": {"y": None}}, "An intervention is missing"),
     (same, {"target": "sales"}, "No column 'sales'"),
     (same, {"controls": ["a", "y"]}, "'y' is named twice"),
     (hole("a", slice(95, 99)), {}, "The control 'a' ends 5 time steps before the end"),

@@ -25,6 +25,47 @@ def test_the_parts_add_up_to_the_difference_from_the_baseline(one_pass, walk, ba
     np.testing.assert_allclose(found.location, forecast.mean[0, [0, 3, 8]], rtol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def shop():
+    """Sales that fall with the price and rise with a promotion, and these for 9 days more."""
+    rng = np.random.default_rng(3)
+    price, promotion = rng.normal(3, 0.5, 129), (rng.random(129) < 0.2).astype(float)
+    sales = 60 - 4 * price + 6 * promotion + rng.normal(size=129)
+    return sales[:120], {"price": price, "promotion": promotion}
+
+
+def test_the_parts_of_covariates_add_up_to_their_effect(one_pass, shop):
+    sales, known = shop
+    dated = {"start": "2024-01-01", "freq": "D", "known_covariates": known}
+    found = one_pass.lag_attribution(sales, [1, 4, 9], **dated)
+    forecast = one_pass.predict(sales, 9, coarsen=1, **dated)
+    np.testing.assert_allclose(found.location, forecast.mean[0, [0, 3, 8]], rtol=1e-5)
+    np.testing.assert_allclose(found.total, found.location - found.baseline, rtol=1e-3)
+    usual = {name: np.r_[row[:120], [row[:120].mean()] * 9] for name, row in known.items()}
+    without = one_pass.predict(sales, 9, coarsen=1, **dated | {"known_covariates": usual})
+    effect = (forecast.effect - without.effect)[0, [0, 3, 8]]
+    np.testing.assert_allclose(found.covariates.sum(1), effect, rtol=1e-3)
+    assert np.abs(effect).max() > 1
+    assert found.by_covariate().index.tolist() == ["price", "promotion"]
+    low = known["price"][[120, 123, 128]] < 3
+    assert ((found.by_covariate().loc["price"] > 0) == low).all()
+    table = found.to_frame()
+    np.testing.assert_allclose(table.groupby("step")["attribution"].sum(), found.total)
+    assert table[table["part"] == "covariate"]["covariate"].tolist() == ["price", "promotion"] * 3
+    assert "known covariates: " in found.plot().axes[1].get_title(loc="left")
+
+
+def test_covariates_that_explain_nothing_or_end_early_are_told_apart(one_pass, shop):
+    sales, known = shop
+    constant = {"idle": np.ones(129)}
+    with pytest.warns(UserWarning, match="idle are not used"):
+        found = one_pass.lag_attribution(sales, 3, known_covariates=constant)
+    assert (found.covariates == 0).all()
+    np.testing.assert_array_equal(found.values, one_pass.lag_attribution(sales, 3).values)
+    with pytest.raises(DataError, match="have 129 points; expected 130"):
+        one_pass.lag_attribution(sales, 10, known_covariates=known)
+
+
 def test_models_without_one_pass_explain_the_first_step(authors, walk):
     found = authors.lag_attribution(walk)
     np.testing.assert_allclose(found.total, found.location - found.baseline, rtol=1e-3)

@@ -1,0 +1,108 @@
+"""What the known covariates of one series add to a forecast, covariate by covariate."""
+
+import warnings
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from lagllama_jax.config import ForecastConfig
+from lagllama_jax.inference.covariates.regression import CovariateRegression
+from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.inference.settings import own_settings
+from lagllama_jax.series.dataset import SeriesDataset
+from lagllama_jax.typing import Float
+
+ADDITIVE = 1e-3
+"""Allowed error of the sum of the parts, relative to the sum of their sizes and of the rest."""
+
+
+class CovariateParts(NamedTuple):
+    """The effect of known covariates on the steps of a forecast, which is `usual` plus all parts.
+
+    Attributes:
+      left: The series without the effect of its covariates, from which the network forecasts.
+      usual: The effect if each covariate is, in the future, at its mean of the past.
+      parts: How much the future values of each covariate change it.
+    """
+
+    left: SeriesDataset
+    usual: Float[np.ndarray, "P"]
+    parts: Float[np.ndarray, "K P"]
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A predictor that keeps what it is asked to forecast."""
+
+    predictor: Predictor
+    asked: list[SeriesDataset] = field(default_factory=list)
+
+    def predict(
+        self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
+    ) -> Forecast:
+        self.asked.append(dataset)
+        return self.predictor.predict(dataset, prediction_length, config)
+
+
+def covariate_parts(
+    dataset: SeriesDataset, steps: int, regression: CovariateRegression, config: ForecastConfig
+) -> CovariateParts:
+    """Divides the effect of the known covariates of one series.
+
+    The effect of `CovariateRegression` is a sum of functions of one covariate each, if there are
+    few covariates. So the part of a covariate is found by putting it at its mean in the future.
+    The regression itself rests on the past, and does not change.
+
+    Args:
+      dataset: One item, with known covariates, that ends with an observed value.
+      steps: Number of steps of the forecast.
+      regression: The predictor that uses the covariates.
+      config: Options of the forecast.
+
+    Raises:
+      DataError: If the covariates lack points, or have infinite values.
+    """
+    assert dataset.known_covariates is not None
+    known, past = dataset.known_covariates[0], dataset.targets[0].shape[1]
+    count = len(known)
+    recorder = _Recorded(regression.predictor)
+    names = [f"{dataset.item_ids[0]}, variant {number}" for number in range(count + 2)]
+    variants = replace(
+        dataset.take([0] * len(names)),
+        item_ids=names,
+        labels=names,
+        known_covariates=[known, _usual(known, past, slice(None))]
+        + [_usual(known, past, slice(number, number + 1)) for number in range(count)],
+    )
+    with own_settings():
+        forecast = replace(regression, predictor=recorder).predict(variants, steps, config)
+    assert forecast.effect is not None
+    effect, usual, *others = forecast.effect
+    parts = effect - np.array(others).reshape(count, steps)
+    _check_sum(effect, usual, parts)
+    left = replace(recorder.asked[0].take([0]), item_ids=dataset.item_ids, labels=dataset.labels)
+    return CovariateParts(left, usual, parts)
+
+
+def _usual(known: Float[np.ndarray, "K N"], past: int, rows: slice) -> Float[np.ndarray, "K N"]:
+    """Covariates, some of which are at the mean of their past from the first forecast step on."""
+    changed = known.copy()
+    observed = np.isfinite(known[:, :past])
+    total = np.where(observed, known[:, :past], 0.0).sum(axis=1)
+    mean = total / np.maximum(observed.sum(axis=1), 1)
+    changed[rows, past:] = mean[rows, None]
+    return changed
+
+
+def _check_sum(
+    effect: Float[np.ndarray, "P"], usual: Float[np.ndarray, "P"], parts: Float[np.ndarray, "K P"]
+) -> None:
+    apart = np.abs(effect - usual - parts.sum(axis=0))
+    size = np.abs(effect) + np.abs(usual) + np.abs(parts).sum(axis=0)
+    if (apart > ADDITIVE * size).any():
+        warnings.warn(
+            "The parts of the covariates do not add up to their effect: with so many covariates, "
+            "the regression has responses to several of them together. Use fewer.",
+            stacklevel=5,
+        )
