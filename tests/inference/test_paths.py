@@ -82,7 +82,7 @@ def uncached(config, parameters, batch, drawn):
     bound = model.bind({"params": parameters})
     x = bound.embedding(features)
     for block in bound.blocks:
-        x, _ = block(x, True, config.window, config.window)
+        x, *_ = block(x, True, config.window, config.window)
     return bound.final_norm(x)
 
 
