@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lagllama_jax.errors import DataError, listed
+from lagllama_jax.series.arrays import as_timestamp
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Int
 
@@ -53,12 +54,7 @@ def _place(read: SeriesDataset, intervention: Any) -> int:
                 f"{intervention!r} is not a number."
             ) from error
     stamps = read.timestamps(0, -length, length)
-    try:
-        stamp = pd.Timestamp(_year(intervention))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"The intervention {intervention!r} is not a time stamp.") from error
-    if pd.isna(stamp):
-        raise DataError("An intervention is missing: units without one can be controls.")
+    stamp = as_timestamp(_year(intervention), "the intervention")
     if stamps.tz is not None:
         stamp = stamp.tz_localize(stamps.tz) if stamp.tz is None else stamp.tz_convert(stamps.tz)
     elif stamp.tz is not None:
@@ -68,8 +64,5 @@ def _place(read: SeriesDataset, intervention: Any) -> int:
 
 def _year(intervention: Any) -> Any:
     """The text of a year that is given as a number. Other numbers would be nanoseconds."""
-    if not isinstance(intervention, int | float | np.integer | np.floating):
-        return intervention
-    if not 1000 <= intervention <= 9999:
-        raise ValueError(intervention)
-    return str(int(intervention))
+    number = isinstance(intervention, int | float | np.integer | np.floating)
+    return str(int(intervention)) if number and 1000 <= intervention <= 9999 else intervention

@@ -236,32 +236,37 @@ def _split(series: Any) -> list[Any]:
     return [rows] if rows and one else rows
 
 
-def as_timestamp(value: Any) -> "pd.Timestamp":
+def as_timestamp(value: Any, what: str = "the start") -> "pd.Timestamp":
     """Converts text, a date, a period, or anything else that pandas accepts to a time stamp.
 
+    Args:
+      value: The value.
+      what: What the value is, for messages.
+
     Raises:
-      DataError: If the value is missing or is not a time stamp.
+      DataError: If the value is missing, is not a time stamp, or has a day and a month that cannot
+        be told apart.
     """
     import pandas as pd
 
-    if isinstance(value, numbers.Number):
+    if isinstance(value, numbers.Number) and not pd.isna(value):
         raise DataError(
-            f"the start {value!r} is a number. Write it as text, such as '2024-01-31', or convert "
+            f"{what} {value!r} is a number. Write it as text, such as '2024-01-31', or convert "
             "seconds since 1970 by pd.Timestamp(seconds, unit='s')."
         )
     try:
         stamp = value.start_time if isinstance(value, pd.Period) else pd.Timestamp(value)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"the start {value!r} is no time stamp. Write times as 2024-01-31 or 2024-01-31 "
+            f"{what} {value!r} is no time stamp. Write times as 2024-01-31 or 2024-01-31 "
             "13:00:00 (years 1678 to 2261)."
         ) from error
     if pd.isna(stamp):
-        raise DataError("the start is missing.")
+        raise DataError(f"{what} is missing.")
     if isinstance(value, str) and _is_vague(value):
         other = stamp.replace(month=stamp.day, day=stamp.month)
         raise DataError(
-            f"the start {value!r} is {stamp.date()} or {other.date()}: write it as one of them."
+            f"{what} {value!r} is {stamp.date()} or {other.date()}: write it as one of them."
         )
     return stamp
 
