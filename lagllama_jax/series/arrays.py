@@ -249,7 +249,8 @@ def as_timestamp(value: Any, what: str = "the start") -> "pd.Timestamp":
     """
     import pandas as pd
 
-    if isinstance(value, numbers.Number) and not pd.isna(value):
+    missing = isinstance(value, float) and np.isnan(value)
+    if isinstance(value, numbers.Number) and not missing:
         raise DataError(
             f"{what} {value!r} is a number. Write it as text, such as '2024-01-31', or convert "
             "seconds since 1970 by pd.Timestamp(seconds, unit='s')."
