@@ -1,8 +1,11 @@
-"""Hints: the effect of known covariates, by a ridge regression within a window, as one covariate.
+"""Hints: forecasts by a ridge regression on known covariates within a window, as one covariate.
 
-A small network hardly learns to regress from its context. A hint is the result of a regression, so
-that the network only has to learn how far to trust it. It runs under `jit`.
+A small network hardly learns to regress from its context. A hint is the result of a regression, in
+the units of the target, so that the network only has to learn how far to trust it. Everything runs
+under `jit`.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +19,8 @@ SEASONS = np.array([1, 7, 12, 24, 48, 96, 144, 168, 288])
 """Differences over one of these numbers of points are regressed: that of the least variance."""
 KNOTS = np.array([-0.8, 0.0, 0.8])
 """Standardised values of a covariate at which its response bends."""
+MEANS = 3
+"""Number of seasons whose mean a hint takes of what is left of the target."""
 TRAILING = 24
 """Number of points of the mean of the recent past of a covariate."""
 RESPONSES = 6
@@ -30,11 +35,6 @@ FEWEST_ROWS = 30
 def add_hints(key: Key, batch: Batch, share: float) -> Batch:
     """Replaces the last variate of a share of the groups by a hint, a known covariate.
 
-    A hint is the effect of the other known covariates on the first target, in multiples of the
-    target's scale. Before the forecast's start, the effect in each of five blocks is that of a
-    regression on the other blocks, and after it that of all points before it. Its `level` is 1, so
-    that the quotient of loc and scale, which some models read, tells how large the effect is.
-
     Groups without another known covariate stay as they are.
 
     Args:
@@ -42,27 +42,32 @@ def add_hints(key: Key, batch: Batch, share: float) -> Batch:
       batch: The groups.
       share: Share of the groups with a hint.
     """
+    if share == 0:
+        return batch
     chosen = jax.random.uniform(key, batch.start.shape) < share
     known = (batch.role == KNOWN_COVARIATE)[:, :-1]
     chosen &= known.any(axis=1)
     found = hint(batch, known)
 
-    def put(field: Array, value: Array) -> Array:
+    def put(field: Array, value: Any) -> Array:
         kept = chosen.reshape(-1, *(1,) * (field.ndim - 2))
         return field.at[:, -1].set(jnp.where(kept, value, field[:, -1]))
 
-    one = jnp.ones_like(batch.level[:, -1])
     return batch._replace(
         values=put(batch.values, found),
-        observed=put(batch.observed, jnp.ones_like(batch.observed[:, -1])),
-        role=put(batch.role, jnp.full_like(batch.role[:, -1], KNOWN_COVARIATE)),
-        level=put(batch.level, one),
-        unit=put(batch.unit, one),
+        observed=put(batch.observed, True),
+        role=put(batch.role, KNOWN_COVARIATE),
+        level=put(batch.level, batch.level[:, 0]),
+        unit=put(batch.unit, batch.unit[:, 0]),
     )
 
 
 def hint(batch: Batch, known: Bool[Array, "G K"]) -> Float[Array, "G U"]:
-    """The effect of known covariates on the first variate, in multiples of its scale.
+    """Forecasts of the first variate from known covariates, in its units.
+
+    A hint is the effect of the covariates plus the mean of what is left in the last seasons before
+    the point, or before the forecast's start. The effect in each of five blocks of the past is that
+    of a regression on the other blocks, and after the start that of all points before it.
 
     Args:
       batch: The groups.
@@ -73,24 +78,57 @@ def hint(batch: Batch, known: Bool[Array, "G K"]) -> Float[Array, "G U"]:
     z = scale.standardise(rows.values).reshape(batch.values.shape)
     count = known.shape[1]
     seen = batch.observed[:, :count] & known[..., None]
-    return jax.vmap(_effect)(z[:, 0], batch.observed[:, 0], z[:, :count], seen, batch.start)
+
+    def of_group(
+        z: Float[Array, "V U"],
+        observed: Bool[Array, "U"],
+        seen: Bool[Array, "K U"],
+        start: Int[Array, ""],
+    ) -> Float[Array, "U"]:
+        shown = observed & (jnp.arange(z.shape[1]) < start)
+        season = least_varying(z[0], shown)
+        effect = _effect(z[0], shown, z[:count], seen, start, season)
+        return effect + seasonal_mean(z[0] - effect, shown, start, season)
+
+    found = jax.vmap(of_group)(z, batch.observed[:, 0], seen, batch.start)
+    loc, size = (part.reshape(batch.level.shape)[:, :1] for part in scale)
+    return loc + size * found
+
+
+def seasonal_mean(
+    values: Float[Array, "U"], shown: Bool[Array, "U"], start: Int[Array, ""], season: Any
+) -> Float[Array, "U"]:
+    """The mean of a series at the same place in the last `MEANS` seasons before each point.
+
+    For points after the forecast's start, these are the last seasons before it. It is 0 if nothing
+    was shown there.
+    """
+    points = jnp.arange(values.shape[0])
+    latest = jnp.where(points < start, points, start + (points - start) % season)
+    places = latest - season * np.arange(1, MEANS + 1)[:, None]
+    there = shown[jnp.maximum(places, 0)] & (places >= 0)
+    total = jnp.where(there, values[jnp.maximum(places, 0)], 0.0).sum(0)
+    return total / jnp.maximum(there.sum(0), 1)
 
 
 def _effect(
     target: Float[Array, "U"],
-    observed: Bool[Array, "U"],
+    shown: Bool[Array, "U"],
     covariates: Float[Array, "K U"],
     seen: Bool[Array, "K U"],
     start: Int[Array, ""],
+    lag: Int[Array, ""],
 ) -> Float[Array, "U"]:
-    """The effect on one target. What is not `seen` of a covariate has no effect."""
+    """The effect on one target, by a regression of differences over `lag` points.
+
+    What is not `seen` of a covariate has no effect.
+    """
     points = jnp.arange(target.shape[0])
     past = points < start
     columns = jax.vmap(_responses, (0, 0, None))(covariates, seen, past)
     columns = jnp.moveaxis(columns, 0, 1).reshape(target.shape[0], -1)
-    lag = _season(target, observed & past)
     before = jnp.maximum(points - lag, 0)
-    rows = past & observed & observed[before] & (points >= lag)
+    rows = shown & shown[before] & (points >= lag)
     y = jnp.where(rows, target - target[before], 0.0)
     y = jnp.clip(y, -20.0, 20.0)
     x = jnp.where(rows[:, None], columns - columns[before], 0.0)
@@ -101,7 +139,7 @@ def _effect(
     fold = jnp.clip(fold, 0, FOLDS)
     fitted = _coefficients(x / size, y, rows, fold) / size
     effect = jnp.einsum("uf,uf->u", columns, fitted[fold])
-    effect -= jnp.where(past & observed, effect, 0).sum() / jnp.maximum((past & observed).sum(), 1)
+    effect -= jnp.where(shown, effect, 0).sum() / jnp.maximum(shown.sum(), 1)
     usable = jnp.isfinite(effect).all() & (rows.sum() >= FEWEST_ROWS)
     return jnp.where(usable, jnp.clip(effect, -50.0, 50.0), 0.0)
 
@@ -122,7 +160,7 @@ def _responses(
     return jnp.stack([z, *bends, jnp.concatenate([z[:1], z[:-1]]), recent], axis=1)
 
 
-def _season(target: Float[Array, "U"], observed: Bool[Array, "U"]) -> Int[Array, ""]:
+def least_varying(target: Float[Array, "U"], observed: Bool[Array, "U"]) -> Int[Array, ""]:
     """The number of points over which the differences of the past vary least."""
     points = jnp.arange(target.shape[0])
 
