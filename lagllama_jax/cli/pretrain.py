@@ -54,7 +54,7 @@ class StartOptions:
         if self.initialise_from is None:
             return preset.replace(**changes), None
         from lagllama_jax.checkpoints.hub import from_pretrained
-        from lagllama_jax.model.network import add_lags
+        from lagllama_jax.model.growth import add_lags
 
         config, parameters = from_pretrained(self.initialise_from)
         asked = config.replace(**changes)

@@ -33,9 +33,12 @@ class ForecastConfig(Config):
         `both`: the mean of both quantile functions, which takes the time of `paths`. `auto`: in one
         pass if the weights can, otherwise by paths.
       num_samples: Number of sample paths per series. `None`: none in one pass, otherwise 100.
-      covariates: How known covariates are used. `regression`: their effect is removed from the
-        series, and added to the forecast, as far as this lowers the loss in the last windows of the
-        past (`CovariateRegression`). `none`: they are not used.
+      covariates: How covariates are used. `regression`: the effect of known covariates is removed
+        from the series, and added to the forecast, as far as this lowers the loss in the last
+        windows of the past (`CovariateRegression`). `network`: the targets and the past and known
+        covariates of an item see one another in the network, by attention across variates. `both`:
+        as `network`, and the effect that the regression finds is one more known covariate. `none`:
+        they are not used. With `regression` and `none`, each target is forecast on its own.
       match_marginals: Whether the sample paths take the one-pass distribution of each point and
         keep their ranks.
       context_length: Number of past steps that the model attends to. `None`: as in training. A
@@ -60,7 +63,7 @@ class ForecastConfig(Config):
 
     method: Literal["auto", "one_pass", "paths", "both"] = "auto"
     num_samples: Count | None = None
-    covariates: Literal["regression", "none"] = "regression"
+    covariates: Literal["regression", "network", "both", "none"] = "regression"
     match_marginals: bool = False
     context_length: Length | None = None
     attention_window: Length | None = None

@@ -49,13 +49,15 @@ class ModelConfig(Config):
       squash: `arcsinh` compresses the scaled lags before the first layer. `none`: as published.
       one_pass: Whether the weights can forecast a whole horizon in one pass: future tokens, whose
         values are hidden, look at the context. It needs `observed_features` and the Student-t head.
+      variate_attention: Whether every block has attention across the variates of a group, so that
+        targets can use covariates and one another.
       min_sigma: Smallest scale of the Student-t head, in scaled units.
       rope: Rotary position encoding. `linear` and `dynamic` stretch it by `rope_factor`.
       rope_factor: Stretch of the `linear` and `dynamic` encodings.
       dropout: Dropout rate on the outputs of attention and MLP, in training only.
     """
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"one_pass"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"one_pass", "variate_attention"})
 
     num_layers: Annotated[int, Interval(least=1, most=1024)] = 8
     num_heads: Size = 9
@@ -74,6 +76,7 @@ class ModelConfig(Config):
     observed_features: bool = False
     squash: Literal["none", "arcsinh"] = "none"
     one_pass: bool = False
+    variate_attention: bool = False
     min_sigma: Positive = 1.1920929e-07
     rope: Rope = "plain"
     rope_factor: Annotated[float, Interval(least=1)] = 1.0

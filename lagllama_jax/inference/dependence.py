@@ -17,12 +17,14 @@ TAIL = 1e-3
 """Least probability of an error, so that an outlier has a finite normal score."""
 
 
-def couples(config: ModelConfig, batch: Batch) -> bool:
-    """Whether paths are drawn with dependence between variates: groups of a Student-t model."""
-    return batch.values.shape[1] > 1 and config.head == "student_t"
+def couples(config: ModelConfig, drawn: int) -> bool:
+    """Whether paths of `drawn` variates are dependent: of several, in a Student-t model."""
+    return drawn > 1 and config.head == "student_t"
 
 
-def coupling(parameters: Parameters, config: ModelConfig, batch: Batch) -> Float[Array, "G V V"]:
+def coupling(
+    parameters: Parameters, config: ModelConfig, batch: Batch, drawn: int
+) -> Float[Array, "G V V"]:
     """Matrices that turn independent normal numbers of the variates into dependent ones.
 
     They are symmetric square roots of the correlations of the normal scores of the one-step errors
@@ -32,9 +34,16 @@ def coupling(parameters: Parameters, config: ModelConfig, batch: Batch) -> Float
       parameters: The parameters of the model.
       config: The architecture, with the context length of the forecast.
       batch: The series.
+      drawn: Number of variates of each group whose paths are drawn. They come first.
     """
     network = LagLlamaNetwork(config)
-    found: Any = network.apply({"params": parameters}, batch, window=config.window, method="encode")
+    found: Any = network.apply(
+        {"params": parameters},
+        batch,
+        window=config.window,
+        length=config.past_length,
+        method="encode",
+    )
     head: Any = bind_head(config, parameters)
     law = head(found.hidden[:, :-1], found.scale.loc, found.scale.scale)
     first = config.max_lag + 1
@@ -42,7 +51,7 @@ def coupling(parameters: Parameters, config: ModelConfig, batch: Batch) -> Float
     scores = jax.scipy.special.ndtri(jnp.clip(law.cdf(truth), TAIL, 1 - TAIL))
     shape = *batch.values.shape[:2], scores.shape[1]
     roots = jax.vmap(lambda s, o: square_root(correlation(s, o)))
-    return roots(scores.reshape(shape), observed.reshape(shape))
+    return roots(scores.reshape(shape)[:, :drawn], observed.reshape(shape)[:, :drawn])
 
 
 def correlation(scores: Float[Array, "V T"], observed: Bool[Array, "V T"]) -> Float[Array, "V V"]:

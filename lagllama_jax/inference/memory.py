@@ -36,6 +36,25 @@ def series_bytes(model: ModelConfig, num_samples: int, capacity: int) -> int:
     return FLOAT_BYTES * (rings + prefix + scores + (length + together) * each + paths)
 
 
+def group_bytes(model: ModelConfig, num_samples: int, capacity: int, group: tuple[int, int]) -> int:
+    """A generous estimate of the memory in bytes that a forecast needs per group of variates.
+
+    Args:
+      model: As in `series_bytes`.
+      num_samples: As in `series_bytes`.
+      capacity: As in `series_bytes`.
+      group: Number of variates whose paths are drawn, and of all variates.
+    """
+    drawn, size = group
+    needed = drawn * series_bytes(model, num_samples, capacity)
+    if size > drawn:
+        needed += (size - drawn) * series_bytes(model, 0, capacity)
+    if model.variate_attention and size > 1:
+        together = max(model.context_length, num_samples or capacity)
+        needed += 3 * FLOAT_BYTES * model.num_heads * together * size * size
+    return needed
+
+
 def device_memory(device: jax.Device) -> int:
     """Memory of a device in bytes. For a CPU, it is the memory of the machine."""
     statistics = device.memory_stats() or {}
@@ -47,27 +66,38 @@ def device_memory(device: jax.Device) -> int:
         return 2**63
 
 
-def check_memory(model: ModelConfig, num_samples: int, capacity: int, device: jax.Device) -> int:
-    """Returns `series_bytes`, after a check that the device has as much memory.
+def check_memory(
+    model: ModelConfig,
+    num_samples: int,
+    capacity: int,
+    device: jax.Device,
+    group: tuple[int, int] = (1, 1),
+) -> int:
+    """Returns `group_bytes`, after a check that the device has as much memory.
 
     Args:
       model: As in `series_bytes`.
       num_samples: As in `series_bytes`.
       capacity: As in `series_bytes`.
       device: The device.
+      group: As in `group_bytes`.
 
     Raises:
-      ConfigError: If one series needs more memory than the device has.
+      ConfigError: If one group needs more memory than the device has.
     """
-    needed = series_bytes(model, num_samples, capacity)
+    needed = group_bytes(model, num_samples, capacity, group)
     available = device_memory(device)
     if needed > available:
         drawn = f", num_samples={num_samples}" if num_samples else ""
+        what, remedy = "One series", ""
+        if group[1] > 1:
+            what = f"One item of {group[1]} variates"
+            remedy = ", or divide the targets or covariates of the items among several calls"
         raise ConfigError(
-            f"One series needs about {needed / 2**30:.1f} GiB at context_length="
+            f"{what} needs about {needed / 2**30:.1f} GiB at context_length="
             f"{model.context_length}, attention_window={model.window}{drawn} and a "
             f"prediction_length of about {capacity}, but {device} has {available / 2**30:.1f} GiB. "
-            "Lower one of them."
+            f"Lower one of them{remedy}."
         )
     return needed
 

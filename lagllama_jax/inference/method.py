@@ -27,6 +27,29 @@ class Method(NamedTuple):
         return self.share > 0 or self.match
 
 
+TOGETHER = ("network", "both")
+"""Values of `ForecastConfig.covariates` with which the variates of an item see one another."""
+
+
+def sees_variates(model: ModelConfig, config: ForecastConfig) -> bool:
+    """Whether the variates of an item are forecast together, by attention across variates.
+
+    They are with `covariates="network"` and `"both"`. Otherwise, the network forecasts each target
+    on its own.
+
+    Raises:
+      ConfigError: If this is asked for, and the model has no such attention.
+    """
+    together = config.covariates in TOGETHER
+    check(
+        model.variate_attention or not together,
+        f"covariates={config.covariates!r} needs weights with attention across variates, and these "
+        "have none (ModelConfig.variate_attention is False): use covariates='regression' or "
+        "'none', or other weights.",
+    )
+    return together
+
+
 def method_of(model: ModelConfig, config: ForecastConfig) -> Method:
     """The method of a forecast, for a model and the options of a user.
 

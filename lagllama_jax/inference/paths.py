@@ -32,18 +32,21 @@ class Sampling(NamedTuple):
       capacity: Largest number of steps that the buffers hold.
       stratified: Whether the draws of one step cover the distribution evenly across samples.
       nonnegative: Whether draws are clipped at 0 before they are fed back.
+      drawn: Number of variates of each group whose paths are drawn (`LagLlamaNetwork.prefill`).
+        `None`: all.
     """
 
     num_samples: int
     capacity: int
     stratified: bool = True
     nonnegative: bool = False
+    drawn: int | None = None
 
 
-def row_keys(batch: Batch, seed: UInt[Array, ""]) -> Keys[Array, "B"]:
-    """One random key per row, from the seeds of the call and of the variate."""
+def row_keys(seeds: UInt[Array, "*rows"], seed: UInt[Array, ""]) -> Keys[Array, "B"]:
+    """One random key per row, from the seeds of the call and of the variates."""
     key = jax.random.key(seed)
-    return jax.vmap(lambda number: jax.random.fold_in(key, number))(batch.seed.ravel())
+    return jax.vmap(lambda number: jax.random.fold_in(key, number))(seeds.ravel())
 
 
 def draw_values(
@@ -100,7 +103,7 @@ def sample_paths(
     num_steps: Int[Array, ""],
     seed: UInt[Array, ""],
     sampling: Sampling,
-) -> Float[Array, "G V S P"]:
+) -> Float[Array, "G D S P"]:
     """Draws sample paths of `num_steps` points.
 
     The paths of the variates of a group are drawn together, with the dependence of the errors of
@@ -115,14 +118,16 @@ def sample_paths(
       sampling: Options of sampling.
 
     Returns:
-      The paths, of length P = `capacity`, in the units in which the model reads the batch. Points
-      from number `num_steps` on are 0.
+      The paths of the D drawn variates, of length P = `capacity`, in the units in which the model
+      reads the batch. Points from number `num_steps` on are 0.
     """
+    groups, variates = batch.values.shape[:2]
+    count, capacity = sampling.drawn or variates, sampling.capacity
     network = functools.partial(LagLlamaNetwork(config).apply, {"params": parameters})
-    start: Any = network(batch, sampling.num_samples, sampling.capacity, method="prefill")
+    start: Any = network(batch, sampling.num_samples, capacity, count, method="prefill")
     context, turn, paths = start
-    keys = row_keys(batch, seed)
-    coupled = coupling(parameters, config, batch) if couples(config, batch) else None
+    keys = row_keys(batch.seed if count == variates else batch.seed[:, :count], seed)
+    coupled = coupling(parameters, config, batch, count) if couples(config, count) else None
 
     def advance(paths: Paths, step: Int[Array, ""]) -> Paths:
         extended: Any = network(context, turn, paths, step, method="extend")
@@ -141,7 +146,4 @@ def sample_paths(
 
     samples = jnp.zeros_like(paths.drawn)
     samples = jax.lax.fori_loop(0, num_steps, step_on, (paths, samples))[1]
-    groups, variates = batch.values.shape[:2]
-    return jnp.moveaxis(samples, 0, -1).reshape(
-        groups, variates, sampling.num_samples, sampling.capacity
-    )
+    return jnp.moveaxis(samples, 0, -1).reshape(groups, count, sampling.num_samples, capacity)

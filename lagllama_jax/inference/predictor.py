@@ -17,9 +17,10 @@ from lagllama_jax.config import Count, ForecastConfig, ModelConfig, checked
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import Prepared, prepare
 from lagllama_jax.inference.forecast import Forecast
+from lagllama_jax.inference.groups import Group
 from lagllama_jax.inference.marginals import Marginals, middle_levels
 from lagllama_jax.inference.memory import batch_bytes, batch_size, check_memory
-from lagllama_jax.inference.method import Method, method_of
+from lagllama_jax.inference.method import Method, method_of, sees_variates
 from lagllama_jax.inference.one_pass import distributions
 from lagllama_jax.inference.paths import Sampling, sample_paths
 from lagllama_jax.model.batch import Batch
@@ -33,15 +34,21 @@ BATCH, WHOLE = PartitionSpec("batch"), PartitionSpec()
 
 @lru_cache(maxsize=32)
 def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
-    """The architecture, with the context length, attention window and RoPE factor of the forecast.
+    """The architecture of a forecast: with its context length, attention window and RoPE factor.
 
     If `config` asks for a longer context than the window in training, and for no window, the
-    window is widened to the context. A RoPE factor changes plain RoPE to linear scaling.
+    window is widened to the context. A RoPE factor changes plain RoPE to linear scaling. There is
+    no attention across variates if each target is forecast on its own (`sees_variates`).
+
+    Raises:
+      ConfigError: If a length is invalid, or the model has no attention across variates, and
+        `config.covariates` needs it.
     """
     asked = config.context_length
     context = asked or model.context_length
     window = config.attention_window or max(model.window, asked or 0)
     changes: dict[str, Any] = {"context_length": context, "attention_window": window}
+    changes["variate_attention"] = sees_variates(model, config)
     if config.rope_factor is not None:
         changes["rope_factor"] = config.rope_factor
         changes["rope"] = "linear" if model.rope == "plain" else model.rope
@@ -119,6 +126,9 @@ def place_parameters(parameters: Parameters, devices: tuple[jax.Device, ...]) ->
 class ModelPredictor:
     """Forecasts in one pass or by sample paths, with one step of the model per point of the series.
 
+    With `covariates="network"` or `"both"` in `ForecastConfig`, the targets and covariates of an
+    item see one another. Otherwise, each target is forecast on its own, without covariates.
+
     The forecast of an item depends on its values, dates and name, and on the seed. Up to rounding,
     it does not depend on the other items, the batch size or the number of devices.
 
@@ -143,8 +153,9 @@ class ModelPredictor:
           config: Options of the forecast.
 
         Raises:
-          ConfigError: If a length is invalid, the model cannot forecast by the method, or one
-            series needs more memory than there is.
+          ConfigError: If a length is invalid, the model cannot forecast by the method or has no
+            attention across variates that `config.covariates` needs, or if one item needs more
+            memory than there is.
           DataError: If an item is empty, or has a value that is infinite or too large, or if its
             forecast is not finite because of invalid weights.
         """
@@ -173,7 +184,7 @@ class ModelPredictor:
             run = one_pass_program(forecast_model(self.model, config), capacity, devices)
             drawn = self._call(run, devices, config, part.batch)[..., :steps]
             df, loc, scale = drawn
-            raw = np.stack([df, part.raw(loc), part.raw_scale(scale)])
+            raw = np.stack([df[:, :variates], part.raw(loc), part.raw_scale(scale)])
             found[:, rows] = raw[:, : rows.stop - rows.start]
         check_finite(np.moveaxis(found, 0, 1), dataset)
         return Marginals(*found.reshape(3, len(dataset) * variates, steps))
@@ -184,7 +195,8 @@ class ModelPredictor:
         """Sample paths of all items."""
         variates, capacity = len(dataset.target_names), capacity_for(steps)
         stratified = config.sampling == "stratified"
-        sampling = Sampling(num_samples, capacity, stratified, config.nonnegative)
+        group = Group.of(dataset, forecast_model(self.model, config))
+        sampling = Sampling(num_samples, capacity, stratified, config.nonnegative, group.drawn)
         batches = self._batches(dataset, num_samples, capacity, config, self.finished)
         found = np.empty((len(dataset), variates, num_samples, steps))
         for rows, part, devices in batches:
@@ -209,8 +221,9 @@ class ModelPredictor:
         """
         model, count = forecast_model(self.model, config), len(dataset)
         devices = devices_for(count)
-        variates = len(dataset.target_names)
-        bytes_each = variates * check_memory(model, num_samples, capacity, devices[0])
+        group = Group.of(dataset, model)
+        sizes = group.drawn, group.size
+        bytes_each = check_memory(model, num_samples, capacity, devices[0], sizes)
         target = batch_bytes(num_samples, devices[0])
         size = batch_size(max(count, 1), bytes_each, config.batch_size, len(devices), target)
 

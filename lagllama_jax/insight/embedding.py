@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.inference.batch import last_points, prepare
+from lagllama_jax.inference.batch import prepare
+from lagllama_jax.inference.groups import Group
 from lagllama_jax.insight.windows import explained_model, observed_part, over_windows
 from lagllama_jax.model.batch import Batch
-from lagllama_jax.model.network import Encoding, LagLlamaNetwork
+from lagllama_jax.model.encoder import Encoding
+from lagllama_jax.model.network import LagLlamaNetwork
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.standardise import standard_of
 from lagllama_jax.typing import Array, Float, Parameters
@@ -44,9 +46,9 @@ def without_unit(dataset: SeriesDataset, model: ModelConfig) -> SeriesDataset:
     Raises:
       DataError: If a series has a value that is infinite or too large.
     """
-    targets = []
+    targets, group = [], Group.of(dataset, model)
     for row, target in enumerate(dataset.targets):
-        window = last_points(dataset, row, model)[:, -target.shape[1] :]
+        window = group.points(dataset, row, model, 0)[:, -target.shape[1] :]
         standard = standard_of(window)
         scaled = (window - standard.center[:, None]) / standard.unit[:, None]
         deviation = np.nanmean(np.abs(scaled), axis=-1, keepdims=True)

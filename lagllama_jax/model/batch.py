@@ -14,7 +14,8 @@ class Batch(NamedTuple):
     """A batch of G groups of V variates over U points. The variates of a group share a time grid.
 
     The last U - M points have tokens, where M is the largest lag. Values are centred and scaled on
-    the host in float64: `raw = unit * (value + level)`.
+    the host in float64: `raw = unit * (value + level)`. In a forecast, the values of known
+    covariates go on beyond the start, where those of the other variates are missing.
 
     Attributes:
       values: The values of the points, 0 where a value is missing.
@@ -43,6 +44,10 @@ class Rows(NamedTuple):
     """The variates of all groups of a batch, one per row (B = G V).
 
     The fields have the same meaning as in `Batch`.
+
+    Attributes:
+      known: Whether each row is a known covariate that looks one step ahead: its value p is that of
+        point p + 1 (`one_step_ahead`). `None`: no row is.
     """
 
     values: Float[Array, "B U"]
@@ -51,12 +56,36 @@ class Rows(NamedTuple):
     start: Int[Array, "B"]
     level: Float[Array, "B 1"]
     unit: Float[Array, "B 1"]
+    known: Bool[Array, "B"] | None = None
 
     @property
     def before_start(self) -> Bool[Array, "B U"]:
-        """Whether each point is observed and lies before the start of the forecast."""
+        """Whether each value is observed and belongs to a point before the start."""
         points = jnp.arange(self.values.shape[1])
-        return self.observed & (points[None, :] < self.start[:, None])
+        end = self.start if self.known is None else self.start - self.known
+        return self.observed & (points[None, :] < end[:, None])
+
+    @property
+    def readable(self) -> Bool[Array, "B U"]:
+        """Whether each value can be read at the start: those before it, and all known ones."""
+        before = self.before_start
+        return before if self.known is None else before | (self.observed & self.known[:, None])
+
+    def first(self, count: int) -> "Rows":
+        """The first `count` points of the rows."""
+        return self._replace(values=self.values[:, :count], observed=self.observed[:, :count])
+
+    def one_step_ahead(self, known: Bool[Array, "B"]) -> "Rows":
+        """The rows with known covariates one step ahead.
+
+        The token of point t of a known covariate then contains its value at t + 1, which is the
+        point that the tokens of t describe. The value after the last one is missing.
+        """
+
+        def shift(part: Array) -> Array:
+            return jnp.where(known[:, None], jnp.pad(part[:, 1:], ((0, 0), (0, 1))), part)
+
+        return self._replace(values=shift(self.values), observed=shift(self.observed), known=known)
 
     def raw(self) -> "Rows":
         """The same rows in raw units (`level` 0, `unit` 1), for models that read raw values."""

@@ -117,9 +117,10 @@ def tokens(config: ModelConfig, rows: Rows, scale: Scale) -> Float[Array, "B T F
 def query_tokens(
     config: ModelConfig, rows: Rows, scale: Scale, points: Int[Array, "#B Q"]
 ) -> Float[Array, "B Q F"]:
-    """The tokens of points at or after the start of the forecast, all of which is hidden.
+    """The tokens of points at or after the start of the forecast.
 
-    Lagged values from the start of the forecast on are missing. Token t describes x[t + 1].
+    Lagged values from the start of the forecast on are missing, except those of known covariates.
+    Token t describes x[t + 1].
 
     Args:
       config: The architecture.
@@ -128,7 +129,7 @@ def query_tokens(
       points: Indices of the points in the rows. They may lie beyond the last value of the rows, but
         not beyond the last calendar features.
     """
-    seen = rows.before_start
+    seen = rows.readable
     inputs = model_inputs(config, rows.values, seen, scale, rows.level)
     lagged_points = points[:, :, None] - jnp.asarray(config.lags)
     inside = lagged_points < rows.values.shape[1]

@@ -38,6 +38,19 @@ def last_blocks(values: Float[np.ndarray, "T"], size: int) -> Float[np.ndarray, 
     return block_means(values[len(values) % size :], size)
 
 
+def blocks_around(values: Float[np.ndarray, "N"], place: int, size: int) -> Float[np.ndarray, "n"]:
+    """`block_means` with blocks counted from `place` in both directions.
+
+    If the last block is incomplete, its mean is that of the points that it has.
+
+    >>> blocks_around(np.arange(8.0), 3, 2).tolist()
+    [1.5, 3.5, 5.5, 7.0]
+    """
+    missing = np.full(-(len(values) - place) % size, np.nan)
+    later = block_means(np.concatenate([values[place:], missing]), size)
+    return np.concatenate([last_blocks(values[:place], size), later])
+
+
 def block_size(seconds: float, points: int, prediction_length: int) -> int:
     """Number of points per block for a series, or 1 if it should not be aggregated.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from lagllama_jax.errors import DataError
-from lagllama_jax.series.blocks import last_blocks
+from lagllama_jax.series.blocks import blocks_around, last_blocks
 from lagllama_jax.series.cycles import Cycle
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float, Int
@@ -222,17 +222,34 @@ class SeriesDataset:
         return replace(repeated, item_ids=ids, targets=apart, labels=ids, target_names=("target",))
 
     def coarsen(self, size: int) -> Self:
-        """Aggregates targets, starts and frequencies to blocks of `size` points (`last_blocks`)."""
+        """Aggregates values, starts and frequencies to blocks of `size` points (`last_blocks`).
+
+        Blocks of the future of known covariates are counted from the end of the target.
+        """
         if size == 1:
             return self
-        targets = [np.stack([last_blocks(row, size) for row in target]) for target in self.targets]
+        means = lambda rows: np.stack([last_blocks(row, size) for row in rows])  # noqa: E731
+        targets = [means(target) for target in self.targets]
+        past, known = self.past_covariates, self.known_covariates
+        if past is not None:
+            past = [means(rows) for rows in past]
+        if known is not None:
+            pairs = zip(known, self.lengths, strict=True)
+            known = [np.stack([blocks_around(row, n, size) for row in rows]) for rows, n in pairs]
         starts, frequencies = list(self.starts), list(self.frequencies)
         for row, item in enumerate(self):
             if item.start is not None and item.frequency is not None:
                 skipped = item.target.shape[1] % size
                 starts[row] = item.frequency.timestamps(item.start, skipped, 1)[0]
                 frequencies[row] = replace(item.frequency, step=item.frequency.step * size)
-        return replace(self, targets=targets, starts=starts, frequencies=frequencies)
+        return replace(
+            self,
+            targets=targets,
+            starts=starts,
+            frequencies=frequencies,
+            past_covariates=past,
+            known_covariates=known,
+        )
 
     def positions(self, index: int, first: int, count: int) -> Any:
         """The numbers of `count` points of an item without dates, as in `timestamps`."""

@@ -80,12 +80,11 @@ def point_losses(
         queries = jnp.repeat(queries, batch.values.shape[1], axis=0)
     encoding: Any = network.apply(
         variables,
-        batch._replace(
-            values=batch.values[..., : read - 1], observed=batch.observed[..., : read - 1]
-        ),
+        batch,
         deterministic=key is None,
         window=window,
         queries=queries,
+        length=read - 1,
         rngs=None if drop_key is None else {"dropout": drop_key},
         method="encode",
     )

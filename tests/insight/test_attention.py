@@ -8,7 +8,8 @@ import pytest
 
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.inference.batch import prepare
-from lagllama_jax.model.attention import WEIGHTS, attend_causal, one_hot_values
+from lagllama_jax.model.attention import WEIGHTS
+from lagllama_jax.model.causal_attention import attend_causal, one_hot_values
 from lagllama_jax.model.network import LagLlamaNetwork
 from lagllama_jax.series.arrays import read_series
 

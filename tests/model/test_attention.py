@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lagllama_jax.model.attention import (
-    Mixture,
-    attend,
-    attend_cached,
-    attend_causal,
-    attend_ring,
-    causal_mask,
-)
+from lagllama_jax.model.cached_attention import Mixture, attend_cached, attend_ring
+from lagllama_jax.model.causal_attention import attend, attend_causal, causal_mask
 from lagllama_jax.model.kv_cache import append, ring_slots, start_cache
 
 pytestmark = pytest.mark.usefixtures("hurry")

@@ -7,8 +7,9 @@ import pytest
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.batch import TARGET, Batch
+from lagllama_jax.model.growth import add_lags
 from lagllama_jax.model.layers import RMSNorm
-from lagllama_jax.model.network import LagLlamaNetwork, add_lags, init_parameters
+from lagllama_jax.model.network import LagLlamaNetwork, init_parameters
 from lagllama_jax.model.tokens import series_scale, tokens
 from tests.model.test_tokens import rows
 

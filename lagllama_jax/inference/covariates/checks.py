@@ -46,8 +46,31 @@ def check_covariates(dataset: SeriesDataset, prediction_length: int) -> None:
                 )
 
 
+def report_network_use(dataset: SeriesDataset) -> None:
+    """Tells which covariates the network uses (as information) and warns of the others.
+
+    These are the ones without a value in the past of any series.
+    """
+    lengths, used = dataset.lengths, []
+    for rows, names in (
+        (dataset.past_covariates, dataset.past_names),
+        (dataset.known_covariates, dataset.known_names),
+    ):
+        pasts = [part[:, :length] for part, length in zip(rows or (), lengths, strict=False)]
+        there = np.any([~np.isnan(part).all(axis=1) for part in pasts], axis=0)
+        used += [name for name, some in zip(names, np.atleast_1d(there), strict=False) if some]
+    if used:
+        LOG.info("Covariates: %s.", listed(used))
+    empty = [name for name in (*dataset.past_names, *dataset.known_names) if name not in used]
+    if empty:
+        warnings.warn(
+            f"The covariates {listed(empty)} are not used: they have no value in the past.",
+            stacklevel=2,
+        )
+
+
 def report_use(dataset: SeriesDataset) -> None:
-    """Tells which covariates are used (at the level of information) and warns of the others.
+    """Tells which covariates the regression uses (as information) and warns of the others.
 
     Covariates of the past alone are not used, and neither are those that have one value, or none,
     in the past of every series.

@@ -9,12 +9,18 @@ from scipy import special
 
 from lagllama_jax.config import DEFAULT_LEVELS, Count, ForecastConfig, checked
 from lagllama_jax.inference.batch import identity
-from lagllama_jax.inference.covariates.checks import check_covariates, report_use
+from lagllama_jax.inference.covariates.checks import (
+    check_covariates,
+    report_network_use,
+    report_use,
+)
 from lagllama_jax.inference.covariates.design import controls, grid_of, responses
+from lagllama_jax.inference.covariates.hint import out_of_sample, with_hints
 from lagllama_jax.inference.covariates.ridge import FEWEST_ROWS, effects
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.gaps import join
 from lagllama_jax.inference.marginals import Marginals, middle_levels
+from lagllama_jax.inference.method import TOGETHER
 from lagllama_jax.series.blocks import daily_constants
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float, Int
@@ -43,8 +49,13 @@ class CovariateRegression:
     effect in the future is added to the forecast (`Forecast.effect`), and the error of its
     coefficients to the width.
 
+    With `ForecastConfig.covariates="network"`, there is no regression: the predictor gets the
+    series with their covariates. With `"both"`, it gets the effect that is fitted to the values as
+    one more known covariate per target, out of sample near the end of the past (`hint`), and
+    nothing is removed from the series.
+
     Attributes:
-      predictor: Predictor of series without covariates.
+      predictor: Predictor of series without covariates, or of groups of variates.
       judge: The same predictor, for forecasts of the past, whose progress is not reported.
     """
 
@@ -59,14 +70,17 @@ class CovariateRegression:
         Args:
           dataset: The series, with their known covariates.
           prediction_length: Number of time steps to forecast.
-          config: Options of the forecast. With `covariates="none"`, the covariates are not used.
+          config: Options of the forecast. `covariates` says what is done with the covariates.
 
         Raises:
+          ConfigError: If the network is to use covariates, and it cannot.
           DataError: If covariates do not have the points of the series and of the horizon, or have
             infinite values.
         """
         steps = int(checked("prediction_length", prediction_length, Count))
         check_covariates(dataset, steps)
+        if config.covariates in TOGETHER:
+            return self._together(dataset, steps, config)
         report_use(dataset)
         if dataset.known_covariates is None or config.covariates == "none":
             forecast = self.predictor.predict(_alone(dataset), steps, config)
@@ -92,6 +106,15 @@ class CovariateRegression:
         lowest = 0.0 if config.nonnegative else -np.inf
         added = _add(forecast, effect, deviation, _normals(dataset, forecast, config.seed), lowest)
         return replace(added, dataset=dataset, lowest=lowest, effect=effect)
+
+    def _together(self, dataset: SeriesDataset, steps: int, config: ForecastConfig) -> Forecast:
+        """The forecast of a network that sees the covariates, and their fitted effect if asked."""
+        report_network_use(dataset)
+        given = dataset
+        if config.covariates == "both" and dataset.known_covariates is not None:
+            fits = (_fit(dataset, row, steps) for row in range(len(dataset)))
+            given = with_hints(dataset, [_hint(fit) for fit in fits])
+        return replace(self.predictor.predict(given, steps, config), dataset=dataset)
 
     def _shares(
         self, dataset: SeriesDataset, fits: "list[_Fit]", steps: int, config: ForecastConfig
@@ -148,6 +171,12 @@ class _Fit(NamedTuple):
     values: Float[np.ndarray, "V C E N"]
     deviation: Float[np.ndarray, "V C P"]
     fitted: np.ndarray
+
+
+def _hint(fit: _Fit) -> Float[np.ndarray, "V N"]:
+    """The effect fitted to the values of each target. It is missing where nothing was fitted."""
+    effect = out_of_sample(fit.values[:, 1], fit.ends)
+    return np.where(fit.fitted[:, 1:2], effect, np.nan)
 
 
 def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 from lagllama_jax.checkpoints.torch.parity.quantities import law_parameters, recorded_batch
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import ConfigError
-from lagllama_jax.model.attention import attend, causal_mask
 from lagllama_jax.model.batch import Rows, rows_of
+from lagllama_jax.model.causal_attention import attend, causal_mask
 from lagllama_jax.model.heads.negative_binomial import NegativeBinomialHead
 from lagllama_jax.model.heads.student_t import StudentTHead
 from lagllama_jax.model.network import LagLlamaNetwork, bind_head

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.batch import TARGET, Batch
+from lagllama_jax.model.encoder import Encoding
 from lagllama_jax.model.heads import Head
 from lagllama_jax.model.heads.negative_binomial import NegativeBinomialHead
 from lagllama_jax.model.heads.student_t import StudentTHead
-from lagllama_jax.model.network import Encoding, LagLlamaNetwork, bind_head
+from lagllama_jax.model.network import LagLlamaNetwork, bind_head
 from lagllama_jax.model.tokens import tokens
 from lagllama_jax.typing import Array, Float, Parameters
 
