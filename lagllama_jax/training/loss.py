@@ -115,10 +115,11 @@ def draw_steps(key: Key, batch: Batch, data: DataConfig) -> Int[Array, "G Q"]:
     """Draws which points of each window are predicted in one pass.
 
     Their distances from the forecast's start are spread nearly log-uniformly from 1 to the last
-    observed point, which is at most `data.farthest` points away.
+    observed point of a target, which is at most `data.farthest` points away.
     """
     points = jnp.arange(batch.values.shape[-1])
-    last = jnp.max(jnp.where(batch.observed.any(1), points, 0), axis=1)
+    targets = batch.observed & (batch.role == TARGET)[:, :, None]
+    last = jnp.max(jnp.where(targets.any(1), points, 0), axis=1)
     reach = jnp.clip(last - batch.start, 1, data.farthest - 1)[:, None]
     shape = len(batch.start), data.queries
     level = (jnp.arange(data.queries) + jax.random.uniform(key, shape)) / data.queries
