@@ -87,7 +87,7 @@ def hint(batch: Batch, known: Bool[Array, "G K"]) -> Float[Array, "G U"]:
     ) -> Float[Array, "U"]:
         shown = observed & (jnp.arange(z.shape[1]) < start)
         season = least_varying(z[0], shown)
-        effect = _effect(z[0], shown, z[:count], seen, start, season)
+        effect = covariate_effect(z[0], shown, z[:count], seen, start, season)
         return effect + seasonal_mean(z[0] - effect, shown, start, season)
 
     found = jax.vmap(of_group)(z, batch.observed[:, 0], seen, batch.start)
@@ -111,7 +111,7 @@ def seasonal_mean(
     return total / jnp.maximum(there.sum(0), 1)
 
 
-def _effect(
+def covariate_effect(
     target: Float[Array, "U"],
     shown: Bool[Array, "U"],
     covariates: Float[Array, "K U"],
