@@ -16,7 +16,9 @@ from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.batch import KNOWN_COVARIATE, PADDING, PAST_COVARIATE, TARGET, Batch
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.hints import add_hints, covariate_effect, hint
-from lagllama_jax.training.loss import batch_losses, mean_loss, targets_loss
+from lagllama_jax.training.loss import batch_losses, mean_loss
+from lagllama_jax.training.metrics import read_metrics
+from lagllama_jax.training.pretrain import Placement, pretrain
 from lagllama_jax.training.sharding import Rules, make_mesh
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
 from lagllama_jax.training.sources.device import DeviceSource, sample_batch
@@ -26,7 +28,6 @@ from lagllama_jax.training.sources.groups import (
     draw_groups_on_host,
     gather_groups,
 )
-from lagllama_jax.training.step import make_steps
 from lagllama_jax.training.synthetic_groups import synthetic_groups
 from tests.training.conftest import RECIPE, packed
 
@@ -136,22 +137,33 @@ def test_a_batch_too_small_for_a_group_is_refused():
 
 
 def test_groups_train_with_the_single_windows_in_every_step(grids):
-    train = RECIPE.train.replace(batch_size=16, accumulate=2)
+    train = RECIPE.train.replace(batch_size=16)
     recipe = dataclasses.replace(RECIPE, data=DATA.replace(synthetic=0.5), train=train)
     source = DeviceSource(arrays_of(grids), grids.dataset_names, recipe, make_mesh(), Rules())
     single, groups = jax.jit(source.batch)(source.next(0, 1), np.int32(0), 0, KEY)
     assert single.values.shape[:2] == (8, 1) and groups.values.shape[:2] == (2, 4)
     assert set(source.datasets(KEY, 0)) <= {"days", "hours", "synthetic"}
     parameters = init_parameters(recipe.model, KEY)
-    whole = batch_losses(parameters, recipe, (single, groups), None)
-    parts = [batch_losses(parameters, recipe, part, None).near for part in (single, groups)]
+    losses = jax.jit(lambda batch: batch_losses(parameters, recipe, batch, None).near)
+    whole, parts = losses((single, groups)), [losses(single), losses(groups)]
     sums = [float(jnp.where(p.weight, p.values, 0).sum()) for p in parts]
-    count = sum(float(p.weight.sum()) for p in parts)
-    np.testing.assert_allclose(mean_loss(whole.near)[0], sum(sums) / count, rtol=1e-5)
-    np.testing.assert_allclose(
-        targets_loss(parameters, recipe, (single, groups), None)[0], sum(sums) / count, rtol=1e-5
-    )
-    assert callable(make_steps(source.batch, recipe, 1))
+    counts = [float(p.weight.sum()) for p in parts]
+    np.testing.assert_allclose(mean_loss(whole)[0], sum(sums) / sum(counts), rtol=1e-5)
+    rows = parts[1].weight.any(axis=1).reshape(groups.role.shape)
+    assert counts[1] > 0 and not rows[groups.role != TARGET].any()
+
+
+def test_a_run_trains_on_groups_that_are_drawn_on_the_device_or_on_the_host(grids, tmp_path):
+    pytest.importorskip("grain", reason="needs the extra grain")
+    train = RECIPE.train.replace(batch_size=8, steps=2)
+    recipe = dataclasses.replace(RECIPE, data=DATA.replace(synthetic=0.0), train=train)
+    recipe = dataclasses.replace(recipe, loop=RECIPE.loop.replace(dispatch=1, checkpoint_every=1))
+    for on_device in (True, False):
+        folder = tmp_path / str(on_device)
+        trained = pretrain(grids, folder, recipe, placement=Placement(None, on_device))
+        assert int(trained.state.step) == 2
+        rows = read_metrics(folder / "metrics.csv")
+        assert len(rows) == 2 and np.isfinite([row["loss"] for row in rows]).all()
 
 
 @settings(max_examples=5, deadline=None)
@@ -166,7 +178,7 @@ def test_synthetic_groups_are_finite_and_have_targets(seed):
 
 
 SYNTHETIC = jax.jit(
-    lambda key, data: synthetic_groups(key, 64, RECIPE.model, data), static_argnums=1
+    lambda key, data: synthetic_groups(key, 24, RECIPE.model, data), static_argnums=1
 )
 
 
