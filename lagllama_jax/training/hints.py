@@ -15,15 +15,14 @@ from lagllama_jax.model.batch import KNOWN_COVARIATE, Batch, rows_of
 from lagllama_jax.model.scalers import fit_scale
 from lagllama_jax.typing import Array, Bool, Float, Int, Key
 
-SEASONS = np.array([1, 7, 12, 24, 48, 96, 144, 168, 288])
+SEASONS = np.array([7, 12, 24, 48, 96, 144, 168, 288])
 """Differences over one of these numbers of points are regressed: that of the least variance."""
 KNOTS = np.array([-0.8, 0.0, 0.8])
 """Standardised values of a covariate at which its response bends."""
-MEANS = 3
+MEANS = 2
 """Number of seasons whose mean a hint takes of what is left of the target."""
 TRAILING = 24
 """Number of points of the mean of the recent past of a covariate."""
-RESPONSES = 6
 FARTHEST = 4.0
 """Standardised values of covariates are clipped here."""
 FOLDS = 5
