@@ -39,8 +39,8 @@ def out_of_sample(
         end.
       ends: The ends, ascending.
 
-    >>> out_of_sample(np.array([[[1, 1, 1, 1], [2, 2, 2, 2]]]), np.array([2, 3])).tolist()
-    [[1, 1, 1, 2]]
+    >>> out_of_sample(np.array([[[1.0] * 4, [2.0] * 4]]), np.array([2, 3])).tolist()
+    [[1.0, 1.0, 1.0, 2.0]]
     """
     points = np.arange(effects.shape[2])
     fit = np.maximum(np.searchsorted(ends, points, side="right") - 1, 0)
