@@ -37,8 +37,9 @@ class DataConfig(Config):
       groups: Share of windows that are in groups of several variates on one time grid, with known
         and past covariates. The augmentations that mix windows are not applied to them.
       group_size: Number of variates of a group.
-      hinted: Share of groups in which a known covariate is the effect of the others that a
-        regression finds in the past (`lagllama_jax.training.hints`).
+      hinted: Share of groups in which the last variate is a forecast by a regression on the known
+        covariates (`lagllama_jax.training.hints`).
+      hint_alone: Whether groups keep only their first target and their last variate.
     """
 
     future_length: Length = 1
@@ -62,3 +63,4 @@ class DataConfig(Config):
     groups: Share = 0.0
     group_size: Annotated[int, Interval(least=2, most=64)] = 4
     hinted: Share = 0.5
+    hint_alone: bool = False

@@ -5,7 +5,7 @@ the units of the target, so that the network only has to learn how far to trust 
 under `jit`.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,31 +29,61 @@ FOLDS = 5
 PENALTIES = np.array([1e-3, 1e-2, 1e-1, 1.0], np.float32)
 """Penalties per row, for columns of variance 1."""
 FEWEST_ROWS = 30
+REMOVED = -0.3, 1.3
+"""Range of the part of the effect that is removed from a target. It is clipped to 0 and 1."""
 
 
-def add_hints(key: Key, batch: Batch, share: float) -> Batch:
+class Hint(NamedTuple):
+    """What a regression on known covariates says of the first variate of each group, in its units.
+
+    Attributes:
+      forecast: The effect of the covariates plus the mean of what is left in the last seasons
+        before the point, or before the forecast's start.
+      effect: The effect, whose mean over the past is 0.
+    """
+
+    forecast: Float[Array, "G U"]
+    effect: Float[Array, "G U"]
+
+
+def add_hints(key: Key, batch: Batch, share: float, alone: bool = False) -> Batch:
     """Replaces the last variate of a share of the groups by a hint, a known covariate.
 
-    Groups without another known covariate stay as they are.
+    A random part of the effect is removed from the first target and from its hint, as in forecasts
+    around a regression that is trusted in part. Groups without another known covariate stay as they
+    are.
 
     Args:
       key: Random key.
       batch: The groups.
       share: Share of the groups with a hint.
+      alone: Whether to leave out all variates but the first and the last one.
     """
-    if share == 0:
+    if share > 0:
+        batch = _hinted(key, batch, share)
+    if not alone:
         return batch
-    chosen = jax.random.uniform(key, batch.start.shape) < share
+    ends = np.array([0, -1])
+    fields = ("values", "observed", "role", "level", "unit", "seed")
+    return batch._replace(**{name: getattr(batch, name)[:, ends] for name in fields})
+
+
+def _hinted(key: Key, batch: Batch, share: float) -> Batch:
+    chosen_key, part_key = jax.random.split(key)
     known = (batch.role == KNOWN_COVARIATE)[:, :-1]
-    chosen &= known.any(axis=1)
+    chosen = (jax.random.uniform(chosen_key, batch.start.shape) < share) & known.any(axis=1)
     found = hint(batch, known)
+    low, high = REMOVED
+    part = jax.random.uniform(part_key, (len(chosen), 1), minval=low, maxval=high)
+    removed = jnp.where(chosen[:, None], jnp.clip(part, 0, 1) * found.effect, 0.0)
+    left = jnp.where(batch.observed[:, 0], batch.values[:, 0] - removed, 0.0)
 
     def put(field: Array, value: Any) -> Array:
         kept = chosen.reshape(-1, *(1,) * (field.ndim - 2))
         return field.at[:, -1].set(jnp.where(kept, value, field[:, -1]))
 
     return batch._replace(
-        values=put(batch.values, found),
+        values=put(batch.values.at[:, 0].set(left), found.forecast - removed),
         observed=put(batch.observed, True),
         role=put(batch.role, KNOWN_COVARIATE),
         level=put(batch.level, batch.level[:, 0]),
@@ -61,12 +91,11 @@ def add_hints(key: Key, batch: Batch, share: float) -> Batch:
     )
 
 
-def hint(batch: Batch, known: Bool[Array, "G K"]) -> Float[Array, "G U"]:
-    """Forecasts of the first variate from known covariates, in its units.
+def hint(batch: Batch, known: Bool[Array, "G K"]) -> Hint:
+    """The effect of known covariates on the first variate of each group, and forecasts from it.
 
-    A hint is the effect of the covariates plus the mean of what is left in the last seasons before
-    the point, or before the forecast's start. The effect in each of five blocks of the past is that
-    of a regression on the other blocks, and after the start that of all points before it.
+    The effect in each of five blocks of the past is that of a regression on the other blocks, and
+    after the forecast's start that of all points before it.
 
     Args:
       batch: The groups.
@@ -83,15 +112,15 @@ def hint(batch: Batch, known: Bool[Array, "G K"]) -> Float[Array, "G U"]:
         observed: Bool[Array, "U"],
         seen: Bool[Array, "K U"],
         start: Int[Array, ""],
-    ) -> Float[Array, "U"]:
+    ) -> Hint:
         shown = observed & (jnp.arange(z.shape[1]) < start)
         season = least_varying(z[0], shown)
         effect = covariate_effect(z[0], shown, z[:count], seen, start, season)
-        return effect + seasonal_mean(z[0] - effect, shown, start, season)
+        return Hint(effect + seasonal_mean(z[0] - effect, shown, start, season), effect)
 
     found = jax.vmap(of_group)(z, batch.observed[:, 0], seen, batch.start)
     loc, size = (part.reshape(batch.level.shape)[:, :1] for part in scale)
-    return loc + size * found
+    return Hint(loc + size * found.forecast, size * found.effect)
 
 
 def seasonal_mean(

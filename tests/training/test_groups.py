@@ -203,7 +203,7 @@ def driven(coming=None, count=300, start=240):
 
 
 def found_hint(batch):
-    return np.asarray(HINT(batch, batch.role[:, :-1] == KNOWN_COVARIATE))[0]
+    return np.asarray(HINT(batch, batch.role[:, :-1] == KNOWN_COVARIATE).forecast)[0]
 
 
 HINT = jax.jit(hint)
@@ -258,8 +258,16 @@ def test_a_hint_takes_the_place_of_the_last_variate_as_a_known_covariate():
     hinted = jax.jit(lambda b: add_hints(KEY, b, 1.0))(batch)
     assert hinted.role[0].tolist() == [TARGET, KNOWN_COVARIATE, KNOWN_COVARIATE, KNOWN_COVARIATE]
     assert hinted.observed[0, 3].all()
-    np.testing.assert_array_equal(hinted.values[:, :3], batch.values[:, :3])
-    np.testing.assert_allclose(hinted.values[0, 3], found_hint(batch), atol=1e-6)
+    np.testing.assert_array_equal(hinted.values[:, 1:3], batch.values[:, 1:3])
+    # What is removed from the target is removed from the hint.
+    removed = np.asarray(batch.values - hinted.values)[0, 0]
+    assert removed.std() > 0.1
+    np.testing.assert_allclose(hinted.values[0, 3], found_hint(batch) - removed, atol=1e-5)
+    pair = add_hints(KEY, batch, 1.0, alone=True)
+    for name in ("values", "observed", "role", "level", "unit"):
+        np.testing.assert_allclose(
+            getattr(pair, name), getattr(hinted, name)[:, [0, 3]], rtol=1e-4, atol=1e-4
+        )
     # Without a known covariate there is nothing to regress on.
     alone = batch._replace(role=jnp.array([[TARGET, PAST_COVARIATE, TARGET, PADDING]]))
     same = jax.jit(lambda b: add_hints(KEY, b, 1.0))(alone)

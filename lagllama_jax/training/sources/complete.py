@@ -86,4 +86,5 @@ def complete_groups(
     if synthetic:
         parts.append(synthetic_groups(keys.synthetic, synthetic, model, data))
     whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
-    return add_hints(keys.hint, shift(keys.shifted, whole, data.shift), data.hinted)
+    shifted = shift(keys.shifted, whole, data.shift)
+    return add_hints(keys.hint, shifted, data.hinted, data.hint_alone)
