@@ -28,6 +28,15 @@ _BLOCK = (
     ("h.{i}.mlp.c_fc2.weight", "block_{i}/mlp/up/kernel", "D W"),
     ("h.{i}.mlp.c_proj.weight", "block_{i}/mlp/down/kernel", "W D"),
 )
+# The authors' model has no attention across variates: these names in PyTorch are our own.
+_VARIATES = (
+    ("h.{i}.variate_rms.scale", "block_{i}/variate_norm/scale", "D"),
+    ("h.{i}.variate.q_proj.weight", "block_{i}/variate_attention/query/kernel", "D D"),
+    ("h.{i}.variate.kv_proj.weight", "block_{i}/variate_attention/key_value/kernel", "D KV"),
+    ("h.{i}.variate.c_proj.weight", "block_{i}/variate_attention/output/kernel", "D D"),
+    ("h.{i}.variate.role", "block_{i}/variate_attention/role", "2 2 K H"),
+    ("h.{i}.variate.sink", "block_{i}/variate_attention/sink", "N"),
+)
 _FINAL = (("ln_f.scale", "final_norm/scale", "D"),)
 
 
@@ -95,8 +104,13 @@ def rows(config: ModelConfig) -> list[Row]:
         "KV": 2 * config.kv_heads * config.head_dim,
         "W": config.mlp_width,
         "C": COSINES,
+        "N": config.num_heads,
+        "K": config.kv_heads,
+        "H": config.head_dim,
         "1": 1,
+        "2": 2,
     }
+    block = _BLOCK + _VARIATES if config.variate_attention else _BLOCK
 
     def expand(table: Any, prefix: str, i: int = 0) -> Iterator[Row]:
         for torch, path, axes in table:
@@ -107,7 +121,7 @@ def rows(config: ModelConfig) -> list[Row]:
     return [
         *expand(_HEADS[config.head], "model.param_proj."),
         *expand(_EMBEDDING, trunk),
-        *(row for i in range(config.num_layers) for row in expand(_BLOCK, trunk, i)),
+        *(row for i in range(config.num_layers) for row in expand(block, trunk, i)),
         *expand(_FINAL, trunk),
     ]
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp
 
+from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
 from lagllama_jax.config import DataConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import ConfigError
@@ -20,7 +21,7 @@ from lagllama_jax.training.loss import batch_losses, mean_loss
 from lagllama_jax.training.metrics import read_metrics
 from lagllama_jax.training.pretrain import Placement, pretrain
 from lagllama_jax.training.recipe import Recipe
-from lagllama_jax.training.sharding import Rules, make_mesh
+from lagllama_jax.training.sharding import Rules, make_mesh, to_host
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
 from lagllama_jax.training.sources.device import DeviceSource, sample_batch
 from lagllama_jax.training.sources.groups import (
@@ -166,6 +167,11 @@ def test_a_run_trains_on_groups_from_the_device_or_the_host(grids, tmp_path, on_
     assert int(trained.state.step) == 2
     layer = trained.state.parameters["block_1"]["variate_attention"]
     assert np.abs(layer["output"]["kernel"]).max() > 0  # it begins with 0
+    save_pretrained(tmp_path / "model", model, to_host(trained.weights))
+    config, weights = from_pretrained(tmp_path / "model")
+    assert config == model
+    for one, other in zip(*map(jax.tree.leaves, (weights, trained.weights)), strict=True):
+        np.testing.assert_array_equal(one, other)
     rows = read_metrics(tmp_path / "run" / "metrics.csv")
     assert len(rows) == 2 and np.isfinite([row["loss"] for row in rows]).all()
 
@@ -255,7 +261,7 @@ def test_a_useless_covariate_has_a_small_effect():
 
 def test_a_hint_takes_the_place_of_the_last_variate_as_a_known_covariate():
     batch = driven()
-    hinted = jax.jit(lambda b: add_hints(KEY, b, 1.0))(batch)
+    hinted = jax.jit(lambda b: add_hints(jax.random.key(1), b, 1.0))(batch)
     assert hinted.role[0].tolist() == [TARGET, KNOWN_COVARIATE, KNOWN_COVARIATE, KNOWN_COVARIATE]
     assert hinted.observed[0, 3].all()
     np.testing.assert_array_equal(hinted.values[:, 1:3], batch.values[:, 1:3])
@@ -263,7 +269,7 @@ def test_a_hint_takes_the_place_of_the_last_variate_as_a_known_covariate():
     removed = np.asarray(batch.values - hinted.values)[0, 0]
     assert removed.std() > 0.1
     np.testing.assert_allclose(hinted.values[0, 3], found_hint(batch) - removed, atol=1e-5)
-    pair = add_hints(KEY, batch, 1.0, alone=True)
+    pair = jax.jit(lambda b: add_hints(jax.random.key(1), b, 1.0, alone=True))(batch)
     for name in ("values", "observed", "role", "level", "unit"):
         np.testing.assert_allclose(
             getattr(pair, name), getattr(hinted, name)[:, [0, 3]], rtol=1e-4, atol=1e-4
