@@ -1,9 +1,9 @@
 """The configuration of the training windows."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from lagllama_jax.config.base import Config, Count, Length, Share
+from lagllama_jax.config.base import Config, Count, Interval, Length, Share
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ class DataConfig(Config):
       shift: Share of windows to whose level 1 to 1e8 times their scale is added or subtracted.
       synthetic: Share of windows that are synthetic (`lagllama_jax.training.synthetic`).
       augmentation: Share of batches to which frequency masking and mixing are applied.
+      groups: Share of windows that are in groups of several variates on one time grid, with known
+        and past covariates. The augmentations that mix windows are not applied to them.
+      group_size: Number of variates of a group.
+      hinted: Share of groups in which the last variate is a forecast by a regression on the known
+        covariates (`lagllama_jax.training.hints`).
+      hint_alone: Whether groups keep only their first target and their last variate.
     """
 
     future_length: Length = 1
@@ -54,3 +60,7 @@ class DataConfig(Config):
     shift: Share = 0.0
     synthetic: Share = 0.0
     augmentation: Share = 0.5
+    groups: Share = 0.0
+    group_size: Annotated[int, Interval(least=2, most=64)] = 4
+    hinted: Share = 0.5
+    hint_alone: bool = False

@@ -9,6 +9,7 @@ from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.model.batch import TARGET, Batch
 from lagllama_jax.model.network import LagLlamaNetwork, bind_head
 from lagllama_jax.training.recipe import Recipe
+from lagllama_jax.training.sources import Batches
 from lagllama_jax.typing import Array, Bool, Float, Int, Key, Parameters
 
 
@@ -114,10 +115,11 @@ def draw_steps(key: Key, batch: Batch, data: DataConfig) -> Int[Array, "G Q"]:
     """Draws which points of each window are predicted in one pass.
 
     Their distances from the forecast's start are spread nearly log-uniformly from 1 to the last
-    observed point, which is at most `data.farthest` points away.
+    observed point of a target, which is at most `data.farthest` points away.
     """
     points = jnp.arange(batch.values.shape[-1])
-    last = jnp.max(jnp.where(batch.observed.any(1), points, 0), axis=1)
+    targets = batch.observed & (batch.role == TARGET)[:, :, None]
+    last = jnp.max(jnp.where(targets.any(1), points, 0), axis=1)
     reach = jnp.clip(last - batch.start, 1, data.farthest - 1)[:, None]
     shape = len(batch.start), data.queries
     level = (jnp.arange(data.queries) + jax.random.uniform(key, shape)) / data.queries
@@ -127,7 +129,7 @@ def draw_steps(key: Key, batch: Batch, data: DataConfig) -> Int[Array, "G Q"]:
 
 
 def targets_loss(
-    parameters: Parameters, recipe: Recipe, batch: Batch, key: Key | None
+    parameters: Parameters, recipe: Recipe, batch: Batches, key: Key | None
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Mean of `point_losses` over the targets that count.
 
@@ -136,19 +138,15 @@ def targets_loss(
     Args:
       parameters: Parameters of the model.
       recipe: The architecture and the objective.
-      batch: The windows.
+      batch: The windows, or the windows and the groups, all of whose targets weigh the same.
       key: As in `point_losses`. It also decides which points are predicted in one pass.
 
     Returns:
       The loss, and the metrics `loss`, the same number, and `scaled_loss`, the loss less the mean
       logarithm of the scales. With one pass, also `one_pass_loss`, its part of `scaled_loss`.
     """
-    model, data, train = recipe.model, recipe.data, recipe.train
-    read, steps = None, None
-    if model.one_pass:
-        query_key = jax.random.key(0) if key is None else jax.random.fold_in(key, 2)
-        read, steps = model.past_length + data.future_length, draw_steps(query_key, batch, data)
-    near, ahead = point_losses(parameters, model, train, batch, key, read=read, steps=steps)
+    train = recipe.train
+    near, ahead = batch_losses(parameters, recipe, batch, key)
     loss, log_scale = mean_loss(near)
     if ahead is None:
         return loss, {"loss": loss, "scaled_loss": loss - log_scale}
@@ -157,6 +155,26 @@ def targets_loss(
     total = (1 - share) * loss + share * far
     scaled = total - (1 - share) * log_scale - share * far_log_scale
     return total, {"loss": total, "scaled_loss": scaled, "one_pass_loss": far - far_log_scale}
+
+
+def batch_losses(parameters: Parameters, recipe: Recipe, batch: Batches, key: Key | None) -> Losses:
+    """`point_losses` of a training batch, with random points that are predicted in one pass.
+
+    The rows of its groups follow those of its single windows.
+    """
+    model, data = recipe.model, recipe.data
+    if not isinstance(batch, Batch):
+        keys = [key, None if key is None else jax.random.fold_in(key, 3)]
+        parts = [
+            batch_losses(parameters, recipe, part, part_key)
+            for part, part_key in zip(batch, keys, strict=True)
+        ]
+        return jax.tree.map(lambda *rows: jnp.concatenate(rows), *parts)
+    read, steps = None, None
+    if model.one_pass:
+        query_key = jax.random.key(0) if key is None else jax.random.fold_in(key, 2)
+        read, steps = model.past_length + data.future_length, draw_steps(query_key, batch, data)
+    return point_losses(parameters, model, recipe.train, batch, key, read=read, steps=steps)
 
 
 def mean_loss(losses: PointLosses) -> tuple[Float[Array, ""], Float[Array, ""]]:

@@ -76,22 +76,21 @@ def autoregression(
 
 
 def shift(key: Key, batch: Batch, share: float) -> Batch:
-    """Adds a random number of scales to the level of a share of the windows.
+    """Adds a random number of scales to the level of a share of the variates.
 
     The number is log-uniform from 1 to `HIGHEST_LEVEL`, with a random sign, so that forecasts
     learn not to depend on the level.
     """
     if share == 0:
         return batch
-    groups = batch.values.shape[0], 1
-    chosen, size, sign = jax.random.uniform(key, (3, *groups))
+    chosen, size, sign = jax.random.uniform(key, (3, *batch.values.shape[:2]))
     number = jnp.where(sign < 0.5, -1.0, 1.0) * HIGHEST_LEVEL**size
     added = jnp.where(chosen < share, number, 0.0) * own_scale(batch).scale[..., 0]
     return batch._replace(level=batch.level + added)
 
 
 def flip(key: Key, batch: Batch, share: float) -> Batch:
-    """Multiplies a share of the windows by -1."""
-    chosen = jax.random.uniform(key, (batch.values.shape[0], 1)) < share
+    """Multiplies a share of the variates by -1."""
+    chosen = jax.random.uniform(key, batch.values.shape[:2]) < share
     sign = jnp.where(chosen, -1.0, 1.0)
     return batch._replace(values=batch.values * sign[..., None], level=batch.level * sign)

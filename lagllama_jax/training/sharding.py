@@ -123,16 +123,21 @@ def shard_state(mesh: Mesh, rules: Rules, state: TrainState) -> TrainState:
     return place(jax.tree.map(np.array, state))
 
 
-def batch_sharding(mesh: Mesh, rules: Rules, batch: int) -> NamedSharding:
-    """The sharding of a batch along its first axis.
+def batch_sharding(mesh: Mesh, rules: Rules, batch: int, groups: int = 0) -> NamedSharding:
+    """The sharding of a batch, and of its groups, along the first axis.
 
     Raises:
-      ConfigError: If the batch does not divide evenly over the devices.
+      ConfigError: If the batch or the groups do not divide evenly over the devices.
     """
     parts = math.prod(mesh.shape[axis] for axis in rules.batch)
     check(
         batch % parts == 0,
         f"A batch of {batch} does not divide over {parts} devices: make batch_size a multiple.",
+    )
+    check(
+        groups % parts == 0,
+        f"A batch with {groups} groups does not divide over {parts} devices: choose batch_size, "
+        "groups and group_size such that there are a multiple of groups.",
     )
     return NamedSharding(mesh, PartitionSpec(rules.batch))
 

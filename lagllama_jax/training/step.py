@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import optax
 
 from lagllama_jax.config import TrainConfig
-from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.loss import targets_loss
 from lagllama_jax.training.recipe import Recipe
+from lagllama_jax.training.sources import Batches
 from lagllama_jax.training.state import TrainState, apply_gradients
 from lagllama_jax.typing import Array, Float, Int, Key
 
 Metrics = dict[str, Float[Array, "*n"]]
 
-BatchOf = Callable[[Int[Array, ""] | int, Key], Batch]
+BatchOf = Callable[[Int[Array, ""] | int, Key], Batches]
 """A function that returns a batch of a step, from its number in the step and its key."""
 
 
@@ -69,7 +69,7 @@ def update(
 
 
 def make_steps(
-    batch: Callable[[Any, Int[Array, ""], Int[Array, ""] | int, Key], Batch],
+    batch: Callable[[Any, Int[Array, ""], Int[Array, ""] | int, Key], Batches],
     recipe: Recipe,
     count: int,
 ) -> Callable[[TrainState, Any, Key], tuple[TrainState, Metrics]]:

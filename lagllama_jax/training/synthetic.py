@@ -5,6 +5,8 @@ KernelSynth (arXiv 2403.07815) and TempoPFN (arXiv 2510.25502). Stationary Gauss
 drawn from their spectra by FFT. Everything runs under `jit`.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -176,6 +178,44 @@ def shown(dice: Dice, past: Int[Array, ""], data: DataConfig) -> Bool[Array, "U"
     return (jnp.arange(dice.length) - past >= -history) & ~(gap & dice.chance(0.1))
 
 
+class Timeline(NamedTuple):
+    """The time grid of a synthetic window.
+
+    Attributes:
+      grid: Its row of `GRIDS`.
+      day: Day of each point.
+      second: Second of that day.
+    """
+
+    grid: Float[Array, "7"]
+    day: Int[Array, "U"]
+    second: Int[Array, "U"]
+
+
+def draw_timeline(dice: Dice) -> Timeline:
+    """Draws the time grid of a window."""
+    shares = np.cumsum(GRIDS[:, 6]) / GRIDS[:, 6].sum()
+    grid = jnp.asarray(GRIDS, jnp.float32)[(dice.uniform() > shares).sum()]
+    unit, step, anchor = grid[:3].astype(jnp.int32)
+    calendar = Calendar(unit, step, dice.index(22_000), jnp.int32(0), anchor)
+    return Timeline(grid, *wall_clock(calendar, jnp.arange(dice.length)))
+
+
+def draw_start(dice: Dice, model: ModelConfig, data: DataConfig) -> Int[Array, ""]:
+    """Draws the start of the forecast."""
+    longest = model.context_length
+    return model.max_lag + between(dice.uniform(), data.min_context or longest, longest)
+
+
+def clock_of(
+    dice: Dice, line: Timeline, model: ModelConfig, data: DataConfig
+) -> Float[Array, "T 6"]:
+    """The calendar features of a window, which are 0 in a share of them."""
+    dated = dice.uniform() >= data.drop_calendar
+    day = jnp.where(dated, line.day, NEUTRAL_DAY)
+    return calendar_features(day, line.second)[model.max_lag :]
+
+
 def synthetic_windows(key: Key, batch: int, model: ModelConfig, data: DataConfig) -> Batch:
     """A batch of synthetic windows, with the same distribution of context lengths as real ones.
 
@@ -186,20 +226,14 @@ def synthetic_windows(key: Key, batch: int, model: ModelConfig, data: DataConfig
       data: Shares of windows with a short history or without dates, and the future length.
     """
     length = window_length(model, data)
-    shares = np.cumsum(GRIDS[:, 6]) / GRIDS[:, 6].sum()
 
     def window(key: Key) -> Batch:
         dice = Dice(key, length)
-        grid = jnp.asarray(GRIDS, jnp.float32)[(dice.uniform() > shares).sum()]
-        unit, step, anchor = grid[:3].astype(jnp.int32)
-        calendar = Calendar(unit, step, dice.index(22_000), jnp.int32(0), anchor)
-        day, second = wall_clock(calendar, jnp.arange(length))
-        values = series(dice, grid, day)
-        longest = model.context_length
-        start = model.max_lag + between(dice.uniform(), data.min_context or longest, longest)
+        line = draw_timeline(dice)
+        values = series(dice, line.grid, line.day)
+        start = draw_start(dice, model, data)
         observed = shown(dice, start, data)[None]
-        dated = dice.uniform() >= data.drop_calendar
-        clock = calendar_features(jnp.where(dated, day, NEUTRAL_DAY), second)[model.max_lag :]
+        clock = clock_of(dice, line, model, data)
         values = jnp.where(observed, values, 0.0)
         role, zero = jnp.full(1, TARGET, jnp.int32), jnp.zeros(1)
         return Batch(

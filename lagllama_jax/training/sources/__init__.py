@@ -1,9 +1,12 @@
 """The sources of training batches: drawn on the device, or read on the host by grain."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.typing import Array, Int, Key
+
+Batches: TypeAlias = Batch | tuple[Batch, Batch]
+"""A batch of single windows or of groups, or one of each."""
 
 SYNTHETIC = "synthetic"
 """Name of the dataset of synthetic windows in messages."""
@@ -24,7 +27,7 @@ class BatchSource(Protocol):
 
     def batch(
         self, feed: Any, place: Int[Array, ""], index: Int[Array, ""] | int, key: Key
-    ) -> Batch:
+    ) -> Batches:
         """Batch `index` of a step. It is a pure function that is called under `jit`.
 
         Args:
@@ -42,3 +45,17 @@ class BatchSource(Protocol):
     def close(self) -> None:
         """Ends background threads and processes."""
         ...
+
+
+def batches_of(single: Batch | None, groups: Batch | None) -> Batches:
+    """The batch of single windows, that of groups, or both, where they are given.
+
+    Raises:
+      ValueError: If neither is given.
+    """
+    if single is not None and groups is not None:
+        return single, groups
+    found = groups if single is None else single
+    if found is None:
+        raise ValueError("A batch has windows, groups, or both.")
+    return found

@@ -1,4 +1,6 @@
-"""Completes a batch: augments its real windows and adds synthetic ones."""
+"""Completes batches: augments their real windows or groups and adds synthetic ones."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +8,10 @@ import jax.numpy as jnp
 from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.augment import augment
+from lagllama_jax.training.hints import add_hints
 from lagllama_jax.training.mixing import flip, mixup, roughen, shift
 from lagllama_jax.training.synthetic import synthetic_windows
+from lagllama_jax.training.synthetic_groups import synthetic_groups
 from lagllama_jax.typing import Key
 
 
@@ -45,3 +49,42 @@ def complete(
         parts.append(synthetic_windows(synthetic_key, count, model, data))
     whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
     return shift(jax.random.fold_in(key, 6), whole, data.shift)
+
+
+class GroupKeys(NamedTuple):
+    """The keys of the groups of a batch, one per random choice."""
+
+    real: Key
+    synthetic: Key
+    rough: Key
+    flipped: Key
+    shifted: Key
+    hint: Key
+
+
+def group_keys(key: Key) -> GroupKeys:
+    """The keys of the groups of a batch, from the key of the batch."""
+    return GroupKeys(*jax.random.split(jax.random.fold_in(key, 7), len(GroupKeys._fields)))
+
+
+def complete_groups(
+    key: Key, real: Batch | None, count: int, model: ModelConfig, data: DataConfig
+) -> Batch:
+    """A batch of `count` groups: the augmented real ones, then synthetic ones, and their hints.
+
+    Args:
+      key: Random key of the batch.
+      real: The real groups. `None`: there are none.
+      count: Number of groups of the batch.
+      model: The architecture, for the lengths of a window.
+      data: Shares of the augmentations, of synthetic windows and of hints.
+    """
+    keys, parts = group_keys(key), []
+    if real is not None:
+        parts.append(flip(keys.flipped, roughen(keys.rough, real, data.noise), data.flip))
+    synthetic = num_synthetic(count, data)
+    if synthetic:
+        parts.append(synthetic_groups(keys.synthetic, synthetic, model, data))
+    whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+    shifted = shift(keys.shifted, whole, data.shift)
+    return add_hints(keys.hint, shifted, data.hinted, data.hint_alone)

@@ -18,6 +18,7 @@ from lagllama_jax.model.calendar_features import UNKNOWN, wall_clock
 from lagllama_jax.series.standardise import FURTHEST
 from lagllama_jax.training.sources.counts import check_counts
 from lagllama_jax.training.sources.mixture import AliasTable, alias_table, series_weights
+from lagllama_jax.training.sources.relatives import relatives_of
 from lagllama_jax.training.sources.windows import CorpusArrays
 from lagllama_jax.typing import Bool, Int
 
@@ -63,6 +64,8 @@ def corpus_arrays(
     names = corpus.dataset_names
     weights = series_weights(rule, corpus.dataset, lengths, names, usable, data.series_power)
     arrays = _arrays(corpus, lengths, alias_table(weights))
+    if data.groups > 0:
+        arrays = arrays._replace(relatives=relatives_of(corpus, weights))
     return to_device(arrays) if on_device else arrays
 
 

@@ -11,8 +11,15 @@ from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding, replicated
-from lagllama_jax.training.sources import SYNTHETIC
-from lagllama_jax.training.sources.complete import complete, num_synthetic, window_keys
+from lagllama_jax.training.sources import SYNTHETIC, Batches, batches_of
+from lagllama_jax.training.sources.complete import (
+    complete,
+    complete_groups,
+    group_keys,
+    num_synthetic,
+    window_keys,
+)
+from lagllama_jax.training.sources.groups import batch_sizes, draw_groups, gather_groups
 from lagllama_jax.training.sources.windows import CorpusArrays, draw, gather
 from lagllama_jax.training.step import batch_key, step_keys
 from lagllama_jax.typing import Array, Int, Key
@@ -43,7 +50,8 @@ class DeviceSource:
         """
         self.recipe, self.names = recipe, names
         self.corpus = replicated(mesh, corpus)
-        self._split = batch_sharding(mesh, rules, recipe.train.batch_size)
+        self._sizes = batch_sizes(recipe.train.batch_size, recipe.data)
+        self._split = batch_sharding(mesh, rules, *self._sizes)
 
     def next(self, first: int, count: int) -> CorpusArrays:
         """The corpus, which is the same for all steps."""
@@ -51,23 +59,38 @@ class DeviceSource:
 
     def batch(
         self, feed: CorpusArrays, place: Int[Array, ""], index: Int[Array, ""] | int, key: Key
-    ) -> Batch:
-        """Real windows drawn from the corpus, then synthetic ones."""
-        recipe = self.recipe
-        drawn = sample_batch(feed, key, recipe.train.batch_size, recipe.model, recipe.data)
-        return jax.lax.with_sharding_constraint(drawn, self._split)
+    ) -> Batches:
+        """Real windows drawn from the corpus, then synthetic ones, and groups of both."""
+        model, data = self.recipe.model, self.recipe.data
+        windows, groups = self._sizes
+        constrain = jax.lax.with_sharding_constraint
+        single, grouped = None, None
+        if windows:
+            single = constrain(sample_batch(feed, key, windows, model, data), self._split)
+        if groups:
+            grouped = constrain(sample_groups(feed, key, groups, model, data), self._split)
+        return batches_of(single, grouped)
 
     def datasets(self, key: Key, step: int) -> list[str]:
         """Names of the datasets from which the windows of a step were drawn."""
         recipe, train = self.recipe, self.recipe.train
-        synthetic = num_synthetic(train.batch_size, recipe.data)
-        count, drawn = train.batch_size - synthetic, []
-        for index in range(train.accumulate if count else 0):
-            real_key = window_keys(batch_key(step_keys(key, step)[0], index, train))[0]
-            draws = draw(real_key, self.corpus, count, recipe.model, recipe.data)
-            drawn.append(np.asarray(self.corpus.dataset[draws.series]))
-        numbers: Any = np.unique(np.concatenate(drawn)) if drawn else []
-        return [self.names[i] for i in numbers] + [SYNTHETIC] * (synthetic > 0)
+        windows, groups = self._sizes
+        model, data = recipe.model, recipe.data
+        count = windows - num_synthetic(windows, data)
+        real_groups = groups - num_synthetic(groups, data)
+        drawn = []
+        for index in range(train.accumulate):
+            part_key = batch_key(step_keys(key, step)[0], index, train)
+            if count:
+                drawn.append(draw(window_keys(part_key)[0], self.corpus, count, model, data).series)
+            if real_groups:
+                real_key = group_keys(part_key).real
+                found = draw_groups(real_key, self.corpus, real_groups, model, data)
+                drawn.append(found.window.series)
+        series: Any = np.concatenate([np.asarray(part) for part in drawn]) if drawn else []
+        numbers: Any = np.unique(np.asarray(self.corpus.dataset)[series]) if drawn else []
+        synthetic = count + real_groups < windows + groups
+        return [self.names[i] for i in numbers] + [SYNTHETIC] * synthetic
 
     def close(self) -> None:
         """Does nothing: there are no background threads."""
@@ -82,3 +105,14 @@ def sample_batch(
         draws = draw(window_keys(key)[0], corpus, count, model, data)
         real = gather(corpus, draws, model, data)
     return complete(key, real, size, model, data)
+
+
+def sample_groups(
+    corpus: CorpusArrays, key: Key, count: int, model: ModelConfig, data: DataConfig
+) -> Batch:
+    """Draws a batch of groups on the device: real groups, then synthetic ones."""
+    real_count, real = count - num_synthetic(count, data), None
+    if real_count:
+        draws = draw_groups(group_keys(key).real, corpus, real_count, model, data)
+        real = gather_groups(corpus, draws, model, data)
+    return complete_groups(key, real, count, model, data)

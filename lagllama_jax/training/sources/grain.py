@@ -18,13 +18,22 @@ from lagllama_jax.errors import require
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding
-from lagllama_jax.training.sources import SYNTHETIC
-from lagllama_jax.training.sources.complete import complete, num_synthetic
+from lagllama_jax.training.sources import SYNTHETIC, Batches, batches_of
+from lagllama_jax.training.sources.complete import complete, complete_groups, num_synthetic
+from lagllama_jax.training.sources.groups import (
+    GroupDraws,
+    batch_sizes,
+    draw_groups_on_host,
+    gather_groups,
+)
 from lagllama_jax.training.sources.windows import CorpusArrays, Draws, draw_on_host, gather
 from lagllama_jax.typing import Array, Int, Key
 
 AHEAD = 4
 """Number of batches that are read in advance."""
+WINDOWS, GROUPS = "windows", "groups"
+GROUP_SEED = 1
+"""Third part of the seed of groups, whose random numbers are not those of windows."""
 
 
 class Map(NamedTuple):
@@ -53,7 +62,8 @@ class WindowSource:
         """Makes the source of the real windows of all batches of a run."""
         self.corpus, self.model, self.data = corpus, recipe.model, recipe.data
         train = recipe.train
-        self.size = train.batch_size - num_synthetic(train.batch_size, recipe.data)
+        windows = batch_sizes(train.batch_size, recipe.data).windows
+        self.size = windows - num_synthetic(windows, recipe.data)
         self.count, self.seed = train.steps * train.accumulate, train.seed
         self.rows: Int[np.ndarray, rows] | slice = slice(None)
 
@@ -83,6 +93,49 @@ class WindowSource:
             self.corpus = self.corpus._replace(values=opened)
 
 
+class GroupSource(WindowSource):
+    """Batches of real groups by number, for grain."""
+
+    def __init__(self, corpus: CorpusArrays, recipe: Recipe):
+        """Makes the source of the real groups of all batches of a run."""
+        super().__init__(corpus, recipe)
+        groups = batch_sizes(recipe.train.batch_size, recipe.data).groups
+        self.size = groups - num_synthetic(groups, recipe.data)
+
+    def group_draws(self, number: int) -> GroupDraws:
+        """Draws the groups `rows` of a batch."""
+        generator = np.random.Generator(np.random.Philox([self.seed, int(number), GROUP_SEED]))
+        draws = draw_groups_on_host(generator, self.corpus, self.size, self.model, self.data)
+        return jax.tree.map(lambda field: field[self.rows], draws)
+
+    def draws(self, number: int) -> Draws:
+        """Draws the windows of the first targets of the groups `rows` of a batch."""
+        return self.group_draws(number).window
+
+    def __getitem__(self, number: Any) -> Batch:
+        """The groups `rows` of a batch."""
+        return gather_groups(self.corpus, self.group_draws(number), self.model, self.data)
+
+
+class Together:
+    """Batches of several sources by number, for grain.
+
+    Attributes:
+      sources: The sources by name.
+    """
+
+    def __init__(self, sources: dict[str, WindowSource]):
+        """Joins sources of the same length."""
+        self.sources = sources
+
+    def __len__(self) -> int:
+        return min(map(len, self.sources.values()))
+
+    def __getitem__(self, number: Any) -> dict[str, Batch]:
+        """A batch of each source."""
+        return {name: source[number] for name, source in self.sources.items()}
+
+
 def _described(values: Any) -> Any:
     """The description of a whole memory map; any other array unchanged."""
     base = values
@@ -93,7 +146,7 @@ def _described(values: Any) -> Any:
     return Map(str(base.filename), base.dtype.str, base.shape, base.offset)
 
 
-def batches(source: WindowSource, first: int = 0, workers: int = 0) -> Any:
+def batches(source: WindowSource | Together, first: int = 0, workers: int = 0) -> Any:
     """An iterator over batches, with the methods `get_state` and `set_state` of grain.
 
     Args:
@@ -153,21 +206,26 @@ class GrainSource:
             windows.
         """
         self.recipe, self.names = recipe, names
-        self._source = WindowSource(corpus, recipe)
-        real = self._source.size
-        check(real > 0, "Without real windows there is nothing to read: take the device path.")
-        self._split = batch_sharding(mesh, rules, recipe.train.batch_size)
-        self._source.rows = own_rows(batch_sharding(mesh, rules, real), real)
+        self._sizes = batch_sizes(recipe.train.batch_size, recipe.data)
+        self._split = batch_sharding(mesh, rules, *self._sizes)
+        made = {WINDOWS: WindowSource(corpus, recipe), GROUPS: GroupSource(corpus, recipe)}
+        self._sources = {name: source for name, source in made.items() if source.size > 0}
+        check(
+            bool(self._sources),
+            "Without real windows there is nothing to read: take the device path.",
+        )
+        for source in self._sources.values():
+            source.rows = own_rows(batch_sharding(mesh, rules, source.size), source.size)
         self._stacked = NamedSharding(mesh, PartitionSpec(None, None, rules.batch))
         self._batches: Any = None
         self._workers, self._position = workers, -1
 
-    def next(self, first: int, count: int) -> Batch:
-        """The real windows of some steps, as arrays `[steps, accumulate, windows, ...]`."""
+    def next(self, first: int, count: int) -> dict[str, Batch]:
+        """The real windows and groups of some steps, as arrays `[steps, accumulate, ...]`."""
         each = self.recipe.train.accumulate
         if first != self._position:
             self.close()
-            self._batches = batches(self._source, first * each, self._workers)
+            self._batches = batches(Together(self._sources), first * each, self._workers)
         self._position = first + count
         read = [next(self._batches) for _ in range(count * each)]
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *read)
@@ -175,21 +233,35 @@ class GrainSource:
         return jax.tree.map(lambda x: place(x.reshape(count, each, *x.shape[1:])), stacked)
 
     def batch(
-        self, feed: Batch, place: Int[Array, ""], index: Int[Array, ""] | int, key: Key
-    ) -> Batch:
-        """The real windows that were read, augmented, then synthetic ones."""
+        self,
+        feed: dict[str, Batch],
+        place: Int[Array, ""],
+        index: Int[Array, ""] | int,
+        key: Key,
+    ) -> Batches:
+        """The real windows that were read, augmented, then synthetic ones, and such groups."""
         real = jax.tree.map(lambda leaf: leaf[place, index], feed)
-        recipe = self.recipe
-        whole = complete(key, real, recipe.train.batch_size, recipe.model, recipe.data)
-        return jax.lax.with_sharding_constraint(whole, self._split)
+        model, data = self.recipe.model, self.recipe.data
+        windows, groups = self._sizes
+        constrain = jax.lax.with_sharding_constraint
+        single, grouped = None, None
+        if windows:
+            whole = complete(key, real.get(WINDOWS), windows, model, data)
+            single = constrain(whole, self._split)
+        if groups:
+            whole = complete_groups(key, real.get(GROUPS), groups, model, data)
+            grouped = constrain(whole, self._split)
+        return batches_of(single, grouped)
 
     def datasets(self, key: Key, step: int) -> list[str]:
         """Names of the datasets from which this process drew the windows of a step."""
         each = self.recipe.train.accumulate
-        drawn = [self._source.draws(step * each + i).series for i in range(each)]
-        numbers = np.unique(self._source.corpus.dataset[np.concatenate(drawn)])
-        synthetic = num_synthetic(self.recipe.train.batch_size, self.recipe.data) > 0
-        return [self.names[i] for i in numbers] + [SYNTHETIC] * synthetic
+        numbers = range(step * each, (step + 1) * each)
+        drawn = [s.draws(n).series for s in self._sources.values() for n in numbers]
+        corpus = next(iter(self._sources.values())).corpus
+        found = np.unique(corpus.dataset[np.concatenate(drawn)])
+        synthetic = sum(s.size for s in self._sources.values()) < sum(self._sizes)
+        return [self.names[i] for i in found] + [SYNTHETIC] * synthetic
 
     def close(self) -> None:
         """Ends the threads and processes that gather batches."""

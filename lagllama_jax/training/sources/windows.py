@@ -21,6 +21,7 @@ from lagllama_jax.model.calendar_features import (
     wall_clock,
 )
 from lagllama_jax.training.sources.mixture import AliasTable
+from lagllama_jax.training.sources.relatives import Relatives
 from lagllama_jax.typing import Array, Bool, Float, Int, Key
 
 SHORTEST_HISTORY = 16
@@ -40,6 +41,7 @@ class CorpusArrays(NamedTuple):
       level: Raw value at which `values` is 0, in multiples of `unit`, of each series.
       unit: Raw units per unit of `values`, of each series.
       table: Alias table by which series are drawn.
+      relatives: The series that share the time grid of each series. `None`: groups are not drawn.
     """
 
     values: Float[Array, "N"]
@@ -51,6 +53,7 @@ class CorpusArrays(NamedTuple):
     level: Float[Array, "n"]
     unit: Float[Array, "n"]
     table: AliasTable
+    relatives: Relatives | None = None
 
 
 class Draws(NamedTuple):
