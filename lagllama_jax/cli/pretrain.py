@@ -37,6 +37,7 @@ class StartOptions:
       continue_from: Folder of a run whose weights, optimizer state and step are taken over.
       initialise_from: Model whose weights and architecture are taken over, except for the context
         length, attention window, dropout and one_pass: folder, authors' .ckpt file or hub id.
+        --model.variate-attention adds its layers, which change nothing until they are trained.
       add_lags: Lags to add to the model of --initialise-from.
     """
 
@@ -53,15 +54,20 @@ class StartOptions:
             raise ConfigError("--add-lags needs --initialise-from. Without it, use --model.lags.")
         if self.initialise_from is None:
             return preset.replace(**changes), None
+        import jax
+
         from lagllama_jax.checkpoints.hub import from_pretrained
-        from lagllama_jax.model.growth import add_lags
+        from lagllama_jax.model.growth import add_lags, add_variate_attention
 
         config, parameters = from_pretrained(self.initialise_from)
+        if changes.get("variate_attention"):
+            key = jax.random.key(0)
+            config, parameters = add_variate_attention(config, parameters, key)
         asked = config.replace(**changes)
         if asked.replace(**{name: getattr(config, name) for name in FREE_OF_WEIGHTS}) != config:
             raise ConfigError(
                 "--initialise-from brings the model: of the --model options only "
-                f"{', '.join(FREE_OF_WEIGHTS)} can change it."
+                f"{', '.join(FREE_OF_WEIGHTS)} can change it, and variate_attention can be added."
             )
         return add_lags(asked, parameters, self.add_lags)
 

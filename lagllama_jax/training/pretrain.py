@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from lagllama_jax.config import check
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import CheckpointError
 from lagllama_jax.files import make_folder
@@ -91,9 +92,15 @@ def pretrain(
     Raises:
       DataError: If the corpus or the folder cannot be used, or another run uses the folder.
       CheckpointError: If a checkpoint cannot be read, written, or belongs to another recipe.
-      ConfigError: If the batch or the model does not divide over the devices.
+      ConfigError: If the batch or the model does not divide over the devices, or the model cannot
+        use groups of variates that are asked for.
       TrainingError: If a loss is not finite.
     """
+    check(
+        recipe.data.groups == 0 or recipe.model.variate_attention,
+        f"groups={recipe.data.groups} needs a model whose variates see one another: set "
+        "variate_attention=True.",
+    )
     mesh = make_mesh() if placement.mesh is None else placement.mesh
     on_device = placement.on_device
     arrays = corpus_arrays(

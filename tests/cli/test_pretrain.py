@@ -34,6 +34,22 @@ def test_a_model_can_be_trained_further_with_another_context_and_more_lags(
     assert after == before.replace(context_length=11, lags=lags)
 
 
+def test_attention_across_variates_is_added_to_a_model_and_trained_on_groups(
+    lagllama, corpus, model_folder, tmp_path
+):
+    begin = "--initialise-from", model_folder, "--data.groups", 1.0, "--data.synthetic", 1.0
+    code, _, complaint = lagllama("pretrain", corpus, "-o", tmp_path / "run", *SHORT, *begin)
+    assert code == 2
+    assert "set variate_attention=True" in " ".join(complaint.split())
+    more = "--model.variate-attention", True, "--data.group-size", 2
+    code, _, complaint = lagllama("pretrain", corpus, "-o", tmp_path / "run", *SHORT, *begin, *more)
+    assert code == 0, complaint
+    after = LagLlama.from_pretrained(tmp_path / "run")
+    before = LagLlama.from_pretrained(model_folder)
+    assert after.config == before.config.replace(variate_attention=True)
+    assert np.any(after.parameters["block_0"]["variate_attention"]["output"]["kernel"])
+
+
 def test_a_folder_in_which_another_run_goes_on_is_refused(lagllama, corpus, tmp_path):
     run = tmp_path / "run"
     with locked(run):
