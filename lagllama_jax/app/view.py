@@ -78,7 +78,7 @@ class View:
             result=result,
             problem=problem or plain(failure),
             waiting=REFRESH if job is not None and not job.done else 0,
-            methods={name: WAYS.get(name, "the one with the least error") for name in METHODS},
+            methods={name: WAYS.get(name, "the one that is most certain") for name in METHODS},
             fields=upload.fields,
         )
 
