@@ -94,23 +94,33 @@ def open_table(path: Path, encoding: str | None, limits: Limits) -> Table:
 def read_choice(
     files: Files, choice: Choice, prediction_length: int, limits: Limits
 ) -> SeriesDataset:
-    """Reads the chosen series. Columns that were not chosen are not used.
+    """Reads the chosen series from files. See `series_of`."""
+    table, coming = open_table(files.table, files.encoding, limits), None
+    if choice.known and files.future is not None:
+        coming = open_table(files.future, files.encoding, limits)
+    return series_of(table, coming, choice, prediction_length, limits)
+
+
+def series_of(
+    table: Table, coming: Table | None, choice: Choice, prediction_length: int, limits: Limits
+) -> SeriesDataset:
+    """The chosen series of a table. Columns that were not chosen are not used.
 
     Args:
-      files: The files.
+      table: The table.
+      coming: The second table. `None`: there is none.
       choice: The columns.
       prediction_length: Number of time steps to forecast.
       limits: Limits of the page.
 
     Raises:
-      DataError: If the files cannot be read, or do not fit the choice.
+      DataError: If the tables cannot be read, or do not fit the choice.
       ConfigError: If the choice is incomplete.
     """
-    table = open_table(files.table, files.encoding, limits)
     if choice.layout == "wide":
         dataset = _read_wide(table, choice)
     else:
-        dataset = _read_long(table, files, choice, prediction_length, limits)
+        dataset = _read_long(table, coming, choice, prediction_length)
     count = len(dataset) * len(dataset.target_names)
     if count > limits.max_series:
         raise DataError(
@@ -135,17 +145,17 @@ def _read_wide(table: Table, choice: Choice) -> SeriesDataset:
 
 
 def _read_long(
-    table: Table, files: Files, choice: Choice, prediction_length: int, limits: Limits
+    table: Table, coming: Table | None, choice: Choice, prediction_length: int
 ) -> SeriesDataset:
     check(len(choice.target) > 0, "Choose at least one column of values.")
     keys = [choice.id_column, choice.timestamp_column]
     part = _restricted(table, [*keys, *choice.target, *choice.known])
-    coming: Table | None = None
-    if choice.known and files.future is not None:
-        coming = open_table(files.future, files.encoding, limits)
-        coming = _restricted(coming, [*keys, *choice.known])
-    elif choice.known:
+    if not choice.known:
+        coming = None
+    elif coming is None:
         part, coming = split_future(part, choice)
+    else:
+        coming = _restricted(coming, [*keys, *choice.known])
     return read_frame(
         part,
         future=coming,

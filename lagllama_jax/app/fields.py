@@ -1,20 +1,20 @@
 """Reads the fields of the form, in which columns are named by their numbers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from lagllama_jax.app.choice import Choice
 from lagllama_jax.app.limits import Limits
 from lagllama_jax.app.summary import TableSummary
 from lagllama_jax.app.tasks import ForecastQuestion, ImpactQuestion
+from lagllama_jax.causal import estimators
 from lagllama_jax.config import check, checked
 from lagllama_jax.config.base import Interval
 from lagllama_jax.errors import ConfigError
 
 Fields = Mapping[str, Sequence[str]]
 """The values of each field as the browser sends them."""
-Method = Literal["auto", "network", "regression_network", "synthetic_control", "ridge"]
-METHODS = get_args(Method)
+METHODS = ("auto", *estimators.METHODS)
 MOST_PLACEBOS = 100
 LONGEST_TEXT = 100
 
@@ -105,12 +105,14 @@ def impact_of(fields: Fields, summary: TableSummary) -> ImpactQuestion:
     """
     choice = choice_of(fields, summary.columns)
     names = units_of(summary, choice)
+    method = text(fields, "method") or "auto"
+    check(method in METHODS, f"The method {method!r} is not one of {', '.join(METHODS)}.")
     return ImpactQuestion(
         choice,
         text(fields, "intervention"),
         _named(fields, "treated", names),
         _named(fields, "controls", names),
-        checked("method", text(fields, "method") or "auto", Method),
+        method,
         number(fields, "placebos", "The number of false interventions", 0, MOST_PLACEBOS),
     )
 

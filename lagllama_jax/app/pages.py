@@ -83,7 +83,7 @@ class Pages:
                 pasted = str(form.get("pasted", ""))
                 files = await _saved(form, folder, self.limits.bytes)
             tried = "example" in form
-            summary = await self._summarise(files, example.CHOICE if tried else None, 1)
+            summary = await self._summarise(files, example.CHOICE if tried else None)
         except LagLlamaError as error:
             shutil.rmtree(folder, ignore_errors=True)
             return self.view.start(without_folder(str(error), folder), pasted, _status(error))
@@ -134,7 +134,7 @@ class Pages:
         files = upload.files._replace(encoding=text(fields, "encoding") or None)
         if choice == before and files == upload.files and action != "columns":
             return
-        summary = await self._summarise(files, choice, 1)
+        summary = await self._summarise(files, choice)
         upload.files, upload.summary = files, _shown(summary, upload.folder)
         if choice.id_column != before.id_column and (fields.get("treated") or action == "impact"):
             fields.pop("treated", None)
@@ -198,13 +198,13 @@ class Pages:
         part = int(asked) if asked.isascii() and asked.isdigit() else 0
         return self.view.table(upload, units, (job, ahead, part), problem, status)
 
-    async def _summarise(self, files: Files, choice: Choice | None, horizon: int) -> TableSummary:
+    async def _summarise(self, files: Files, choice: Choice | None) -> TableSummary:
         """Reads a table in the process for it, one at a time.
 
         Raises:
           DataError: If it cannot be read.
         """
-        arguments = (files, choice, horizon, self.limits)
+        arguments = (files, choice, self.limits)
         async with self._reading:
             summary, notes = await asyncio.to_thread(
                 self.reader.call, summarise, *arguments, seconds=READ_SECONDS

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lagllama_jax.app.choice import Choice, Files, open_table, read_choice, split_future
+from lagllama_jax.app.choice import Choice, Files, open_table, series_of, split_future
 from lagllama_jax.app.limits import Limits
 from lagllama_jax.errors import DataError, LagLlamaError
 from lagllama_jax.series.columns import find_columns
@@ -45,13 +45,12 @@ class TableSummary:
     notes: tuple[str, ...] = ()
 
 
-def summarise(files: Files, choice: Choice | None, horizon: int, limits: Limits) -> TableSummary:
+def summarise(files: Files, choice: Choice | None, limits: Limits) -> TableSummary:
     """Reads a table, and the series that a choice of its columns gives.
 
     Args:
       files: The files.
       choice: The columns. `None`: they are proposed.
-      horizon: Number of time steps to forecast.
       limits: Limits of the page.
 
     Raises:
@@ -65,7 +64,8 @@ def summarise(files: Files, choice: Choice | None, horizon: int, limits: Limits)
     try:
         if choice is None:
             choice = propose(table, future)
-        found = _described(read_choice(files, _past_of(choice), horizon, limits))
+        past = replace(choice, known=())  # how much of the future is needed is not known yet
+        found = _described(series_of(table, None, past, 0, limits))
     except LagLlamaError as error:
         problem = str(error)
     choice = choice or Choice()
@@ -99,11 +99,6 @@ def propose(table: Table, future: tuple[str, ...] | None) -> Choice:
         return choice
     filled = coming.frame.notna().all()
     return replace(choice, known=tuple(name for name in columns.others if filled[str(name)]))
-
-
-def _past_of(choice: Choice) -> Choice:
-    """The choice without known covariates, whose number of future rows depends on the horizon."""
-    return replace(choice, known=())
 
 
 def _described(dataset: SeriesDataset) -> str:
