@@ -1,6 +1,10 @@
 """The sources of training batches: drawn on the device, or read on the host by grain."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import jax
+from jax.sharding import NamedSharding
 
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.typing import Array, Int, Key
@@ -47,15 +51,19 @@ class BatchSource(Protocol):
         ...
 
 
-def batches_of(single: Batch | None, groups: Batch | None) -> Batches:
-    """The batch of single windows, that of groups, or both, where they are given.
+def make_batches(
+    sizes: tuple[int, int], split: NamedSharding, *make: Callable[[int], Batch]
+) -> Batches:
+    """A batch of single windows, of groups, or one of each, divided over the devices.
 
-    Raises:
-      ValueError: If neither is given.
+    Args:
+      sizes: Numbers of single windows and of groups, one of which is above 0.
+      split: How batches are divided.
+      *make: Functions that make a batch of some windows, and of some groups.
     """
-    if single is not None and groups is not None:
-        return single, groups
-    found = groups if single is None else single
-    if found is None:
-        raise ValueError("A batch has windows, groups, or both.")
-    return found
+    made = [
+        jax.lax.with_sharding_constraint(one(count), split)
+        for one, count in zip(make, sizes, strict=True)
+        if count
+    ]
+    return made[0] if len(made) == 1 else (made[0], made[1])

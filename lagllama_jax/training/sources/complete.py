@@ -20,6 +20,11 @@ def num_synthetic(batch: int, data: DataConfig) -> int:
     return round(batch * data.synthetic)
 
 
+def num_real(batch: int, data: DataConfig) -> int:
+    """Number of windows of a batch that are real."""
+    return batch - num_synthetic(batch, data)
+
+
 def window_keys(key: Key) -> tuple[Key, Key, Key, Key]:
     """The keys of a batch: for its real windows, its synthetic windows, flipping and mixing."""
     real, synthetic, flipped, mixed = jax.random.split(key, 4)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -11,12 +10,12 @@ from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding, replicated
-from lagllama_jax.training.sources import SYNTHETIC, Batches, batches_of
+from lagllama_jax.training.sources import SYNTHETIC, Batches, make_batches
 from lagllama_jax.training.sources.complete import (
     complete,
     complete_groups,
     group_keys,
-    num_synthetic,
+    num_real,
     window_keys,
 )
 from lagllama_jax.training.sources.groups import batch_sizes, draw_groups, gather_groups
@@ -62,22 +61,18 @@ class DeviceSource:
     ) -> Batches:
         """Real windows drawn from the corpus, then synthetic ones, and groups of both."""
         model, data = self.recipe.model, self.recipe.data
-        windows, groups = self._sizes
-        constrain = jax.lax.with_sharding_constraint
-        single, grouped = None, None
-        if windows:
-            single = constrain(sample_batch(feed, key, windows, model, data), self._split)
-        if groups:
-            grouped = constrain(sample_groups(feed, key, groups, model, data), self._split)
-        return batches_of(single, grouped)
+        return make_batches(
+            self._sizes,
+            self._split,
+            lambda windows: sample_batch(feed, key, windows, model, data),
+            lambda groups: sample_groups(feed, key, groups, model, data),
+        )
 
     def datasets(self, key: Key, step: int) -> list[str]:
         """Names of the datasets from which the windows of a step were drawn."""
         recipe, train = self.recipe, self.recipe.train
-        windows, groups = self._sizes
         model, data = recipe.model, recipe.data
-        count = windows - num_synthetic(windows, data)
-        real_groups = groups - num_synthetic(groups, data)
+        count, real_groups = (num_real(size, data) for size in self._sizes)
         drawn = []
         for index in range(train.accumulate):
             part_key = batch_key(step_keys(key, step)[0], index, train)
@@ -89,7 +84,7 @@ class DeviceSource:
                 drawn.append(found.window.series)
         series: Any = np.concatenate([np.asarray(part) for part in drawn]) if drawn else []
         numbers: Any = np.unique(np.asarray(self.corpus.dataset)[series]) if drawn else []
-        synthetic = count + real_groups < windows + groups
+        synthetic = count + real_groups < sum(self._sizes)
         return [self.names[i] for i in numbers] + [SYNTHETIC] * synthetic
 
     def close(self) -> None:
@@ -100,7 +95,7 @@ def sample_batch(
     corpus: CorpusArrays, key: Key, size: int, model: ModelConfig, data: DataConfig
 ) -> Batch:
     """Draws a batch on the device: real windows, then synthetic ones."""
-    count, real = size - num_synthetic(size, data), None
+    count, real = num_real(size, data), None
     if count:
         draws = draw(window_keys(key)[0], corpus, count, model, data)
         real = gather(corpus, draws, model, data)
@@ -111,7 +106,7 @@ def sample_groups(
     corpus: CorpusArrays, key: Key, count: int, model: ModelConfig, data: DataConfig
 ) -> Batch:
     """Draws a batch of groups on the device: real groups, then synthetic ones."""
-    real_count, real = count - num_synthetic(count, data), None
+    real_count, real = num_real(count, data), None
     if real_count:
         draws = draw_groups(group_keys(key).real, corpus, real_count, model, data)
         real = gather_groups(corpus, draws, model, data)

@@ -18,8 +18,8 @@ from lagllama_jax.errors import require
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding
-from lagllama_jax.training.sources import SYNTHETIC, Batches, batches_of
-from lagllama_jax.training.sources.complete import complete, complete_groups, num_synthetic
+from lagllama_jax.training.sources import SYNTHETIC, Batches, make_batches
+from lagllama_jax.training.sources.complete import complete, complete_groups, num_real
 from lagllama_jax.training.sources.groups import (
     GroupDraws,
     batch_sizes,
@@ -62,8 +62,7 @@ class WindowSource:
         """Makes the source of the real windows of all batches of a run."""
         self.corpus, self.model, self.data = corpus, recipe.model, recipe.data
         train = recipe.train
-        windows = batch_sizes(train.batch_size, recipe.data).windows
-        self.size = windows - num_synthetic(windows, recipe.data)
+        self.size = num_real(batch_sizes(train.batch_size, recipe.data).windows, recipe.data)
         self.count, self.seed = train.steps * train.accumulate, train.seed
         self.rows: Int[np.ndarray, rows] | slice = slice(None)
 
@@ -99,8 +98,8 @@ class GroupSource(WindowSource):
     def __init__(self, corpus: CorpusArrays, recipe: Recipe):
         """Makes the source of the real groups of all batches of a run."""
         super().__init__(corpus, recipe)
-        groups = batch_sizes(recipe.train.batch_size, recipe.data).groups
-        self.size = groups - num_synthetic(groups, recipe.data)
+        sizes = batch_sizes(recipe.train.batch_size, recipe.data)
+        self.size = num_real(sizes.groups, recipe.data)
 
     def group_draws(self, number: int) -> GroupDraws:
         """Draws the groups `rows` of a batch."""
@@ -242,16 +241,12 @@ class GrainSource:
         """The real windows that were read, augmented, then synthetic ones, and such groups."""
         real = jax.tree.map(lambda leaf: leaf[place, index], feed)
         model, data = self.recipe.model, self.recipe.data
-        windows, groups = self._sizes
-        constrain = jax.lax.with_sharding_constraint
-        single, grouped = None, None
-        if windows:
-            whole = complete(key, real.get(WINDOWS), windows, model, data)
-            single = constrain(whole, self._split)
-        if groups:
-            whole = complete_groups(key, real.get(GROUPS), groups, model, data)
-            grouped = constrain(whole, self._split)
-        return batches_of(single, grouped)
+        return make_batches(
+            self._sizes,
+            self._split,
+            lambda windows: complete(key, real.get(WINDOWS), windows, model, data),
+            lambda groups: complete_groups(key, real.get(GROUPS), groups, model, data),
+        )
 
     def datasets(self, key: Key, step: int) -> list[str]:
         """Names of the datasets from which this process drew the windows of a step."""

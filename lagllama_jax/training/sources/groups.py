@@ -17,6 +17,8 @@ from lagllama_jax.training.sources.windows import (
     Draws,
     between,
     decide,
+    draw_chances,
+    draw_chances_on_host,
     gather,
 )
 from lagllama_jax.typing import Array, Float, Int, Key
@@ -106,13 +108,12 @@ def draw_groups(
 ) -> GroupDraws:
     """Draws groups with `jax.random`."""
     item_key, uniform_key, member_key, kind_key = jax.random.split(key, 4)
-    item = jax.random.randint(item_key, (count,), 0, corpus.lengths.shape[0])
-    uniforms = jax.random.uniform(uniform_key, (len(Chances._fields) - 1, count))
+    windows = draw_chances(item_key, uniform_key, corpus, count)
     shape = len(MemberChances._fields) - 1, count, data.group_size - 1
     members = MemberChances(
         jax.random.uniform(kind_key, (count,)), *jax.random.uniform(member_key, shape)
     )
-    return decide_groups(Chances(item, *uniforms), members, corpus, model, data)
+    return decide_groups(windows, members, corpus, model, data)
 
 
 def draw_groups_on_host(
@@ -123,12 +124,11 @@ def draw_groups_on_host(
     data: DataConfig,
 ) -> GroupDraws:
     """Draws groups with NumPy. The distribution is that of `draw_groups`."""
-    item: Any = generator.integers(0, corpus.lengths.shape[0], count)
-    uniforms: Any = generator.random((len(Chances._fields) - 1, count), np.float32)
+    windows = draw_chances_on_host(generator, corpus, count)
     shape = len(MemberChances._fields) - 1, count, data.group_size - 1
     kind: Any = generator.random(count, np.float32)
     members = MemberChances(kind, *generator.random(shape, np.float32))
-    return decide_groups(Chances(item, *uniforms), members, corpus, model, data)
+    return decide_groups(windows, members, corpus, model, data)
 
 
 def decide_groups(

@@ -107,9 +107,14 @@ class Chances(NamedTuple):
 def draw(key: Key, corpus: CorpusArrays, batch: int, model: ModelConfig, data: DataConfig) -> Draws:
     """Draws a batch of windows with `jax.random`."""
     item_key, uniform_key = jax.random.split(key)
+    return decide(draw_chances(item_key, uniform_key, corpus, batch), corpus, model, data)
+
+
+def draw_chances(item_key: Key, uniform_key: Key, corpus: CorpusArrays, batch: int) -> Chances:
+    """Draws the random numbers of a batch of windows with `jax.random`."""
     item = jax.random.randint(item_key, (batch,), 0, corpus.lengths.shape[0])
     uniforms = jax.random.uniform(uniform_key, (len(Chances._fields) - 1, batch))
-    return decide(Chances(item, *uniforms), corpus, model, data)
+    return Chances(item, *uniforms)
 
 
 def draw_on_host(
@@ -120,9 +125,16 @@ def draw_on_host(
     data: DataConfig,
 ) -> Draws:
     """Draws a batch of windows with NumPy. The distribution is that of `draw`."""
+    return decide(draw_chances_on_host(generator, corpus, batch), corpus, model, data)
+
+
+def draw_chances_on_host(
+    generator: np.random.Generator, corpus: CorpusArrays, batch: int
+) -> Chances:
+    """Draws the random numbers of a batch of windows with NumPy."""
     item: Any = generator.integers(0, corpus.lengths.shape[0], batch)
     uniforms: Any = generator.random((len(Chances._fields) - 1, batch), np.float32)
-    return decide(Chances(item, *uniforms), corpus, model, data)
+    return Chances(item, *uniforms)
 
 
 def decide(chances: Chances, corpus: CorpusArrays, model: ModelConfig, data: DataConfig) -> Draws:
