@@ -51,7 +51,7 @@ class Arguments:
 
 def grouped(series: SeriesDataset) -> SeriesDataset:
     """One item with all series of one length as its targets, without missing values at the end."""
-    joined = together(lambda: series)
+    joined = together(series)
     whole = np.isfinite(joined.targets[0]).all(axis=0)
     return joined.truncate(np.array([np.flatnonzero(whole).max() + 1]))
 

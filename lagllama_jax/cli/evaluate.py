@@ -11,6 +11,7 @@ from lagllama_jax.cli import arguments
 from lagllama_jax.cli.arguments import OptionalFolder, OptionalName, options_of
 from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import ConfigError, require
+from lagllama_jax.evaluation.suite_names import Suite
 
 if TYPE_CHECKING:
     from lagllama_jax.evaluation.run import OnRow
@@ -29,15 +30,7 @@ SHOWN = ("Lag-Llama", "Toto-2.0-4m", "chronos_bolt_small", "TiRex")
 def main(
     *,
     model: arguments.Model = BOX,
-    suite: Literal[
-        "gift-eval-ett",
-        "m4_hourly",
-        "all",
-        "paper",
-        "validation",
-        "covariates",
-        "multivariate",
-    ] = "all",
+    suite: Suite = "all",
     data_dir: OptionalFolder = None,
     terms: tuple[Literal["short", "medium", "long"], ...] = ("short", "medium", "long"),
     output_dir: OptionalFolder = None,

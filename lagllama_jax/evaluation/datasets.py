@@ -1,7 +1,7 @@
 """Readers of the evaluation sets."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,16 +42,12 @@ def _ett_frame(path: Path):  # type: ignore[no-untyped-def]
     return pd.read_csv(_existing(path), index_col="date", parse_dates=True)
 
 
-def together(read: Callable[[], SeriesDataset]) -> SeriesDataset:
-    """Reads series of one grid, and makes them the targets of one item.
-
-    Args:
-      read: Function that reads the series.
+def together(series: SeriesDataset) -> SeriesDataset:
+    """Makes series of one grid the targets of one item.
 
     Raises:
       DataError: If the series have other lengths, starts or frequencies.
     """
-    series = read()
     grids = {
         (target.shape[1], start, frequency)
         for target, start, frequency in zip(

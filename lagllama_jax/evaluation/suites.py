@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from lagllama_jax.corpus.catalogue import find_data_set
 from lagllama_jax.corpus.tfds.store import how_to_build, is_built
@@ -19,18 +20,11 @@ from lagllama_jax.evaluation.datasets import (
     parquet_series,
     together,
 )
+from lagllama_jax.evaluation.suite_names import Suite
 from lagllama_jax.evaluation.tasks import Task, horizon
 from lagllama_jax.evaluation.validation import validation_tasks
 
-SUITES = (
-    "gift-eval-ett",
-    "m4_hourly",
-    "all",
-    "paper",
-    "validation",
-    "covariates",
-    "multivariate",
-)
+SUITES = get_args(Suite)
 
 
 def suite_tasks(
@@ -54,9 +48,7 @@ def suite_tasks(
     if suite in ("gift-eval-ett", "all"):
         tasks += ett_tasks(folder)
     if suite == "multivariate":
-        tasks += [
-            replace(task, read=functools.partial(together, task.read)) for task in ett_tasks(folder)
-        ]
+        tasks += map(_joint, ett_tasks(folder))
     if suite in ("m4_hourly", "all"):
         tasks.append(m4_hourly_task(folder))
     tasks = [task for task in tasks if task.term in terms]
@@ -80,6 +72,11 @@ def ett_tasks(data_dir: Path, terms: Sequence[str] = ("short", "medium", "long")
         for number, frequency, term in itertools.product((1, 2), ETT_GRIDS, terms)
         if term == "short" or frequency not in "DW"
     ]  # fmt: skip
+
+
+def _joint(task: Task) -> Task:
+    """The task with its series as the targets of one item."""
+    return replace(task, read=lambda: together(task.read()))
 
 
 def m4_hourly_task(data_dir: Path) -> Task:

@@ -46,7 +46,7 @@ def test_several_targets_of_one_item_score_as_series_of_their_own_without_a_join
 
 def test_series_of_other_lengths_cannot_be_targets_of_one_item(series_of):
     with pytest.raises(DataError, match="The 2 series have 2 time grids"):
-        together(lambda: series_of(30, 40))
+        together(series_of(30, 40))
 
 
 def test_windows_of_the_paper_are_the_last_ones(shared):
