@@ -52,7 +52,7 @@ def main(
     Args:
       model: Folder, authors' .ckpt file, hub id, box for the bundled weights, or a baseline: naive,
         seasonal_naive, auto_ets, auto_theta, auto_arima, deepar, nhits.
-      suite: The 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the last windows of the paper, or
+      suite: The 16 ETT tasks of GIFT-Eval, m4_hourly, both (all), the last windows of the paper,
         the validation windows of a training corpus, by which recipes are compared, series with
         known covariates, which --covariates none leaves out, or the ETT tasks with the seven
         variables as the targets of one item.

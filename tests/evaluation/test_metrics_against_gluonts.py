@@ -88,24 +88,3 @@ def test_the_divisor_of_mase_equals_that_of_gluonts_with_missing_points():
     ends = np.array([5, 30, 100, 199])
     theirs = [seasonal_error(np.ma.masked_invalid(values[:end]), 24)[0] for end in ends]
     np.testing.assert_allclose(seasonal_errors(values, 24, ends), theirs, rtol=1e-12)
-
-
-def test_deepar_of_gluonts_forecasts_every_window_without_seeing_a_later_one(monkeypatch):
-    pytest.importorskip("lightning", reason="DeepAR needs gluonts' torch extra")
-    from lagllama_jax.evaluation.baselines import deepar
-
-    monkeypatch.setattr(deepar, "EPOCHS", 1)
-    monkeypatch.setattr(deepar, "BATCHES", 2)
-    series = [np.sin(np.arange(60) / 2) + level for level in range(3)]
-    pasts = [values[:end] for values in series for end in (50, 56)]
-    assert [len(past) for past in deepar.training_pasts(pasts)] == [50, 50, 50]
-    state = np.random.get_state()[1].copy()
-    quantiles = deepar.DeepAR().quantiles(pasts, 4, 12, (0.1, 0.5, 0.9))
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
-    again, other = (
-        deepar.DeepAR(seed=seed).quantiles(pasts, 4, 12, (0.1, 0.5, 0.9)) for seed in (0, 1)
-    )
-    np.testing.assert_array_equal(again, quantiles)
-    assert (other != quantiles).any()
-    assert quantiles.shape == (6, 3, 4)
-    assert (np.diff(quantiles, axis=1) >= 0).all()

@@ -4,26 +4,12 @@ import importlib.util
 import pathlib
 import types
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
 
-from lagllama_jax import LagLlama, ModelConfig
-from lagllama_jax.model.network import init_parameters
-
 pytestmark = pytest.mark.usefixtures("hurry")
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "experiments/insight"
-CONFIG = ModelConfig.tiny(
-    lags=(0, 1, 2, 7),
-    context_length=8,
-    attention_window=12,
-    imputation="loc",
-    scale_features="relative",
-    observed_features=True,
-    squash="arcsinh",
-    one_pass=True,
-)
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "experiments/insight"
 CORPUS = ("azure_vm_traces", "gefcom2012", "kdd_cup_2018", "nn_competitions", "pbs")
 
 
@@ -51,13 +37,12 @@ def write_etth(path: pathlib.Path, hours: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def places(one_pass, tmp_path_factory):
     """Folders of a model, of data and of results."""
     root = tmp_path_factory.mktemp("insight")
     for name in ("corpus", "evaluation", "results"):
         (root / name).mkdir()
-    model = LagLlama(init_parameters(CONFIG, jax.random.key(0)), CONFIG)
-    model.save_pretrained(root / "model")
+    one_pass.save_pretrained(root / "model")
     for number, name in enumerate(CORPUS):
         names = [f"{name}/{row}" for row in range(6)]
         write_series(root / "corpus" / f"{name}.parquet", names, 90, ("h", "D")[number % 2])
