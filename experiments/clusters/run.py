@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import tyro
+from pyarrow import dataset
 
 from lagllama_jax import LagLlama
 from lagllama_jax.distributed import forecast_folder
@@ -130,9 +131,9 @@ def plain(arguments: Arguments, frames: list[pd.DataFrame]) -> dict[str, float]:
 
 def measure(arguments: Arguments, place: Path) -> dict[str, float]:
     """Seconds of the whole call, the steady rate, and what the workers use."""
-    frames = [shard(arguments, number) for number in range(arguments.shards)]
+    frames = (shard(arguments, number) for number in range(arguments.shards))
     if arguments.engine == "plain":
-        return plain(arguments, frames)
+        return plain(arguments, list(frames))
     (place / "in").mkdir()
     for number, frame in enumerate(frames):
         frame.to_parquet(place / "in" / f"part-{number:04}.parquet", index=False)
@@ -149,7 +150,8 @@ def measure(arguments: Arguments, place: Path) -> dict[str, float]:
         )
     seconds = time.perf_counter() - begun
     assert summary.finished == arguments.shards and summary.errors.empty
-    assert len(summary.read()) == arguments.series * arguments.prediction_length
+    rows = dataset.dataset(place / "out" / "forecasts").count_rows()
+    assert rows == arguments.series * arguments.prediction_length
     rate = steady(place / "out", arguments.series // arguments.shards)
     used = sum(usage.seconds.values())
     return {"seconds": seconds, "steady": rate, "cpu_seconds": used, "GB": usage.memory / 1e9}

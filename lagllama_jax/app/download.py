@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-_FORMULA = re.compile(r"\s*([=@]|[+\-](?!\d+([.,]\d+)?$))|\t")
+_FORMULA = re.compile(r"\s*([=@]|[+\-](?!\d+([.,]\d+)?\Z))|\t")
 
 
 def plain_csv(frame: pd.DataFrame) -> tuple[bytes, bool]:

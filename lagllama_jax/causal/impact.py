@@ -64,7 +64,8 @@ def impact(
       method: `network`: the model, with the controls as known covariates. `regression_network`: a
         linear regression on the controls, and the model for what is left. `synthetic_control`: a
         weighted mean of the controls. `ridge`: Bayesian regression on the controls. `auto`: that of
-        them with the narrowest interval of the average effect after the calibration.
+        them with the narrowest interval of the average effect after the calibration, which is
+        then widened, as the narrowest of several is too narrow on average.
       placebos: Number of false dates per unit, and largest number of controls that are tried as if
         they were treated, by which the intervals are calibrated. 0: the intervals are those of the
         sample paths.

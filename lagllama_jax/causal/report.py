@@ -127,9 +127,10 @@ def _how(effect: Effect) -> str:
     factor = effect.null.factor
     if effect.trials:
         change = "wider" if factor >= 1 else "narrower"
+        cause = " and the choice of the narrowest" if effect.scores else ""
         words += (
-            f" By the false interventions, the intervals are {change} than those of the sample "
-            f"paths (factor {factor:.2f}), with the tails of a t distribution of "
+            f" By the false interventions{cause}, the intervals are {change} than those of the "
+            f"sample paths (factor {factor:.2f}), with the tails of a t distribution of "
             f"{effect.null.df:.0f} degrees of freedom."
         )
     return words

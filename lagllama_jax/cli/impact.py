@@ -12,6 +12,7 @@ from lagllama_jax.cli.arguments import (
     OptionalHorizon,
     TableOptions,
 )
+from lagllama_jax.config import check
 
 Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
 
@@ -20,7 +21,7 @@ def main(
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")],
     /,
     *,
-    intervention: Annotated[str, tyro.conf.arg(metavar="TIME")],
+    intervention: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[UNIT=]TIME ...")],
     controls: Names = (),
     prediction_length: OptionalHorizon = None,
     method: Literal["auto", "network", "regression_network", "synthetic_control", "ridge"] = "auto",
@@ -42,10 +43,12 @@ def main(
 
     Args:
       data: CSV or Parquet file, compressed or not.
-      intervention: Time of the first point that may be changed, or number of the row from 0.
+      intervention: Time of the first point that may be changed, or number of the row from 0. If
+        the targets have different ones, one UNIT=TIME for each target.
       controls: Columns of the controls.
       prediction_length: Number of time steps after the intervention; all if not given.
-      method: How it is estimated. auto: by what has the narrowest interval after the calibration.
+      method: How it is estimated. auto: by what has the narrowest interval after the calibration,
+        which is then widened for the choice.
       placebos: Number of false interventions in time, and at most in space, that calibrate the
         intervals. 0: none.
       num_samples: Number of sample paths.
@@ -75,7 +78,7 @@ def main(
     names = {one.name for one in fields(table)} - {"target", "encoding"}
     effect = impact(
         frame,
-        intervention,
+        times_of(intervention),
         list(table.target),
         list(controls) or None,
         predictor=None if model is None else LagLlama.from_pretrained(model),
@@ -94,3 +97,26 @@ def main(
             effect.plot().savefig(temporary, dpi=150)
     if output is not None:
         write_table(effect.to_frame(), output)
+
+
+def times_of(words: tuple[str, ...]) -> str | dict[str, str]:
+    """The intervention of all targets, or of each target by its name.
+
+    >>> times_of(("2026-03-02",)), times_of(("north=2026-03-02", "south=2026-04-01"))
+    ('2026-03-02', {'north': '2026-03-02', 'south': '2026-04-01'})
+
+    Raises:
+      ConfigError: If one of several has no name, or a name comes twice.
+    """
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0]
+    times: dict[str, str] = {}
+    for word in words:
+        name, equals, time = word.rpartition("=")
+        check(
+            bool(equals and name and time),
+            f"--intervention {word}: give UNIT=TIME for each target.",
+        )
+        check(name not in times, f"--intervention names {name} twice.")
+        times[name] = time
+    return times

@@ -5,7 +5,7 @@ import io
 import re
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lagllama_jax.app.choice import Choice
@@ -53,6 +53,7 @@ def test_a_file_name_is_one_short_name(given_name):
     assert not set(name) & set('/\\\0\n<>"')
 
 
+@example(["-1\r"])
 @given(st.lists(st.text(st.sampled_from("=+-@ \t\r\na1,.|'\""), min_size=1), min_size=1))
 def test_no_cell_of_the_csv_file_is_a_formula(names):
     content, _ = plain_csv(pd.DataFrame({"name": names, "value": 1.0}))

@@ -7,6 +7,7 @@ import pytest
 
 from lagllama_jax import ForecastConfig, LagLlama
 from lagllama_jax.causal import impact
+from lagllama_jax.causal.estimation import LUCK
 from lagllama_jax.causal.estimators import estimator
 from lagllama_jax.causal.study import read_study
 from lagllama_jax.errors import ConfigError, DataError
@@ -172,7 +173,10 @@ def test_auto_takes_the_method_with_the_narrowest_interval_and_says_so(market, s
     assert effect.method == min(effect.scores, key=effect.scores.get)
     assert "chosen as the one that is most certain" in effect.report()
     alone = impact(market(2.0), DATE, "y", CONTROLS, method=effect.method, **options)
-    assert effect.average_interval == alone.average_interval
+    assert effect.average_effect == alone.average_effect
+    widths = np.log(list(effect.scores.values()))
+    wider = np.exp(LUCK * (widths.mean() - widths.min()))
+    np.testing.assert_allclose(effect.null.factor, wider * alone.null.factor)
     unit = np.std(market(2.0).y[:80])
     np.testing.assert_allclose(effect.scores[effect.method], alone.deviation / unit)
 

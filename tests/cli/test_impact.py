@@ -29,9 +29,18 @@ def test_the_table_the_words_and_the_picture_are_made(lagllama, table):
     assert len(pd.read_csv(output)) == 10
 
 
+def test_each_target_may_have_its_own_intervention(lagllama, table):
+    when = ("--intervention", "sales=2026-02-20", "third=2026-02-15")
+    words = ("--target", "sales", "third", "--controls", "other", "--method", "ridge")
+    code, shown, complaint = lagllama("impact", table / "data.csv", *when, *words)
+    assert code == 0 and "interventions at different times" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--intervention", "2026-02-20", "2026-02-15"), "give UNIT=TIME for each target"),
+        (("--intervention", "sales=2026-02-20", "sales=2026-02-15"), "names sales twice"),
         (("--intervention", "2030-01-01"), "is after the last value of sales"),
         (("--controls", "nobody"), "No column 'nobody'"),
         (("--plot", "out.doc"), "a picture's name ends in .png"),

@@ -1,5 +1,7 @@
 """A folder of shards, and its forecasts by one plain call."""
 
+import pathlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,12 +16,20 @@ FAST = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 DRIVER = """
 import sys
 from lagllama_jax.distributed import forecast_folder
-source, output, model, engine, workers = sys.argv[1:]
+model, source, output, engine, workers = sys.argv[1:]
 if __name__ == "__main__":
     forecast_folder(source, output, {steps}, model=model, engine=engine,
                     workers=int(workers) or None, **{options})
 """
 """A script that runs a job, to be killed."""
+
+
+def driver(folder: pathlib.Path, model: LagLlama) -> list[pathlib.Path]:
+    """The script in a file, and the folder of the model as its first argument."""
+    model.save_pretrained(folder / "model")
+    script = folder / "driver.py"
+    script.write_text(DRIVER.format(steps=STEPS, options=OPTIONS))
+    return [script, folder / "model"]
 
 
 @pytest.fixture(scope="session")

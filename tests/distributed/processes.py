@@ -4,10 +4,14 @@ import contextlib
 import os
 import pathlib
 import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+
+from tests.distributed.conftest import FAST
 
 MARK = "LAGLLAMA_TEST_MARK"
 
@@ -15,12 +19,14 @@ MARK = "LAGLLAMA_TEST_MARK"
 @contextlib.contextmanager
 def marked() -> Iterator[str]:
     """Processes that are started in the block have a mark, which is yielded."""
-    mark = uuid.uuid4().hex
+    mark, before = uuid.uuid4().hex, os.environ.get(MARK)
     os.environ[MARK] = mark
     try:
         yield mark
     finally:
         del os.environ[MARK]
+        if before is not None:
+            os.environ[MARK] = before
 
 
 def with_mark(mark: str, words: str) -> list[int]:
@@ -60,3 +66,28 @@ class Killer(threading.Thread):
                     self.killed = victims[-1]
                 return
             time.sleep(0.01)
+
+
+def kill_driver(output: pathlib.Path, *words: object, **environment: str) -> list[pathlib.Path]:
+    """Runs a Python script, and kills it as soon as the first shard is written.
+
+    Args:
+      output: The output folder of the job that the script runs.
+      words: The script and its arguments.
+      environment: Further variables of its environment.
+
+    Returns:
+      The shards that were written.
+    """
+    command = [sys.executable, *map(str, words)]
+    done = output / "forecasts"
+    with marked() as mark:
+        process = subprocess.Popen(command, env=os.environ | FAST | environment)
+        while not list(done.glob("part*")) and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for orphan in with_mark(mark, ""):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(orphan, signal.SIGKILL)
+    return list(done.glob("part*"))

@@ -1,9 +1,6 @@
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -12,7 +9,8 @@ import pytest
 from lagllama_jax.distributed import forecast_folder
 from lagllama_jax.distributed.local import cause_of
 from lagllama_jax.errors import ConfigError, DataError, MissingExtraError
-from tests.distributed.conftest import DRIVER, FAST, OPTIONS, STEPS, assert_same, entries, written
+from tests.distributed.conftest import OPTIONS, STEPS, assert_same, driver, entries, written
+from tests.distributed.processes import kill_driver
 
 
 def forecast(source, output, model, **options):
@@ -238,19 +236,11 @@ def test_a_driver_that_is_killed_loses_nothing_and_does_nothing_twice(
 ):
     shards = [part for frame in frames for _, part in frame.groupby("unique_id")]
     source, output = written(tmp_path / "in", shards), tmp_path / "out"
-    model.save_pretrained(tmp_path / "model")
-    script = tmp_path / "driver.py"
-    script.write_text(DRIVER.format(steps=STEPS, options=OPTIONS))
-    words = [script, source, output, tmp_path / "model", "local", 0]
-    environment = os.environ | {"PYTHONPATH": str(repository)} | FAST
-    process = subprocess.Popen([sys.executable, *map(str, words)], env=environment)
-    done = output / "forecasts"
-    while not list(done.glob("part*")) and process.poll() is None:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = {path: path.stat().st_mtime_ns for path in done.glob("part*")}
+    script = driver(tmp_path, model)
+    killed = kill_driver(output, *script, source, output, "local", 0, PYTHONPATH=str(repository))
+    before = {path: path.stat().st_mtime_ns for path in killed}
     assert 0 < len(before) < len(shards)
+    done = output / "forecasts"
     (done / ".part-99.0000.parquet").write_text("half")
     summary = forecast(source, output, model)
     assert summary.forecast == len(shards) - len(before)

@@ -1,16 +1,12 @@
 import os
-import signal
-import subprocess
-import sys
-import time
 
 import pandas as pd
 import pytest
 
 from lagllama_jax.distributed import forecast_folder
 from lagllama_jax.errors import ConfigError, DataError
-from tests.distributed.conftest import DRIVER, FAST, OPTIONS, STEPS, assert_same, entries, written
-from tests.distributed.processes import Killer, marked, with_mark
+from tests.distributed.conftest import FAST, OPTIONS, STEPS, assert_same, driver, entries, written
+from tests.distributed.processes import Killer, kill_driver, marked, with_mark
 
 pytestmark = [
     pytest.mark.ray,
@@ -98,18 +94,9 @@ def test_a_driver_that_is_killed_is_continued_by_another_engine(
 ):
     shards = [part for frame in frames for _, part in frame.groupby("unique_id")]
     source, output = written(tmp_path / "in", shards), tmp_path / "out"
-    model.save_pretrained(tmp_path / "model")
-    script = tmp_path / "driver.py"
-    script.write_text(DRIVER.format(steps=STEPS, options=OPTIONS))
-    words = [script, source, output, tmp_path / "model", "ray", 1]
-    environment = os.environ | {"PYTHONPATH": str(repository)} | FAST
-    process = subprocess.Popen([sys.executable, *map(str, words)], env=environment)
-    while not list((output / "forecasts").glob("part*")) and process.poll() is None:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = len(list((output / "forecasts").glob("part*")))
-    assert 0 < before < len(shards)
+    script = driver(tmp_path, model)
+    killed = kill_driver(output, *script, source, output, "ray", 1, PYTHONPATH=str(repository))
+    assert 0 < len(killed) < len(shards)
     summary = forecast_folder(source, output, STEPS, model=model, **OPTIONS)
     assert (summary.finished, len(summary.errors)) == (21, 0)
     assert_same(summary.read(), plain)

@@ -6,8 +6,8 @@ import pytest
 
 from lagllama_jax.distributed import forecast_folder
 from lagllama_jax.errors import DataError, EngineError
-from tests.distributed.conftest import FAST, OPTIONS, STEPS, assert_same, written
-from tests.distributed.processes import Killer, marked, parent_of, with_mark
+from tests.distributed.conftest import FAST, OPTIONS, STEPS, assert_same, driver, written
+from tests.distributed.processes import Killer, kill_driver, marked, parent_of, with_mark
 
 pytestmark = [
     pytest.mark.spark,
@@ -49,6 +49,19 @@ def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
     assert_same(summary.read(), plain)
     assert len(list((output / "forecasts").iterdir())) == 21
     assert forecast_folder(source, output, STEPS, **options).forecast == 0
+
+
+def test_a_driver_that_is_killed_is_continued(repository, tmp_path, frames, model, plain):
+    shards = [part for frame in frames for _, part in frame.groupby("unique_id")]
+    source, output = written(tmp_path / "in", shards), tmp_path / "out"
+    script = driver(tmp_path, model)
+    killed = kill_driver(output, *script, source, output, "spark", 1, PYTHONPATH=str(repository))
+    before = {path: path.stat().st_mtime_ns for path in killed}
+    assert 0 < len(before) < len(shards)
+    summary = forecast_folder(source, output, STEPS, model=model, **OPTIONS)
+    assert summary.forecast == len(shards) - len(before)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert_same(summary.read(), plain)
 
 
 def test_a_data_frame_is_forecast_whatever_its_partitions(session, frames, model, plain):
