@@ -133,9 +133,8 @@ def sample_paths(
         extended: Any = network(context, turn, paths, step, method="extend")
         return extended
 
-    def step_on(step: Int[Array, ""], state: tuple[Paths, Array]) -> tuple[Paths, Array]:
+    def draw(step: Int[Array, ""], state: tuple[Paths, Array]) -> tuple[Paths, Array]:
         paths, samples = state
-        paths = jax.lax.cond(step > 0, lambda p: advance(p, step - 1), lambda p: p, paths)
         values = draw_values(
             parameters, config, sampling, paths.hidden, context, keys, step, coupled
         )
@@ -144,6 +143,10 @@ def sample_paths(
         paths = paths._replace(drawn=paths.drawn.at[step].set(inputs))
         return paths, samples.at[step].set(values)
 
-    samples = jnp.zeros_like(paths.drawn)
-    samples = jax.lax.fori_loop(0, num_steps, step_on, (paths, samples))[1]
+    def step_on(step: Int[Array, ""], state: tuple[Paths, Array]) -> tuple[Paths, Array]:
+        paths, samples = state
+        return draw(step, (advance(paths, step - 1), samples))
+
+    first = draw(jnp.int32(0), (paths, jnp.zeros_like(paths.drawn)))
+    samples = jax.lax.fori_loop(1, num_steps, step_on, first)[1]
     return jnp.moveaxis(samples, 0, -1).reshape(groups, count, sampling.num_samples, capacity)

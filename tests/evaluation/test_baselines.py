@@ -74,6 +74,25 @@ def test_arima_quantiles_are_those_of_statsforecasts_intervals():
     np.testing.assert_allclose(ours, expected, rtol=1e-6)
 
 
+def test_arima_follows_known_covariates_unless_they_are_left_out():
+    pytest.importorskip("statsforecast", reason="needs the extra baselines")
+    rng = np.random.default_rng(0)
+    known = np.stack([rng.normal(size=64), np.ones(64), rng.normal(size=64)])
+    known[0, :3] = known[2, 20] = np.nan  # and the second one does not vary
+    target = 5 + 3 * np.nan_to_num(known[0]) + 0.1 * rng.normal(size=64)
+    data = SeriesDataset(
+        ["a"], [target[None, :60]], known_covariates=[known], known_names=("x", "one", "noise")
+    )
+    error = {
+        way: np.abs(
+            baseline("auto_arima").predict(data, 4, ForecastConfig(covariates=way)).median[0]
+            - target[60:]
+        ).mean()
+        for way in ("regression", "none")
+    }
+    assert error["regression"] < 0.5 < error["none"]
+
+
 def test_a_series_that_a_model_refuses_is_forecast_by_seasonal_naive_and_said_so():
     pytest.importorskip("statsforecast", reason="needs the extra baselines")
     pasts = [np.array([1.0, 2.0])]

@@ -13,14 +13,15 @@ from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float
 
 Pasts: TypeAlias = Sequence[Float[np.ndarray, "T"]]
+Known: TypeAlias = Sequence[Float[np.ndarray, "K T_plus_P"]]
 
 
 @dataclass(frozen=True)
 class Baseline(abc.ABC):
     """A `Predictor` that forecasts every variate on its own and gives quantiles, not samples.
 
-    Of the forecast configuration, only `quantile_levels` is used. The mean of the forecast is its
-    median.
+    Of the forecast configuration, only `quantile_levels` is used, and `covariates` by those that
+    can. The mean of the forecast is its median.
 
     Attributes:
       season: Seasonal period in steps. `None`: the default of each series' frequency, or 1 for a
@@ -30,6 +31,8 @@ class Baseline(abc.ABC):
     season: int | None = None
     name: ClassVar[str]
     """The name of the baseline in results tables."""
+    uses_covariates: ClassVar[bool] = False
+    """Whether known covariates are used, unless `ForecastConfig.covariates` is `none`."""
 
     def __post_init__(self) -> None:
         if self.season is not None:
@@ -49,17 +52,26 @@ class Baseline(abc.ABC):
         pasts = [row for target in dataset.targets for row in target]
         each = [self.season or (step.season if step else 1) for step in dataset.frequencies]
         seasons = np.repeat(each, len(dataset.target_names))
+        known = dataset.known_covariates if self.uses_covariates else None
+        if config.covariates == "none":
+            known = None
         values = np.empty((len(pasts), len(levels), prediction_length))
         for season in np.unique(seasons).tolist():
             rows = np.flatnonzero(seasons == season)
             alike = [pasts[row] for row in rows]
-            values[rows] = self.quantiles(alike, prediction_length, season, levels)
+            more = [known[row // len(dataset.target_names)] for row in rows] if known else None
+            values[rows] = self.quantiles(alike, prediction_length, season, levels, more)
         medians = values[:, levels.index(0.5)]
         return Forecast(dataset, quantile_levels=levels, values=values, means=medians)
 
     @abc.abstractmethod
     def quantiles(
-        self, pasts: Pasts, prediction_length: int, season: int, levels: Sequence[float]
+        self,
+        pasts: Pasts,
+        prediction_length: int,
+        season: int,
+        levels: Sequence[float],
+        known: Known | None = None,
     ) -> Float[np.ndarray, "B Q P"]:
         """Forecasts series that have the same season.
 
@@ -68,6 +80,7 @@ class Baseline(abc.ABC):
           prediction_length: Number of points ahead.
           season: Seasonal period in steps.
           levels: Ascending quantile levels in (0, 1); 0.5 is among them.
+          known: Known covariates of each series, if the baseline uses them.
 
         Returns:
           The quantiles `[B, Q, P]` of each series, level and point, in the units of the series.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lagllama_jax.errors import require
-from lagllama_jax.evaluation.baselines.baseline import Baseline, Pasts
+from lagllama_jax.evaluation.baselines.baseline import Baseline, Known, Pasts
 from lagllama_jax.typing import Float
 
 EPOCHS, BATCHES = 20, 50  # the batches, of 32 windows each, are those of one epoch
@@ -29,7 +29,12 @@ class DeepAR(Baseline):
     name: ClassVar[str] = "deepar"
 
     def quantiles(
-        self, pasts: Pasts, prediction_length: int, season: int, levels: Sequence[float]
+        self,
+        pasts: Pasts,
+        prediction_length: int,
+        season: int,
+        levels: Sequence[float],
+        known: Known | None = None,
     ) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
         seeding = require("lightning.pytorch.utilities.seed", "deepar")

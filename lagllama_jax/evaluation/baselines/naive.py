@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import norm
 
-from lagllama_jax.evaluation.baselines.baseline import Baseline, Pasts
+from lagllama_jax.evaluation.baselines.baseline import Baseline, Known, Pasts
 from lagllama_jax.typing import Float
 
 
@@ -20,7 +20,12 @@ class SeasonalNaive(Baseline):
     name: ClassVar[str] = "seasonal_naive"
 
     def quantiles(
-        self, pasts: Pasts, prediction_length: int, season: int, levels: Sequence[float]
+        self,
+        pasts: Pasts,
+        prediction_length: int,
+        season: int,
+        levels: Sequence[float],
+        known: Known | None = None,
     ) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
         moments = [_seasonal_normal(past, prediction_length, season) for past in pasts]
@@ -34,7 +39,12 @@ class Naive(SeasonalNaive):
     name: ClassVar[str] = "naive"
 
     def quantiles(
-        self, pasts: Pasts, prediction_length: int, season: int, levels: Sequence[float]
+        self,
+        pasts: Pasts,
+        prediction_length: int,
+        season: int,
+        levels: Sequence[float],
+        known: Known | None = None,
     ) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
         return super().quantiles(pasts, prediction_length, 1, levels)

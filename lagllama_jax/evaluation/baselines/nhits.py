@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lagllama_jax.errors import require
-from lagllama_jax.evaluation.baselines.baseline import Baseline, Pasts
+from lagllama_jax.evaluation.baselines.baseline import Baseline, Known, Pasts
 from lagllama_jax.evaluation.baselines.deepar import training_pasts
 from lagllama_jax.evaluation.baselines.statistical import filled
 from lagllama_jax.typing import Float
@@ -35,7 +35,12 @@ class NHiTS(Baseline):
     name: ClassVar[str] = "nhits"
 
     def quantiles(
-        self, pasts: Pasts, prediction_length: int, season: int, levels: Sequence[float]
+        self,
+        pasts: Pasts,
+        prediction_length: int,
+        season: int,
+        levels: Sequence[float],
+        known: Known | None = None,
     ) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
         seeding = require("pytorch_lightning.utilities.seed", "nhits")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lagllama_jax.errors import require
-from lagllama_jax.evaluation.baselines.baseline import Baseline, Pasts
+from lagllama_jax.evaluation.baselines.baseline import Baseline, Known, Pasts
 from lagllama_jax.evaluation.baselines.naive import SeasonalNaive
 from lagllama_jax.typing import Float
 
@@ -18,17 +18,23 @@ class _Statistical(Baseline):
     """Fits one model per series, or uses `SeasonalNaive` with a warning where the model refuses."""
 
     def quantiles(
-        self, pasts: Pasts, prediction_length: int, season: int, levels: Sequence[float]
+        self,
+        pasts: Pasts,
+        prediction_length: int,
+        season: int,
+        levels: Sequence[float],
+        known: Known | None = None,
     ) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
         model = getattr(require("statsforecast.models", "baselines"), type(self).__name__)
         widths = sorted({abs(_percent(level)) for level in levels} - {0.0})
         answers, refused = [], 0
-        for past in pasts:
-            known = filled(past, HISTORY)
+        for row, past in enumerate(pasts):
+            recent = filled(past, HISTORY)
+            more = {} if known is None else regressors(known[row], len(past), len(recent))
             try:
-                fitted = model(season_length=season if len(known) > season else 1)
-                forecast = fitted.forecast(y=known, h=prediction_length, level=widths)
+                fitted = model(season_length=season if len(recent) > season else 1)
+                forecast = fitted.forecast(y=recent, h=prediction_length, level=widths, **more)
                 answer = _quantiles(forecast, levels)
             except Exception:  # the models raise various errors on series that they cannot fit
                 answer = np.full((len(levels), prediction_length), np.nan)
@@ -58,9 +64,29 @@ class AutoTheta(_Statistical):
 
 
 class AutoARIMA(_Statistical):
-    """ARIMA with automatic orders."""
+    """ARIMA with automatic orders; with known covariates, regression with ARIMA errors (ARIMAX)."""
 
     name: ClassVar[str] = "auto_arima"
+    uses_covariates: ClassVar[bool] = True
+
+
+def regressors(
+    known: Float[np.ndarray, "K N"], length: int, recent: int
+) -> dict[str, Float[np.ndarray, "_ k"]]:
+    """The covariates that vary in the last points of the past, for these points and the future.
+
+    Args:
+      known: The known covariates, NaN where missing. Gaps are interpolated linearly.
+      length: Number of points of the past.
+      recent: Number of its last points that are fitted.
+    """
+    rows = [filled(row, None) for row in known]
+    rows = [np.concatenate([np.full(known.shape[1] - len(row), row[0]), row]) for row in rows]
+    varying = [row for row in rows if np.ptp(row[length - recent : length]) > 0]
+    if not varying:
+        return {}
+    columns = np.stack(varying, axis=1)
+    return {"X": columns[length - recent : length], "X_future": columns[length:]}
 
 
 def filled(past: Float[np.ndarray, "T"], recent: int | None) -> Float[np.ndarray, "n"]:

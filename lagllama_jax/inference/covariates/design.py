@@ -139,8 +139,8 @@ def _waves(part: Float[np.ndarray, "N"], count: int) -> list[Float[np.ndarray, "
 def controls(grid: Grid) -> Float[np.ndarray, "N C"]:
     """Columns for the trend and the calendar, whose effects are left to the predictor.
 
-    They are a trend, the days of the week, the harmonics of the day, apart on weekends, and those
-    of the year.
+    They are a trend, the days of the week, the harmonics of the day, apart on weekends, and the
+    first harmonic of the year. More of the year could not be told from the weather of one year.
     """
     calendar, count = grid.calendar, len(grid.calendar)
     weekday = np.round((calendar[:, 3] + 0.5) * 6)
@@ -150,5 +150,5 @@ def controls(grid: Grid) -> Float[np.ndarray, "N C"]:
         weekend = (weekday >= 5).astype(np.float64)
         daily = _waves(_hour(calendar), min(HARMONICS, max(grid.day // 2, 1)))
         columns += [*daily, *(wave * weekend for wave in daily)]
-    columns += _waves(calendar[:, 5] + 0.5, 2)
+    columns += _waves(calendar[:, 5] + 0.5, 1)
     return np.stack(columns, axis=1)

@@ -1,0 +1,63 @@
+"""Gain of known covariates by ARIMAX of statsforecast, beside the weighted regression.
+
+python experiments/covariates/arimax.py --tasks m5_small/D buildings_daily/D
+python experiments/covariates/arimax.py --tasks vic_electricity/H --limit 8
+
+Both are scored on the same windows. ARIMAX is fitted to the last 1,000 points of each.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from lagllama_jax import ForecastConfig, LagLlama
+from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.evaluation.run import evaluate_task
+from lagllama_jax.evaluation.scores import CRPS
+from lagllama_jax.evaluation.suites import covariate_tasks
+from lagllama_jax.files import read_rows, write_rows
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What is scored.
+
+    Attributes:
+      tasks: Beginnings of the names of tasks.
+      limit: Largest number of windows per task, evenly spread; ARIMA takes a minute for each.
+      data_dir: Folder of the evaluation sets.
+      output: CSV file, in which rows of these tasks are replaced.
+    """
+
+    tasks: tuple[str, ...]
+    limit: int | None = None
+    data_dir: Path = HERE / "../../../shared/data/evaluation"
+    output: Path = HERE / "arimax.csv"
+
+
+def main(arguments: Arguments) -> None:
+    models = {
+        "auto_arima": baseline("auto_arima"),
+        "lagllama_jax": LagLlama.from_pretrained().predictor(),
+    }
+    for task in covariate_tasks(arguments.data_dir):
+        if not task.name.startswith(arguments.tasks):
+            continue
+        for name, predictor in models.items():
+            row = {"dataset": task.name, "model": name}
+            for way in ("none", "regression"):
+                config = ForecastConfig(covariates=way)
+                scored = evaluate_task(predictor, task, name, config, arguments.limit)
+                row |= {"windows": scored["windows"], f"crps_{way}": f"{scored[CRPS]:.4f}"}
+                row[f"seconds_{way}"] = f"{scored['seconds']:.0f}"
+            print(row, flush=True)
+            rows = read_rows(arguments.output) if arguments.output.exists() else []
+            kept = [old for old in rows if (old["dataset"], old["model"]) != (task.name, name)]
+            write_rows(arguments.output, [*kept, row], list(row))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))
