@@ -48,10 +48,19 @@ def some_batch(groups=3, future=0, seed=0):
     return Batch(*map(jnp.asarray, fields))
 
 
-def apply(method, *arguments, **options):
+@functools.cache
+def program(method, *numbers):
+    """A compiled method of the network, with numbers as its last arguments."""
     network = LagLlamaNetwork(CONFIG)
-    run = functools.partial(network.apply, method=method, **options)
-    return run({"params": parameters()}, *arguments)
+
+    def run(weights, batch, **arrays):
+        return network.apply({"params": weights}, batch, *numbers, method=method, **arrays)
+
+    return jax.jit(run)
+
+
+def apply(method, batch, *numbers, **arrays):
+    return program(method, *numbers)(parameters(), batch, **arrays)
 
 
 def ahead(batch, steps):

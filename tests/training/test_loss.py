@@ -169,12 +169,14 @@ def test_one_pass_losses_are_those_of_the_distributions_that_are_forecast():
     parameters = init_parameters(config, jax.random.key(0))
     windows = made(config, future=9)
     steps = jnp.arange(1, 9)[None]
-    losses, weight, _ = point_losses(parameters, config, TRAIN, windows, None, steps=steps).ahead
+    losses_of = jax.jit(lambda w: point_losses(parameters, config, TRAIN, w, None, steps=steps))
+    losses, weight, _ = losses_of(windows).ahead
     past = windows._replace(
         values=windows.values[..., : config.past_length],
         observed=windows.observed[..., : config.past_length],
     )
-    df, loc, scale = distributions(parameters, config, past, 9)[:, :, 0, 1:]
+    forecast = jax.jit(lambda batch: distributions(parameters, config, batch, 9))
+    df, loc, scale = forecast(past)[:, :, 0, 1:]
     expected = -StudentT(df, loc, scale).log_prob(windows.values[:, 0, -8:])
     np.testing.assert_allclose(
         jnp.where(weight, losses, 0), jnp.where(weight, expected, 0), atol=2e-4
