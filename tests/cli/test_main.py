@@ -112,7 +112,7 @@ sys.exit(cli.main(["--no-cache", "forecast", {str(data)!r}, "-p", "3", "-o", {st
     )
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=30)
+    _, complaint = process.communicate(timeout=120)
     assert process.returncode == 130
     assert complaint == "lagllama: interrupted; nothing half-written was left.\n"
     assert [file.name for file in tmp_path.iterdir()] == ["data.csv"]

@@ -40,7 +40,11 @@ def density_and_slopes(total_count, logits, value):
     return jax.value_and_grad(log_prob, (0, 1))(total_count, logits)
 
 
-@given(counts, odds, st.floats(-1e6, 1e6, width=32) | st.sampled_from([-1.0, 0.5, np.inf, -np.inf]))
+# Subnormal numbers are zero to the CPU.
+numbers = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+
+
+@given(counts, odds, numbers | st.sampled_from([-1.0, 0.5, np.inf, -np.inf]))
 def test_what_is_no_count_has_no_probability(total_count, logits, value):
     found, slopes = density_and_slopes(total_count, logits, jnp.float32(value))
     count = value >= 0 and value == np.floor(value) and np.isfinite(value)
