@@ -50,15 +50,15 @@ CASES = {
 STREAM = "50,000 short series from Parquet"
 
 
-def random_model() -> "LagLlama":  # noqa: F821
-    """A model of the bundled size with random weights."""
+def random_model(**changes: object) -> "LagLlama":  # noqa: F821
+    """A model of the bundled size with random weights, and some other fields if given."""
     import jax
 
     from lagllama_jax import LagLlama
     from lagllama_jax.model.network import init_parameters
     from lagllama_jax.training.presets import PRESETS
 
-    config = PRESETS["box"].model.replace(context_length=CONTEXT)
+    config = PRESETS["box"].model.replace(context_length=CONTEXT, **changes)
     return LagLlama(init_parameters(config, jax.random.key(0)), config)
 
 

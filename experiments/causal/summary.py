@@ -3,14 +3,13 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from scipy import stats
+from simulate import EFFECTS
 
-from lagllama_jax.causal.estimation import LUCK
+from lagllama_jax.causal.estimation import widening
 
 HERE = Path(__file__).parent
-EFFECTS = ("step", "ramp", "pulse", "delayed")
 DEVELOPMENT = 8
 """Number of first cases of each data set on which the calibration was chosen."""
 
@@ -20,8 +19,7 @@ def automatic(table: pd.DataFrame, methods: list[str], name: str) -> pd.DataFram
     some = table[table.method.isin(methods)]
     whole = some.groupby("case").method.transform("nunique") == len(methods)
     some = some[whole].assign(width=lambda rows: rows.deviation * rows.factor)
-    widths = np.log(some.width).groupby(some.case)
-    wider = np.exp(LUCK * (widths.mean() - widths.min()))
+    wider = some.groupby("case").width.agg(widening)
     best = some.loc[some.groupby("case").width.idxmin()]
     print(name, "takes", best.method.value_counts().to_dict())
     return widened(best, best.case.map(wider)).assign(method=name)

@@ -1,5 +1,6 @@
 """Estimates an effect by one method, or by the one that is most certain of the past."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -52,10 +53,19 @@ def estimate(
     best = replace(min(found, key=lambda one: one.deviation), scores=scores)
     if not count:
         return replace(best, trials=[], nulls=[Null()] * len(best.nulls))
-    widths = np.log(list(scores.values()))
-    wider = float(np.exp(LUCK * (widths.mean() - widths.min())))
+    wider = widening(list(scores.values()))
     nulls = [null._replace(factor=wider * null.factor) for null in best.nulls]
     return replace(best, nulls=nulls)
+
+
+def widening(widths: Sequence[float]) -> float:
+    """The factor by which the narrowest interval of several is widened.
+
+    >>> round(widening([1.0, 32.0]), 3)  # a tenth of the way, as the mean is half of it
+    1.414
+    """
+    logs = np.log(widths)
+    return float(np.exp(LUCK * (logs.mean() - logs.min())))
 
 
 def _by(method: str, study: Study, model: LazyModel, config: ForecastConfig, count: int) -> Effect:

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from lagllama_jax.evaluation.baselines.baseline import Asked
+
 pytestmark = pytest.mark.gluonts
 
 
@@ -14,11 +16,11 @@ def windows(apart):
 
 def forecast(baseline, pasts):
     """Quantiles of four points, after a check that they depend on the seed alone."""
-    ask = (pasts, 4, 12, (0.1, 0.5, 0.9))
+    ask = Asked(pasts, 4, 12, (0.1, 0.5, 0.9))
     state = np.random.get_state()[1].copy()
-    quantiles = baseline().quantiles(*ask)
+    quantiles = baseline().quantiles(ask)
     np.testing.assert_array_equal(np.random.get_state()[1], state)
-    again, other = (baseline(seed=seed).quantiles(*ask) for seed in (0, 1))
+    again, other = (baseline(seed=seed).quantiles(ask) for seed in (0, 1))
     np.testing.assert_array_equal(again, quantiles)
     assert (other != quantiles).any()
     assert quantiles.shape == (6, 3, 4)

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,24 @@ from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float
 
 Pasts: TypeAlias = Sequence[Float[np.ndarray, "T"]]
-Known: TypeAlias = Sequence[Float[np.ndarray, "K T_plus_P"]]
+
+
+class Asked(NamedTuple):
+    """What a baseline is asked: a forecast of series that have the same season.
+
+    Attributes:
+      pasts: The past of each series. NaN marks a missing value.
+      prediction_length: Number of points ahead.
+      season: Seasonal period in steps.
+      levels: Ascending quantile levels in (0, 1); 0.5 is among them.
+      known: Known covariates of each series. `None`: there are none, or they are not to be used.
+    """
+
+    pasts: Pasts
+    prediction_length: int
+    season: int
+    levels: Sequence[float]
+    known: Sequence[Float[np.ndarray, "K T_plus_P"]] | None = None
 
 
 @dataclass(frozen=True)
@@ -31,8 +48,6 @@ class Baseline(abc.ABC):
     season: int | None = None
     name: ClassVar[str]
     """The name of the baseline in results tables."""
-    uses_covariates: ClassVar[bool] = False
-    """Whether known covariates are used, unless `ForecastConfig.covariates` is `none`."""
 
     def __post_init__(self) -> None:
         if self.season is not None:
@@ -52,35 +67,22 @@ class Baseline(abc.ABC):
         pasts = [row for target in dataset.targets for row in target]
         each = [self.season or (step.season if step else 1) for step in dataset.frequencies]
         seasons = np.repeat(each, len(dataset.target_names))
-        known = dataset.known_covariates if self.uses_covariates else None
-        if config.covariates == "none":
-            known = None
+        known = None if config.covariates == "none" else dataset.known_covariates
         values = np.empty((len(pasts), len(levels), prediction_length))
         for season in np.unique(seasons).tolist():
             rows = np.flatnonzero(seasons == season)
             alike = [pasts[row] for row in rows]
             more = [known[row // len(dataset.target_names)] for row in rows] if known else None
-            values[rows] = self.quantiles(alike, prediction_length, season, levels, more)
+            values[rows] = self.quantiles(Asked(alike, prediction_length, season, levels, more))
         medians = values[:, levels.index(0.5)]
         return Forecast(dataset, quantile_levels=levels, values=values, means=medians)
 
     @abc.abstractmethod
-    def quantiles(
-        self,
-        pasts: Pasts,
-        prediction_length: int,
-        season: int,
-        levels: Sequence[float],
-        known: Known | None = None,
-    ) -> Float[np.ndarray, "B Q P"]:
+    def quantiles(self, asked: Asked) -> Float[np.ndarray, "B Q P"]:
         """Forecasts series that have the same season.
 
         Args:
-          pasts: The past of each series. NaN marks a missing value.
-          prediction_length: Number of points ahead.
-          season: Seasonal period in steps.
-          levels: Ascending quantile levels in (0, 1); 0.5 is among them.
-          known: Known covariates of each series, if the baseline uses them.
+          asked: The series and the points ahead.
 
         Returns:
           The quantiles `[B, Q, P]` of each series, level and point, in the units of the series.

@@ -2,14 +2,13 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lagllama_jax.errors import require
-from lagllama_jax.evaluation.baselines.baseline import Baseline, Known, Pasts
+from lagllama_jax.evaluation.baselines.baseline import Asked, Baseline, Pasts
 from lagllama_jax.typing import Float
 
 EPOCHS, BATCHES = 20, 50  # the batches, of 32 windows each, are those of one epoch
@@ -28,25 +27,19 @@ class DeepAR(Baseline):
     seed: int = 0
     name: ClassVar[str] = "deepar"
 
-    def quantiles(
-        self,
-        pasts: Pasts,
-        prediction_length: int,
-        season: int,
-        levels: Sequence[float],
-        known: Known | None = None,
-    ) -> Float[np.ndarray, "B Q P"]:
+    def quantiles(self, asked: Asked) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
         seeding = require("lightning.pytorch.utilities.seed", "deepar")
-        train = training_pasts(pasts)
-        lags = _lags(season, max(1, min(map(len, train)) // 2))
+        train = training_pasts(asked.pasts)
+        lags = _lags(asked.season, max(1, min(map(len, train)) // 2))
         with seeding.isolate_rng():
             require("lightning", "deepar").seed_everything(self.seed, verbose=False)
             with tempfile.TemporaryDirectory() as folder:  # gluonts keeps its best epoch in a file
-                predictor = _estimator(prediction_length, lags, folder).train(_entries(train))
-            forecasts = predictor.predict(_entries(pasts), num_samples=100)
+                estimator = _estimator(asked.prediction_length, lags, folder)
+                predictor = estimator.train(_entries(train))
+            forecasts = predictor.predict(_entries(asked.pasts), num_samples=100)
             samples = [forecast.samples for forecast in forecasts]
-        return np.stack([np.quantile(paths, levels, axis=0) for paths in samples])
+        return np.stack([np.quantile(paths, asked.levels, axis=0) for paths in samples])
 
 
 def training_pasts(pasts: Pasts) -> list[Float[np.ndarray, "T"]]:

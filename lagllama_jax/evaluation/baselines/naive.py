@@ -1,12 +1,11 @@
 """The naive and the seasonal naive forecast, with the normal quantiles of statsforecast."""
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from scipy.stats import norm
 
-from lagllama_jax.evaluation.baselines.baseline import Baseline, Known, Pasts
+from lagllama_jax.evaluation.baselines.baseline import Asked, Baseline
 from lagllama_jax.typing import Float
 
 
@@ -19,18 +18,12 @@ class SeasonalNaive(Baseline):
 
     name: ClassVar[str] = "seasonal_naive"
 
-    def quantiles(
-        self,
-        pasts: Pasts,
-        prediction_length: int,
-        season: int,
-        levels: Sequence[float],
-        known: Known | None = None,
-    ) -> Float[np.ndarray, "B Q P"]:
+    def quantiles(self, asked: Asked) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
-        moments = [_seasonal_normal(past, prediction_length, season) for past in pasts]
+        steps, season = asked.prediction_length, asked.season
+        moments = [_seasonal_normal(past, steps, season) for past in asked.pasts]
         mean, sigma = (np.stack(parts)[:, None] for parts in zip(*moments, strict=True))
-        return mean + sigma * norm.ppf(np.asarray(levels))[:, None]
+        return mean + sigma * norm.ppf(np.asarray(asked.levels))[:, None]
 
 
 class Naive(SeasonalNaive):
@@ -38,16 +31,9 @@ class Naive(SeasonalNaive):
 
     name: ClassVar[str] = "naive"
 
-    def quantiles(
-        self,
-        pasts: Pasts,
-        prediction_length: int,
-        season: int,
-        levels: Sequence[float],
-        known: Known | None = None,
-    ) -> Float[np.ndarray, "B Q P"]:
+    def quantiles(self, asked: Asked) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
-        return super().quantiles(pasts, prediction_length, 1, levels)
+        return super().quantiles(asked._replace(season=1))
 
 
 def _last_season(past: Float[np.ndarray, "T"], season: int) -> Float[np.ndarray, "season"]:

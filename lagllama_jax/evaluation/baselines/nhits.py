@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lagllama_jax.errors import require
-from lagllama_jax.evaluation.baselines.baseline import Baseline, Known, Pasts
+from lagllama_jax.evaluation.baselines.baseline import Asked, Baseline
 from lagllama_jax.evaluation.baselines.deepar import training_pasts
 from lagllama_jax.evaluation.baselines.statistical import filled
 from lagllama_jax.typing import Float
@@ -34,24 +34,18 @@ class NHiTS(Baseline):
     seed: int = 0
     name: ClassVar[str] = "nhits"
 
-    def quantiles(
-        self,
-        pasts: Pasts,
-        prediction_length: int,
-        season: int,
-        levels: Sequence[float],
-        known: Known | None = None,
-    ) -> Float[np.ndarray, "B Q P"]:
+    def quantiles(self, asked: Asked) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
+        pasts, steps, season, levels, _ = asked
         seeding = require("pytorch_lightning.utilities.seed", "nhits")
-        reach = SHORTEST_PAST * max(prediction_length, season)
+        reach = SHORTEST_PAST * max(steps, season)
         with seeding.isolate_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its parts, about one another
-            model = _model(prediction_length, reach, levels, self.seed)
+            model = _model(steps, reach, levels, self.seed)
             model.fit(_frame([filled(past, None) for past in training_pasts(pasts)]), val_size=0)
             found = model.predict(df=_frame([filled(past, reach) for past in pasts]))
         values = found.drop(columns=["unique_id", "ds"]).to_numpy(np.float64)
-        values = values.reshape(len(pasts), prediction_length, len(levels))
+        values = values.reshape(len(pasts), steps, len(levels))
         return np.sort(np.moveaxis(values, 2, 1), axis=1)
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lagllama_jax.errors import require
-from lagllama_jax.evaluation.baselines.baseline import Baseline, Known, Pasts
+from lagllama_jax.evaluation.baselines.baseline import Asked, Baseline
 from lagllama_jax.evaluation.baselines.naive import SeasonalNaive
 from lagllama_jax.typing import Float
 
@@ -17,30 +17,24 @@ HISTORY = 1000  # number of most recent points that are fitted, as the cost grow
 class _Statistical(Baseline):
     """Fits one model per series, or uses `SeasonalNaive` with a warning where the model refuses."""
 
-    def quantiles(
-        self,
-        pasts: Pasts,
-        prediction_length: int,
-        season: int,
-        levels: Sequence[float],
-        known: Known | None = None,
-    ) -> Float[np.ndarray, "B Q P"]:
+    def quantiles(self, asked: Asked) -> Float[np.ndarray, "B Q P"]:
         """See `Baseline.quantiles`."""
+        pasts, steps, season, levels, known = asked
         model = getattr(require("statsforecast.models", "baselines"), type(self).__name__)
         widths = sorted({abs(_percent(level)) for level in levels} - {0.0})
         answers, refused = [], 0
         for row, past in enumerate(pasts):
             recent = filled(past, HISTORY)
-            more = {} if known is None else regressors(known[row], len(past), len(recent))
+            further = {} if known is None else self.further(known[row], len(past), len(recent))
             try:
                 fitted = model(season_length=season if len(recent) > season else 1)
-                forecast = fitted.forecast(y=recent, h=prediction_length, level=widths, **more)
+                forecast = fitted.forecast(y=recent, h=steps, level=widths, **further)
                 answer = _quantiles(forecast, levels)
             except Exception:  # the models raise various errors on series that they cannot fit
-                answer = np.full((len(levels), prediction_length), np.nan)
+                answer = np.full((len(levels), steps), np.nan)
             if not np.isfinite(answer).all():
                 refused += 1
-                answer = SeasonalNaive().quantiles([past], prediction_length, season, levels)[0]
+                answer = SeasonalNaive().quantiles(asked._replace(pasts=[past]))[0]
             answers.append(answer)
         if refused:
             warnings.warn(
@@ -49,6 +43,18 @@ class _Statistical(Baseline):
                 stacklevel=3,
             )
         return np.stack(answers)
+
+    def further(
+        self, known: Float[np.ndarray, "K N"], length: int, recent: int
+    ) -> dict[str, Float[np.ndarray, "_ k"]]:
+        """Arguments of a model that uses covariates. Most models use none.
+
+        Args:
+          known: The known covariates of a series, NaN where missing.
+          length: Number of points of the past.
+          recent: Number of its last points that are fitted.
+        """
+        return {}
 
 
 class AutoETS(_Statistical):
@@ -67,26 +73,21 @@ class AutoARIMA(_Statistical):
     """ARIMA with automatic orders; with known covariates, regression with ARIMA errors (ARIMAX)."""
 
     name: ClassVar[str] = "auto_arima"
-    uses_covariates: ClassVar[bool] = True
 
+    def further(
+        self, known: Float[np.ndarray, "K N"], length: int, recent: int
+    ) -> dict[str, Float[np.ndarray, "_ k"]]:
+        """The covariates that vary in the last points of the past, for these and the future.
 
-def regressors(
-    known: Float[np.ndarray, "K N"], length: int, recent: int
-) -> dict[str, Float[np.ndarray, "_ k"]]:
-    """The covariates that vary in the last points of the past, for these points and the future.
-
-    Args:
-      known: The known covariates, NaN where missing. Gaps are interpolated linearly.
-      length: Number of points of the past.
-      recent: Number of its last points that are fitted.
-    """
-    rows = [filled(row, None) for row in known]
-    rows = [np.concatenate([np.full(known.shape[1] - len(row), row[0]), row]) for row in rows]
-    varying = [row for row in rows if np.ptp(row[length - recent : length]) > 0]
-    if not varying:
-        return {}
-    columns = np.stack(varying, axis=1)
-    return {"X": columns[length - recent : length], "X_future": columns[length:]}
+        Gaps are interpolated linearly.
+        """
+        rows = [filled(row, None) for row in known]
+        rows = [np.concatenate([np.full(known.shape[1] - len(row), row[0]), row]) for row in rows]
+        varying = [row for row in rows if np.ptp(row[length - recent : length]) > 0]
+        if not varying:
+            return {}
+        columns = np.stack(varying, axis=1)
+        return {"X": columns[length - recent : length], "X_future": columns[length:]}
 
 
 def filled(past: Float[np.ndarray, "T"], recent: int | None) -> Float[np.ndarray, "n"]:
