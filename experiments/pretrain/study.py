@@ -92,11 +92,12 @@ def recipe_of(changes: Mapping[str, Mapping[str, Any]], steps: int, seed: int) -
     """The recipe with four blocks of four heads, a short budget, and some changes."""
     box = PRESETS["box"]
     short = {"steps": steps, "decay_steps": steps // 5, "warmup_steps": steps // 15, "seed": seed}
+    short |= {"batch_size": 32, "ema_decay": 0.998, "one_pass_share": 0.5}
     small = Recipe(
         box.model.replace(num_layers=4, num_heads=4, num_kv_heads=2),
         box.data.replace(stretch=STRETCH),
         box.train.replace(**short),
-        box.loop.replace(checkpoint_every=steps),
+        box.loop.replace(dispatch=1, checkpoint_every=steps),
     )
     parts = {name: getattr(small, name).replace(**fields) for name, fields in changes.items()}
     return dataclasses.replace(small, **parts)

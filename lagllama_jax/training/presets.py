@@ -34,7 +34,7 @@ PRESETS: dict[str, Recipe] = {
         ),
         LoopConfig(dispatch=10, checkpoint_every=500),
     ),
-    # The recipe of the bundled weights. A run can be continued from before its decay.
+    # The recipe of the bundled weights, for an accelerator: six minutes on an H200.
     "box": Recipe(
         ModelConfig(
             num_kv_heads=3,
@@ -65,21 +65,22 @@ PRESETS: dict[str, Recipe] = {
             augmentation=0.0,
         ),
         TrainConfig(
-            steps=18_000,
-            batch_size=32,
+            steps=14_000,
+            batch_size=256,
             learning_rate=2e-3,
             optimizer="muon",
             schedule="trapezoid",
-            warmup_steps=100,
-            decay_steps=4000,
+            warmup_steps=300,
+            decay_steps=4200,
             weight_decay=0.01,
             b2=0.99,
             clip_norm=1.0,
-            ema_decay=0.998,
+            ema_decay=0.999,
             max_scaled=1e4,
             residual_gain=0.3,
+            one_pass_share=0.6,
         ),
-        LoopConfig(dispatch=1, checkpoint_every=200, validation_windows=512),
+        LoopConfig(dispatch=50, checkpoint_every=1000, validation_windows=512),
     ),
     # A tiny model that takes seconds on a laptop, for trying the command.
     "tiny": Recipe(
