@@ -33,7 +33,8 @@ class TrainConfig(Config):
       max_scaled: Largest absolute standardised target that counts in the loss. `None`: no limit.
       one_pass_share: Weight of the one-pass loss in the objective, if the model forecasts in one
         pass. The rest is the weight of the loss of predicting each next point.
-      freeze: Parts of the model that are not trained, such as `embedding` or `block_0/mlp`.
+      freeze: Parts of the model that are not trained, such as `embedding`, `block_0/mlp` or
+        `block_*/mlp`.
       dtype: Data type of the computation. Parameters are float32 in any case.
       remat: Whether to recompute activations in the backward pass, which saves memory.
       residual_gain: Factor of the initial weights that write to the residual stream. 1 is the

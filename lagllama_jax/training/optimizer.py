@@ -1,5 +1,7 @@
 """The optimizer: Adam(W) or Muon, with gradient clipping, a schedule and frozen weights."""
 
+from fnmatch import fnmatchcase
+
 import jax
 import optax
 import optax.contrib
@@ -75,22 +77,26 @@ def frozen(parameters: Parameters, freeze: tuple[str, ...]) -> Parameters:
 
     Args:
       parameters: Parameters of the model.
-      freeze: Parts to freeze, such as `embedding`, `block_0` or `block_1/mlp`.
+      freeze: Parts to freeze, such as `embedding`, `block_0`, `block_1/mlp` or `block_*/mlp`.
 
     Raises:
       ConfigError: If the model has no such part.
+
+    >>> frozen({"head": {"loc": 0}, "block_0": {"mlp": 0, "attention": 0}}, ("block_*/mlp",))
+    {'block_0': {'attention': 'moving', 'mlp': 'frozen'}, 'head': {'loc': 'moving'}}
     """
 
-    def name(path: tuple[jax.tree_util.DictKey, ...]) -> str:
-        return "/".join(str(entry.key) for entry in path) + "/"
+    def within(path: tuple[jax.tree_util.DictKey, ...], part: str) -> bool:
+        names, wanted = [str(entry.key) for entry in path], part.split("/")
+        return len(wanted) <= len(names) and all(map(fnmatchcase, names, wanted))
 
-    names = [name(path) for path, _ in jax.tree_util.tree_leaves_with_path(parameters)]
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(parameters)]
     for part in freeze:
         check(
-            any(full.startswith(f"{part}/") for full in names),
+            any(within(path, part) for path in paths),
             f"freeze={part!r} is no part of the model. Its parts: {', '.join(parameters)}.",
         )
-    prefixes = tuple(f"{part}/" for part in freeze)
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: "frozen" if name(path).startswith(prefixes) else "moving", parameters
+        lambda path, _: "frozen" if any(within(path, part) for part in freeze) else "moving",
+        parameters,
     )
