@@ -88,7 +88,10 @@ def report_use(dataset: SeriesDataset) -> None:
         LOG.info("Known covariates: %s.", listed(used))
     for names, cause in (
         ([name for name in dataset.known_names if name in idle], "they do not vary in the past"),
-        (dataset.past_names, "their future is not given, and the model has no use for their past"),
+        (
+            dataset.past_names,
+            "their future is not given: only covariates='network' uses a past",
+        ),
     ):
         if names:
             warnings.warn(f"The covariates {listed(names)} are not used: {cause}.", stacklevel=2)

@@ -1,0 +1,87 @@
+"""Scores one pass, sample paths and the mean of both on GIFT-Eval's tasks, from the same forecasts.
+
+python experiments/zero_shot/methods.py
+
+An interrupted run goes on with the tasks that are not yet in the table.
+"""
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from lagllama_jax import ForecastConfig, LagLlama
+from lagllama_jax.evaluation import metrics
+from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.evaluation.run import evaluate_task
+from lagllama_jax.evaluation.scores import CRPS, LEVELS, MASE, score
+from lagllama_jax.evaluation.suites import suite_tasks
+from lagllama_jax.files import read_rows, write_rows
+
+HERE = Path(__file__).resolve().parent
+SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
+SHARES = {"one_pass": 1.0, "paths": 0.0, "both": 0.5}
+"""Weight of the one-pass quantiles in those of each method."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What is scored.
+
+    Attributes:
+      model: Folder of the model, or `box`.
+      data_dir: Folder of the evaluation sets.
+      output: CSV file to write.
+    """
+
+    model: str = "box"
+    data_dir: Path = SHARED / "data/evaluation"
+    output: Path = HERE / "results" / "methods.csv"
+
+
+def coverage_by_third(target: np.ndarray, quantiles: np.ndarray) -> list[float]:
+    """Share of the observed points within the 80 % interval, by third of the horizon."""
+    inside = (target >= quantiles[:, 0]) & (target <= quantiles[:, -1])
+    inside = np.where(np.isfinite(target), inside, np.nan)
+    return [float(np.nanmean(part)) for part in np.array_split(inside, 3, axis=1)]
+
+
+def main(arguments: Arguments) -> None:
+    predictor = LagLlama.from_pretrained(arguments.model).predictor()
+    config = ForecastConfig(method="both", quantile_levels=LEVELS)
+    rows = read_rows(arguments.output) if arguments.output.exists() else []
+    for task in suite_tasks("all", arguments.data_dir):
+        if task.name in {row["dataset"] for row in rows}:
+            continue
+        windows = task.windows()
+        naive = evaluate_task(baseline("seasonal_naive"), task)
+        begun = time.perf_counter()
+        forecast = predictor.predict(windows.dataset, task.prediction_length, config)
+        seconds = time.perf_counter() - begun
+        for method, share in SHARES.items():
+            one = replace(forecast, one_pass_share=share)
+            scored = score(windows, one)
+            row = {"dataset": task.name, "method": method, "crps": f"{scored[CRPS]:.5g}"}
+            row["crps_over_naive"] = f"{scored[CRPS] / naive[CRPS]:.4f}"
+            row["mase_over_naive"] = f"{scored[MASE] / naive[MASE]:.4f}"
+            thirds = coverage_by_third(windows.target, one.quantiles(metrics.LEVELS))
+            row["coverage_80"] = f"{scored['coverage_80']:.3f}"
+            row |= {f"coverage_third_{n}": f"{part:.3f}" for n, part in enumerate(thirds, 1)}
+            row["seconds_both"] = f"{seconds:.0f}"
+            rows.append(row)
+            print(row, flush=True)
+        write_rows(arguments.output, rows, list(rows[0]))
+    for method in SHARES:
+        own = [row for row in rows if row["method"] == method]
+        means = {
+            name: round(float(np.exp(np.mean([np.log(float(row[name])) for row in own]))), 4)
+            for name in ("crps_over_naive", "mase_over_naive")
+        }
+        print(f"{method}: {means}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))
