@@ -4,7 +4,6 @@ python experiments/clusters/run.py --engine ray --workers 2
 """
 
 import contextlib
-import csv
 import os
 import shutil
 import tempfile
@@ -23,7 +22,7 @@ from pyarrow import dataset
 from lagllama_jax import LagLlama
 from lagllama_jax.distributed import forecast_folder
 from lagllama_jax.evaluation.provenance import processor
-from lagllama_jax.files import write_rows
+from lagllama_jax.files import read_rows, write_rows
 
 HERE = Path(__file__).resolve().parent
 WORKERS = ("ray::MapWorker", "pyspark.daemon", "pyspark/daemon")
@@ -168,7 +167,7 @@ def main(arguments: Arguments) -> None:
     print(row, flush=True)
     before = []
     if arguments.output.exists():
-        before = list(csv.DictReader(arguments.output.open()))
+        before = read_rows(arguments.output)
     write_rows(arguments.output, [*before, row], list(row))
 
 
