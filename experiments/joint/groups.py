@@ -94,7 +94,7 @@ def main(arguments: Arguments) -> None:
         apart = predictor.predict(windows.dataset.variates(), steps, config).samples
         joint = predictor.predict(windows.dataset, steps, config).samples
         matched = predictor.predict(
-            windows.dataset, steps, config.replace(method="one_pass", match_marginals=True)
+            windows.dataset, steps, config.replace(method="one_pass")
         ).samples
         for way, samples in (("apart", apart), ("joint", joint), ("matched", matched)):
             energy, total = group_energy(windows, samples), sum_crps(windows, samples)

@@ -93,7 +93,7 @@ def ways(
         return predictor.predict(dataset, steps, ForecastConfig.of(**options))
 
     paths = forecast(method="paths", num_samples=NUM_SAMPLES)
-    matched = forecast(num_samples=NUM_SAMPLES, match_marginals=True)
+    matched = forecast(num_samples=NUM_SAMPLES)
     law = matched.marginals
     assert isinstance(law, Marginals) and paths.samples is not None
     shape = paths.samples.shape

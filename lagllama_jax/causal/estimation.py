@@ -71,7 +71,6 @@ def widening(widths: Sequence[float]) -> float:
 def _by(method: str, study: Study, model: LazyModel, config: ForecastConfig, count: int) -> Effect:
     """The effect by one method."""
     chosen = estimator(method, model)
-    config = model.fitting(config, method)
     trials = [
         *in_time(study, chosen, config, count),
         *in_space(study, chosen, config, count),

@@ -1,6 +1,5 @@
 """`LazyModel`: the model of a question, which is loaded when it is needed."""
 
-from lagllama_jax.config import ForecastConfig
 from lagllama_jax.forecaster import LagLlama
 from lagllama_jax.inference.forecast import Predictor
 
@@ -27,14 +26,3 @@ class LazyModel:
             given = self.given
             self._loaded = given.predictor() if isinstance(given, LagLlama) else given
         return self._loaded
-
-    def fitting(self, config: ForecastConfig, method: str) -> ForecastConfig:
-        """The options with which the model draws its best sample paths.
-
-        These take the distributions of one pass, if the weights can forecast in one pass.
-        """
-        if method not in NETWORKS:
-            return config
-        self()
-        one_pass = isinstance(self.given, LagLlama) and self.given.config.one_pass
-        return config.replace(match_marginals=True) if one_pass else config

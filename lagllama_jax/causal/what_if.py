@@ -152,7 +152,7 @@ def what_if(
             f"{', '.join(second.known_names)}. Give both the same columns, and no new categories."
         )
     model = LazyModel(predictor)
-    config = model.fitting(ForecastConfig.of(num_samples=num_samples, seed=seed), method)
+    config = ForecastConfig.of(num_samples=num_samples, seed=seed)
     chosen = estimator(method, model)
     paths = [draw(chosen, one, prediction_length, config) for one in (first, second)]
     return Difference(first, *paths)

@@ -45,7 +45,8 @@ class ForecastConfig(Config):
         as `network`, and the effect that the regression finds is one more known covariate. `none`:
         they are not used. With `regression` and `none`, each target is forecast on its own.
       match_marginals: Whether the sample paths take the one-pass distribution of each point and
-        keep their ranks.
+        keep their ranks. `None`: they do if the quantiles are made in one pass, so that quantiles
+        and paths agree.
       context_length: Number of past steps that the model attends to. `None`: as in training. A
         longer context than in training is possible, and the lags reach further back in any case.
       attention_window: Number of steps that a token attends to, itself included. `None`: as in
@@ -69,7 +70,7 @@ class ForecastConfig(Config):
     method: Literal["auto", "one_pass", "paths", "both"] = "auto"
     num_samples: Count | None = None
     covariates: Literal["regression", "network", "both", "none"] = "regression"
-    match_marginals: bool = False
+    match_marginals: bool | None = None
     context_length: Length | None = None
     attention_window: Length | None = None
     coarsen: Aggregation = "auto"

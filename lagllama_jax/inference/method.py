@@ -71,4 +71,5 @@ def method_of(model: ModelConfig, config: ForecastConfig) -> Method:
         "match_marginals=True needs sample paths: give num_samples, or another method.",
     )
     share = {"one_pass": 1.0, "both": 0.5, "paths": 0.0}[asked]
-    return Method(share, number, config.match_marginals)
+    match = config.match_marginals
+    return Method(share, number, asked == "one_pass" and number > 0 if match is None else match)

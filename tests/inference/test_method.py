@@ -61,17 +61,29 @@ def test_both_is_the_mean_of_both_quantile_functions(model):
 
 
 def test_matched_paths_have_the_quantiles_of_one_pass(model):
-    forecast = model.predict(SERIES, 7, num_samples=99, match_marginals=True)
+    forecast = model.predict(SERIES, 7, num_samples=99)
     middle = np.median(forecast.samples, axis=1)
     np.testing.assert_allclose(middle, forecast.median, atol=1e-3)
+    asked = model.predict(SERIES, 7, method="both", num_samples=99, match_marginals=True)
+    np.testing.assert_array_equal(asked.samples, forecast.samples)
+
+
+@pytest.mark.parametrize("options", [{"method": "both"}, {"match_marginals": False}])
+def test_other_paths_are_the_models_own(model, options):
+    found = model.predict(SERIES, 7, num_samples=30, **options)
+    own = model.predict(SERIES, 7, num_samples=30, method="paths")
+    np.testing.assert_array_equal(found.samples, own.samples)
+    matched = model.predict(SERIES, 7, num_samples=30).samples
+    order = lambda samples: samples.argsort(axis=1, kind="stable")  # noqa: E731
+    np.testing.assert_array_equal(order(matched), order(own.samples))
 
 
 def test_the_first_point_of_the_paths_has_the_distribution_of_one_pass(model):
-    forecast = model.predict(SERIES, 1, num_samples=4000)
+    forecast = model.predict(SERIES, 1, method="both", num_samples=4000)
     levels = [0.05, 0.3, 0.5, 0.9]
     drawn = np.quantile(forecast.samples, levels, axis=1)[..., 0]
-    atol = 0.02 * np.ptp(forecast.quantiles([0.25, 0.75])[..., 0], axis=1).max()
-    np.testing.assert_allclose(drawn, forecast.quantiles(levels)[..., 0].T, atol=atol)
+    atol = 0.02 * np.ptp(forecast.marginals.quantiles([0.25, 0.75])[..., 0], axis=1).max()
+    np.testing.assert_allclose(drawn, forecast.marginals.quantiles(levels)[..., 0].T, atol=atol)
 
 
 def test_a_missing_end_is_a_longer_horizon(model):
