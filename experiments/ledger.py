@@ -36,7 +36,17 @@ class Ledger:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Adds a row. The file is replaced atomically."""
-        rows = [*(read_rows(self.path) if self.path.exists() else []), row]
+        self._write([*self._rows(), row])
+
+    def put(self, row: Mapping[str, Any]) -> None:
+        """Adds a row in place of those with the same key. The file is replaced atomically."""
+        own = [str(row[name]) for name in self.key]
+        self._write([*(old for old in self._rows() if [old[k] for k in self.key] != own), row])
+
+    def _rows(self) -> list[Mapping[str, Any]]:
+        return [*read_rows(self.path)] if self.path.exists() else []
+
+    def _write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         write_rows(self.path, rows, list(dict.fromkeys(name for one in rows for name in one)))
 
 

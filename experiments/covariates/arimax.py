@@ -6,19 +6,22 @@ python experiments/covariates/arimax.py --tasks vic_electricity/H --limit 8
 Both are scored on the same windows. ARIMAX is fitted to the last 1,000 points of each.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from lagllama_jax import ForecastConfig, LagLlama
-from lagllama_jax.evaluation.baselines import baseline
-from lagllama_jax.evaluation.run import evaluate_task
-from lagllama_jax.evaluation.scores import CRPS
-from lagllama_jax.evaluation.suites import covariate_tasks
-from lagllama_jax.files import read_rows, write_rows
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from ledger import Ledger  # noqa: E402
+
+from lagllama_jax import ForecastConfig, LagLlama  # noqa: E402
+from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
+from lagllama_jax.evaluation.run import evaluate_task  # noqa: E402
+from lagllama_jax.evaluation.scores import CRPS  # noqa: E402
+from lagllama_jax.evaluation.suites import covariate_tasks  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,7 @@ def main(arguments: Arguments) -> None:
                 row |= {"windows": scored["windows"], f"crps_{way}": f"{scored[CRPS]:.4f}"}
                 row[f"seconds_{way}"] = f"{scored['seconds']:.0f}"
             print(row, flush=True)
-            rows = read_rows(arguments.output) if arguments.output.exists() else []
-            kept = [old for old in rows if (old["dataset"], old["model"]) != (task.name, name)]
-            write_rows(arguments.output, [*kept, row], list(row))
+            Ledger(arguments.output, ("dataset", "model")).put(row)
 
 
 if __name__ == "__main__":

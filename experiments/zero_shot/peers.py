@@ -8,19 +8,23 @@ last 1,000 points of each window, and the networks are trained on the points bef
 """
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from lagllama_jax import LagLlama
-from lagllama_jax.evaluation.baselines import baseline
-from lagllama_jax.evaluation.run import evaluate_task
-from lagllama_jax.evaluation.scores import CRPS, MASE
-from lagllama_jax.evaluation.suites import suite_tasks
-from lagllama_jax.files import read_rows, write_rows
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from ledger import Ledger  # noqa: E402
+
+from lagllama_jax import LagLlama  # noqa: E402
+from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
+from lagllama_jax.evaluation.run import evaluate_task  # noqa: E402
+from lagllama_jax.evaluation.scores import CRPS, MASE  # noqa: E402
+from lagllama_jax.evaluation.suites import suite_tasks  # noqa: E402
+
 SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
 
 
@@ -57,9 +61,7 @@ def main(arguments: Arguments) -> None:
             row |= {"coverage_80": f"{scored['coverage_80']:.2f}"}
             row |= {"seconds": f"{scored['seconds']:.1f}"}
             print(row, flush=True)
-            rows = read_rows(arguments.output) if arguments.output.exists() else []
-            kept = [old for old in rows if (old["dataset"], old["model"]) != (task.name, name)]
-            write_rows(arguments.output, [*kept, row], list(row))
+            Ledger(arguments.output, ("dataset", "model")).put(row)
 
 
 if __name__ == "__main__":
