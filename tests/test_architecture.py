@@ -31,6 +31,7 @@ HEIGHT = {name: -number for number, names in enumerate(LAYERS) for name in names
 MOST_PARAMETERS = 8
 PUBLIC = {
     ("forecaster", "LagLlama"),
+    ("methods", "FineTuned.fit"),
     ("forecast", "Forecast.plot"),
     ("nixtla", "CalledLikeNixtla.cross_validation"),
     ("folder", "forecast_folder"),

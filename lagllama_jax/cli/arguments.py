@@ -1,5 +1,6 @@
 """Types of command line arguments."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
@@ -59,7 +60,11 @@ class TableOptions:
     encoding: OptionalName = None
 
     def read(
-        self, path: Path, future: Path | None = None, prediction_length: int | None = None
+        self,
+        path: Path,
+        future: Path | None = None,
+        prediction_length: int | None = None,
+        known: Sequence[str] = (),
     ) -> "SeriesDataset":
         """Reads the series of a CSV, Parquet, Excel, JSON or .tsf file, or raises `DataError`.
 
@@ -67,8 +72,9 @@ class TableOptions:
           path: The file.
           future: Table of known covariates, as in `read_frame`.
           prediction_length: Number of time steps to forecast, with `future`.
+          known: Columns whose future will be known, instead of `future`.
         """
-        from lagllama_jax.errors import DataError
+        from lagllama_jax.errors import DataError, listed
         from lagllama_jax.series.archives import plain_name
         from lagllama_jax.series.dataframe import read_frame
         from lagllama_jax.series.table_files import read_table
@@ -77,14 +83,15 @@ class TableOptions:
             from lagllama_jax.corpus.formats import guess_format, read
             from lagllama_jax.series.dataset import SeriesDataset
 
-            if future is not None:
-                raise DataError(f"{future}: covariates of {path} need it to be CSV or Parquet.")
+            if future is not None or known:
+                what = future or listed(known)
+                raise DataError(f"{what}: covariates of {path} need it to be CSV or Parquet.")
             unused = [name for name, value in vars(self).items() if value not in (None, ())]
             if set(unused) - {"freq"}:
                 raise DataError(f"{path.name} is no table: leave out {', '.join(unused)}.")
             return SeriesDataset.of(read(path, guess_format(path), frequency=self.freq))
         options = {name: value for name, value in vars(self).items() if name != "encoding"}
-        options["target"] = list(self.target) or None
+        options |= {"target": list(self.target) or None, "known": known}
         if future is not None:
             options["future"] = read_table(future, self.encoding)
             options["prediction_length"] = prediction_length

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import tyro
 
 from lagllama_jax.cli.arguments import Horizon, Model, TableOptions, options_of
-from lagllama_jax.config import FitConfig
+from lagllama_jax.config import FitConfig, check
 
 OPTIONS = options_of(FitConfig, learning_rate=tuple[float, ...], context_length=tuple[int, ...])
 DEFAULTS = vars(FitConfig()) | {"learning_rate": (FitConfig.learning_rate,), "context_length": ()}
@@ -19,6 +19,7 @@ def main(
     prediction_length: Horizon,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
     model: Model = None,
+    known_covariates: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = (),
     table: tyro.conf.OmitArgPrefixes[TableOptions],
     progress: bool | None = None,
     fit: tyro.conf.OmitArgPrefixes[Annotated[dict[str, Any], OPTIONS]] = DEFAULTS,
@@ -35,6 +36,8 @@ def main(
       prediction_length: Number of time steps of the forecasts that the model will make.
       output: Folder for the new model.
       model: Folder, authors' .ckpt file or hub id. If not given, the bundled weights.
+      known_covariates: Columns of the table whose future will be known, with --covariates network.
+        The other columns beside series, time stamps and targets are covariates of the past.
       table: How the table is read.
       progress: Whether to show a progress bar. None: in a terminal.
       fit: Configuration of the fine-tuning.
@@ -46,10 +49,14 @@ def main(
     check_outputs(folders=[output], inputs=[data, model])
     from lagllama_jax.checkpoints.hub import from_pretrained, save_pretrained
     from lagllama_jax.cli.pretrain import read_corpus
-    from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.training.finetune import sweep, sweep_table
+    from lagllama_jax.training.finetune_task import packed
 
-    corpus = read_corpus(data) if data.is_dir() else Corpus.pack(table.read(data), data.stem)
+    if data.is_dir():
+        check(not known_covariates, f"{data} is a folder, and known covariates are in a table.")
+        corpus = read_corpus(data)
+    else:
+        corpus = packed(table.read(data, known=known_covariates), options, data.stem)
     config, parameters = from_pretrained(model)
     fitted, tried = sweep(
         parameters,

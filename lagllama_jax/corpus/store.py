@@ -9,6 +9,7 @@ import numpy as np
 
 from lagllama_jax.corpus.folder import load_arrays, save_corpus
 from lagllama_jax.corpus.formats.parquet import find_parquet, read_parquet
+from lagllama_jax.corpus.items import Items, apart
 from lagllama_jax.corpus.layout import check_row, offsets_of, renumber, translate
 from lagllama_jax.errors import DataError, converting
 from lagllama_jax.model.calendar_features import Calendar, Zones, wall_clock
@@ -39,6 +40,8 @@ class Corpus:
       frequency: Index of the frequency of each series in `frequency_names`.
       frequency_names: Pandas aliases of the frequencies. "" means that it is unknown.
       item_ids: Name of each series, which is unique within its data set.
+      items: Which series are variates of one item, for fine-tuning on groups. `None`: each
+        series is an item.
     """
 
     values: Float[np.ndarray, "points"]
@@ -52,6 +55,7 @@ class Corpus:
     frequency: Int[np.ndarray, "n"]
     frequency_names: tuple[str, ...]
     item_ids: tuple[str, ...]
+    items: Items | None = None
 
     def __len__(self) -> int:
         """Number of series."""
@@ -103,6 +107,8 @@ class Corpus:
     def select(self, mask: Bool[np.ndarray, "n"]) -> Self:
         """A copy with only the series for which `mask` is True. Empty data sets are removed.
 
+        Each of its series is an item.
+
         Raises:
           DataError: If the mask has another length, or selects nothing.
         """
@@ -126,11 +132,12 @@ class Corpus:
             frequency=frequency,
             frequency_names=frequency_names,
             item_ids=tuple(self.item_ids[i] for i in np.flatnonzero(mask)),
+            items=None,
         )
 
     @classmethod
     def concatenate(cls, corpora: Iterable[Self]) -> Self:
-        """Joins several corpora. Data sets of the same name are merged.
+        """Joins several corpora. Data sets of the same name are merged. Each series is an item.
 
         Raises:
           DataError: If there is nothing to join, or merged data sets share an item.
@@ -160,10 +167,11 @@ class Corpus:
         return whole
 
     @classmethod
-    def pack(cls, dataset: SeriesDataset, name: str = "series") -> Self:
+    def pack(cls, dataset: SeriesDataset, name: str = "series", *, together: bool = False) -> Self:
         """Makes a corpus of one data set. Every target variate becomes a series.
 
-        Covariates are left out, and named in a warning.
+        Covariates are left out, and named in a warning. With `together`, they become series as
+        well, and `items` tells which ones belong together.
 
         Raises:
           DataError: If there is no series, one is empty or has an infinite value, or a name occurs
@@ -176,8 +184,12 @@ class Corpus:
           >>> corpus.describe(0), corpus.series(0).tolist()
           ('meter/0', [1000000000.0, 1000000020.0, 1000000010.0])
         """
-        warn_unused(dataset, "a model is trained on targets alone")
-        dataset = dataset.variates()
+        items = None
+        if together:
+            dataset, items = apart(dataset)
+        else:
+            warn_unused(dataset, "a model is trained on targets alone")
+            dataset = dataset.variates()
         if len(dataset) == 0:
             raise DataError("There are no series to make a corpus of.")
         calendar, zones = calendar_of(dataset)
@@ -205,6 +217,7 @@ class Corpus:
             frequency=np.array([numbers[alias] for alias in aliases], np.int32),
             frequency_names=frequency_names,
             item_ids=tuple(dataset.item_ids),
+            items=items,
         )
         corpus._check_unique()
         return corpus
@@ -243,6 +256,8 @@ class Corpus:
 
     def save(self, folder: str | Path) -> None:
         """Writes the corpus to a folder, and replaces an earlier corpus in it. `load` reads it.
+
+        Which series are variates of one item is not written.
 
         Raises:
           DataError: If the folder exists and is not a corpus, or cannot be written.

@@ -1,6 +1,5 @@
 """What the known covariates of one series add to a forecast, covariate by covariate."""
 
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -12,9 +11,6 @@ from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float
-
-ADDITIVE = 1e-3
-"""Allowed error of the sum of the parts, relative to the sum of their sizes and of the rest."""
 
 
 class CovariateParts(NamedTuple):
@@ -50,9 +46,11 @@ def covariate_parts(
 ) -> CovariateParts:
     """Divides the effect of the known covariates of one series.
 
-    The effect of `CovariateRegression` is a sum of functions of one covariate each, if there are
-    few covariates. So the part of a covariate is found by putting it at its mean in the future.
-    The regression itself rests on the past, and does not change.
+    A part is how much the effect changes if the covariate is put at its mean in the future. It is
+    the mean over two orders in which the covariates are put there one by one, first to last and
+    last to first, so that the parts add up to the whole. These are the Shapley values (arXiv
+    1705.07874) if at most two covariates act together. The regression rests on the past, and does
+    not change.
 
     Args:
       dataset: One item, with known covariates, that ends with an observed value.
@@ -67,20 +65,21 @@ def covariate_parts(
     known, past = dataset.known_covariates[0], dataset.targets[0].shape[1]
     count = len(known)
     recorder = _Recorded(regression.predictor)
-    names = [f"{dataset.item_ids[0]}, variant {number}" for number in range(count + 2)]
+    chosen = [slice(0, number) for number in range(count + 1)]  # the first ones, then the last ones
+    chosen += [slice(count - number, count) for number in range(count + 1)]
+    names = [f"{dataset.item_ids[0]}, variant {number}" for number in range(len(chosen))]
     variants = replace(
         dataset.take([0] * len(names)),
         item_ids=names,
         labels=names,
-        known_covariates=[known, _usual(known, past, slice(None))]
-        + [_usual(known, past, slice(number, number + 1)) for number in range(count)],
+        known_covariates=[_usual(known, past, rows) for rows in chosen],
     )
     with own_settings():
         forecast = replace(regression, predictor=recorder).predict(variants, steps, config)
     assert forecast.effect is not None
-    effect, usual, *others = forecast.effect
-    parts = effect - np.array(others).reshape(count, steps)
-    _check_sum(effect, usual, parts)
+    forward, backward = -np.diff(forecast.effect.reshape(2, count + 1, steps), axis=1)
+    parts = (forward + backward[::-1]) / 2
+    usual = forecast.effect[count]
     left = replace(recorder.asked[0].take([0]), item_ids=dataset.item_ids, labels=dataset.labels)
     return CovariateParts(left, usual, parts)
 
@@ -93,16 +92,3 @@ def _usual(known: Float[np.ndarray, "K N"], past: int, rows: slice) -> Float[np.
     mean = total / np.maximum(observed.sum(axis=1), 1)
     changed[rows, past:] = mean[rows, None]
     return changed
-
-
-def _check_sum(
-    effect: Float[np.ndarray, "P"], usual: Float[np.ndarray, "P"], parts: Float[np.ndarray, "K P"]
-) -> None:
-    apart = np.abs(effect - usual - parts.sum(axis=0))
-    size = np.abs(effect) + np.abs(usual) + np.abs(parts).sum(axis=0)
-    if (apart > ADDITIVE * size).any():
-        warnings.warn(
-            "The parts of the covariates do not add up to their effect: with so many covariates, "
-            "the regression has responses to several of them together. Use fewer.",
-            stacklevel=5,
-        )

@@ -1,6 +1,7 @@
 """Reads series on regular time grids from data frames."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ def read_frame(
     *,
     future: Any = None,
     prediction_length: int | None = None,
+    known: Sequence[Any] = (),
     freq: Any = None,
     id_column: Any = None,
     timestamp_column: Any = None,
@@ -51,6 +53,7 @@ def read_frame(
       future: A data frame of the time steps to forecast, with covariates whose future is known. It
         has a row per series and time step; rows beyond `prediction_length` are ignored.
       prediction_length: Number of time steps to forecast, with `future`.
+      known: Names of columns whose future will be known, instead of `future`.
       freq: Step between the time stamps, in a form that `Frequency.parse` accepts. `None`: inferred
         from the time stamps. A number: the rows are numbered, and this is the step.
       id_column: Name of the column of item names, if it is not one of those above.
@@ -78,7 +81,9 @@ def read_frame(
     step = as_step(freq)
     frequency = None if freq is None or step is not None else Frequency.parse(freq)
     length, horizon = len(table.frame), 0
-    known: list[Any] = []
+    known = list(known)
+    if known:
+        _check_known(table, known, columns, future)
     if future is not None:
         horizon = int(checked("prediction_length", prediction_length, Count))
         table, known = _join(table, future, columns)
@@ -114,13 +119,30 @@ class _Cells(NamedTuple):
     known: dict[str, Float[np.ndarray, "n"]]
 
 
-def _join(table: Table, future: Any, columns: Columns) -> tuple[Table, list[Any]]:
-    """The rows of the past and of the future, and the names of the known covariates."""
+def _check_known(table: Table, known: list[Any], columns: Columns, future: Any) -> None:
+    """Checks that some columns can be known covariates without a future."""
+    if future is not None:
+        raise DataError("The columns of the future are the known ones: leave out their names.")
+    _check_long(table, columns)
+    for name in known:
+        if name not in columns.others:
+            raise DataError(
+                f"{table.name} has no covariate {str(name)!r}; the columns beside series, time "
+                f"stamps and targets are {listed(columns.others) or 'none'}."
+            )
+
+
+def _check_long(table: Table, columns: Columns) -> None:
     if columns.target is None:
         raise DataError(
             f"{table.name} has one column per series, and it is not clear which of them are "
             "covariates: name the targets (target)."
         )
+
+
+def _join(table: Table, future: Any, columns: Columns) -> tuple[Table, list[Any]]:
+    """The rows of the past and of the future, and the names of the known covariates."""
+    _check_long(table, columns)
     coming = as_table(future)
     if coming.name == Table.name:
         coming = replace(coming, name="the future frame")

@@ -3,6 +3,7 @@
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +17,16 @@ from lagllama_jax.config import (
     LoopConfig,
     ModelConfig,
     TrainConfig,
+    check,
     checked,
 )
 from lagllama_jax.corpus.resample import by_blocks, common_block
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
+from lagllama_jax.inference.covariates.checks import check_covariates, report_network_use
 from lagllama_jax.model.batch import Batch, rows_of
 from lagllama_jax.model.scalers import fit_scale
+from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.training.guard import forecast_crps
 from lagllama_jax.training.loop import Run
 from lagllama_jax.training.metrics import Sink
@@ -31,6 +35,7 @@ from lagllama_jax.training.sharding import Rules, batch_sharding, make_mesh
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays, host_arrays, keep_last
 from lagllama_jax.training.sources.counts import check_counts
 from lagllama_jax.training.sources.device import DeviceSource
+from lagllama_jax.training.sources.groups import Sizes, batch_sizes, gather_groups, item_groups
 from lagllama_jax.training.sources.windows import Draws, gather
 from lagllama_jax.training.throughput import measured_peak, operations_per_token, tokens_per_step
 from lagllama_jax.training.validation import Evaluate, make_evaluate, tail_draws
@@ -39,6 +44,8 @@ from lagllama_jax.typing import Float, Int, Parameters
 
 LARGEST_DISPATCH = 10
 MOST_WINDOWS = 1024
+MOST_VARIATES = 16
+"""Largest number of variates of an item that are in one group in training."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,15 @@ class FineTuning:
     validation: Corpus
     first: Int[np.ndarray, "v"]
 
+    @property
+    def sizes(self) -> Sizes:
+        """The numbers of single windows and of groups in a batch, one of which is 0."""
+        return batch_sizes(self.recipe.train.batch_size, self.recipe.data)
+
     @functools.cached_property
     def mesh(self) -> Mesh:
         """A mesh of as many devices as divide the batch size."""
-        count = math.gcd(self.recipe.train.batch_size, jax.device_count())
+        count = math.gcd(*self.sizes, jax.device_count())
         return make_mesh(devices=jax.devices()[:count])
 
     @property
@@ -75,23 +87,33 @@ class FineTuning:
         return bool((self.first < self.validation.lengths).any())
 
     def draws(self, model: ModelConfig) -> Draws:
-        """The validation windows with the context of a model. Their targets do not depend on it."""
-        return tail_draws(self.validation, self.first, model, self.recipe.data, MOST_WINDOWS)
+        """The validation windows with the context of a model. Their targets do not depend on it.
+
+        In groups, there is a window of the first target of each item.
+        """
+        corpus, first = self.validation, self.first
+        if corpus.items is not None:
+            first = np.where(corpus.items.leads, first, corpus.lengths)
+        return tail_draws(corpus, first, model, self.recipe.data, MOST_WINDOWS)
 
     def windows(self, model: ModelConfig) -> Batch:
         """The validation windows with the context of a model, as a batch."""
-        return gather(host_arrays(self.validation), self.draws(model), model, self.recipe.data)
+        arrays, draws, data = host_arrays(self.validation), self.draws(model), self.recipe.data
+        if self.validation.items is None:
+            return gather(arrays, draws, model, data)
+        return gather_groups(arrays, item_groups(draws, arrays), model, data)
 
     @functools.cached_property
-    def unit(self) -> Float[np.ndarray, "w 1"]:
+    def unit(self) -> Float[np.ndarray, "w V"]:
         """Raw scale of each validation window, in which the losses of all models are expressed."""
-        rows = rows_of(jax.tree.map(jnp.asarray, self.windows(self.base)))
+        windows = self.windows(self.base)
+        rows = rows_of(jax.tree.map(jnp.asarray, windows))
         scale = fit_scale(rows.values, rows.before_start, "robust", True)
-        return np.asarray(scale.scale * rows.unit)
+        return np.asarray(scale.scale * rows.unit).reshape(windows.role.shape)
 
     def evaluate(self, model: ModelConfig) -> Evaluate:
         """A function that computes the validation loss of the parameters of an architecture."""
-        train = self.recipe.train
+        train = self.recipe.train.replace(batch_size=sum(self.sizes))
         split = batch_sharding(self.mesh, Rules(), train.batch_size)
         place = lambda batch: jax.device_put(batch, split)  # noqa: E731
         return make_evaluate(self.windows(model), model, train, place, self.unit)
@@ -113,6 +135,19 @@ class FineTuning:
         return Run(recipe, source, watch, evaluate)
 
 
+def packed(dataset: SeriesDataset, options: FitConfig, name: str = "series") -> Corpus:
+    """The series of a user as a corpus, with their covariates if these are trained on.
+
+    Raises:
+      DataError: If a series or a covariate is invalid, or has another length. The message names it.
+    """
+    together = options.covariates == "network"
+    if together:
+        check_covariates(dataset, 0)
+        report_network_use(dataset)
+    return Corpus.pack(dataset, name, together=together)
+
+
 def make_task(
     config: ModelConfig,
     corpus: Corpus,
@@ -125,8 +160,10 @@ def make_task(
     Raises:
       DataError: If no series is long enough for validation, or a value is not a count although
         the model has a negative binomial head.
-      ConfigError: If an option is invalid.
+      ConfigError: If an option is invalid, or the model or the corpus cannot be trained with
+        `options.covariates`.
     """
+    _check_together(config, corpus, options)
     prediction_length = checked("prediction_length", prediction_length, Count)
     given = [corpus] if validation is None else [corpus, validation]
     coarsen = options.coarsen if config.one_pass or options.coarsen != "auto" else 1
@@ -147,8 +184,10 @@ def make_task(
         queries=min(prediction_length, DataConfig.queries),
         min_past=min(max(past, 1), context),
         augmentation=0.0,
+        hinted=0.0,
+        **_groups(corpus),
     )
-    recipe = Recipe(model, data, _train_config(options), _loop_config(options))
+    recipe = Recipe(model, data, _train_config(options, data), _loop_config(options))
     task = FineTuning(recipe, config, corpus, lengths, whole, first)
     check_counts(whole, model, data)
     if validation is not None and not task.validated:
@@ -177,10 +216,35 @@ def _training_part(
     return used, keep_last(corpus, corpus.lengths - lengths + used)
 
 
-def _train_config(options: FitConfig) -> TrainConfig:
+def _check_together(config: ModelConfig, corpus: Corpus, options: FitConfig) -> None:
+    """Checks that items can be trained as groups if this is asked for."""
+    if options.covariates == "none":
+        check(corpus.items is None, "Items with several variates need covariates='network'.")
+        return
+    check(
+        config.variate_attention and config.one_pass,
+        "covariates='network' trains attention across variates, in one pass, and these weights "
+        "have not both (ModelConfig.variate_attention, ModelConfig.one_pass): use "
+        "covariates='none', or other weights.",
+    )
+    check(
+        corpus.items is not None and corpus.items.largest > 1,
+        "covariates='network' needs items of several variates, and each of these has one: give "
+        "covariates or several targets (from arrays or a table), or use covariates='none'.",
+    )
+
+
+def _groups(corpus: Corpus) -> dict[str, Any]:
+    """The fields of `DataConfig` for groups."""
+    if corpus.items is None:
+        return {}
+    return {"groups": 1.0, "group_size": min(corpus.items.largest, MOST_VARIATES)}
+
+
+def _train_config(options: FitConfig, data: DataConfig) -> TrainConfig:
     return TrainConfig(
         steps=options.epochs * options.steps_per_epoch,
-        batch_size=options.batch_size,
+        batch_size=max(options.batch_size, data.group_size if data.groups else 1),
         learning_rate=options.learning_rate,
         clip_norm=options.clip_norm,
         freeze=options.freeze,

@@ -1,6 +1,6 @@
 """The comparison of forecasts before and after fine-tuning, by which the weights are chosen."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -10,8 +10,8 @@ from lagllama_jax.evaluation.metrics import sample_crps
 from lagllama_jax.inference.marginals import Marginals, middle_levels
 from lagllama_jax.inference.paths import Sampling
 from lagllama_jax.inference.predictor import one_pass_program, paths_program
-from lagllama_jax.model.batch import Batch
-from lagllama_jax.typing import Float, Parameters
+from lagllama_jax.model.batch import KNOWN_COVARIATE, TARGET, Batch
+from lagllama_jax.typing import Float, Int, Parameters
 
 MOST_FORECASTS = 64
 """Largest number of windows to forecast. If there are more, evenly spaced ones are used."""
@@ -60,9 +60,9 @@ def forecast_crps(
     model: ModelConfig,
     windows: Batch,
     future: int,
-    unit: Float[np.ndarray, "w 1"],
+    unit: Float[np.ndarray, "w V"],
 ) -> Float[np.ndarray, "v P"]:
-    """CRPS of each forecast point of the windows, in units of the scale of each window.
+    """CRPS of each forecast point of the targets, in units of the scale of each variate.
 
     The forecasts are made in one pass if the model can, otherwise by sample paths. Windows in which
     no point to forecast was observed are left out.
@@ -70,38 +70,53 @@ def forecast_crps(
     Args:
       parameters: Parameters of the model.
       model: Its architecture.
-      windows: Windows of single variates, which end with the `future` points to forecast.
+      windows: Windows of single variates or of groups, which end with the points to forecast.
       future: Number of points to forecast.
-      unit: Scale of each window in raw units.
+      unit: Scale of each variate of each window in raw units.
     """
-    usable = np.flatnonzero(np.asarray(windows.observed)[:, 0, -future:].any(axis=1))
+    target = np.asarray(windows.role) == TARGET
+    seen = np.asarray(windows.observed)[..., -future:].any(axis=2) & target
+    usable = np.flatnonzero(seen.any(axis=1))
     most = min(len(usable), MOST_FORECASTS)
     chosen = usable[np.linspace(0, len(usable) - 1, most).round().astype(int)]
     scores = []
     for first in range(0, len(chosen), BATCH_SIZE):
-        index = chosen[np.minimum(np.arange(first, first + BATCH_SIZE), len(chosen) - 1)]
+        turn = np.arange(first, first + BATCH_SIZE)
+        index = chosen[np.minimum(turn, len(chosen) - 1)]
         batch = jax.tree.map(lambda leaf: np.asarray(leaf)[index], windows)  # noqa: B023
-        past = batch._replace(
-            values=batch.values[..., :-future],
-            observed=batch.observed[..., :-future],
-            seed=index.astype(np.uint32)[:, None],
-        )
-        drawn = _draws(parameters, model, past, future)
-        level, scale = batch.level[:, :, None], batch.unit[:, :, None]
+        drawn = _draws(parameters, model, _past(batch, future, index), future)
+        level, scale = batch.level[:, :, None, None], batch.unit[:, :, None, None]
         values = drawn / scale - level if model.reads_raw_values else drawn
-        truth = np.where(batch.observed[:, 0], batch.values[:, 0], np.nan)[:, -future:]
-        scores.append(sample_crps(truth, values, axis=()) * batch.unit / unit[index])
-    return np.concatenate(scores)[: len(chosen)]
+        truth = np.where(batch.observed, batch.values, np.nan)[..., -future:]
+        rows = truth.reshape(-1, future), values.reshape(-1, *values.shape[2:])
+        crps = np.asarray(sample_crps(*rows, axis=())).reshape(truth.shape)
+        scored = seen[index] & (turn < len(chosen))[:, None]
+        scores.append((crps * (batch.unit / unit[index])[..., None])[scored])
+    return np.concatenate(scores)
+
+
+def _past(batch: Batch, future: int, index: Int[np.ndarray, "B"]) -> Batch:
+    """The windows without their last `future` points, but for those of known covariates."""
+    seeds: Any = np.broadcast_to(index.astype(np.uint32)[:, None], batch.seed.shape)
+    if batch.role.shape[1] == 1:
+        ends = {name: getattr(batch, name)[..., :-future] for name in ("values", "observed")}
+        return batch._replace(**ends, seed=seeds)
+    before = np.arange(batch.values.shape[-1]) < batch.values.shape[-1] - future
+    seen = batch.observed & (before | (batch.role == KNOWN_COVARIATE)[..., None])
+    values: Any = np.where(seen, batch.values, np.float32(0))
+    return batch._replace(values=values, observed=seen, seed=seeds)
 
 
 def _draws(
     parameters: Parameters, model: ModelConfig, past: Batch, future: int
-) -> Float[np.ndarray, "B S P"]:
+) -> Float[np.ndarray, "G V S P"]:
     """Draws of each point, in the units of the batch: evenly spaced quantiles, or sample paths."""
     devices = (jax.local_devices()[0],)
     if model.one_pass:
-        laws = np.asarray(one_pass_program(model, future, devices)(parameters, past))[:, :, 0]
-        return Marginals(*laws.astype(np.float64)).quantiles(middle_levels(NUM_SAMPLES))
+        laws = np.asarray(one_pass_program(model, future, devices)(parameters, past))
+        rows = Marginals(*laws.astype(np.float64).reshape(3, -1, future))
+        drawn = rows.quantiles(middle_levels(NUM_SAMPLES))
+        return drawn.reshape(*laws.shape[1:3], NUM_SAMPLES, future)
     run = paths_program(model, Sampling(NUM_SAMPLES, future), devices)
     seed = np.uint32(ForecastConfig().seed)
-    return np.asarray(run(parameters, past, np.int32(future), seed))[:, 0]
+    return np.asarray(run(parameters, past, np.int32(future), seed))

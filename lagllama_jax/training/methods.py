@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from lagllama_jax.config import FitConfig, ModelConfig
+from lagllama_jax.config import FitConfig, ModelConfig, check
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.series.arrays import READING, read_series
+from lagllama_jax.series.covariates import with_covariates
 from lagllama_jax.typing import Parameters
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class FineTuned:
         data: Any,
         prediction_length: int,
         *,
+        past_covariates: Any = None,
+        known_covariates: Any = None,
         validation: Any = 1,
         freq: "str | Frequency | Sequence[str | Frequency] | None" = None,
         start: Any = None,
@@ -55,6 +58,11 @@ class FineTuned:
           data: Series as in `predict` (with `start`, `freq` and `item_ids`), a data frame as in
             `predict_df`, or a `Corpus`.
           prediction_length: Number of time steps of the forecasts that are wanted.
+          past_covariates: Further variates of arrays, as in `predict`. The columns of data frames
+            beside names, time stamps and targets are such variates. They are used with
+            `covariates="network"`, and otherwise left out with a warning.
+          known_covariates: Those of them whose future will be known: arrays as in `predict`, of at
+            least the length of their series; or names of columns of the data frame.
           validation: Number of prediction lengths at the end of each series that are held back. 0:
             none, and nothing is compared. Or whole series, in the form of `data`, of which the last
             `prediction_length` steps are held back.
@@ -62,8 +70,9 @@ class FineTuned:
           start: Time stamp of the first value of arrays without dates.
           item_ids: Names of arrays.
           progress: Whether to show a progress bar; `None`: in a terminal.
-          **options: Fields of `FitConfig`, such as `learning_rate` or `epochs`, and for data frames
-            the arguments of `predict_df` that name columns or tell how text is read.
+          **options: Fields of `FitConfig`, such as `learning_rate`, `epochs` or `covariates`, and
+            for data frames the arguments of `predict_df` that name columns or tell how text is
+            read.
 
         Raises:
           DataError: If series are invalid, or too short to train or to validate on.
@@ -82,18 +91,21 @@ class FineTuned:
         from lagllama_jax.training.finetune import fit
 
         reading = {name: options.pop(name) for name in READING if name in options}
-        corpus = _read_corpus(data, start, freq, item_ids, **reading)
+        reading |= {"start": start, "freq": freq, "item_ids": item_ids}
+        covariates = past_covariates, known_covariates
         counted_back = isinstance(validation, numbers.Integral)
         held = validation if counted_back else 0
+        fit_options = FitConfig.of(validation=held, **options)
+        corpus = _read_corpus(data, covariates, fit_options, **reading)
         if not counted_back:
-            validation = _read_corpus(validation, start, freq, item_ids, **reading)
+            validation = _read_corpus(validation, covariates, fit_options, **reading)
         with own_settings():
             fitted = fit(
                 self.parameters,
                 self.config,
                 corpus,
                 prediction_length,
-                FitConfig.of(validation=held, **options),
+                fit_options,
                 validation=None if counted_back else validation,
                 progress=progress,
             )
@@ -106,10 +118,18 @@ class FineTuned:
 
 
 def _read_corpus(
-    data: Any, start: Any, freq: Any, item_ids: Sequence[Any] | None, **reading: Any
+    data: Any, covariates: tuple[Any, Any], options: FitConfig, **reading: Any
 ) -> "Corpus":
+    """The series of a user, and their past and known covariates."""
     from lagllama_jax.corpus.store import Corpus
+    from lagllama_jax.training.finetune_task import packed
 
+    past, known = covariates
     if isinstance(data, Corpus):
+        given = past is not None or known is not None
+        check(not given, "A Corpus holds no covariates: give arrays or a data frame with them.")
         return data
-    return Corpus.pack(read_series(data, start, freq, item_ids, **reading))
+    if hasattr(data, "columns") and known is not None:
+        reading["known"], known = [known] if isinstance(known, str) else list(known), None
+    dataset = with_covariates(read_series(data, **reading), past, known)
+    return packed(dataset, options)

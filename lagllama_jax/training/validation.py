@@ -71,7 +71,7 @@ def make_evaluate(
     model: ModelConfig,
     train: TrainConfig,
     place: Callable[[Any], Any] = jax.device_put,
-    unit: Float[np.ndarray, "n 1"] | None = None,
+    unit: Float[np.ndarray, "n V"] | None = None,
 ) -> Evaluate:
     """Makes the function that computes the mean loss of the futures of fixed windows.
 
@@ -101,7 +101,7 @@ def make_evaluate(
 
     @jax.jit
     def totals(
-        parameters: Parameters, windows: Batch, unit: Float[Array, "B 1"] | None
+        parameters: Parameters, windows: Batch, unit: Float[Array, "G V"] | None
     ) -> Float[Array, "2"]:
         future = windows.values.shape[-1] - model.past_length
         steps = jnp.arange(1, future)[None] if model.one_pass and future > 1 else None
@@ -110,7 +110,8 @@ def make_evaluate(
         )
         sums = []
         for losses, weight, scale in (kind for kind in kinds if kind is not None):
-            free = head.rescale_loss(losses, 1 / (scale if unit is None else unit))
+            own = scale if unit is None else unit.reshape(scale.shape)
+            free = head.rescale_loss(losses, 1 / own)
             counted = jnp.stack([jnp.where(weight, free, 0), weight])
             sums.append(counted[:, :, -future:].sum((1, 2)))
         return jnp.stack(sums).sum(0)

@@ -67,6 +67,29 @@ def test_responses_that_are_not_linear_are_found(shape):
     assert errors[0] < 0.5 * errors[1]
 
 
+def together(count=24 * 120):
+    """A daily series that two covariates drive together, and both up to the end of the horizon."""
+    causes = {name: noise(seed, count + STEPS) for name, seed in (("a", 1), ("b", 2))}
+    effect = 3 * causes["a"] * causes["b"]
+    cycle = 10 + 3 * np.sin(np.arange(count + STEPS) / 24 * 2 * np.pi)
+    return cycle + effect + 0.1 * noise(3, count + STEPS), causes
+
+
+def test_covariates_that_act_together_are_found_in_a_long_past():
+    series, causes = together()
+    target, truth = series[:-STEPS], series[-STEPS:]
+    found = NAIVE.predict(hourly([target], [causes]), STEPS, CONFIG)
+    without = NAIVE.predict(hourly([target]), STEPS, CONFIG)
+    error, error_without = (np.abs(one.median[0] - truth).mean() for one in (found, without))
+    assert error < 0.5 * error_without
+    turned = {name: 1e3 * causes[name] - 7 for name in "ba"}
+    again = NAIVE.predict(hourly([target], [turned]), STEPS, CONFIG)
+    np.testing.assert_allclose(again.median, found.median, atol=1e-6 * np.ptp(target))
+    short = NAIVE.predict(hourly([target[-2000:]], [{n: c[-2024:] for n, c in causes.items()}]),
+                          STEPS, CONFIG)  # fmt: skip
+    assert np.abs(short.median[0] - truth).mean() > 0.8 * error_without
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(STEPS, 300), st.integers(1, 200))
 def test_a_long_gap_within_the_past_does_not_stop_the_forecast(length, before_end):

@@ -12,7 +12,7 @@ LOG = logging.getLogger("lagllama_jax")
 
 
 def check_covariates(dataset: SeriesDataset, prediction_length: int) -> None:
-    """Checks that covariates have the points of their series, and of the horizon if known.
+    """Checks that covariates have the points of their series, and of a horizon if known.
 
     Raises:
       DataError: If they have not, or a value is infinite. The message names item and covariate.
@@ -31,7 +31,7 @@ def check_covariates(dataset: SeriesDataset, prediction_length: int) -> None:
                     "named: give every series the same ones."
                 )
             needed = length + more
-            if part.shape[1] < needed or (not more and part.shape[1] > needed):
+            if part.shape[1] < needed or (kind == "past" and part.shape[1] > needed):
                 horizon = f" and {more} of the horizon" if more else ""
                 raise DataError(
                     f"Series {item!r}: its {kind} covariates have {part.shape[1]} points; expected "

@@ -7,7 +7,7 @@ import numpy as np
 from lagllama_jax.model.calendar_features import SECONDS_A_DAY
 from lagllama_jax.series.calendar import calendar_of, clock_features
 from lagllama_jax.series.dataset import SeriesDataset
-from lagllama_jax.typing import Float
+from lagllama_jax.typing import Bool, Float
 
 KNOTS = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Levels of the quantiles of a covariate at which its response may bend."""
@@ -19,6 +19,11 @@ MOST_COLUMNS, COMPONENTS = 200, 6
 """With more columns than 200, the responses are linear, but for those to the first six principal
 components of the covariates."""
 HARMONICS = 4
+GAIN = 1.5
+"""Standard deviation of the sums of covariates, and of those of times, in a joint response."""
+JOINT_COLUMNS, JOINT_INPUTS, ROWS_PER_COLUMN = 256, 12, 10
+"""Number of joint responses, largest number of inputs of each, and smallest number of points of the
+past per joint response."""
 
 
 class Grid(NamedTuple):
@@ -66,17 +71,76 @@ def responses(
     parts = [_response(row, grid, past, rich=True) for row in varying]
     if sum(part.shape[1] for part in parts) > MOST_COLUMNS:
         linear = [_response(row, grid, past, rich=False) for row in varying]
-        first = _components(np.concatenate(linear, axis=1), past)
+        first = _components(np.concatenate(linear, axis=1), past, COMPONENTS)
         parts = linear + [
             _response(row, grid, past, rich=True) for row in first if _varies(row[:past])
         ]
     return np.concatenate([np.zeros((covariates.shape[1], 0)), *parts], axis=1)
 
 
-def _components(columns: Float[np.ndarray, "N F"], past: int) -> Float[np.ndarray, "k N"]:
+def joint_responses(
+    covariates: Float[np.ndarray, "K N"], grid: Grid, past: int
+) -> Float[np.ndarray, "N F"]:
+    """Columns of covariates that act together, or differently at different times.
+
+    They are random features (https://doi.org/10.1016/0925-2312(94)90053-1): rectified sums, with
+    fixed random weights, of the covariates, their means over four hours, a day and three days, and
+    the calendar. What a column is with all covariates at their means is subtracted. There are none
+    if the past is short, or no covariate varies in it.
+
+    Args:
+      covariates: The known covariates, NaN where missing.
+      grid: The time grid.
+      past: Number of points before the forecast.
+    """
+    varying = [row for row in covariates if _varies(row[:past])]
+    inputs = [part for row in varying for part in _inputs(row, grid, past)]
+    if past < ROWS_PER_COLUMN * JOINT_COLUMNS or not inputs:
+        return np.zeros((covariates.shape[1], 0))
+    random, key = np.random.default_rng(0), np.random.default_rng(1).normal(size=past)
+    inputs.sort(key=lambda part: float(part[:past] @ key))  # so that their order does not matter
+    mixed = np.stack(inputs, axis=1)
+    if len(inputs) > JOINT_INPUTS:
+        mixed = _components(mixed, past, JOINT_INPUTS).T
+        mixed /= mixed[:past].std(axis=0)
+    times = np.stack(_times(grid), axis=1)
+    of_inputs, of_times = (
+        random.normal(size=(part.shape[1], JOINT_COLUMNS)) * GAIN / np.sqrt(part.shape[1])
+        for part in (mixed, times)
+    )
+    usual = times @ of_times + random.normal(size=JOINT_COLUMNS)
+    found = mixed @ of_inputs
+    found += usual
+    np.maximum(found, 0, out=found)
+    found -= np.maximum(usual, 0, out=usual)
+    return found
+
+
+def _inputs(values: Float[np.ndarray, "N"], grid: Grid, past: int) -> list[Float[np.ndarray, "N"]]:
+    """A standardised covariate and its trailing means."""
+    z, _ = _standardised(values, past)
+    if len(np.unique(z[:past])) <= 2:
+        return [z]
+    day = grid.day if grid.day > 1 else 3
+    widths = [day, 3 * day] + ([max(day // 6, 1)] if grid.day > 1 else [])
+    return [z, *(_trailing_mean(z, width) for width in widths)]
+
+
+def _times(grid: Grid) -> list[Float[np.ndarray, "N"]]:
+    """The time of the year and, if a day has several points, of the day, and the weekend."""
+    times = _waves(grid.calendar[:, 5] + 0.5, 1)
+    if grid.day > 1:
+        times += [*_waves(_hour(grid.calendar), 2), 2.0 * (_weekday(grid.calendar) >= 5)]
+    return times
+
+
+def _components(
+    columns: Float[np.ndarray, "N F"], past: int, count: int
+) -> Float[np.ndarray, "k N"]:
     """The first principal components of standardised columns."""
     _, vectors = np.linalg.eigh(np.cov(columns[:past], rowvar=False))
-    return (columns @ vectors[:, ::-1][:, :COMPONENTS]).T
+    first = vectors[:, ::-1][:, :count]
+    return (columns @ (first * np.sign(first.sum(axis=0)))).T
 
 
 def _varies(past: Float[np.ndarray, "T"]) -> bool:
@@ -87,13 +151,8 @@ def _varies(past: Float[np.ndarray, "T"]) -> bool:
 def _response(
     values: Float[np.ndarray, "N"], grid: Grid, past: int, rich: bool
 ) -> Float[np.ndarray, "N f"]:
-    observed = values[:past][np.isfinite(values[:past])]
-    low, high = observed.min(), observed.max()
-    room = BEYOND * (high - low)
-    scaled = (np.clip(values, low - room, high + room) - observed.mean()) / observed.std()
-    missing = np.isnan(scaled)
-    z = np.where(missing, 0.0, scaled)
-    known = (observed - observed.mean()) / observed.std()
+    z, missing = _standardised(values, past)
+    known = z[:past][~missing[:past]]
     columns = [z]
     if missing[:past].any():
         columns.append(missing.astype(np.float64))
@@ -108,6 +167,21 @@ def _response(
             columns += [recent, np.concatenate([z[:1], z[:-1]])]
             columns += _hinges(recent, recent[:past]) if len(different) > FEW_VALUES else []
     return np.stack(columns, axis=1)
+
+
+def _standardised(
+    values: Float[np.ndarray, "N"], past: int
+) -> tuple[Float[np.ndarray, "N"], Bool[np.ndarray, "N"]]:
+    """A covariate with mean 0 and variance 1 in the past, 0 where missing, and where it is missing.
+
+    Values far outside of the range of the past are clipped (`BEYOND`).
+    """
+    observed = values[:past][np.isfinite(values[:past])]
+    low, high = observed.min(), observed.max()
+    room = BEYOND * (high - low)
+    scaled = (np.clip(values, low - room, high + room) - observed.mean()) / observed.std()
+    missing = np.isnan(scaled)
+    return np.where(missing, 0.0, scaled), missing
 
 
 def _hinges(
@@ -130,6 +204,11 @@ def _hour(calendar: Float[np.ndarray, "N 6"]) -> Float[np.ndarray, "N"]:
     return (hour + minute / 60) / 24
 
 
+def _weekday(calendar: Float[np.ndarray, "N 6"]) -> Float[np.ndarray, "N"]:
+    """The day of the week of each point, 0 on Mondays."""
+    return np.round((calendar[:, 3] + 0.5) * 6)
+
+
 def _waves(part: Float[np.ndarray, "N"], count: int) -> list[Float[np.ndarray, "N"]]:
     """The first harmonics of a cycle. `part` is the elapsed part of the cycle."""
     angles = [2 * np.pi * number * part for number in range(1, count + 1)]
@@ -143,7 +222,7 @@ def controls(grid: Grid) -> Float[np.ndarray, "N C"]:
     first harmonic of the year. More of the year could not be told from the weather of one year.
     """
     calendar, count = grid.calendar, len(grid.calendar)
-    weekday = np.round((calendar[:, 3] + 0.5) * 6)
+    weekday = _weekday(calendar)
     columns = [np.linspace(-1, 1, count)]
     columns += [(weekday == day).astype(np.float64) for day in range(6)]
     if grid.day > 1:

@@ -14,7 +14,13 @@ from lagllama_jax.inference.covariates.checks import (
     report_network_use,
     report_use,
 )
-from lagllama_jax.inference.covariates.design import Grid, controls, grid_of, responses
+from lagllama_jax.inference.covariates.design import (
+    Grid,
+    controls,
+    grid_of,
+    joint_responses,
+    responses,
+)
 from lagllama_jax.inference.covariates.hint import out_of_sample, with_hints
 from lagllama_jax.inference.covariates.ridge import FEWEST_ROWS, effects
 from lagllama_jax.inference.forecast import Forecast, Predictor
@@ -36,18 +42,20 @@ DAYS_REGRESSED, POINTS_REGRESSED = 366, (8192, 40_000)
 """The regression is fitted to the last 366 days, but at least 8,192 and at most 40,000 points."""
 JUDGED_SAMPLES = 25
 """Number of sample paths of a forecast of the past."""
-CANDIDATES = 3
-"""No effect, the effect fitted to values, and the effect fitted to seasonal differences."""
+CANDIDATES = 5
+"""No effect; the effect fitted to values, and to seasonal differences, of one covariate at a time;
+and both with joint responses as well."""
 
 
 @dataclass(frozen=True)
 class CovariateRegression:
     """Forecasts what is left of a series after the effect of its known covariates is removed.
 
-    The effect is a ridge regression with hinges and interactions (`design.responses`), adjusted for
-    trend and calendar. It is fitted to the values, and to their seasonal differences. Each of the
-    two is weighted against the predictor alone by the loss of their forecasts in the last windows
-    of the past, per series, so that covariates that do not help have little effect. The weighted
+    The effect is a ridge regression with hinges and interactions (`design.responses`), and if the
+    past is long enough also with joint responses (`design.joint_responses`), adjusted for trend and
+    calendar. It is fitted to the values, and to their seasonal differences. Each of these is
+    weighted against the predictor alone by the loss of their forecasts in the last windows of the
+    past, per series, so that covariates that do not help have little effect. The weighted
     effect in the future is added to the forecast (`Forecast.effect`), and the error of its
     coefficients to the width.
 
@@ -127,7 +135,7 @@ class CovariateRegression:
             (row, window, candidate)
             for row, fit in enumerate(fits)
             for window in range(len(fit.ends) - 1)
-            for candidate in range(CANDIDATES)
+            for candidate in np.flatnonzero(fit.fitted.any(axis=0)).tolist()
         ]
         losses = [np.zeros((len(fit.ends) - 1, variates, CANDIDATES)) for fit in fits]
         if cases:
@@ -188,7 +196,9 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     length = target.shape[1]
     covariates = dataset.known_covariates[row][:, : length + steps]
     grid = grid_of(dataset, row, length + steps)
-    wanted, calendar = responses(covariates, grid, length), controls(grid)
+    apart, calendar = responses(covariates, grid, length), controls(grid)
+    joint = joint_responses(covariates, grid, length)
+    designs = [apart] + ([np.concatenate([apart, joint], axis=1)] if joint.size else [])
     windows = int(np.clip(-(-WINDOW_POINTS // steps), FEWEST_WINDOWS, MOST_WINDOWS))
     ends = length - steps * np.arange(windows, -1, -1)
     ends = ends[ends > 0]
@@ -200,13 +210,15 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     values, deviation = np.zeros(shape), np.zeros((*shape[:2], steps))
     fitted = np.zeros(shape[:2], bool)
     fitted[:, 0] = True
-    for variate, lag in np.ndindex(len(target), 2 if len(ends) > 1 else 0):
-        found = effects(target[variate], wanted, calendar, ends, grid.lag * lag, _recent(grid))
+    kinds = (len(target), len(designs), 2 if len(ends) > 1 else 0)
+    for variate, design, lag in np.ndindex(*kinds):
+        past = target[variate]
+        found = effects(past, designs[design], calendar, ends, grid.lag * lag, _recent(grid))
         if found is not None:
-            vary = _varying_times(target[variate], grid.day, length + steps)
-            values[variate, lag + 1] = found.values * vary
-            deviation[variate, lag + 1] = found.deviation * vary[length:]
-            fitted[variate, lag + 1] = True
+            vary, candidate = _varying_times(past, grid.day, length + steps), 1 + 2 * design + lag
+            values[variate, candidate] = found.values * vary
+            deviation[variate, candidate] = found.deviation * vary[length:]
+            fitted[variate, candidate] = True
     return _Fit(ends, values, deviation, fitted)
 
 

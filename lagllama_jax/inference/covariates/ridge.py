@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from lagllama_jax.typing import Float, Int
 
@@ -13,6 +14,8 @@ CONTROL_PENALTY = 1e-4
 FOLDS = 5
 FEWEST_ROWS = 30
 LARGEST_INFLATION = 50.0
+CONSTANT = 1e-10
+"""Share of a column's mean square below which its variance is taken for rounding."""
 
 
 class Effects(NamedTuple):
@@ -54,42 +57,45 @@ def effects(
     """
     first = max(lag, int(ends[-1]) - recent)
     rows = np.arange(first, ends[-1])
-    before_first = np.isfinite(_differences(target, rows, lag)) & (rows < ends[0])
-    varying = responses[rows][before_first].std(axis=0) > 1e-9 if before_first.any() else []
-    if before_first.sum() < FEWEST_ROWS or not np.any(varying):
-        return None
-    wanted = responses[:, varying]
-    columns = np.concatenate([wanted, controls], axis=1)
-    x, y = _differences(columns, rows, lag), _differences(target, rows, lag)
+    y = _differences(target, first, lag)[: len(rows)]
     kept = np.isfinite(y)
-    x, y, rows = x[kept], y[kept], rows[kept]
-    spread = x.std(axis=0)
-    scale = np.where(spread > 1e-9 * np.abs(x).max(axis=0), spread, np.inf)
+    if (kept & (rows < ends[0])).sum() < FEWEST_ROWS:
+        return None
+    columns = [_differences(part[: ends[-1]], first, lag) for part in (responses, controls)]
+    x = np.concatenate([*columns, np.ones((len(rows), 1))], axis=1)
+    if not kept.all():
+        x, y, rows = x[kept], y[kept], rows[kept]
     unit = max(float(y.std()), 1e-300)
-    x = np.concatenate([x / scale, np.ones((len(x), 1))], axis=1)
-    y = y / unit
-    grams = _Grams.of(x, y, np.searchsorted(rows, ends))
+    y, counts, size = y / unit, np.searchsorted(rows, ends), responses.shape[1]
+    grams = _Grams.of(x, y, counts)
+    spread, before_first = grams.spread(len(ends) - 1), grams.spread(0)
+    spread[:size] = np.where(before_first[:size] > 0, spread[:size], 0)
+    scale = np.where(spread > 0, spread, np.inf)
+    scale[-1] = 1.0
+    if np.isinf(scale[:size]).all():
+        return None
+    grams = grams.scaled(scale)
     weights = np.full(x.shape[1], CONTROL_PENALTY)
-    weights[: wanted.shape[1]] = 1.0
+    weights[:size] = 1.0
     penalty = weights * grams.best_penalty(weights)
-    counts, size = np.searchsorted(rows, ends), wanted.shape[1]
     solved = [grams.solve(number, penalty) for number in range(len(ends))]
-    by_end = np.stack([coefficients[:size] for coefficients, _ in solved]) / scale[:size]
-    values = by_end @ wanted.T
+    by_end = np.stack([coefficients[:size] for coefficients in solved]) / scale[:size]
+    values = by_end @ responses.T
     values -= np.stack([row[rows[:n]].mean() for row, n in zip(values, counts, strict=True)])[
         :, None
     ]
-    coefficients, inverse = solved[-1]
-    coming = (wanted[len(target) :] - wanted[rows].mean(axis=0)) / scale[:size]
-    noise = _noise(y - x @ coefficients)
-    variance = noise * ((coming @ inverse[:size, :size]) * coming).sum(axis=1)
+    usual = responses[first : ends[-1]].mean(axis=0)
+    coming = ((responses[len(target) :] - usual) / scale[:size]).T
+    noise = _noise(y - x @ (solved[-1] / scale))
+    variance = noise * (coming * grams.inverse_times(coming, penalty)).sum(axis=0)
     return Effects(unit * values, unit * np.sqrt(variance))
 
 
 def _differences(
-    values: Float[np.ndarray, "N *c"], rows: Int[np.ndarray, "n"], lag: int
+    values: Float[np.ndarray, "N *c"], first: int, lag: int
 ) -> Float[np.ndarray, "n *c"]:
-    return values[rows] - values[rows - lag] if lag else values[rows]
+    """The values from row `first` on, or their differences to `lag` rows before."""
+    return values[first:] - values[first - lag : len(values) - lag] if lag else values[first:]
 
 
 def _noise(residuals: Float[np.ndarray, "n"]) -> float:
@@ -131,14 +137,41 @@ class _Grams(NamedTuple):
         upto = FOLDS + number
         return self.gram[:upto].sum(axis=0), self.moment[:upto].sum(axis=0)
 
-    def solve(
-        self, number: int, penalty: Float[np.ndarray, "F"]
-    ) -> tuple[Float[np.ndarray, "F"], Float[np.ndarray, "F F"]]:
-        """The coefficients from all rows before an end, and the inverse of their matrix."""
-        gram, moment = self.until(number)
+    def spread(self, number: int) -> Float[np.ndarray, "F"]:
+        """The standard deviation of each column over all rows before an end, 0 if it is constant.
+
+        The last column is 1.
+        """
+        gram, _ = self.until(number)
+        square, mean = np.diagonal(gram) / gram[-1, -1], gram[-1] / gram[-1, -1]
+        variance = square - mean**2
+        return np.sqrt(np.where(variance > CONSTANT * square, variance, 0.0))
+
+    def scaled(self, scale: Float[np.ndarray, "F"]) -> "_Grams":
+        """The sums for columns that are divided by `scale`."""
+        gram = self.gram / (scale[:, None] * scale)
+        return self._replace(gram=gram, moment=self.moment / scale)
+
+    def _factor(self, number: int, penalty: Float[np.ndarray, "F"]) -> tuple[np.ndarray, bool]:
+        """The Cholesky factor of the matrix of all rows before an end."""
+        gram, _ = self.until(number)
         count = self.rows[: FOLDS + number].sum()
-        inverse = np.linalg.inv(gram + np.diag(count * (penalty + 1e-9)))
-        return inverse @ moment, inverse
+        factor: tuple[np.ndarray, bool] = cho_factor(gram + np.diag(count * (penalty + 1e-9)))
+        return factor
+
+    def solve(self, number: int, penalty: Float[np.ndarray, "F"]) -> Float[np.ndarray, "F"]:
+        """The coefficients from all rows before an end."""
+        found: np.ndarray = cho_solve(self._factor(number, penalty), self.until(number)[1])
+        return found
+
+    def inverse_times(
+        self, columns: Float[np.ndarray, "f P"], penalty: Float[np.ndarray, "F"]
+    ) -> Float[np.ndarray, "f P"]:
+        """The covariance of the first coefficients from all rows, times some columns."""
+        padded = np.zeros((len(penalty), columns.shape[1]))
+        padded[: len(columns)] = columns
+        found = cho_solve(self._factor(len(self.rows) - FOLDS, penalty), padded)
+        return np.asarray(found[: len(columns)])
 
     def best_penalty(self, weights: Float[np.ndarray, "F"]) -> float:
         """The penalty with the least squared error on blocks that the fit has not seen."""
@@ -146,11 +179,12 @@ class _Grams(NamedTuple):
         total = self.rows[:FOLDS].sum()
         errors = np.zeros(len(PENALTIES))
         for fold in range(FOLDS):
-            rest = total - self.rows[fold]
+            rest, left = total - self.rows[fold], gram - self.gram[fold]
+            right = moment - self.moment[fold]
             ridges = rest * (PENALTIES[:, None] * weights + 1e-9)
-            left = (gram - self.gram[fold]) + np.einsum("pf,fg->pfg", ridges, np.eye(len(weights)))
-            right = np.broadcast_to((moment - self.moment[fold])[:, None], (*ridges.shape, 1))
-            fitted = np.linalg.solve(left, right)[..., 0]
+            fitted = np.stack(
+                [cho_solve(cho_factor(left + np.diag(ridge)), right) for ridge in ridges]
+            )
             errors += np.einsum("pf,fg,pg->p", fitted, self.gram[fold], fitted)
             errors += self.square[fold] - 2 * fitted @ self.moment[fold]
         return float(PENALTIES[int(errors.argmin())])

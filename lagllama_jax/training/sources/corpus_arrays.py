@@ -124,7 +124,10 @@ def held_back(corpus: Corpus, points: int, shortest: int) -> Int[np.ndarray, "n"
 def host_arrays(corpus: Corpus) -> CorpusArrays:
     """Converts a corpus to NumPy arrays, for windows that are not drawn at random."""
     evenly: Any = np.ones(len(corpus), np.float32), np.arange(len(corpus))
-    return _arrays(corpus, corpus.lengths, AliasTable(*evenly))
+    arrays = _arrays(corpus, corpus.lengths, AliasTable(*evenly))
+    if corpus.items is None:
+        return arrays
+    return arrays._replace(relatives=relatives_of(corpus, evenly[0]))
 
 
 def _arrays(corpus: Corpus, lengths: Int[np.ndarray, "n"], table: AliasTable) -> CorpusArrays:

@@ -1,5 +1,7 @@
 """Groups of real series: draws the relatives of a target and their roles, and gathers the windows.
 
+The variates of a user's item keep their roles.
+
 The variates of a group have the same window of one time grid, with the same stretch and history.
 """
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from lagllama_jax.config import DataConfig, ModelConfig, check
 from lagllama_jax.model.batch import KNOWN_COVARIATE, PADDING, PAST_COVARIATE, TARGET, Batch
+from lagllama_jax.training.sources.relatives import Relatives
 from lagllama_jax.training.sources.windows import (
     Chances,
     CorpusArrays,
@@ -61,7 +64,7 @@ class MemberChances(NamedTuple):
     """The random numbers, uniform in [0, 1), from which `Members` are computed.
 
     Attributes:
-      kind: Decides which roles a group has.
+      kind: Decides which roles a group has, or which variates of a large item.
       near: Decides whether the distance of a relative is log-uniform.
       distance: Decides the distance.
       side: Decides whether the relative comes before or after the target.
@@ -93,9 +96,10 @@ def batch_sizes(batch: int, data: DataConfig) -> Sizes:
     Raises:
       ConfigError: If the share of groups is above 0 and too small for one group.
     """
-    groups = round(batch * data.groups / data.group_size)
+    most = batch // data.group_size
+    groups = min(round(batch * data.groups / data.group_size), most)
     check(
-        data.groups == 0 or 0 < groups <= batch // data.group_size,
+        data.groups == 0 or groups > 0,
         f"groups={data.groups:g} of {batch} windows make no group of {data.group_size}: set "
         "groups=0, or a larger batch_size, or a smaller group_size.",
     )
@@ -150,10 +154,13 @@ def decide_members(
 ) -> Members:
     """Computes the variates of groups from random numbers and the first target of each group.
 
-    A relative that is drawn twice, or a series that has no relatives, leaves `PADDING`.
+    A relative that is drawn twice, or a series that has no relatives, leaves `PADDING`. Relatives
+    with roles are all variates, or as many of them as a group has, in turn from a random one.
     """
     xp = jnp if isinstance(corpus.lengths, jax.Array) else np
     own = target[:, None]
+    if corpus.relatives is not None and corpus.relatives.role is not None:
+        return _variates_of_item(chances, corpus.relatives, own)
     if corpus.relatives is None:
         first, size = own, xp.ones_like(own)
     else:
@@ -171,6 +178,19 @@ def decide_members(
     return Members(series.astype(xp.int32), role.astype(xp.int32))
 
 
+def _variates_of_item(
+    chances: MemberChances, relatives: Relatives, own: Int[Array, "G 1"]
+) -> Members:
+    xp = jnp if isinstance(relatives.first, jax.Array) else np
+    first, size, turn = relatives.first[own], relatives.size[own], xp.arange(chances.role.shape[1])
+    others = xp.maximum(size - 1, 1)
+    step = 1 + (between(chances.kind[:, None], 0, others - 1) + turn) % others
+    series = xp.concatenate([own, first + (own - first + step) % size], axis=1).astype(xp.int32)
+    there = xp.concatenate([own == own, turn < size - 1], axis=1)
+    assert relatives.role is not None
+    return Members(series, xp.where(there, relatives.role[series], PADDING).astype(xp.int32))
+
+
 def _roles(xp: Any, chances: MemberChances) -> Int[Array, "G W"]:
     kind = chances.kind[:, None]
     level = (chances.role - DROPPED) / (1 - DROPPED)
@@ -178,6 +198,15 @@ def _roles(xp: Any, chances: MemberChances) -> Int[Array, "G W"]:
     role = xp.where(kind < ALL_TARGETS, TARGET, mixed)
     role = xp.where(kind < ALL_KNOWN, KNOWN_COVARIATE, role)
     return xp.where(level < 0, PADDING, role)
+
+
+def item_groups(windows: Draws, corpus: CorpusArrays) -> GroupDraws:
+    """The groups of the items of some windows of NumPy arrays, without random choices."""
+    count = len(windows.series)
+    assert corpus.relatives is not None
+    others: Any = np.zeros((count, max(int(corpus.relatives.size.max()) - 1, 1)), np.float32)
+    chances = MemberChances(others[:, 0], *[others] * (len(MemberChances._fields) - 1))
+    return GroupDraws(windows, decide_members(chances, corpus, windows.series))
 
 
 def gather_groups(

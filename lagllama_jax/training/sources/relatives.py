@@ -1,10 +1,11 @@
-"""The relatives of a series: the series of its dataset that share its time grid."""
+"""The relatives of a series: the variates of its item, or the series that share its time grid."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lagllama_jax.corpus.store import Corpus
+from lagllama_jax.model.batch import TARGET
 from lagllama_jax.training.sources.mixture import AliasTable, alias_table
 from lagllama_jax.typing import Array, Float, Int
 
@@ -13,22 +14,24 @@ class Relatives(NamedTuple):
     """The relatives of each series of a corpus, which are consecutive in it.
 
     Attributes:
-      first: Number of the first series that shares the time grid of each series.
-      size: Number of series that share it, that series included.
-      table: Alias table by which the first target of a group is drawn. It leaves out series without
-        relatives.
+      first: Number of the first relative of each series.
+      size: Number of relatives of each series, itself included.
+      table: Alias table by which the first target of a group is drawn.
+      role: Role of each series as a variate of its item. `None`: the roles are drawn.
     """
 
     first: Int[Array, "n"]
     size: Int[Array, "n"]
     table: AliasTable
+    role: Int[Array, "n"] | None = None
 
 
 def relatives_of(corpus: Corpus, weights: Float[np.ndarray, "n"]) -> Relatives | None:
     """Finds the relatives of each series.
 
-    Relatives are consecutive series of one dataset with the same frequency, start and time zone.
-    Their lengths may differ.
+    Relatives are the variates of an item, if the corpus tells them. Otherwise, they are consecutive
+    series of one dataset with the same frequency, start and time zone, of any lengths; series
+    without relatives are then left out as first targets.
 
     Args:
       corpus: The series.
@@ -39,12 +42,22 @@ def relatives_of(corpus: Corpus, weights: Float[np.ndarray, "n"]) -> Relatives |
     """
     if len(corpus) == 0:
         return None
-    grids = np.stack([corpus.dataset, corpus.frequency, *map(np.asarray, corpus.calendar)])
-    differs = (grids[:, 1:] != grids[:, :-1]).any(axis=0)
-    run = np.concatenate([[0], np.cumsum(differs)])
+    items = corpus.items
+    run = _grids(corpus) if items is None else items.item
     sizes = np.bincount(run)
     first, count = (np.cumsum(sizes) - sizes)[run], sizes[run]
-    weights = np.where(count > 1, weights, 0.0)
+    if items is not None:
+        weights = np.where(items.role == TARGET, weights, 0.0)
+    else:
+        weights = np.where(count > 1, weights, 0.0)
     if not weights.any():
         return None
-    return Relatives(first.astype(np.int32), count.astype(np.int32), alias_table(weights))
+    role: Any = None if items is None else items.role
+    return Relatives(first.astype(np.int32), count.astype(np.int32), alias_table(weights), role)
+
+
+def _grids(corpus: Corpus) -> Int[np.ndarray, "n"]:
+    """Number of the time grid of each series, which is that of the series before, or a new one."""
+    grids = np.stack([corpus.dataset, corpus.frequency, *map(np.asarray, corpus.calendar)])
+    differs = (grids[:, 1:] != grids[:, :-1]).any(axis=0)
+    return np.concatenate([[0], np.cumsum(differs)])
