@@ -98,10 +98,15 @@ test-clusters: .venv-clusters/.done
 	  $$(grep -rlE 'mark\.(ray|spark|sktime|fev)' tests --include '*.py')
 
 # What a user gets who installs the package without the pinned versions: pandas 3, for one.
-test-plain:
-	@rm -rf build
+.venv-plain/.done: $(PINS)
 	$(call new_venv,.venv-plain)
+	@echo "Installing the newest of everything in .venv-plain (once, a few minutes)"
 	@.venv-plain/bin/python $(PIP_INSTALL) . beartype hypothesis polars pytest pytest-xdist
+	@touch $@
+
+test-plain: .venv-plain/.done
+	@rm -rf build/lib build/bdist*
+	@.venv-plain/bin/python $(PIP_INSTALL) --no-deps --force-reinstall .
 	.venv-plain/bin/lagllama info
 	.venv-plain/bin/pytest $(SPREAD) tests/series tests/corpus
 

@@ -33,9 +33,10 @@ from lagllama_jax.typing import Bool, Float, Int
 
 FEWEST_WINDOWS, MOST_WINDOWS, WINDOW_POINTS = 6, 12, 24
 """The backtest has as many windows as have about 24 points, but at least 6 and at most 12."""
-SHARPNESS, DOUBT = 8.0, 0.5
-"""Weights are proportional to exp(-8 (d + e / 2)). In the windows of the backtest, d is the mean
-difference of the loss to that without covariates, as a part of it, and e its standard error."""
+SHARPNESS, DOUBT, EFFECTS = 8.0, 0.5, 2.0
+"""Weights are proportional to p exp(-8 (d + e / 2)). In the windows of the backtest, d is the mean
+difference of the loss to that without covariates, as a part of it, and e its standard error. p is 1
+for no effect, and 2 for all others together, so that their number does not matter."""
 MOST_POINTS = 4_000_000
 """Number of values of effects that are held at once."""
 DAYS_REGRESSED, POINTS_REGRESSED = 366, (8192, 40_000)
@@ -163,6 +164,7 @@ def _weights(losses: Float[np.ndarray, "W V C"], fit: "_Fit") -> Float[np.ndarra
         more = (losses - losses[:, :, :1]) / np.maximum(alone, 1e-300)
         error = more.std(axis=0, ddof=1) / np.sqrt(count)
         judged = np.exp(-SHARPNESS * (more.mean(axis=0) + DOUBT * error))
+        judged[:, 1:] *= EFFECTS / np.maximum(fit.fitted[:, 1:].sum(axis=1, keepdims=True), 1)
         weights = np.where((alone > 0) & fit.fitted, judged, weights)
     return weights / weights.sum(axis=-1, keepdims=True)
 
