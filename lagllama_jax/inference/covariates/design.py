@@ -140,7 +140,7 @@ def _components(
     """The first principal components of standardised columns."""
     _, vectors = np.linalg.eigh(np.cov(columns[:past], rowvar=False))
     first = vectors[:, ::-1][:, :count]
-    return (columns @ (first * np.sign(first.sum(axis=0)))).T
+    return (columns @ np.where(first.sum(axis=0) < 0, -first, first)).T
 
 
 def _varies(past: Float[np.ndarray, "T"]) -> bool:
