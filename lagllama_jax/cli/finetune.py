@@ -71,4 +71,5 @@ def main(
     save_pretrained(output, fitted.config, fitted.parameters)
     if len(tried) > 1:
         print(sweep_table(tried))
-    print(f"{str(fitted.report).capitalize()}. The model is in {output}/.")
+    report = str(fitted.report)
+    print(f"{report[0].upper()}{report[1:]}. The model is in {output}/.")

@@ -137,17 +137,19 @@ def _wrapped_help() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _information() -> Iterator[None]:
-    """Shows what the package logs, in one line each, on stderr."""
+    """Shows what the package logs, in one line each, on stderr, and nowhere else."""
     log, handler = logging.getLogger("lagllama_jax"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("lagllama: %(message)s"))
-    before = log.level
+    before = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    log.propagate = False  # absl, which Flax imports, would show it again
     try:
         yield
     finally:
         log.removeHandler(handler)
-        log.setLevel(before)
+        log.setLevel(before[0])
+        log.propagate = before[1]
 
 
 def _show_warning(message: Warning | str, *place: object) -> None:

@@ -1,6 +1,8 @@
 """Fine-tuning on items of several variates: a covariate that drives the target is learned."""
 
 import dataclasses
+import logging
+import sys
 
 import jax
 import numpy as np
@@ -219,6 +221,13 @@ def test_the_command_line_trains_on_a_table_with_covariates(model, tmp_path, mon
     )
     words += "--target y --covariates network --known-covariates cause --epochs 1 "
     words += "--steps-per-epoch 2 --learning-rate 1e-3"
-    assert cli.main(words.split()) == 0
-    assert "tuned/" in capsys.readouterr().out
+    root = logging.StreamHandler(sys.stderr)  # as absl adds one
+    logging.getLogger().addHandler(root)
+    try:
+        assert cli.main(words.split()) == 0
+    finally:
+        logging.getLogger().removeHandler(root)
+    told = capsys.readouterr()
+    assert told.err.count("Covariates: cause.") == 1
+    assert "CRPS" in told.out and "tuned/" in told.out
     assert LagLlama.from_pretrained(tmp_path / "tuned").config.variate_attention
