@@ -24,6 +24,7 @@ from lagllama_jax.config import FitConfig  # noqa: E402
 from lagllama_jax.evaluation.run import evaluate_task  # noqa: E402
 from lagllama_jax.evaluation.scores import CRPS  # noqa: E402
 from lagllama_jax.evaluation.suites import covariate_tasks  # noqa: E402
+from lagllama_jax.evaluation.tasks import Task  # noqa: E402
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Arguments:
     output: Path = HERE / "results" / "covariates.csv"
 
 
+def scores(model: LagLlama, task: Task, name: str) -> dict[str, str]:
+    """CRPS with each way to use covariates."""
+    found = {}
+    for way in ("none", "network", "regression"):
+        scored = evaluate_task(model.predictor(), task, way, ForecastConfig(covariates=way))
+        found[f"{way}_{name}"] = f"{scored[CRPS]:.4f}"
+    return found
+
+
 def main(arguments: Arguments) -> None:
     model = LagLlama.from_pretrained()
     for task in covariate_tasks(arguments.data_dir):
@@ -52,6 +62,7 @@ def main(arguments: Arguments) -> None:
             continue
         windows = task.windows(None).dataset
         first = windows.take([int(np.argmin(windows.lengths))])
+        before = scores(model, task, "before")
         for seed in arguments.seeds:
             begun = time.perf_counter()
             options = dataclasses.asdict(arguments.fit) | {"seed": seed}
@@ -60,12 +71,7 @@ def main(arguments: Arguments) -> None:
             stop_if(tuned.report.interrupted)
             row = {"task": task.name, "seed": seed, "steps": tuned.report.steps}
             row["seconds"] = f"{time.perf_counter() - begun:.0f}"
-            for name, one in (("before", model), ("after", tuned)):
-                for way in ("none", "network", "regression"):
-                    scored = evaluate_task(
-                        one.predictor(), task, way, ForecastConfig(covariates=way)
-                    )
-                    row[f"{way}_{name}"] = f"{scored[CRPS]:.4f}"
+            row |= before | scores(tuned, task, "after")
             Ledger(arguments.output, ("task", "seed")).put(row | provenance())
             print(row, flush=True)
 

@@ -7,20 +7,15 @@ short tasks of the validation suite. Rows that the table already holds are not c
 """
 
 import dataclasses
-import tempfile
 from pathlib import Path
 
 import tyro
-from study import Ledger, provenance, recipe_of, stop_if
+from study import Ledger, provenance, recipe_of, short_tasks, train
 
-from lagllama_jax import LagLlama
 from lagllama_jax.config import ForecastConfig
-from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.evaluation.baselines import baseline
 from lagllama_jax.evaluation.run import evaluate_tasks
 from lagllama_jax.evaluation.scores import relative_score
-from lagllama_jax.evaluation.validation import seen_lengths, validation_tasks
-from lagllama_jax.training.pretrain import pretrain
 
 METHODS = {
     "one_pass": ForecastConfig(coarsen=1),
@@ -54,12 +49,8 @@ class Arguments:
 def measure(arguments: Arguments, share: float, seed: int) -> dict[str, str]:
     """Trains one model, and scores it relative to seasonal naive."""
     recipe = recipe_of({"train": {"one_pass_share": share}}, arguments.steps, seed)
-    corpus = Corpus.load(arguments.corpus)
-    with tempfile.TemporaryDirectory() as folder:
-        trained = pretrain(corpus, Path(folder), recipe, lengths=seen_lengths(corpus))
-    stop_if(trained.stopped == "signal")
-    tasks = [task for task in validation_tasks(arguments.parquet) if task.term == "short"]
-    predictor = LagLlama(trained.state.weights, recipe.model).predictor()
+    predictor = train(arguments.corpus, recipe).predictor()
+    tasks = short_tasks(arguments.parquet)
     naive = evaluate_tasks(baseline("seasonal_naive"), tasks, limit=arguments.limit)
     scores = {}
     for method, config in METHODS.items():

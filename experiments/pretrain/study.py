@@ -31,6 +31,7 @@ from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
 from lagllama_jax.evaluation.report import markdown_table  # noqa: E402
 from lagllama_jax.evaluation.run import evaluate_tasks  # noqa: E402
 from lagllama_jax.evaluation.scores import relative_score  # noqa: E402
+from lagllama_jax.evaluation.tasks import Task  # noqa: E402
 from lagllama_jax.evaluation.validation import seen_lengths, validation_tasks  # noqa: E402
 from lagllama_jax.training.presets import PRESETS  # noqa: E402
 from lagllama_jax.training.pretrain import pretrain  # noqa: E402
@@ -103,18 +104,28 @@ def recipe_of(changes: Mapping[str, Mapping[str, Any]], steps: int, seed: int) -
     return dataclasses.replace(small, **parts)
 
 
+def train(corpus: Path, recipe: Recipe) -> LagLlama:
+    """Trains a model on the points of a corpus that the validation suite does not hold back."""
+    series = Corpus.load(corpus)
+    with tempfile.TemporaryDirectory() as folder:
+        trained = pretrain(series, Path(folder), recipe, lengths=seen_lengths(series))
+    stop_if(trained.stopped == "signal")
+    return LagLlama(trained.state.weights, recipe.model)
+
+
+def short_tasks(parquet: Path) -> list[Task]:
+    """The short tasks of the validation suite."""
+    return [task for task in validation_tasks(parquet) if task.term == "short"]
+
+
 def measure(study: Study, name: str, seed: int) -> dict[str, float]:
     """Trains and scores one variant."""
     recipe = recipe_of(VARIANTS[name], study.steps, seed)
-    corpus = Corpus.load(study.corpus)
     begun = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        trained = pretrain(corpus, Path(folder), recipe, lengths=seen_lengths(corpus))
-    stop_if(trained.stopped == "signal")
+    model = train(study.corpus, recipe)
     trained_in = time.perf_counter() - begun
-    tasks = [task for task in validation_tasks(study.parquet) if task.term == "short"]
+    tasks = short_tasks(study.parquet)
     config = ForecastConfig(num_samples=study.num_samples, coarsen=1)
-    model = LagLlama(trained.state.weights, recipe.model)
     rows = evaluate_tasks(model.predictor(), tasks, name, config)
     naive = evaluate_tasks(baseline("seasonal_naive"), tasks)
     coverage = sum(row["coverage_80"] for row in rows) / len(rows)

@@ -15,7 +15,8 @@ class FitConfig(Config):
         validation. 0: no validation, so the result may be worse than the model before.
       learning_rate: Constant learning rate of Adam.
       covariates: `network`: the targets and covariates of an item are trained and validated
-        together, as they are forecast with `covariates="network"`. `none`: each target alone.
+        together, at most 16 of them at a time, as they are forecast with `covariates="network"`.
+        `none`: each target alone.
       context_length: Number of past steps that the model attends to. `None`: as before.
       coarsen: Number of points whose mean is one step of the model. `auto`: as in forecasts of the
         same series, or 1 if this differs between the series.

@@ -66,7 +66,7 @@ def covariate_parts(
     count = len(known)
     recorder = _Recorded(regression.predictor)
     chosen = [slice(0, number) for number in range(count + 1)]  # the first ones, then the last ones
-    chosen += [slice(count - number, count) for number in range(count + 1)]
+    chosen += [slice(count - number, count) for number in range(1, count)]
     names = [f"{dataset.item_ids[0]}, variant {number}" for number in range(len(chosen))]
     variants = replace(
         dataset.take([0] * len(names)),
@@ -77,9 +77,10 @@ def covariate_parts(
     with own_settings():
         forecast = replace(regression, predictor=recorder).predict(variants, steps, config)
     assert forecast.effect is not None
-    forward, backward = -np.diff(forecast.effect.reshape(2, count + 1, steps), axis=1)
-    parts = (forward + backward[::-1]) / 2
-    usual = forecast.effect[count]
+    forward, inner = np.split(forecast.effect, [count + 1])
+    backward = np.concatenate([forward[:1], inner, forward[-1:]])
+    parts = -(np.diff(forward, axis=0) + np.diff(backward, axis=0)[::-1]) / 2
+    usual = forward[-1]
     left = replace(recorder.asked[0].take([0]), item_ids=dataset.item_ids, labels=dataset.labels)
     return CovariateParts(left, usual, parts)
 

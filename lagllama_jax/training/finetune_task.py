@@ -45,7 +45,7 @@ from lagllama_jax.typing import Float, Int, Parameters
 LARGEST_DISPATCH = 10
 MOST_WINDOWS = 1024
 MOST_VARIATES = 16
-"""Largest number of variates of an item that are in one group in training."""
+"""Largest number of variates of an item that are trained on, and validated, together."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class FineTuning:
         arrays, draws, data = host_arrays(self.validation), self.draws(model), self.recipe.data
         if self.validation.items is None:
             return gather(arrays, draws, model, data)
-        return gather_groups(arrays, item_groups(draws, arrays), model, data)
+        return gather_groups(arrays, item_groups(draws, arrays, data.group_size), model, data)
 
     @functools.cached_property
     def unit(self) -> Float[np.ndarray, "w V"]:

@@ -23,7 +23,7 @@ from lagllama_jax.model.batch import KNOWN_COVARIATE, PADDING, PAST_COVARIATE, T
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.arrays import read_series
 from lagllama_jax.series.covariates import with_covariates
-from lagllama_jax.training.finetune_task import make_task, packed
+from lagllama_jax.training.finetune_task import MOST_VARIATES, make_task, packed
 from lagllama_jax.training.guard import NUM_SAMPLES, forecast_crps
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
 from lagllama_jax.training.sources.groups import draw_groups_on_host
@@ -204,6 +204,9 @@ def test_many_variates_are_trained_on_in_turn(model):
     options = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 4, "validation": 0}
     tuned = model.fit(dataset, HORIZON, covariates="network", **options)
     assert tuned.report.steps == 2 and np.isfinite(tuned.report.history[-1]["loss"])
+    together = FitConfig(covariates="network")
+    windows = make_task(CONFIG, packed(dataset, together), HORIZON, together, None).windows(CONFIG)
+    assert windows.role.shape == (1, MOST_VARIATES)
 
 
 def test_the_command_line_trains_on_a_table_with_covariates(model, tmp_path, monkeypatch, capsys):

@@ -213,11 +213,11 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     fitted = np.zeros(shape[:2], bool)
     fitted[:, 0] = True
     kinds = (len(target), len(designs), 2 if len(ends) > 1 else 0)
+    varying = [_varying_times(past, grid.day, length + steps) for past in target]
     for variate, design, lag in np.ndindex(*kinds):
-        past = target[variate]
+        past, vary, candidate = target[variate], varying[variate], 1 + 2 * design + lag
         found = effects(past, designs[design], calendar, ends, grid.lag * lag, _recent(grid))
         if found is not None:
-            vary, candidate = _varying_times(past, grid.day, length + steps), 1 + 2 * design + lag
             values[variate, candidate] = found.values * vary
             deviation[variate, candidate] = found.deviation * vary[length:]
             fitted[variate, candidate] = True

@@ -200,11 +200,9 @@ def _roles(xp: Any, chances: MemberChances) -> Int[Array, "G W"]:
     return xp.where(level < 0, PADDING, role)
 
 
-def item_groups(windows: Draws, corpus: CorpusArrays) -> GroupDraws:
-    """The groups of the items of some windows of NumPy arrays, without random choices."""
-    count = len(windows.series)
-    assert corpus.relatives is not None
-    others: Any = np.zeros((count, max(int(corpus.relatives.size.max()) - 1, 1)), np.float32)
+def item_groups(windows: Draws, corpus: CorpusArrays, size: int) -> GroupDraws:
+    """The groups of `size` variates of the items of some windows of NumPy arrays, not at random."""
+    others: Any = np.zeros((len(windows.series), size - 1), np.float32)
     chances = MemberChances(others[:, 0], *[others] * (len(MemberChances._fields) - 1))
     return GroupDraws(windows, decide_members(chances, corpus, windows.series))
 
