@@ -163,9 +163,10 @@ def make_task(
       ConfigError: If an option is invalid, or the model or the corpus cannot be trained with
         `options.covariates`.
     """
-    _check_together(config, corpus, options)
-    prediction_length = checked("prediction_length", prediction_length, Count)
     given = [corpus] if validation is None else [corpus, validation]
+    for one in given:
+        _check_together(config, one, options)
+    prediction_length = checked("prediction_length", prediction_length, Count)
     coarsen = options.coarsen if config.one_pass or options.coarsen != "auto" else 1
     size = common_block(given, prediction_length, coarsen)
     corpus, *rest = (by_blocks(one, np.full(len(one), size)) for one in given)

@@ -191,6 +191,9 @@ def test_what_cannot_be_trained_together_is_refused(model):
     with pytest.raises(ConfigError, match="A Corpus holds no covariates"):
         corpus = Corpus.pack(read_series(series))
         model.fit(corpus, HORIZON, known_covariates=known, covariates="network")
+    with pytest.raises(ConfigError, match="needs items of several variates"):
+        make_task(CONFIG, Corpus.pack(items(), together=True), HORIZON,
+                  FitConfig(covariates="network"), corpus)  # fmt: skip
     with pytest.raises(DataError, match="known covariates have 29 points; expected 30"):
         short = [one[:, :29] for one in known]
         model.fit(series, HORIZON, known_covariates=short, covariates="network")
