@@ -15,6 +15,7 @@ from jaxtyping import Key as Keys
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.inference.dependence import coupled_ranks, couples, coupling
 from lagllama_jax.model.batch import Batch
+from lagllama_jax.model.heads.draws import Part
 from lagllama_jax.model.network import LagLlamaNetwork, Paths, bind_head
 from lagllama_jax.model.tokens import Context, model_inputs
 from lagllama_jax.typing import Array, Float, Int, Parameters, UInt
@@ -28,12 +29,13 @@ class Sampling(NamedTuple):
     """Options of sampling, which are static under `jit`.
 
     Attributes:
-      num_samples: Number of paths per series.
+      num_samples: Number of paths per variate.
       capacity: Largest number of steps that the buffers hold.
       stratified: Whether the draws of one step cover the distribution evenly across samples.
       nonnegative: Whether draws are clipped at 0 before they are fed back.
       drawn: Number of variates of each group whose paths are drawn (`LagLlamaNetwork.prefill`).
         `None`: all.
+      part: Number of the paths of each variate that one call draws. `None`: all.
     """
 
     num_samples: int
@@ -41,6 +43,7 @@ class Sampling(NamedTuple):
     stratified: bool = True
     nonnegative: bool = False
     drawn: int | None = None
+    part: int | None = None
 
 
 def row_keys(seeds: UInt[Array, "*rows"], seed: UInt[Array, ""]) -> Keys[Array, "B"]:
@@ -57,6 +60,7 @@ def draw_values(
     context: Context,
     keys: Keys[Array, "B"],
     step: Int[Array, ""],
+    first: Int[Array, ""] | int = 0,
     coupling: Float[Array, "G V V"] | None = None,
 ) -> Float[Array, "B S"]:
     """Draws one value per hidden state.
@@ -72,6 +76,7 @@ def draw_values(
       context: The past of each row.
       keys: Random key of each row.
       step: Number of the step.
+      first: As in `sample_paths`.
       coupling: As `dependence.coupling` returns it. `None`: the rows are independent.
 
     Returns:
@@ -80,14 +85,18 @@ def draw_values(
     head, scale = bind_head(config, parameters), context.scale
 
     step_keys = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys)
-    ranks = None
+    part, ranks = None, None
+    if sampling.part is not None:
+        part = Part(jnp.asarray(first), sampling.num_samples)
     if coupling is not None:
         ranks = coupled_ranks(coupling, step_keys, sampling.num_samples)
+        ranks = ranks if part is None else part.of(ranks, hidden.shape[1])
 
     def sample(
         hidden: Array, loc: Array, scale: Array, key: Array, ranks: Array | None = None
     ) -> Array:
-        order = {} if ranks is None else {"ranks": ranks}
+        order: dict[str, Any] = {} if ranks is None else {"ranks": ranks}
+        order |= {} if part is None else {"part": part}
         return head.sample(hidden, loc, scale, key, stratified=sampling.stratified, **order)
 
     values = jax.vmap(sample)(hidden, *scale, step_keys, *([] if ranks is None else [ranks]))
@@ -103,6 +112,7 @@ def sample_paths(
     num_steps: Int[Array, ""],
     seed: UInt[Array, ""],
     sampling: Sampling,
+    first: Int[Array, ""] | int = 0,
 ) -> Float[Array, "G D S P"]:
     """Draws sample paths of `num_steps` points.
 
@@ -116,6 +126,8 @@ def sample_paths(
       num_steps: Number of points to draw. It is traced, so that all horizons share a program.
       seed: Seed of the random numbers.
       sampling: Options of sampling.
+      first: Number of the first path, if only a part of them is drawn (`Sampling.part`). Each path
+        is the same in any part, up to rounding.
 
     Returns:
       The paths of the D drawn variates, of length P = `capacity`, in the units in which the model
@@ -123,8 +135,9 @@ def sample_paths(
     """
     groups, variates = batch.values.shape[:2]
     count, capacity = sampling.drawn or variates, sampling.capacity
+    samples_each = sampling.part or sampling.num_samples
     network = functools.partial(LagLlamaNetwork(config).apply, {"params": parameters})
-    start: Any = network(batch, sampling.num_samples, capacity, count, method="prefill")
+    start: Any = network(batch, samples_each, capacity, count, method="prefill")
     context, turn, paths = start
     keys = row_keys(batch.seed if count == variates else batch.seed[:, :count], seed)
     coupled = coupling(parameters, config, batch, count) if couples(config, count) else None
@@ -136,7 +149,7 @@ def sample_paths(
     def draw(step: Int[Array, ""], state: tuple[Paths, Array]) -> tuple[Paths, Array]:
         paths, samples = state
         values = draw_values(
-            parameters, config, sampling, paths.hidden, context, keys, step, coupled
+            parameters, config, sampling, paths.hidden, context, keys, step, first, coupled
         )
         known = jnp.ones(values.shape, bool)
         inputs = model_inputs(config, values, known, context.scale, context.level)
@@ -147,6 +160,6 @@ def sample_paths(
         paths, samples = state
         return draw(step, (advance(paths, step - 1), samples))
 
-    first = draw(jnp.int32(0), (paths, jnp.zeros_like(paths.drawn)))
-    samples = jax.lax.fori_loop(1, num_steps, step_on, first)[1]
-    return jnp.moveaxis(samples, 0, -1).reshape(groups, count, sampling.num_samples, capacity)
+    begun = draw(jnp.int32(0), (paths, jnp.zeros_like(paths.drawn)))
+    samples = jax.lax.fori_loop(1, num_steps, step_on, begun)[1]
+    return jnp.moveaxis(samples, 0, -1).reshape(groups, count, samples_each, capacity)

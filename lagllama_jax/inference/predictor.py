@@ -4,7 +4,7 @@ Each item becomes one window of M + C points, so that series of any length share
 program. A new program is compiled only for another batch size or a capacity for longer horizons.
 """
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,11 +15,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lagllama_jax.config import Count, ForecastConfig, ModelConfig, checked
 from lagllama_jax.errors import DataError
-from lagllama_jax.inference.batch import Prepared, prepare
+from lagllama_jax.inference.batch import prepare
 from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.inference.groups import Group
+from lagllama_jax.inference.lanes import Lanes, call, devices_for
 from lagllama_jax.inference.marginals import Marginals, middle_levels
-from lagllama_jax.inference.memory import batch_bytes, batch_size, check_memory
+from lagllama_jax.inference.memory import check_memory
 from lagllama_jax.inference.method import Method, method_of, sees_variates
 from lagllama_jax.inference.one_pass import distributions
 from lagllama_jax.inference.paths import Sampling, sample_paths
@@ -85,10 +86,12 @@ def device_mesh(devices: tuple[jax.Device, ...]) -> Mesh:
 def paths_program(model: ModelConfig, sampling: Sampling, devices: tuple[jax.Device, ...]) -> Any:
     """The jitted function that draws sample paths for one configuration."""
 
-    def run(parameters: Parameters, batch: Batch, num_steps: Array, seed: Array) -> Array:
-        return sample_paths(parameters, model, batch, num_steps, seed, sampling)
+    def run(
+        parameters: Parameters, batch: Batch, num_steps: Array, seed: Array, first: Array
+    ) -> Array:
+        return sample_paths(parameters, model, batch, num_steps, seed, sampling, first)
 
-    return divided(run, (WHOLE, BATCH, WHOLE, WHOLE), BATCH, devices)
+    return divided(run, (WHOLE, BATCH, WHOLE, WHOLE, WHOLE), BATCH, devices)
 
 
 @lru_cache(maxsize=32)
@@ -178,14 +181,21 @@ class ModelPredictor:
     ) -> Marginals:
         """The distributions of all points of all items, in one pass."""
         variates, capacity = len(dataset.target_names), queries_for(steps)
-        batches = self._batches(dataset, 0, capacity, config, finished)
-        found = np.empty((3, len(dataset), variates, steps))
-        for rows, part, devices in batches:
-            run = one_pass_program(forecast_model(self.model, config), capacity, devices)
-            drawn = self._call(run, devices, config, part.batch)[..., :steps]
+        model, lanes = self._lanes(dataset, 0, capacity, config)
+        program = one_pass_program(model, capacity, lanes.devices)
+
+        def compute(batch: slice) -> Float[np.ndarray, "3 B V P"]:
+            part = prepare(dataset, lanes.filled(batch), model, capacity)
+            drawn = self._call(program, lanes.devices, config, part.batch)[..., :steps]
             df, loc, scale = drawn
-            raw = np.stack([df[:, :variates], part.raw(loc), part.raw_scale(scale)])
-            found[:, rows] = raw[:, : rows.stop - rows.start]
+            return np.stack([df[:, :variates], part.raw(loc), part.raw_scale(scale)])
+
+        found = np.empty((3, len(dataset), variates, steps))
+        batches = lanes.batches()
+        for batch, raw in zip(batches, lanes.run(compute, batches), strict=True):
+            found[:, batch] = raw[:, : batch.stop - batch.start]
+            if finished is not None:
+                finished(batch.stop - batch.start)
         check_finite(np.moveaxis(found, 0, 1), dataset)
         return Marginals(*found.reshape(3, len(dataset) * variates, steps))
 
@@ -194,48 +204,43 @@ class ModelPredictor:
     ) -> Float[np.ndarray, "B S P"]:
         """Sample paths of all items."""
         variates, capacity = len(dataset.target_names), capacity_for(steps)
-        stratified = config.sampling == "stratified"
-        group = Group.of(dataset, forecast_model(self.model, config))
-        sampling = Sampling(num_samples, capacity, stratified, config.nonnegative, group.drawn)
-        batches = self._batches(dataset, num_samples, capacity, config, self.finished)
+        model, lanes = self._lanes(dataset, num_samples, capacity, config)
+        parts = lanes.parts(num_samples) if model.head != "negative_binomial" else [slice(None)]
+        sampling = Sampling(
+            num_samples,
+            capacity,
+            stratified=config.sampling == "stratified",
+            nonnegative=config.nonnegative,
+            drawn=Group.of(dataset, model).drawn,
+            part=None if len(parts) == 1 else parts[0].stop,
+        )
+        program = paths_program(model, sampling, lanes.devices)
+
+        def compute(job: tuple[slice, slice]) -> Float[np.ndarray, "B V S P"]:
+            batch, paths = job
+            part = prepare(dataset, lanes.filled(batch), model, capacity)
+            numbers = np.int32(steps), np.uint32(config.seed), np.int32(paths.start or 0)
+            drawn = self._call(program, lanes.devices, config, part.batch, *numbers)
+            return part.raw(drawn[..., :steps])
+
         found = np.empty((len(dataset), variates, num_samples, steps))
-        for rows, part, devices in batches:
-            run = paths_program(forecast_model(self.model, config), sampling, devices)
-            seed = np.uint32(config.seed)
-            drawn = self._call(run, devices, config, part.batch, np.int32(steps), seed)
-            found[rows] = part.raw(drawn[..., :steps])[: rows.stop - rows.start]
+        jobs = list(itertools.product(lanes.batches(), parts))
+        for (batch, paths), raw in zip(jobs, lanes.run(compute, jobs), strict=True):
+            found[batch, :, paths] = raw[: batch.stop - batch.start]
+            if self.finished is not None and paths == parts[-1]:
+                self.finished(batch.stop - batch.start)
         check_finite(found, dataset)
         return found.reshape(len(dataset) * variates, num_samples, steps)
 
-    def _batches(
-        self,
-        dataset: SeriesDataset,
-        num_samples: int,
-        capacity: int,
-        config: ForecastConfig,
-        finished: Finished | None,
-    ) -> Iterator[tuple[slice, Prepared, tuple[jax.Device, ...]]]:
-        """Batches of consecutive items. The last batch is filled with copies of the last item.
-
-        The memory is checked at once.
-        """
+    def _lanes(
+        self, dataset: SeriesDataset, num_samples: int, capacity: int, config: ForecastConfig
+    ) -> tuple[ModelConfig, Lanes]:
+        """The architecture of a forecast, and how its items are divided. The memory is checked."""
         model, count = forecast_model(self.model, config), len(dataset)
-        devices = devices_for(count)
         group = Group.of(dataset, model)
         sizes = group.drawn, group.size
-        bytes_each = check_memory(model, num_samples, capacity, devices[0], sizes)
-        target = batch_bytes(num_samples, devices[0])
-        size = batch_size(max(count, 1), bytes_each, config.batch_size, len(devices), target)
-
-        def batches() -> Iterator[tuple[slice, Prepared, tuple[jax.Device, ...]]]:
-            for first in range(0, count, size):
-                rows = np.minimum(np.arange(first, first + size), count - 1)
-                end = min(first + size, count)
-                yield slice(first, end), prepare(dataset, rows, model, capacity), devices
-                if finished is not None:
-                    finished(end - first)
-
-        return batches()
+        bytes_each = check_memory(model, num_samples, capacity, devices_for(count)[0], sizes)
+        return model, Lanes.of(count, num_samples, bytes_each, config.batch_size)
 
     def _call(
         self, run: Any, devices: tuple[jax.Device, ...], config: ForecastConfig, *inputs: Any
@@ -244,7 +249,7 @@ class ModelPredictor:
         parameters = place_parameters(self.parameters, devices)
         precision = None if config.precision == "default" else config.precision
         with jax.default_matmul_precision(precision):
-            return np.asarray(run(parameters, *inputs))
+            return call(run, parameters, *inputs)
 
 
 def assembled(
@@ -281,11 +286,6 @@ def matched(
     ranks = samples.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
     quantiles = marginals.quantiles(middle_levels(samples.shape[1]))
     return np.take_along_axis(quantiles, ranks, axis=1)
-
-
-def devices_for(count: int) -> tuple[jax.Device, ...]:
-    """The local devices that share `count` items, at most one device per item."""
-    return tuple(jax.local_devices())[: max(count, 1)]
 
 
 def check_finite(values: Float[np.ndarray, "n *any"], dataset: SeriesDataset) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 from lagllama_jax.config import Count, ModelConfig, check, checked
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.inference.batch import prepare
+from lagllama_jax.inference.lanes import devices_for
 from lagllama_jax.inference.memory import FLOAT_BYTES, device_memory
-from lagllama_jax.inference.predictor import capacity_for, devices_for
+from lagllama_jax.inference.predictor import capacity_for
 from lagllama_jax.insight.windows import explained_model, only_series, over_windows
 from lagllama_jax.model.attention import WEIGHTS
 from lagllama_jax.model.batch import Batch

@@ -11,8 +11,9 @@ import numpy as np
 from lagllama_jax.config import Count, ForecastConfig, ModelConfig, check, checked
 from lagllama_jax.inference.batch import prepare
 from lagllama_jax.inference.covariates.regression import CovariateRegression
+from lagllama_jax.inference.lanes import devices_for
 from lagllama_jax.inference.memory import check_memory
-from lagllama_jax.inference.predictor import capacity_for, devices_for
+from lagllama_jax.inference.predictor import capacity_for
 from lagllama_jax.insight.attention import check_one_pass
 from lagllama_jax.insight.covariate_parts import CovariateParts, covariate_parts
 from lagllama_jax.insight.integrated_gradients import Contributions, Path, contributions

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.model.heads.draws import uniforms
+from lagllama_jax.model.heads.draws import Part, uniforms
 from lagllama_jax.model.layers import Linear
 from lagllama_jax.typing import Array, Float, Key
 
@@ -83,12 +83,13 @@ class ImplicitQuantileHead(nn.Module):
         scale: Float[Array, "*c"],
         key: Key,
         stratified: bool = False,
+        part: Part | None = None,
     ) -> Float[Array, "*b"]:
         """Draws one value per hidden state, with the samples along the last axis.
 
         The draw is the quantile at a random level, in the units of the series.
         """
-        return self(hidden, uniforms(key, hidden.shape[:-1], stratified)) * scale + loc
+        return self(hidden, uniforms(key, hidden.shape[:-1], stratified, part)) * scale + loc
 
 
 def prelu(x: Float[Array, "*b"], slope: Float[Array, "1"]) -> Float[Array, "*b"]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.model.heads.draws import uniforms
+from lagllama_jax.model.heads.draws import Part, uniforms
 from lagllama_jax.model.layers import Linear
 from lagllama_jax.typing import Array, Float, Int, Key
 
@@ -134,6 +134,7 @@ class StudentTHead(nn.Module):
         scale: Float[Array, "*c"],
         key: Key,
         stratified: bool = False,
+        part: Part | None = None,
         ranks: Int[Array, "*b"] | None = None,
     ) -> Float[Array, "*b"]:
         """Draws one value per hidden state, with the samples along the last axis.
@@ -142,8 +143,12 @@ class StudentTHead(nn.Module):
         these ranks. The Student-t draws have nearly the same.
         """
         law = self(hidden, loc, scale)
-        radius, turn = uniforms(key, (2, *law.batch_shape), stratified)
-        if ranks is not None:
+        shape = 2, *law.batch_shape
+        if ranks is None:
+            radius, turn = uniforms(key, shape, stratified, part)
+        else:
+            total = shape[-1] if part is None else part.total
+            radius, turn = uniforms(key, (*shape[:-1], total), stratified)
             normal = jnp.sqrt(-2 * jnp.log1p(-radius)) * jnp.cos(2 * jnp.pi * turn)
             place = jnp.take_along_axis(jnp.argsort(normal, axis=-1), ranks, axis=-1)
             radius, turn = (jnp.take_along_axis(part, place, axis=-1) for part in (radius, turn))
