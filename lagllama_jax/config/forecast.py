@@ -60,7 +60,9 @@ class ForecastConfig(Config):
       nonnegative: Whether to clip every draw at 0 before it becomes an input of the next step.
       seed: Random seed. Every draw depends on it and on the identity of the series.
       batch_size: Number of series per call of the compiled program. `None`: chosen by memory.
-      precision: Precision of matrix products. `highest`: full float32 on every device. `default`:
+      precision: Precision of matrix products. `highest`: full float32 on every device. `bfloat16`:
+        those of the blocks have inputs of 8 significant bits, and float32 sums; a third faster on
+        CPUs with AVX512-BF16 or AMX, and slower on others. `default`:
         the choice of the backend.
       rope_factor: Stretch of the rotary position encoding, for contexts that are longer than in
         training. `None`: that of the model.
@@ -78,7 +80,7 @@ class ForecastConfig(Config):
     nonnegative: bool = False
     seed: Seed = 0
     batch_size: Count | None = None
-    precision: Literal["default", "high", "highest"] = "highest"
+    precision: Literal["default", "high", "highest", "bfloat16"] = "highest"
     rope_factor: Annotated[float, Interval(least=1)] | None = None
     quantile_levels: tuple[float, ...] = DEFAULT_LEVELS
 

@@ -25,6 +25,7 @@ from lagllama_jax.inference.method import Method, method_of, sees_variates
 from lagllama_jax.inference.one_pass import distributions
 from lagllama_jax.inference.paths import Sampling, sample_paths
 from lagllama_jax.model.batch import Batch
+from lagllama_jax.model.network import narrowed
 from lagllama_jax.progress import Finished
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Array, Float, Parameters
@@ -59,13 +60,14 @@ def forecast_model(model: ModelConfig, config: ForecastConfig) -> ModelConfig:
 def capacity_for(prediction_length: int) -> int:
     """Number of steps that the buffers of sample paths hold.
 
-    It is a power of two, so that different horizons share a program.
+    It is a power of two or three quarters of one, so that different horizons share a program.
 
     Raises:
       ConfigError: If `prediction_length` is not a whole number of at least 1.
     """
     checked("prediction_length", prediction_length, Count)
-    return max(1 << (int(prediction_length) - 1).bit_length(), SMALLEST_CAPACITY)
+    power = max(1 << (int(prediction_length) - 1).bit_length(), SMALLEST_CAPACITY)
+    return power * 3 // 4 if prediction_length <= power * 3 // 4 else power
 
 
 def queries_for(prediction_length: int) -> int:
@@ -248,6 +250,8 @@ class ModelPredictor:
         """Runs a program on one batch, and returns its output on the host."""
         parameters = place_parameters(self.parameters, devices)
         precision = None if config.precision == "default" else config.precision
+        if precision == "bfloat16":
+            parameters, precision = narrowed(parameters), "highest"
         with jax.default_matmul_precision(precision):
             return call(run, parameters, *inputs)
 

@@ -170,6 +170,21 @@ def bind_head(config: ModelConfig, parameters: Parameters) -> Head:
     return make_head(config).bind({"params": parameters["head"]})
 
 
+@jax.jit
+def narrowed(parameters: Parameters) -> Parameters:
+    """The parameters with the weights of the linear layers of all blocks in bfloat16.
+
+    Embedding, head and norms stay as they are. See `layers.product`.
+    """
+
+    def narrow(path: tuple[Any, ...], leaf: Array) -> Array:
+        block, name = path[0].key, path[-1].key
+        chosen = block.startswith("block_") and name == "kernel"
+        return leaf.astype(jnp.bfloat16) if chosen else leaf
+
+    return jax.tree_util.tree_map_with_path(narrow, parameters)
+
+
 def init_parameters(config: ModelConfig, key: Key, residual_gain: float = 1.0) -> Parameters:
     """Random float32 parameters, with the distributions of the reference implementation.
 

@@ -15,7 +15,7 @@ from lagllama_jax.config import ForecastConfig, ModelConfig
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.inference.gaps import LONGEST_GAP, AcrossGaps
 from lagllama_jax.inference.predictor import ModelPredictor, forecast_model
-from lagllama_jax.model.network import init_parameters
+from lagllama_jax.model.network import init_parameters, narrowed
 from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.dataset import SeriesDataset
 
@@ -89,7 +89,7 @@ def test_a_longer_horizon_begins_with_the_same_paths(forecast):
 
 
 def test_a_thousand_lengths_and_a_longer_horizon_compile_nothing_new(forecast):
-    forecast(some_series(), steps=24, dated=False)
+    forecast(some_series(), steps=25, dated=False)
     compiled: list[str] = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, *_, **__: compiled.append(event)
@@ -99,10 +99,10 @@ def test_a_thousand_lengths_and_a_longer_horizon_compile_nothing_new(forecast):
         series = [random.normal(size=length) for length in range(1, 1001)]
         names = [str(number) for number in range(1000)]
         finished = []
-        samples = forecast(series[::10], names[::10], 25, finished=finished.append, dated=False)
+        samples = forecast(series[::10], names[::10], 32, finished=finished.append, dated=False)
     finally:
         jax.monitoring.clear_event_listeners()
-    assert samples.shape == (100, 8, 25) and np.isfinite(samples).all()
+    assert samples.shape == (100, 8, 32) and np.isfinite(samples).all()
     assert finished == [2] * 50
     assert not [event for event in compiled if "compile" in event or "trace" in event]
 
@@ -276,3 +276,25 @@ def test_several_devices_give_the_same(usual, tmp_path):
         np.testing.assert_allclose(found["samples"], usual, rtol=1e-4, atol=1e-4)
         here = one_pass_quantiles()
         np.testing.assert_allclose(found["quantiles"], here, rtol=1e-4, atol=1e-4)
+
+
+def test_bfloat16_rounds_the_products_of_the_blocks_only(tiny_config, tiny_parameters):
+    narrow = narrowed(tiny_parameters)
+    kinds = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.dtype
+        for path, leaf in jax.tree_util.tree_leaves_with_path(narrow)
+    }
+    rounded = {name for name, kind in kinds.items() if kind == "bfloat16"}
+    assert rounded == {
+        name for name in kinds if name.startswith("block_") and name.endswith("kernel")
+    }
+    predictor = ModelPredictor(tiny_parameters, tiny_config)
+    series = dataset(some_series())
+    full, rough = (
+        predictor.predict(series, STEPS, ForecastConfig(method="paths", precision=precision))
+        for precision in ("highest", "bfloat16")
+    )
+    assert full.samples is not None and rough.samples is not None
+    difference = np.abs(full.samples - rough.samples)[..., 0].max(axis=1)
+    spread = full.samples[..., 0].std(axis=1)
+    assert (difference[1:] > 0).all() and (difference < 0.05 * spread + 1e-6).all()

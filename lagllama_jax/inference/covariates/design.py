@@ -21,9 +21,9 @@ components of the covariates."""
 HARMONICS = 4
 GAIN = 1.5
 """Standard deviation of the sums of covariates, and of those of times, in a joint response."""
-JOINT_COLUMNS, JOINT_INPUTS, ROWS_PER_COLUMN = 256, 12, 10
-"""Number of joint responses, largest number of inputs of each, and smallest number of points of the
-past per joint response."""
+JOINT_COLUMNS, JOINT_INPUTS, ROWS_PER_COLUMN = (256, 512), 12, 10
+"""Fewest and most joint responses, largest number of inputs of each, and smallest number of points
+of the past per joint response."""
 
 
 class Grid(NamedTuple):
@@ -95,7 +95,8 @@ def joint_responses(
     """
     varying = [row for row in covariates if _varies(row[:past])]
     inputs = [part for row in varying for part in _inputs(row, grid, past)]
-    if past < ROWS_PER_COLUMN * JOINT_COLUMNS or not inputs:
+    count = min(JOINT_COLUMNS[1], past // ROWS_PER_COLUMN)
+    if count < JOINT_COLUMNS[0] or not inputs:
         return np.zeros((covariates.shape[1], 0))
     random, key = np.random.default_rng(0), np.random.default_rng(1).normal(size=past)
     inputs.sort(key=lambda part: float(part[:past] @ key))  # so that their order does not matter
@@ -105,10 +106,10 @@ def joint_responses(
         mixed /= mixed[:past].std(axis=0)
     times = np.stack(_times(grid), axis=1)
     of_inputs, of_times = (
-        random.normal(size=(part.shape[1], JOINT_COLUMNS)) * GAIN / np.sqrt(part.shape[1])
+        random.normal(size=(part.shape[1], count)) * GAIN / np.sqrt(part.shape[1])
         for part in (mixed, times)
     )
-    usual = times @ of_times + random.normal(size=JOINT_COLUMNS)
+    usual = times @ of_times + random.normal(size=count)
     found = mixed @ of_inputs
     found += usual
     np.maximum(found, 0, out=found)

@@ -41,6 +41,8 @@ MOST_POINTS = 4_000_000
 """Number of values of effects that are held at once."""
 DAYS_REGRESSED, POINTS_REGRESSED = 366, (8192, 40_000)
 """The regression is fitted to the last 366 days, but at least 8,192 and at most 40,000 points."""
+JOINT_YEARS, MOST_JOINT_POINTS = 3, 60_000
+"""With joint responses, to three times as many points, but at most 60,000."""
 JUDGED_SAMPLES = 25
 """Number of sample paths of a forecast of the past."""
 CANDIDATES = 5
@@ -216,7 +218,8 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     varying = [_varying_times(past, grid.day, length + steps) for past in target]
     for variate, design, lag in np.ndindex(*kinds):
         past, vary, candidate = target[variate], varying[variate], 1 + 2 * design + lag
-        found = effects(past, designs[design], calendar, ends, grid.lag * lag, _recent(grid))
+        recent = _recent(grid, joint=design > 0)
+        found = effects(past, designs[design], calendar, ends, grid.lag * lag, recent)
         if found is not None:
             values[variate, candidate] = found.values * vary
             deviation[variate, candidate] = found.deviation * vary[length:]
@@ -224,12 +227,14 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     return _Fit(ends, values, deviation, fitted)
 
 
-def _recent(grid: Grid) -> int:
+def _recent(grid: Grid, joint: bool) -> int:
     """Number of points of the past to which the regression is fitted: a year, within bounds.
 
-    A year has the weather of every season. Older points are left out, as relations change.
+    A year has the weather of every season. Older points are left out, as relations change. The many
+    joint responses need more points, such as further days of heat.
     """
-    return int(np.clip(DAYS_REGRESSED * grid.day, *POINTS_REGRESSED))
+    points = int(np.clip(DAYS_REGRESSED * grid.day, *POINTS_REGRESSED))
+    return min(JOINT_YEARS * points, MOST_JOINT_POINTS) if joint else points
 
 
 def _in_long_gap(
