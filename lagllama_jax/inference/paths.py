@@ -15,7 +15,7 @@ from jaxtyping import Key as Keys
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.inference.dependence import coupled_ranks, couples, coupling
 from lagllama_jax.model.batch import Batch
-from lagllama_jax.model.heads.draws import Part
+from lagllama_jax.model.heads.draws import SamplePart
 from lagllama_jax.model.network import LagLlamaNetwork, Paths, bind_head
 from lagllama_jax.model.tokens import Context, model_inputs
 from lagllama_jax.typing import Array, Float, Int, Parameters, UInt
@@ -58,15 +58,13 @@ def draw_values(
     sampling: Sampling,
     hidden: Float[Array, "B S D"],
     context: Context,
-    keys: Keys[Array, "B"],
-    step: Int[Array, ""],
+    step_keys: Keys[Array, "B"],
     first: Int[Array, ""] | int = 0,
     coupling: Float[Array, "G V V"] | None = None,
 ) -> Float[Array, "B S"]:
     """Draws one value per hidden state.
 
-    The random numbers of a row depend only on its key and the step, and with coupling on those of
-    its group.
+    The random numbers of a row depend only on its key, and with coupling on those of its group.
 
     Args:
       parameters: The parameters of the model.
@@ -74,8 +72,7 @@ def draw_values(
       sampling: Options of sampling.
       hidden: Hidden states.
       context: The past of each row.
-      keys: Random key of each row.
-      step: Number of the step.
+      step_keys: Random key of each row at this step.
       first: As in `sample_paths`.
       coupling: As `dependence.coupling` returns it. `None`: the rows are independent.
 
@@ -84,10 +81,9 @@ def draw_values(
     """
     head, scale = bind_head(config, parameters), context.scale
 
-    step_keys = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys)
     part, ranks = None, None
     if sampling.part is not None:
-        part = Part(jnp.asarray(first), sampling.num_samples)
+        part = SamplePart(jnp.asarray(first), sampling.num_samples)
     if coupling is not None:
         ranks = coupled_ranks(coupling, step_keys, sampling.num_samples)
         ranks = ranks if part is None else part.of(ranks, hidden.shape[1])
@@ -148,8 +144,9 @@ def sample_paths(
 
     def draw(step: Int[Array, ""], state: tuple[Paths, Array]) -> tuple[Paths, Array]:
         paths, samples = state
+        step_keys = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys)
         values = draw_values(
-            parameters, config, sampling, paths.hidden, context, keys, step, first, coupled
+            parameters, config, sampling, paths.hidden, context, step_keys, first, coupled
         )
         known = jnp.ones(values.shape, bool)
         inputs = model_inputs(config, values, known, context.scale, context.level)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from lagllama_jax.typing import Array, Float, Int, Key
 
 
-class Part(NamedTuple):
+class SamplePart(NamedTuple):
     """Some consecutive samples of a row, which are drawn apart from the others.
 
     Attributes:
@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
 
 def uniforms(
-    key: Key, shape: tuple[int, ...], stratified: bool, part: Part | None = None
+    key: Key, shape: tuple[int, ...], stratified: bool, part: SamplePart | None = None
 ) -> Float[Array, "..."]:
     """Uniform random numbers in [0, 1), with the samples along the last axis.
 

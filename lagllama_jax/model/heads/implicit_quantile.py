@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.model.heads.draws import Part, uniforms
+from lagllama_jax.model.heads.draws import SamplePart, uniforms
 from lagllama_jax.model.layers import Linear
 from lagllama_jax.typing import Array, Float, Key
 
@@ -83,7 +83,7 @@ class ImplicitQuantileHead(nn.Module):
         scale: Float[Array, "*c"],
         key: Key,
         stratified: bool = False,
-        part: Part | None = None,
+        part: SamplePart | None = None,
     ) -> Float[Array, "*b"]:
         """Draws one value per hidden state, with the samples along the last axis.
 

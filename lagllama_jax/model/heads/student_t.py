@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from lagllama_jax.config import ModelConfig
-from lagllama_jax.model.heads.draws import Part, uniforms
+from lagllama_jax.model.heads.draws import SamplePart, uniforms
 from lagllama_jax.model.layers import Linear
 from lagllama_jax.typing import Array, Float, Int, Key
 
@@ -134,7 +134,7 @@ class StudentTHead(nn.Module):
         scale: Float[Array, "*c"],
         key: Key,
         stratified: bool = False,
-        part: Part | None = None,
+        part: SamplePart | None = None,
         ranks: Int[Array, "*b"] | None = None,
     ) -> Float[Array, "*b"]:
         """Draws one value per hidden state, with the samples along the last axis.
