@@ -119,4 +119,4 @@ def _draws(
         return drawn.reshape(*laws.shape[1:3], NUM_SAMPLES, future)
     run = paths_program(model, Sampling(NUM_SAMPLES, future), devices)
     seed = np.uint32(ForecastConfig().seed)
-    return np.asarray(run(parameters, past, np.int32(future), seed))
+    return np.asarray(run(parameters, past, np.int32(future), seed, np.int32(0)))
