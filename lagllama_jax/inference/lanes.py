@@ -8,7 +8,7 @@ each other keep both cores busy.
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -88,17 +88,24 @@ class Lanes(NamedTuple):
         firsts = [min(part * size, num_samples - size) for part in range(parts)]
         return [slice(first, first + size) for first in firsts]
 
-    def run(self, compute: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-        """Computes jobs in as many threads as there are lanes, and gives the results in order."""
-        jobs = list(jobs)
+    def run(self, compute: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
+        """Computes jobs in as many threads as there are lanes, and gives the results in order.
+
+        Each job runs under `own_settings`, as the settings of a thread are its own.
+        """
+
+        def own(job: Job) -> Result:
+            with own_settings():
+                return compute(job)
+
         if self.beside == 1 or len(jobs) == 1:
-            yield from map(compute, jobs)
+            yield from map(own, jobs)
             return
         with ThreadPoolExecutor(min(self.beside, len(jobs))) as pool:
             waiting: deque = deque()
             try:
                 for job in jobs:
-                    waiting.append(pool.submit(compute, job))
+                    waiting.append(pool.submit(own, job))
                     if len(waiting) > self.beside:
                         yield waiting.popleft().result()
                 while waiting:
@@ -110,10 +117,9 @@ class Lanes(NamedTuple):
 
 def call(program: Callable[..., Any], *inputs: Any) -> Any:
     """Runs a jitted program in any thread, and returns its output on the host."""
-    with own_settings():
-        with COMPILING:
-            output = program(*inputs)
-        return jax.tree.map(np.asarray, output)
+    with COMPILING:
+        output = program(*inputs)
+    return jax.tree.map(np.asarray, output)
 
 
 def cores() -> int:

@@ -24,6 +24,7 @@ from lagllama_jax.inference.memory import check_memory
 from lagllama_jax.inference.method import Method, method_of, sees_variates
 from lagllama_jax.inference.one_pass import distributions
 from lagllama_jax.inference.paths import Sampling, sample_paths
+from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.model.network import narrowed
 from lagllama_jax.progress import Finished
@@ -185,10 +186,11 @@ class ModelPredictor:
         variates, capacity = len(dataset.target_names), queries_for(steps)
         model, lanes = self._lanes(dataset, 0, capacity, config)
         program = one_pass_program(model, capacity, lanes.devices)
+        parameters = self._placed(lanes.devices, config)
 
         def compute(batch: slice) -> Float[np.ndarray, "3 B V P"]:
             part = prepare(dataset, lanes.filled(batch), model, capacity)
-            drawn = self._call(program, lanes.devices, config, part.batch)[..., :steps]
+            drawn = _call(program, config, parameters, part.batch)[..., :steps]
             df, loc, scale = drawn
             return np.stack([df[:, :variates], part.raw(loc), part.raw_scale(scale)])
 
@@ -217,12 +219,13 @@ class ModelPredictor:
             part=None if len(parts) == 1 else parts[0].stop,
         )
         program = paths_program(model, sampling, lanes.devices)
+        parameters = self._placed(lanes.devices, config)
 
         def compute(job: tuple[slice, slice]) -> Float[np.ndarray, "B V S P"]:
             batch, paths = job
             part = prepare(dataset, lanes.filled(batch), model, capacity)
             numbers = np.int32(steps), np.uint32(config.seed), np.int32(paths.start or 0)
-            drawn = self._call(program, lanes.devices, config, part.batch, *numbers)
+            drawn = _call(program, config, parameters, part.batch, *numbers)
             return part.raw(drawn[..., :steps])
 
         found = np.empty((len(dataset), variates, num_samples, steps))
@@ -244,16 +247,18 @@ class ModelPredictor:
         bytes_each = check_memory(model, num_samples, capacity, devices_for(count)[0], sizes)
         return model, Lanes.of(count, num_samples, bytes_each, config.batch_size)
 
-    def _call(
-        self, run: Any, devices: tuple[jax.Device, ...], config: ForecastConfig, *inputs: Any
-    ) -> Float[np.ndarray, "..."]:
-        """Runs a program on one batch, and returns its output on the host."""
-        parameters = place_parameters(self.parameters, devices)
-        precision = None if config.precision == "default" else config.precision
-        if precision == "bfloat16":
-            parameters, precision = narrowed(parameters), "highest"
-        with jax.default_matmul_precision(precision):
-            return call(run, parameters, *inputs)
+    def _placed(self, devices: tuple[jax.Device, ...], config: ForecastConfig) -> Parameters:
+        """The parameters of a forecast on its devices, rounded if asked."""
+        with own_settings():
+            placed = place_parameters(self.parameters, devices)
+            return narrowed(placed) if config.precision == "bfloat16" else placed
+
+
+def _call(run: Any, config: ForecastConfig, *inputs: Any) -> Float[np.ndarray, "..."]:
+    """Runs a program on one batch, and returns its output on the host."""
+    precision = {"default": None, "bfloat16": "highest"}.get(config.precision, config.precision)
+    with jax.default_matmul_precision(precision):
+        return call(run, *inputs)
 
 
 def assembled(

@@ -18,6 +18,7 @@ from lagllama_jax.inference.predictor import (
     forecast_model,
     place_parameters,
 )
+from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.series.covariates import warn_unused
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Int, Parameters
@@ -130,9 +131,8 @@ def over_windows(
     """
     devices = devices_for(count)
     lanes = Lanes.of(count, 0, check_memory(model, 0, 1, devices[0]), None)
-    placed, run = (
-        place_parameters(parameters, devices),
-        program(function, model, devices, static),
-    )
+    with own_settings():
+        placed = place_parameters(parameters, devices)
+    run = program(function, model, devices, static)
     parts = lanes.run(lambda batch: call(run, placed, make(lanes.filled(batch))), lanes.batches())
     return jax.tree.map(lambda *rows: np.concatenate(rows)[:count], *parts)

@@ -151,5 +151,5 @@ class StudentTHead(nn.Module):
             radius, turn = uniforms(key, (*shape[:-1], total), stratified)
             normal = jnp.sqrt(-2 * jnp.log1p(-radius)) * jnp.cos(2 * jnp.pi * turn)
             place = jnp.take_along_axis(jnp.argsort(normal, axis=-1), ranks, axis=-1)
-            radius, turn = (jnp.take_along_axis(part, place, axis=-1) for part in (radius, turn))
+            radius, turn = (jnp.take_along_axis(each, place, axis=-1) for each in (radius, turn))
         return law.loc + law.scale * standard_draw(law.df, radius, turn)
