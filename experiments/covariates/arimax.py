@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from ledger import Ledger  # noqa: E402
+from spread import Spread  # noqa: E402
 
 from lagllama_jax import ForecastConfig, LagLlama  # noqa: E402
 from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
@@ -31,19 +32,22 @@ class Arguments:
     Attributes:
       tasks: Beginnings of the names of tasks.
       limit: Largest number of windows per task, evenly spread; ARIMA takes a minute for each.
+      workers: Number of processes that share the windows of ARIMAX.
       data_dir: Folder of the evaluation sets.
       output: CSV file, in which rows of these tasks are replaced.
     """
 
     tasks: tuple[str, ...]
     limit: int | None = None
+    workers: int = 1
     data_dir: Path = HERE / "../../../shared/data/evaluation"
     output: Path = HERE / "arimax.csv"
 
 
 def main(arguments: Arguments) -> None:
+    arima = baseline("auto_arima")
     models = {
-        "auto_arima": baseline("auto_arima"),
+        "auto_arima": Spread(arima, arguments.workers) if arguments.workers > 1 else arima,
         "lagllama_jax": LagLlama.from_pretrained().predictor(),
     }
     for task in covariate_tasks(arguments.data_dir):

@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from ledger import Ledger  # noqa: E402
+from spread import Spread  # noqa: E402
 
 from lagllama_jax import LagLlama  # noqa: E402
 from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
@@ -36,6 +37,7 @@ class Arguments:
       models: `lagllama_jax`, or names of baselines.
       tasks: Names of tasks.
       limit: Largest number of windows per task, evenly spread; ARIMA takes a minute for each.
+      workers: Number of processes that share the windows, for models that use one core.
       data_dir: Folder of the evaluation sets.
       output: CSV file, in which rows of these models and tasks are replaced.
     """
@@ -43,6 +45,7 @@ class Arguments:
     models: tuple[str, ...] = ("seasonal_naive", "lagllama_jax")
     tasks: tuple[str, ...] = ("ett1/H/short", "ett2/H/short", "m4_hourly/H/short")
     limit: int | None = 42
+    workers: int = 1
     data_dir: Path = SHARED / "data/evaluation"
     output: Path = HERE / "results" / "peers.csv"
 
@@ -54,12 +57,14 @@ def main(arguments: Arguments) -> None:
     for name in arguments.models:
         ours = name == "lagllama_jax"
         predictor = LagLlama.from_pretrained().predictor() if ours else baseline(name)
+        if arguments.workers > 1:
+            predictor = Spread(predictor, arguments.workers)
         for task in tasks:
             scored = evaluate_task(predictor, task, name, limit=arguments.limit)
             row = {"dataset": task.name, "model": name, "windows": scored["windows"]}
             row |= {"crps": f"{scored[CRPS]:.4f}", "mase": f"{scored[MASE]:.3f}"}
             row |= {"coverage_80": f"{scored['coverage_80']:.2f}"}
-            row |= {"seconds": f"{scored['seconds']:.1f}"}
+            row |= {"seconds": f"{scored['seconds']:.1f}", "workers": arguments.workers}
             print(row, flush=True)
             Ledger(arguments.output, ("dataset", "model")).put(row)
 

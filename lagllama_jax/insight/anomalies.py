@@ -112,18 +112,17 @@ def score(
     segments = segments_of(series)
     unknown = np.full((1, SEGMENT), np.nan)  # so that the last segment can be as long as others
     longer = replace(series, targets=[np.c_[target, unknown] for target in series.targets])
-    units: list[tuple[np.ndarray, np.ndarray]] = []  # center and width of each batch
+    center, width = np.empty((2, len(segments.row), 1))  # filled by batches in any order
 
     def make(places: Int[np.ndarray, "G"]) -> Batch:
         row, begin, _ = (part[places] for part in segments)
         parts = longer.take(row.tolist()).truncate(begin + SEGMENT)
         prepared = prepare(parts, np.arange(len(places)), model, 0)
-        units.append((prepared.center, prepared.width))
+        center[places], width[places] = prepared.center, prepared.width
         start: Any = np.full(len(places), asked.past_length, np.int32)
         return prepared.batch._replace(start=start)
 
     found = over_windows(segment_laws, parameters, model, len(segments.row), make)
-    center, width = (np.concatenate(part)[: len(found)] for part in zip(*units, strict=True))
     df, loc, scale = np.moveaxis(found.astype(np.float64), 1, 0)
     laws = [Marginals(*np.full((3, 1, length), np.nan)) for length in series.lengths]
     for row, begin, end, *law in zip(

@@ -9,8 +9,8 @@ import numpy as np
 
 from lagllama_jax.config import ForecastConfig, ModelConfig, check
 from lagllama_jax.errors import DataError
-from lagllama_jax.inference.lanes import devices_for
-from lagllama_jax.inference.memory import batch_bytes, batch_size, check_memory
+from lagllama_jax.inference.lanes import Lanes, call, devices_for
+from lagllama_jax.inference.memory import check_memory
 from lagllama_jax.inference.predictor import (
     BATCH,
     WHOLE,
@@ -130,13 +130,9 @@ def over_windows(
       ConfigError: If one window needs more memory than there is.
     """
     devices = devices_for(count)
-    bytes_each = check_memory(model, 0, 1, devices[0])
-    size = batch_size(count, bytes_each, None, len(devices), batch_bytes(0, devices[0]))
-    parts = []
+    lanes = Lanes.of(count, 0, check_memory(model, 0, 1, devices[0]), None)
     with own_settings():
         placed = place_parameters(parameters, devices)
-        run = program(function, model, devices, static)
-        for first in range(0, count, size):
-            rows = np.minimum(np.arange(first, first + size), count - 1)
-            parts.append(jax.tree.map(np.asarray, run(placed, make(rows))))
+    run = program(function, model, devices, static)
+    parts = lanes.run(lambda batch: call(run, placed, make(lanes.filled(batch))), lanes.batches())
     return jax.tree.map(lambda *rows: np.concatenate(rows)[:count], *parts)
