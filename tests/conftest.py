@@ -10,6 +10,7 @@ import importlib.util
 import os
 import pathlib
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     JAX writes entries of that cache in place, so processes must not share it.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    folder = config.rootpath / ".pytest_cache" / "jax" / worker
+    folder = config.rootpath / ".pytest_cache" / "jax" / pathlib.Path(sys.prefix).name / worker
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 

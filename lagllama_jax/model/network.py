@@ -1,5 +1,6 @@
 """`LagLlamaNetwork` (arXiv 2310.08278): maps batches to hidden states and distributions."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -185,6 +186,7 @@ def narrowed(parameters: Parameters) -> Parameters:
     return jax.tree_util.tree_map_with_path(narrow, parameters)
 
 
+@partial(jax.jit, static_argnums=(0, 2))
 def init_parameters(config: ModelConfig, key: Key, residual_gain: float = 1.0) -> Parameters:
     """Random float32 parameters, with the distributions of the reference implementation.
 

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from lagllama_jax import ForecastConfig, LagLlama
 from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.inference.covariates.design import controls, grid_of, joint_responses
 from lagllama_jax.inference.covariates.regression import CovariateRegression
+from lagllama_jax.inference.covariates.ridge import effects
 from lagllama_jax.inference.gaps import AcrossGaps
 from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.covariates import with_covariates
@@ -123,6 +125,30 @@ def test_a_covariate_of_noise_changes_little():
     with_it = NAIVE.predict(hourly([target], [{"x": noise(9)}]), STEPS, CONFIG).median
     without = NAIVE.predict(hourly([target]), STEPS, CONFIG).median
     assert np.abs(with_it - without).mean() < 0.05 * np.std(target)
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_joint_responses_to_noise_tell_neither_the_time_nor_anything_else(count):
+    hours = 3000
+    daily = np.sin(np.arange(hours) / 24 * 2 * np.pi) + (np.arange(hours) // 24 % 7 > 4)
+    data = hourly([daily + 0.1 * noise(3, hours)])
+    grid = grid_of(data, 0, hours + STEPS)
+    draws = np.random.default_rng(4).normal(size=(count, hours + STEPS))
+    joint = joint_responses(draws, grid, hours, 0)
+    assert joint.shape == (hours + STEPS, 300) and np.isfinite(joint).all()
+    times = controls(grid)
+    told = times @ np.linalg.lstsq(times, joint, rcond=None)[0]
+    assert told.var(axis=0).max() < 0.1 * joint.var(axis=0).max()
+    constant = np.ones((hours + STEPS, 1))
+    found = effects(data.targets[0][0], joint, constant, np.array([hours - 48, hours]), 0, hours)
+    assert found is not None and found.values.std() < 0.1 * daily.std()
+
+
+def test_copies_of_a_covariate_have_finite_joint_responses():
+    copies = np.repeat(noise(4, 3000 + STEPS)[None], 20, axis=0)
+    grid = grid_of(hourly([noise(3, 3000)]), 0, 3000 + STEPS)
+    joint = joint_responses(copies, grid, 3000, 0)
+    assert np.isfinite(joint).all() and np.abs(joint).max() < 100
 
 
 def test_without_covariates_or_by_option_the_forecast_is_that_of_the_predictor():

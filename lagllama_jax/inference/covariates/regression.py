@@ -43,6 +43,8 @@ DAYS_REGRESSED, POINTS_REGRESSED = 366, (8192, 40_000)
 """The regression is fitted to the last 366 days, but at least 8,192 and at most 40,000 points."""
 JOINT_YEARS, MOST_JOINT_POINTS = 3, 60_000
 """With joint responses, to three times as many points, but at most 60,000."""
+JOINT_DRAWS = 2
+"""Number of draws of the joint responses, whose effects are averaged."""
 JUDGED_SAMPLES = 25
 """Number of sample paths of a forecast of the past."""
 CANDIDATES = 5
@@ -200,9 +202,7 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     length = target.shape[1]
     covariates = dataset.known_covariates[row][:, : length + steps]
     grid = grid_of(dataset, row, length + steps)
-    apart, calendar = responses(covariates, grid, length), controls(grid)
-    joint = joint_responses(covariates, grid, length)
-    designs = [apart] + ([np.concatenate([apart, joint], axis=1)] if joint.size else [])
+    calendar = controls(grid)
     windows = int(np.clip(-(-WINDOW_POINTS // steps), FEWEST_WINDOWS, MOST_WINDOWS))
     ends = length - steps * np.arange(windows, -1, -1)
     ends = ends[ends > 0]
@@ -214,17 +214,29 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     values, deviation = np.zeros(shape), np.zeros((*shape[:2], steps))
     fitted = np.zeros(shape[:2], bool)
     fitted[:, 0] = True
-    kinds = (len(target), len(designs), 2 if len(ends) > 1 else 0)
     varying = [_varying_times(past, grid.day, length + steps) for past in target]
-    for variate, design, lag in np.ndindex(*kinds):
-        past, vary, candidate = target[variate], varying[variate], 1 + 2 * design + lag
-        recent = _recent(grid, joint=design > 0)
-        found = effects(past, designs[design], calendar, ends, grid.lag * lag, recent)
-        if found is not None:
-            values[variate, candidate] = found.values * vary
-            deviation[variate, candidate] = found.deviation * vary[length:]
-            fitted[variate, candidate] = True
+    for joint, design in _designs(covariates, grid, length):
+        recent, share = _recent(grid, joint), 1 / JOINT_DRAWS if joint else 1.0
+        for variate, lag in np.ndindex(len(target), 2 if len(ends) > 1 else 0):
+            found = effects(target[variate], design, calendar, ends, grid.lag * lag, recent)
+            if found is not None:
+                candidate, part = 1 + 2 * joint + lag, share * varying[variate]
+                values[variate, candidate] += part * found.values
+                deviation[variate, candidate] += part[length:] * found.deviation
+                fitted[variate, candidate] = True
     return _Fit(ends, values, deviation, fitted)
+
+
+def _designs(
+    covariates: Float[np.ndarray, "K N"], grid: Grid, past: int
+) -> Iterator[tuple[bool, Float[np.ndarray, "N F"]]]:
+    """The columns of each regression, and whether there are joint responses among them."""
+    apart = responses(covariates, grid, past)
+    yield False, apart
+    for draw in range(JOINT_DRAWS):
+        joint = joint_responses(covariates, grid, past, draw)
+        if joint.size:
+            yield True, np.concatenate([apart, joint], axis=1)
 
 
 def _recent(grid: Grid, joint: bool) -> int:

@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from lagllama_jax.typing import Float, Int
+from lagllama_jax.typing import Bool, Float, Int
 
-PENALTIES = np.array([1e-4, 1e-3, 1e-2, 1e-1, 1.0])
-"""Penalties per row, for columns of variance 1."""
-CONTROL_PENALTY = 1e-4
-"""Factor of the penalty of columns whose effect is not wanted."""
+PENALTIES = 10.0 ** np.arange(-4, 5)
+"""Penalties per row, for columns of variance 1. The largest leave next to no effect."""
+CONTROL_PENALTY = 1e-6
+"""Penalty per row of columns whose effect is not wanted. It is added to that of the others."""
 FOLDS = 5
 FEWEST_ROWS = 30
 LARGEST_INFLATION = 50.0
@@ -75,9 +75,7 @@ def effects(
     if np.isinf(scale[:size]).all():
         return None
     grams = grams.scaled(scale)
-    weights = np.full(x.shape[1], CONTROL_PENALTY)
-    weights[:size] = 1.0
-    penalty = weights * grams.best_penalty(weights)
+    penalty = grams.best_penalty(np.arange(x.shape[1]) < size)
     solved = [grams.solve(number, penalty) for number in range(len(ends))]
     by_end = np.stack([coefficients[:size] for coefficients in solved]) / scale[:size]
     values = by_end @ responses.T
@@ -156,7 +154,7 @@ class _Grams(NamedTuple):
         """The Cholesky factor of the matrix of all rows before an end."""
         gram, _ = self.until(number)
         count = self.rows[: FOLDS + number].sum()
-        factor: tuple[np.ndarray, bool] = cho_factor(gram + np.diag(count * (penalty + 1e-9)))
+        factor: tuple[np.ndarray, bool] = cho_factor(gram + np.diag(count * penalty))
         return factor
 
     def solve(self, number: int, penalty: Float[np.ndarray, "F"]) -> Float[np.ndarray, "F"]:
@@ -173,18 +171,19 @@ class _Grams(NamedTuple):
         found = cho_solve(self._factor(len(self.rows) - FOLDS, penalty), padded)
         return np.asarray(found[: len(columns)])
 
-    def best_penalty(self, weights: Float[np.ndarray, "F"]) -> float:
-        """The penalty with the least squared error on blocks that the fit has not seen."""
+    def best_penalty(self, wanted: Bool[np.ndarray, "F"]) -> Float[np.ndarray, "F"]:
+        """The penalties with the least squared error on blocks that the fit has not seen."""
+        penalties = PENALTIES[:, None] * wanted + CONTROL_PENALTY
         gram, moment = self.until(0)
         total = self.rows[:FOLDS].sum()
         errors = np.zeros(len(PENALTIES))
         for fold in range(FOLDS):
             rest, left = total - self.rows[fold], gram - self.gram[fold]
             right = moment - self.moment[fold]
-            ridges = rest * (PENALTIES[:, None] * weights + 1e-9)
             fitted = np.stack(
-                [cho_solve(cho_factor(left + np.diag(ridge)), right) for ridge in ridges]
+                [cho_solve(cho_factor(left + np.diag(rest * one)), right) for one in penalties]
             )
             errors += np.einsum("pf,fg,pg->p", fitted, self.gram[fold], fitted)
             errors += self.square[fold] - 2 * fitted @ self.moment[fold]
-        return float(PENALTIES[int(errors.argmin())])
+        best: np.ndarray = penalties[int(errors.argmin())]
+        return best
