@@ -70,6 +70,8 @@ def clock_features(
 
 def stack_zones(tables: Sequence[Zones]) -> Zones:
     """Concatenates the rows of several tables of clock changes."""
+    if len(tables) == 1:
+        return tables[0]
     widest = max(table.day.shape[1] for table in tables)
 
     def joined(fields: Sequence[Int[np.ndarray, "Z k"]], filling: int) -> Int[np.ndarray, "Z K"]:
