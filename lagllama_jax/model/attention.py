@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from lagllama_jax.model.cached_attention import attend_cached
 from lagllama_jax.model.causal_attention import (
     KeysValues,
-    Queries,
     attend_apart,
     attend_causal,
     one_hot_values,
@@ -13,7 +12,7 @@ from lagllama_jax.model.causal_attention import (
 from lagllama_jax.model.kv_cache import KVCache, append
 from lagllama_jax.model.projections import Projections
 from lagllama_jax.model.rope import Turn, rope_angles, rotate
-from lagllama_jax.typing import Array, Float, Int
+from lagllama_jax.typing import Array, Bool, Float, Int
 
 WEIGHTS = "attention"
 """Collection of named outputs. If it is mutable, attention within a sequence and of queries adds
@@ -32,57 +31,25 @@ class Attention(Projections):
         return rotate(x, rope_angles(self.config, positions, length)[..., None, :])
 
     def __call__(
-        self,
-        x: Float[Array, "B T D"],
-        window: int | None = None,
-        length: int | None = None,
-        queries: Queries | None = None,
+        self, x: Float[Array, "B T D"], window: int | None = None, length: int | None = None
     ) -> tuple[Float[Array, "B T D"], KeysValues]:
-        """Applies causal attention within a sequence, and that of queries which follow it.
+        """Applies causal attention within a sequence, and returns its keys and values as well.
 
         Args:
-          x: Hidden states of the sequence and of the queries.
+          x: Hidden states.
           window: As in `causal_mask`.
           length: Number of tokens on which the rotation angles of `rope="dynamic"` depend. `None`:
-            that of the sequence. Those of queries depend on the attention window.
-          queries: What the queries see. `None`: there are no queries.
-
-        Returns:
-          The output of the layer, and the keys and values of the sequence.
+            that of the sequence.
         """
-        count = x.shape[1] - (0 if queries is None else queries.positions.shape[1])
-        positions, length = jnp.arange(count), count if length is None else length
-        projected = self.project(x)
-        query, key, value = (part[:, :count] for part in projected)
+        positions = jnp.arange(x.shape[1])
+        query, key, value = self.project(x)
+        length = x.shape[1] if length is None else length
         query, key = self.rotate(query, positions, length), self.rotate(key, positions, length)
-        mixed, context = attend_causal(query, key, value, window), KeysValues(key, value)
+        mixed = attend_causal(query, key, value, window)
         if self.is_mutable_collection(WEIGHTS):
-            hot = one_hot_values(value, 0, count)
+            hot = one_hot_values(value, 0, x.shape[1])
             self.sow(WEIGHTS, "weights", attend_causal(query, key, hot, window))
-        if queries is not None:
-            later = (part[:, count:] for part in projected)
-            ahead = self._ahead(*later, context, queries, self.config.window)
-            mixed = jnp.concatenate([mixed, ahead], axis=1)
-        return self.output(mixed.reshape(x.shape)), context
-
-    def _ahead(
-        self,
-        query: Float[Array, "B Q N H"],
-        key: Float[Array, "B Q K H"],
-        value: Float[Array, "B Q K H"],
-        context: KeysValues,
-        queries: Queries,
-        length: int,
-    ) -> Float[Array, "B Q N H"]:
-        """What queries see of a context and of themselves."""
-        seen, positions = queries
-        query, key = self.rotate(query, positions, length), self.rotate(key, positions, length)
-        if self.is_mutable_collection(WEIGHTS):
-            count = context.key.shape[1]
-            hot = KeysValues(context.key, one_hot_values(context.value, 0, count + 1))
-            own = KeysValues(key, one_hot_values(value, count, count + 1))
-            self.sow(WEIGHTS, "ahead", attend_apart(query, own, hot, seen))
-        return attend_apart(query, KeysValues(key, value), context, seen)
+        return self.output(mixed.reshape(x.shape)), KeysValues(key, value)
 
     def keys_values(self, x: Float[Array, "B T D"], length: int) -> KeysValues:
         """The rotated keys and the values of a sequence. `length` is as in `__call__`."""
@@ -93,16 +60,27 @@ class Attention(Projections):
         self,
         x: Float[Array, "B Q D"],
         context: KeysValues,
-        queries: Queries,
+        seen: Bool[Array, "#B C"],
+        positions: Int[Array, "#B Q"],
+        length: int,
     ) -> Float[Array, "B Q D"]:
-        """Applies attention to queries alone.
+        """Applies attention to tokens that each look at the context and at themselves only.
 
         Args:
-          x: Hidden states of the queries.
-          context: Keys and values of the sequence.
-          queries: What they see of it.
+          x: Hidden states of the tokens.
+          context: Keys and values of the context.
+          seen: Which tokens of the context are looked at.
+          positions: Positions of the tokens in the sequence.
+          length: As in `__call__`.
         """
-        mixed = self._ahead(*self.project(x), context, queries, self.config.window)
+        query, key, value = self.project(x)
+        query, key = self.rotate(query, positions, length), self.rotate(key, positions, length)
+        mixed = attend_apart(query, KeysValues(key, value), context, seen)
+        if self.is_mutable_collection(WEIGHTS):
+            count = context.key.shape[1]
+            hot = KeysValues(context.key, one_hot_values(context.value, 0, count + 1))
+            own = KeysValues(key, one_hot_values(value, count, count + 1))
+            self.sow(WEIGHTS, "ahead", attend_apart(query, own, hot, seen))
         return self.output(mixed.reshape(x.shape))
 
     def extend(

@@ -6,12 +6,12 @@ from jax.typing import DTypeLike
 
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.attention import Attention
-from lagllama_jax.model.causal_attention import KeysValues, Queries
+from lagllama_jax.model.causal_attention import KeysValues
 from lagllama_jax.model.kv_cache import KVCache
 from lagllama_jax.model.layers import RMSNorm, SwiGLU
 from lagllama_jax.model.rope import Turn
 from lagllama_jax.model.variate_attention import VariateAttention, Variates
-from lagllama_jax.typing import Array, Float, Int
+from lagllama_jax.typing import Array, Bool, Float, Int
 
 
 class Block(nn.Module):
@@ -66,22 +66,20 @@ class Block(nn.Module):
         window: int | None,
         length: int | None = None,
         variates: Variates | None = None,
-        queries: Queries | None = None,
     ) -> tuple[Float[Array, "B T D"], KeysValues, KeysValues | None]:
-        """Applies the block to whole sequences, and to queries that follow them.
+        """Applies the block to whole sequences.
 
         Args:
-          x: Hidden states of the sequences and of the queries.
+          x: Hidden states.
           deterministic: Whether to leave out dropout.
           window: Number of tokens that a token attends to, itself included. `None`: all.
           length: As in `Attention.__call__`.
           variates: Which variates see which. `None`: each variate is alone.
-          queries: As in `Attention.__call__`.
 
         Returns:
           The hidden states, and the keys and values of both kinds of attention.
         """
-        mixed, keys_values = self.attention(self.attention_norm(x), window, length, queries)
+        mixed, keys_values = self.attention(self.attention_norm(x), window, length)
         x = x + self.drop(mixed, deterministic=deterministic)
         x, across = self.across(x, variates, deterministic)
         return self.feed_forward(x, deterministic), keys_values, across
@@ -94,12 +92,16 @@ class Block(nn.Module):
         self,
         x: Float[Array, "B Q D"],
         context: KeysValues,
-        queries: Queries,
+        seen: Bool[Array, "#B C"],
+        positions: Int[Array, "#B Q"],
+        length: int,
+        deterministic: bool,
         variates: Variates | None = None,
     ) -> Float[Array, "B Q D"]:
-        """Applies the block to queries alone. See `Attention.look`."""
-        x = x + self.attention.look(self.attention_norm(x), context, queries)
-        return self.feed_forward(self.across(x, variates, True)[0], True)
+        """Applies the block to tokens that each look at the context. See `Attention.look`."""
+        mixed = self.attention.look(self.attention_norm(x), context, seen, positions, length)
+        x = x + self.drop(mixed, deterministic=deterministic)
+        return self.feed_forward(self.across(x, variates, deterministic)[0], deterministic)
 
     def extend(
         self,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lagllama_jax.typing import Array, Bool, Float, Int
+from lagllama_jax.typing import Array, Bool, Float
 
 HIDDEN = -1e30
 """Score of a masked key. It is finite, so that masking all keys does not produce NaN."""
@@ -19,18 +19,6 @@ class KeysValues(NamedTuple):
 
     key: Float[Array, "B U K H"]
     value: Float[Array, "B U K E"]
-
-
-class Queries(NamedTuple):
-    """Tokens that follow a sequence, each of which looks at tokens of it and at itself only.
-
-    Attributes:
-      seen: Which tokens of the sequence they look at.
-      positions: Their positions in the sequence.
-    """
-
-    seen: Bool[Array, "#B C"]
-    positions: Int[Array, "#B Q"]
 
 
 def causal_mask(num_tokens: int, window: int | None = None) -> Bool[Array, "T T"]:

@@ -9,13 +9,13 @@ from jax.typing import DTypeLike
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.model.batch import KNOWN_COVARIATE, Batch, Rows, rows_of
 from lagllama_jax.model.blocks import Block
-from lagllama_jax.model.causal_attention import KeysValues, Queries
+from lagllama_jax.model.causal_attention import KeysValues
 from lagllama_jax.model.heads import Head, make_head
 from lagllama_jax.model.layers import Linear, RMSNorm
 from lagllama_jax.model.scalers import Scale
 from lagllama_jax.model.tokens import query_tokens, series_scale, tokens
 from lagllama_jax.model.variate_attention import Variates
-from lagllama_jax.typing import Array, Float, Int
+from lagllama_jax.typing import Array, Bool, Float, Int
 
 
 class Encoding(NamedTuple):
@@ -34,6 +34,18 @@ class Encoding(NamedTuple):
     scale: Scale
     rows: Rows
     ahead: Float[Array, "B Q D"] | None = None
+
+
+class Past(NamedTuple):
+    """The context of queries.
+
+    Attributes:
+      keys_values: Keys and values of the tokens of the context, in each block.
+      seen: Which of the tokens are before the start of the forecast.
+    """
+
+    keys_values: list[KeysValues]
+    seen: Bool[Array, "#B C"]
 
 
 class Encoder(nn.Module):
@@ -112,16 +124,14 @@ class Encoder(nn.Module):
         whole, variates = self.rows(batch), self.variates(batch)
         rows = whole.first(batch.values.shape[2] if length is None else length)
         scale = series_scale(self.config, rows)
-        features, ahead = self._named("tokens", tokens(self.config, rows, scale)), None
-        count = features.shape[1]
+        features = self._named("tokens", tokens(self.config, rows, scale))
+        hidden, keys_values = self._blocks(features, deterministic, window, variates)
+        ahead = None
         if queries is not None:
-            asked = query_tokens(self.config, whole, scale, queries)
-            features = jnp.concatenate([features, self._named("query_tokens", asked)], axis=1)
-            seen = jnp.arange(count) + self.config.max_lag < rows.start[:, None]
-            ahead = Queries(seen, queries - self.config.max_lag)
-        hidden = self._blocks(features, deterministic, window, variates, ahead)
-        later = None if queries is None else hidden[:, count:]
-        return Encoding(hidden[:, :count], scale, rows, later)
+            places = jnp.arange(hidden.shape[1]) + self.config.max_lag
+            context = Past(keys_values, places < rows.start[:, None])
+            ahead = self._ahead(whole, scale, queries, context, variates, deterministic)
+        return Encoding(hidden, scale, rows, ahead)
 
     def transform(
         self,
@@ -138,56 +148,72 @@ class Encoder(nn.Module):
           deterministic: Whether to leave out dropout.
           window: Number of tokens that a token attends to, itself included. `None`: all.
         """
-        return self._blocks(features, deterministic, window)
+        return self._blocks(features, deterministic, window, None)[0]
 
     def _blocks(
         self,
         features: Float[Array, "B T F"],
         deterministic: bool,
         window: int | None,
-        variates: Variates | None = None,
-        queries: Queries | None = None,
-    ) -> Float[Array, "B T D"]:
-        """Hidden states of sequences of tokens, and of queries that follow them."""
-        x = self.embedding(features)
-        count = x.shape[1] - (0 if queries is None else queries.positions.shape[1])
+        variates: Variates | None,
+    ) -> tuple[Float[Array, "B T D"], list[KeysValues]]:
+        """Hidden states of sequences of tokens, and the keys and values of each block."""
+        x, found = self.embedding(features), []
         for index, block in enumerate(self.blocks):
-            x, _, _ = block(x, deterministic, window, None, variates, queries)
-            self.sow("intermediates", f"block_{index}_output", x[:, :count])
+            x, keys_values, _ = block(x, deterministic, window, None, variates)
+            found.append(keys_values)
+            self.sow("intermediates", f"block_{index}_output", x)
+        return self.final_norm(x), found
+
+    def _ahead(
+        self,
+        rows: Rows,
+        scale: Scale,
+        queries: Int[Array, "#B Q"],
+        context: Past,
+        variates: Variates | None,
+        deterministic: bool = True,
+    ) -> Float[Array, "B Q D"]:
+        """Hidden states of queries, which look at the keys and values of the context.
+
+        Args:
+          rows: The rows.
+          scale: Loc and scale of each row.
+          queries: As in `encode`.
+          context: The context.
+          variates: Which variates see which.
+          deterministic: Whether to leave out dropout.
+        """
+        config = self.config
+        x = self.embedding(self._named("query_tokens", query_tokens(config, rows, scale, queries)))
+        positions = queries - config.max_lag
+        given = positions, config.window, deterministic, variates
+        for block, keys_values in zip(self.blocks, context.keys_values, strict=True):
+            x = block.look(x, keys_values, context.seen, *given)
         return self.final_norm(x)
 
-    def _from_start(
-        self,
-        features: Float[Array, "B T F"],
-        variates: Variates | None,
-        queries: Queries | None = None,
-    ) -> tuple[Float[Array, "B P D"], list[KeysValues]]:
-        """Hidden states of the last token of a context, and of queries that follow it.
+    def _context(
+        self, rows: Rows, scale: Scale, variates: Variates | None
+    ) -> tuple[Float[Array, "B 1 D"], list[KeysValues]]:
+        """The hidden state of the last token of rows that end at the start of the forecast.
 
         In the last block, only the keys and values of the other tokens are computed.
 
-        Args:
-          features: The tokens of a context that ends at the start of the forecast, and the queries.
-          variates: Which variates see which.
-          queries: What the queries see. `None`: there are no queries.
-
         Returns:
-          The hidden states, and the keys and values of the tokens of the context in each block.
+          The hidden state, and the keys and values of all tokens in each block.
         """
-        window, found = self.config.window, []
-        x = self.embedding(features)
+        window = self.config.window
+        x, found = self.embedding(tokens(self.config, rows, scale)), []
         for block in self.blocks[:-1]:
-            x, keys_values, _ = block(x, True, window, window, variates, queries)
+            x, keys_values, _ = block(x, True, window, window, variates)
             found.append(keys_values)
-        block = self.blocks[-1]
-        last = x.shape[1] - 1 - (0 if queries is None else queries.positions.shape[1])
-        found.append(block.keys_values(x[:, : last + 1], window))
+        block, last = self.blocks[-1], x.shape[1] - 1
+        found.append(block.keys_values(x, window))
         before = KeysValues(*(part[:, :last] for part in found[-1]))
-        alone = Queries(jnp.arange(last)[None] > last - window, jnp.full((1, 1), last))
-        hidden = [block.look(x[:, last : last + 1], before, alone, variates)]
-        if queries is not None:
-            hidden.append(block.look(x[:, last + 1 :], found[-1], queries, variates))
-        return self.final_norm(jnp.concatenate(hidden, axis=1)), found
+        seen = jnp.arange(last)[None] > last - window
+        place = jnp.full((1, 1), last)
+        x = block.look(x[:, last:], before, seen, place, window, True, variates)
+        return self.final_norm(x), found
 
     def one_pass(self, batch: Batch, count: int) -> tuple[Float[Array, "B P D"], Scale]:
         """Hidden states of the `count` points from the start of a forecast, and the scales.
@@ -199,12 +225,11 @@ class Encoder(nn.Module):
           batch: The batch. Its forecast starts after M + C points.
           count: Number of points.
         """
-        config, rows, variates = self.config, self.rows(batch), self.variates(batch)
-        past = rows.first(config.past_length)
-        scale = series_scale(config, past)
-        points = config.past_length + jnp.arange(count - 1)[None]
-        context, asked = tokens(config, past, scale), query_tokens(config, rows, scale, points)
-        features = jnp.concatenate([context, asked], axis=1)
-        seen = jnp.ones((1, context.shape[1]), bool)
-        queries = Queries(seen, points - config.max_lag)
-        return self._from_start(features, variates, queries)[0], scale
+        rows, variates = self.rows(batch), self.variates(batch)
+        past = rows.first(self.config.past_length)
+        scale = series_scale(self.config, past)
+        first, keys_values = self._context(past, scale, variates)
+        queries = past.values.shape[1] + jnp.arange(count - 1)[None]
+        seen = jnp.ones((1, past.values.shape[1] - self.config.max_lag), bool)
+        ahead = self._ahead(rows, scale, queries, Past(keys_values, seen), variates)
+        return jnp.concatenate([first, ahead], axis=1), scale

@@ -85,7 +85,7 @@ class LagLlamaNetwork(Encoder):
         config, whole, variates = self.config, self.rows(batch), self.variates(batch)
         rows = whole.first(config.past_length)
         scale = series_scale(config, rows)
-        last, prefix = self._from_start(tokens(config, rows, scale), variates)
+        last, prefix = self._context(rows, scale, variates)
         size, companions = batch.role.shape[1], None
         drawn = size if drawn is None else drawn
         if variates is not None:
@@ -145,7 +145,7 @@ class LagLlamaNetwork(Encoder):
     def init_all(self, features: Float[Array, "1 1 F"]) -> Any:
         """Runs each layer once, so that Flax creates its parameters."""
         variates = Variates.of(jnp.zeros((1, 1), int)) if self.config.variate_attention else None
-        hidden = self._blocks(features, True, None, variates)
+        hidden, _ = self._blocks(features, True, None, variates)
         zero = jnp.zeros(1)
         return self.head.loss(hidden[:, 0], zero, zero, zero + 1)
 

@@ -26,6 +26,7 @@ JOINT_COLUMNS, JOINT_INPUTS, ROWS_PER_COLUMN = (256, 512), 12, 10
 """Fewest and most joint responses, largest number of inputs of each, and smallest number of points
 of the past per joint response."""
 ROWS_AT_ONCE = 4096
+"""Number of rows of joint responses that are computed at once, to save memory."""
 NOTHING = 1e-6
 """Share of the spread of the first principal component below which another one is rounding."""
 
@@ -110,7 +111,8 @@ def joint_responses(
     if len(inputs) > JOINT_INPUTS:
         mixed = _components(mixed, past, JOINT_INPUTS).T
         spread = mixed[:past].std(axis=0)
-        mixed = mixed[:, spread > NOTHING * spread[0]] / spread[spread > NOTHING * spread[0]]
+        kept = spread > NOTHING * spread[0]
+        mixed = mixed[:, kept] / spread[kept]
     times = np.stack(_times(grid), axis=1)
     of_inputs, of_times = (
         _directions(random, part.shape[1], count) * GAIN / np.sqrt(part.shape[1])
