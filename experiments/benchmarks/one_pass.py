@@ -33,16 +33,19 @@ class Case:
     Attributes:
       series: Number of series.
       steps: Number of time steps to forecast.
-      repetitions: Number of timed calls.
+      repetitions: Number of times that calls and the product are timed.
+      in_a_row: Number of timed calls, one after another, before each product.
     """
 
     series: int
     steps: int = 24
     repetitions: int = 5
+    in_a_row: int = 1
 
 
 CASES = {
-    "1 series": Case(1, repetitions=20),
+    "1 series": Case(1, in_a_row=20),
+    "1 series, other work before each call": Case(1, repetitions=20),
     "1000 series": Case(1000),
     "200 series, 336 steps": Case(200, 336, 3),
     "1000 series, 720 steps": Case(1000, 720, 1),
@@ -95,7 +98,7 @@ def measure(case: Case) -> dict[str, float]:
     first = predict()
     seconds, rates = [], [product_rate()]
     for _ in range(case.repetitions):
-        seconds.append(predict())
+        seconds += [predict() for _ in range(case.in_a_row)]
         rates.append(product_rate())
     work = flops_per_token(model) * case.series * (CONTEXT + case.steps - 1)
     return row(work, min(seconds), rates, first) | {"series_per_second": case.series / min(seconds)}
@@ -146,7 +149,7 @@ def main(case: str | None = None, output: Path = RESULTS) -> None:
         run = subprocess.run(command, check=True, capture_output=True, text=True)
         rows.append({"case": name, **json.loads(run.stdout)})
         print(rows[-1], flush=True)
-        save(rows, output)
+        save(rows, output, digits=4)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Arguments:
       models: `lagllama_jax`, or names of baselines.
       tasks: Names of tasks.
       limit: Largest number of windows per task, evenly spread; ARIMA takes a minute for each.
-      workers: Number of processes that share the windows, for models that use one core.
+      workers: Number of processes that share the windows of a baseline that uses one core.
       data_dir: Folder of the evaluation sets.
       output: CSV file, in which rows of these models and tasks are replaced.
     """
@@ -57,14 +57,15 @@ def main(arguments: Arguments) -> None:
     for name in arguments.models:
         ours = name == "lagllama_jax"
         predictor = LagLlama.from_pretrained().predictor() if ours else baseline(name)
-        if arguments.workers > 1:
-            predictor = Spread(predictor, arguments.workers)
+        workers = 1 if ours else arguments.workers
+        if workers > 1:
+            predictor = Spread(predictor, workers)
         for task in tasks:
             scored = evaluate_task(predictor, task, name, limit=arguments.limit)
             row = {"dataset": task.name, "model": name, "windows": scored["windows"]}
             row |= {"crps": f"{scored[CRPS]:.4f}", "mase": f"{scored[MASE]:.3f}"}
             row |= {"coverage_80": f"{scored['coverage_80']:.2f}"}
-            row |= {"seconds": f"{scored['seconds']:.1f}", "workers": arguments.workers}
+            row |= {"seconds": f"{scored['seconds']:.1f}", "workers": workers}
             print(row, flush=True)
             Ledger(arguments.output, ("dataset", "model")).put(row)
 

@@ -54,6 +54,13 @@ LAGLLAMA_CACHE=FOLDER keeps them in another folder.
 Exit codes: 0 done, 1 failed, 2 wrong input.
 """
 
+_ARGUMENT = re.compile(
+    r"""(?<![\w'"./=-])  # not in quotes, nor a part of a longer word
+    (?: ([a-z]+(?:_[a-z]+)+)\b | ([a-z]+)(?==) )
+    (?: = (['"\w\[(-])? )?  # with the first character of its value""",
+    re.VERBOSE,
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
@@ -77,10 +84,10 @@ def _guarded(name: str, words: list[str], cache: bool) -> int:
     """Runs a command. An error is shown in one line, and its traceback only on request."""
     try:
         with warnings.catch_warnings(), _information():
-            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            warnings.showwarning = lambda what, *_: _say(as_options(str(what), name, words))
             return _run(name, words, cache)
     except LagLlamaError as error:
-        return _complain(str(error), 2)
+        return _complain(as_options(str(error), name, words), 2)
     except KeyboardInterrupt:
         return _complain("interrupted; nothing half-written was left.", 130)
     except BrokenPipeError:
@@ -122,6 +129,31 @@ def _run(name: str, words: list[str], cache: bool) -> int:
     return code if isinstance(code, int) else 0
 
 
+def as_options(message: str, name: str, words: Sequence[str]) -> str:
+    """A message of the library with the arguments that it names as options of a command.
+
+    Arguments are words with an underscore, or before `=`. Words in quotes are of the user's data.
+
+    >>> as_options("'n_a=1': give freq=1 or another id_column, not n_a.", "forecast", [])
+    "'n_a=1': give --freq 1 or another --id-column, not n_a."
+    """
+    if not _ARGUMENT.search(message):
+        return message
+    nested = hasattr(importlib.import_module(f"lagllama_jax.cli.{name}"), "COMMANDS")
+    shown = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
+        _run(name, [*words[:nested], "--help"], cache=False)
+    known = set(re.findall(r"--([a-z-]+)(?![\w.-])", shown.getvalue()))
+
+    def option(found: re.Match[str]) -> str:
+        word = (found[1] or found[2]).replace("_", "-")
+        if word not in known:
+            return found[0]
+        return f"--{word}" + (f" {found[3]}" if found[3] else "")
+
+    return _ARGUMENT.sub(option, message)
+
+
 @contextlib.contextmanager
 def _wrapped_help() -> Iterator[None]:
     """Wraps help texts to the width of the terminal, as tyro does not wrap all of them."""
@@ -152,13 +184,13 @@ def _information() -> Iterator[None]:
         log.propagate = before[1]
 
 
-def _show_warning(message: Warning | str, *place: object) -> None:
-    """Shows a warning in one line, without the place in the code."""
+def _say(message: str) -> None:
+    """Shows an error, or a warning without the place in the code, in one line."""
     print(f"lagllama: {message}", file=sys.stderr)
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"lagllama: {message}", file=sys.stderr)
+    _say(message)
     return code
 
 

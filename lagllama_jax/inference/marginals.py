@@ -1,7 +1,8 @@
 """`Marginals`: the Student-t distribution of each point of a forecast, on the host."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -17,6 +18,17 @@ their error is below 1e-6 of the scale."""
 def middle_levels(count: int) -> list[float]:
     """The levels in the middle of `count` equal parts of the interval from 0 to 1."""
     return [(number + 0.5) / count for number in range(count)]
+
+
+@lru_cache(maxsize=128)
+def quantile_polynomials(levels: tuple[float, ...]) -> Any:
+    """Coefficients of the Chebyshev polynomials in 4 / df - 1 that give quantiles, `[D, Q]`.
+
+    For one level, the quantile of a standard Student-t distribution is a smooth function of 1 / df.
+    """
+    nodes = chebyshev.chebpts1(DEGREE + 1)
+    exact = special.stdtrit(4 / (nodes[:, None] + 1), np.array(levels))
+    return chebyshev.chebfit(nodes, exact, DEGREE)
 
 
 class Marginals(NamedTuple):
@@ -39,16 +51,11 @@ class Marginals(NamedTuple):
     def quantiles(self, levels: Sequence[float]) -> Float[np.ndarray, "B Q P"]:
         """The quantiles at some levels between 0 and 1.
 
-        For one level, the quantile of a standard Student-t distribution is a smooth function of
-        1 / df, which is interpolated by a Chebyshev polynomial.
-
         >>> one = np.ones((1, 1))
         >>> Marginals(5 * one, 10 * one, 2 * one).quantiles([0.5, 0.9]).round(3).tolist()
         [[[10.0], [12.952]]]
         """
-        nodes = chebyshev.chebpts1(DEGREE + 1)
-        exact = special.stdtrit(4 / (nodes[:, None] + 1), np.asarray(levels))
-        coefficients = chebyshev.chebfit(nodes, exact, DEGREE)
+        coefficients = quantile_polynomials(tuple(levels))
         standard = np.moveaxis(chebyshev.chebval(4 / self.df - 1, coefficients), 0, 1)
         return self.loc[:, None] + self.scale[:, None] * standard
 

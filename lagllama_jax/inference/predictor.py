@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from lagllama_jax.config import Count, ForecastConfig, ModelConfig, checked
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import prepare
+from lagllama_jax.inference.compiler import for_few_rows
 from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.inference.groups import Group
 from lagllama_jax.inference.lanes import Lanes, call, devices_for
@@ -26,6 +27,7 @@ from lagllama_jax.inference.one_pass import distributions
 from lagllama_jax.inference.paths import Sampling, sample_paths
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.model.batch import Batch
+from lagllama_jax.model.layers import FEW_ROWS
 from lagllama_jax.model.network import narrowed
 from lagllama_jax.progress import Finished
 from lagllama_jax.series.dataset import SeriesDataset
@@ -98,16 +100,28 @@ def paths_program(model: ModelConfig, sampling: Sampling, devices: tuple[jax.Dev
 
 
 @lru_cache(maxsize=32)
-def one_pass_program(model: ModelConfig, count: int, devices: tuple[jax.Device, ...]) -> Any:
-    """The jitted function that forecasts the distributions of `count` points."""
+def one_pass_program(
+    model: ModelConfig, count: int, devices: tuple[jax.Device, ...], few: bool = False
+) -> Any:
+    """The jitted function that forecasts the distributions of `count` points.
+
+    If there are `few` rows, it is compiled for them.
+    """
 
     def run(parameters: Parameters, batch: Batch) -> Array:
         return distributions(parameters, model, batch, count)
 
-    return divided(run, (WHOLE, BATCH), PartitionSpec(None, "batch"), devices)
+    options = for_few_rows() if few else None
+    return divided(run, (WHOLE, BATCH), PartitionSpec(None, "batch"), devices, options)
 
 
-def divided(run: Any, inputs: Any, output: PartitionSpec, devices: tuple[jax.Device, ...]) -> Any:
+def divided(
+    run: Any,
+    inputs: Any,
+    output: PartitionSpec,
+    devices: tuple[jax.Device, ...],
+    options: dict[str, Any] | None = None,
+) -> Any:
     """Jits a function. If there are several devices, each processes its own part of the batch.
 
     It is compiled at the first call for each batch size.
@@ -115,14 +129,14 @@ def divided(run: Any, inputs: Any, output: PartitionSpec, devices: tuple[jax.Dev
     if len(devices) > 1:
         mesh = device_mesh(devices)
         run = jax.shard_map(run, mesh=mesh, in_specs=inputs, out_specs=output, check_vma=False)
-    return jax.jit(run)
+    return jax.jit(run, compiler_options=options)
 
 
 def place_parameters(parameters: Parameters, devices: tuple[jax.Device, ...]) -> Parameters:
     """Copies the parameters to each of the devices, unless they are there already."""
     if len(devices) == 1:
-        leaves = jax.tree.leaves(parameters)
-        if all(isinstance(leaf, Array) and leaf.devices() == set(devices) for leaf in leaves):
+        leaves, there = jax.tree.leaves(parameters), set(devices)
+        if all(isinstance(leaf, jax.Array) and leaf.devices() == there for leaf in leaves):
             return parameters
         return jax.device_put(parameters, devices[0])
     return jax.device_put(parameters, NamedSharding(device_mesh(devices), WHOLE))
@@ -185,7 +199,8 @@ class ModelPredictor:
         """The distributions of all points of all items, in one pass."""
         variates, capacity = len(dataset.target_names), queries_for(steps)
         model, lanes = self._lanes(dataset, 0, capacity, config)
-        program = one_pass_program(model, capacity, lanes.devices)
+        rows = lanes.size * Group.of(dataset, model).size * model.context_length
+        program = one_pass_program(model, capacity, lanes.devices, rows <= FEW_ROWS)
         parameters = self._placed(lanes.devices, config)
 
         def compute(batch: slice) -> Float[np.ndarray, "3 B V P"]:

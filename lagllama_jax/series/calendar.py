@@ -10,6 +10,7 @@ import numpy as np
 from lagllama_jax.model.calendar_features import (
     NEUTRAL_DAY,
     SECONDS_A_DAY,
+    UNKNOWN,
     Calendar,
     Zones,
     calendar_features,
@@ -64,6 +65,8 @@ def clock_features(
     The grids and the clock changes are those of `calendar_of`. Points are counted from the start of
     the item, and may be before it.
     """
+    if (calendar.unit == UNKNOWN).all():
+        return np.zeros((len(first), count, 6), np.float32)
     index = np.asarray(first, np.int32)[:, None] + np.arange(count, dtype=np.int32)
     return calendar_features(*wall_clock(calendar.column(), index, zones))
 

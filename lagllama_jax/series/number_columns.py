@@ -47,7 +47,7 @@ def numbers(
                 f"{series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
                 f"{quoted(cells.iloc[row])} is {problem}. Leave the cell empty (NaN) if the value "
                 "is missing, or drop the column if it is not a series. A column of names of series "
-                "is told by id_column, and the columns to forecast by target."
+                "is told by id_column=, and the columns to forecast by target=."
             )
     low = np.nanmin(values, initial=0.0)
     if low in MARKERS and values[values > low].min(initial=0.0) > low / 4:

@@ -67,6 +67,30 @@ def test_an_error_is_one_line_and_an_exit_code(lagllama, monkeypatch, error, cod
     assert lagllama("info") == (code, "", complaint)
 
 
+@pytest.mark.parametrize(
+    ("command", "message", "shown"),
+    [
+        ("forecast", "Give freq='h' or id_column.", "Give --freq 'h' or --id-column."),
+        ("forecast", "seed=-1 must be at least 0.", "--seed -1 must be at least 0."),
+        ("forecast", "told by target=, not by 'seed=2'.", "told by --target, not by 'seed=2'."),
+        ("info", "Give id_column.", "Give id_column."),
+        ("data list", "past_length is no option of it.", "past_length is no option of it."),
+        ("pretrain", "model.context_length=0 is wrong.", "model.context_length=0 is wrong."),
+    ],
+)
+def test_a_message_names_arguments_as_options_of_the_command(command, message, shown):
+    name, *words = command.split()
+    assert cli.as_options(message, name, words) == shown
+
+
+def test_errors_and_warnings_about_a_file_name_options(lagllama, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("timestamp,a,b\n2024-01-01,1,x\n2024-01-02,2,y\n2024-01-03,3,z\n")
+    code, _, complaint = lagllama("forecast", path, "-p", 2)
+    assert (code, "told by --id-column, and" in complaint) == (2, True)
+    assert "by --target." in complaint
+
+
 def test_the_trace_of_a_failure_can_be_asked_for(lagllama, monkeypatch):
     def fail() -> None:
         raise KeyError("x")
