@@ -25,10 +25,12 @@ MODULES: tuple[tuple[Any, tuple[str, ...], tuple[str, ...]], ...] = (
         ("NEUTRAL_DAY",),
         ("civil_from_days", "days_from_month", "month_of_day", "calendar_features"),
     ),
-    (marginals, ("DEGREE",), ("Marginals",)),
+    (marginals, ("DEGREE",), ("quantile_polynomials", "Marginals")),
 )
 """Modules, and the names of their constants and of their functions that the loader needs."""
-IMPORTS = """from numpy.polynomial import chebyshev
+IMPORTS = """from functools import lru_cache
+
+from numpy.polynomial import chebyshev
 from scipy import special
 
 

@@ -34,7 +34,7 @@ def test_the_extra_is_named_if_it_is_missing(monkeypatch, package):
 def test_a_wrong_limit_is_refused(capsys, monkeypatch):
     monkeypatch.setenv("LAGLLAMA_CACHE", "off")
     assert cli.main(["app", "--max-horizon", "0"]) == 2
-    assert "max_horizon=0 must be a whole number" in capsys.readouterr().err
+    assert "--max-horizon 0 must be a whole number" in capsys.readouterr().err
 
 
 def test_the_limits_are_options(capsys, monkeypatch):

@@ -115,7 +115,7 @@ def test_options_tell_how_a_file_is_read_and_guesses_are_one_line(lagllama, tmp_
     path.write_bytes(f"datum;target;item_id\n{rows}".encode("cp1252"))
     usual = ("forecast", path, "--model", model_folder, *OPTIONS)
     code, _, complaint = lagllama(*usual)
-    assert code == 2 and "several ways" in complaint and "dayfirst=True" in complaint
+    assert code == 2 and "several ways" in complaint and "--dayfirst True" in complaint
     code, shown, told = lagllama(*usual, "--dayfirst", "True")
     assert (code, told.count("\n")) == (0, 1)
     assert told.startswith("lagllama: export.csv is not UTF-8 and was read as cp1252")
@@ -125,16 +125,16 @@ def test_options_tell_how_a_file_is_read_and_guesses_are_one_line(lagllama, tmp_
 
 
 BAD = [
-    (("--prediction-length", 0), "prediction_length=0"),
-    (("--num-samples", 0), "num_samples=0"),
+    (("--prediction-length", 0), "--prediction-length 0"),
+    (("--num-samples", 0), "--num-samples 0"),
     (("--quantile-levels", 1.5), "Quantile level 1.5"),
     (("--freq", "D"), "Frequency 'D' does not fit: series '007', line 3 of data.csv"),
     (("--freq", "often"), "'often' is not a frequency"),
     (("--target", "sales"), "No target column 'sales' in data.csv"),
     (("--model", "nowhere"), "nowhere"),
     (("--context-length", 2**20, "--batch-size", 64), "GiB"),
-    (("--context-length", 10**8), "context_length=100000000 must be"),
-    (("--sampling", "stratified", "--rope-factor", 0.5), "rope_factor=0.5 must be"),
+    (("--context-length", 10**8), "--context-length 100000000 must be"),
+    (("--sampling", "stratified", "--rope-factor", 0.5), "--rope-factor 0.5 must be"),
     (("--output", "out.xlsx"), "out.xlsx: the name should end in .csv or .parquet"),
     (("--plot", "out.doc"), "out.doc: a picture's name ends in .png"),
     (("--output", "data.csv"), "The output data.csv is the same as the input data.csv"),

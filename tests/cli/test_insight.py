@@ -57,10 +57,10 @@ def test_anomalies_of_a_file_are_listed_and_drawn(lagllama, data, model_folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("embed", "--context-length", 0), "context_length=0"),
+        (("embed", "--context-length", 0), "--context-length 0"),
         (("embed", "--output", "out.xlsx"), "out.xlsx: the name should end in .csv"),
         (("embed", "--output", "data.csv"), "The output data.csv is the same as the input"),
-        (("anomalies", "--threshold", 2), "threshold=2.0 must be between 0 and 1"),
+        (("anomalies", "--threshold", 2), "--threshold 2.0 must be between 0 and 1"),
         (("anomalies", "--plot", "out.doc"), "out.doc: a picture's name ends in .png"),
         (("anomalies", "--target", "sales"), "No target column 'sales' in data.csv"),
     ],

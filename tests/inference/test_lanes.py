@@ -38,7 +38,7 @@ def test_all_items_are_in_one_batch_each_and_fit_the_memory(items, samples, each
     assert [item for batch in batches for item in range(items)[batch]] == list(range(items))
     assert all(len(lanes.filled(batch)) == lanes.size for batch in batches)
     assert 1 <= lanes.beside <= number and lanes.size <= (asked or lanes.size)
-    together = min(lanes.beside * lanes.size, items + lanes.size)
+    together = min(lanes.beside, len(batches)) * lanes.size
     assert together * each <= max(2 * BATCH_BYTES, lanes.size * each)
 
 
