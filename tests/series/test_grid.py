@@ -45,6 +45,8 @@ def test_the_frequency_is_found_although_rows_are_missing(alias, seed, length):
     kept[[0, 1, 2, -1]] = True
     if alias == "B":
         kept[:10] = True
+    if alias == "D":
+        kept[3] = True  # a Saturday; without any, the rows are those of business days
     frequency = infer(stamps[kept]).stamped_like(stamps[kept].to_numpy())
     positions = place(frequency, stamps[kept], np.zeros(kept.sum(), np.int64), row)
     assert positions.tolist() == np.flatnonzero(kept).tolist()
