@@ -1,6 +1,7 @@
 """The command `lagllama`: runs the module of a command, and shows errors in one line."""
 
 import contextlib
+import functools
 import importlib
 import inspect
 import io
@@ -140,10 +141,7 @@ def as_options(message: str, name: str, words: Sequence[str]) -> str:
     if not _ARGUMENT.search(message):
         return message
     nested = hasattr(importlib.import_module(f"lagllama_jax.cli.{name}"), "COMMANDS")
-    shown = io.StringIO()
-    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
-        _run(name, [*words[:nested], "--help"], cache=False)
-    known = set(re.findall(r"--([a-z-]+)(?![\w.-])", shown.getvalue()))
+    known = _options(name, *words[:nested])
 
     def option(found: re.Match[str]) -> str:
         word = (found[1] or found[2]).replace("_", "-")
@@ -152,6 +150,15 @@ def as_options(message: str, name: str, words: Sequence[str]) -> str:
         return f"--{word}" + (f" {found[3]}" if found[3] else "")
 
     return _ARGUMENT.sub(option, message)
+
+
+@functools.cache
+def _options(*command: str) -> frozenset[str]:
+    """The options that the help of a command shows, without dashes before them."""
+    shown = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
+        _run(command[0], [*command[1:], "--help"], cache=False)
+    return frozenset(re.findall(r"--([a-z-]+)(?![\w.-])", shown.getvalue()))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from lagllama_jax.inference.settings import own_settings
 EIGEN = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """Matrix products are computed by Eigen instead of YNNPACK. On 2 cores, a program whose products
 depend on one another and have at most 128 rows takes 0.83 of the time. With more rows, there is no
-gain."""
+gain. Eigen is slower where inputs are bfloat16."""
 
 
 @cache

@@ -105,7 +105,7 @@ def one_pass_program(
 ) -> Any:
     """The jitted function that forecasts the distributions of `count` points.
 
-    If there are `few` rows, it is compiled for them.
+    It is compiled by `for_few_rows` if there are `few` rows and float32 weights.
     """
 
     def run(parameters: Parameters, batch: Batch) -> Array:
@@ -200,7 +200,8 @@ class ModelPredictor:
         variates, capacity = len(dataset.target_names), queries_for(steps)
         model, lanes = self._lanes(dataset, 0, capacity, config)
         rows = lanes.size * Group.of(dataset, model).size * model.context_length
-        program = one_pass_program(model, capacity, lanes.devices, rows <= FEW_ROWS)
+        few = rows <= FEW_ROWS and config.precision != "bfloat16"
+        program = one_pass_program(model, capacity, lanes.devices, few)
         parameters = self._placed(lanes.devices, config)
 
         def compute(batch: slice) -> Float[np.ndarray, "3 B V P"]:
