@@ -290,7 +290,12 @@ class LagLlama(Explained, FineTuned, CalledLikeNixtla):
     def _univariate(self, finished: Finished | None) -> Predictor:
         """The model as a predictor that uses no covariates."""
         from lagllama_jax.inference.aggregation import Aggregated
+        from lagllama_jax.inference.differences import Differenced
         from lagllama_jax.inference.gaps import AcrossGaps
         from lagllama_jax.inference.predictor import ModelPredictor
 
-        return AcrossGaps(Aggregated(ModelPredictor(self.parameters, self.config, finished)))
+        plain, silent = (
+            Aggregated(ModelPredictor(self.parameters, self.config, report))
+            for report in (finished, None)
+        )
+        return AcrossGaps(Differenced(plain, silent) if self.config.one_pass else plain)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
 from lagllama_jax.config import DEFAULT_LEVELS, Count, ForecastConfig, checked
+from lagllama_jax.inference.backtest import added, cheap, loss
 from lagllama_jax.inference.batch import identity
 from lagllama_jax.inference.covariates.checks import (
     check_covariates,
@@ -25,7 +26,7 @@ from lagllama_jax.inference.covariates.hint import out_of_sample, with_hints
 from lagllama_jax.inference.covariates.ridge import FEWEST_ROWS, effects
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.gaps import LONGEST_GAP, join
-from lagllama_jax.inference.marginals import Marginals, middle_levels
+from lagllama_jax.inference.marginals import middle_levels
 from lagllama_jax.inference.method import TOGETHER
 from lagllama_jax.series.blocks import daily_constants
 from lagllama_jax.series.dataset import SeriesDataset
@@ -45,8 +46,6 @@ JOINT_YEARS, MOST_JOINT_POINTS = 3, 60_000
 """With joint responses, to three times as many points, but at most 60,000."""
 JOINT_DRAWS = 2
 """Number of draws of the joint responses, whose effects are averaged."""
-JUDGED_SAMPLES = 25
-"""Number of sample paths of a forecast of the past."""
 CANDIDATES = 5
 """No effect; the effect fitted to values, and to seasonal differences, of one covariate at a time;
 and both with joint responses as well."""
@@ -119,8 +118,9 @@ class CovariateRegression:
             np.concatenate([row[:, -steps:] for row in part]) for part in (values, deviations)
         )
         lowest = 0.0 if config.nonnegative else -np.inf
-        added = _add(forecast, effect, deviation, _normals(dataset, forecast, config.seed), lowest)
-        return replace(added, dataset=dataset, lowest=lowest, effect=effect)
+        normals = _normals(dataset, forecast, config.seed)
+        whole = added(forecast, effect, lowest, deviation, normals)
+        return replace(whole, dataset=dataset, effect=effect)
 
     def _together(self, dataset: SeriesDataset, steps: int, config: ForecastConfig) -> Forecast:
         """The forecast of a network that sees the covariates, and their fitted effect if asked."""
@@ -148,13 +148,13 @@ class CovariateRegression:
             removed = [fits[row].values[:, candidate, window] for row, window, candidate in cases]
             ends = np.array([fits[row].ends[window] for row, window, _ in cases])
             past = _alone(dataset.take(rows), removed).truncate(ends)
-            quantiles = self.judge.predict(past, steps, _cheap(config)).quantiles(DEFAULT_LEVELS)
+            quantiles = self.judge.predict(past, steps, cheap(config)).quantiles(DEFAULT_LEVELS)
             quantiles = quantiles.reshape(len(cases), variates, -1, steps)
             for (row, window, candidate), effect, end, found in zip(
                 cases, removed, ends, quantiles, strict=True
             ):
                 truth = dataset.targets[row] - effect[:, : dataset.targets[row].shape[1]]
-                losses[row][window, :, candidate] = _loss(found, truth[:, end : end + steps])
+                losses[row][window, :, candidate] = loss(found, truth[:, end : end + steps])
         return np.stack([_weights(*pair) for pair in zip(losses, fits, strict=True)])
 
 
@@ -291,28 +291,6 @@ def _parts(dataset: SeriesDataset, steps: int) -> Iterator[Int[np.ndarray, "n"]]
         yield np.flatnonzero(parts == number)
 
 
-def _cheap(config: ForecastConfig) -> ForecastConfig:
-    """The options of forecasts of the past: in one pass, or by few paths if these are asked for."""
-    paths = config.method == "paths"
-    return config.replace(
-        method="paths" if paths else "auto",
-        num_samples=JUDGED_SAMPLES if paths else None,
-        match_marginals=False,
-        nonnegative=False,
-        quantile_levels=DEFAULT_LEVELS,
-    )
-
-
-def _loss(
-    quantiles: Float[np.ndarray, "V Q P"], truth: Float[np.ndarray, "V P"]
-) -> Float[np.ndarray, "V"]:
-    """Sum over the observed points of the mean quantile loss at `DEFAULT_LEVELS`."""
-    levels = np.array(DEFAULT_LEVELS)[:, None]
-    error = truth[:, None] - quantiles
-    losses = np.maximum(levels * error, (levels - 1) * error).mean(axis=1)
-    return np.nansum(losses, axis=1)
-
-
 def _normals(
     dataset: SeriesDataset, forecast: Forecast, seed: int
 ) -> Float[np.ndarray, "B S"] | None:
@@ -325,26 +303,3 @@ def _normals(
         rng = np.random.default_rng((seed, identity(name)))
         drawn += [rng.permutation(count) for _ in range(variates)]
     return special.ndtri(np.array(middle_levels(count))[np.stack(drawn)])
-
-
-def _add(
-    forecast: Forecast,
-    effect: Float[np.ndarray, "B P"],
-    deviation: Float[np.ndarray, "B P"],
-    normals: Float[np.ndarray, "B S"] | None,
-    lowest: float,
-) -> Forecast:
-    """Adds an effect, which is known up to a deviation, to a forecast."""
-    changes: dict[str, Any] = {}
-    if forecast.marginals is not None:
-        df, loc, scale = forecast.marginals
-        wider = np.hypot(scale, deviation * np.sqrt((df - 2) / df))
-        changes["marginals"] = Marginals(df, loc + effect, wider)
-    if forecast.samples is not None and normals is not None:
-        error = normals[:, :, None] * deviation[:, None]
-        changes["samples"] = np.maximum(forecast.samples + effect[:, None] + error, lowest)
-    if forecast.values is not None:
-        changes["values"] = np.maximum(forecast.values + effect[:, None], lowest)
-    if forecast.means is not None:
-        changes["means"] = np.maximum(forecast.means + effect, lowest)
-    return replace(forecast, **changes)

@@ -1,0 +1,70 @@
+"""Forecasts of the past: their options, their loss, and how a part of a series is added again."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig
+from lagllama_jax.inference.forecast import Forecast
+from lagllama_jax.inference.marginals import Marginals
+from lagllama_jax.typing import Float
+
+JUDGED_SAMPLES = 25
+"""Number of sample paths of a forecast of the past."""
+
+
+def cheap(config: ForecastConfig) -> ForecastConfig:
+    """The options of forecasts of the past: in one pass, or by few paths if these are asked for."""
+    paths = config.method == "paths"
+    return config.replace(
+        method="paths" if paths else "auto",
+        num_samples=JUDGED_SAMPLES if paths else None,
+        match_marginals=False,
+        nonnegative=False,
+        quantile_levels=DEFAULT_LEVELS,
+    )
+
+
+def loss(
+    quantiles: Float[np.ndarray, "V Q P"], truth: Float[np.ndarray, "V P"]
+) -> Float[np.ndarray, "V"]:
+    """Sum over the observed points of the mean quantile loss at `DEFAULT_LEVELS`."""
+    levels = np.array(DEFAULT_LEVELS)[:, None]
+    error = truth[:, None] - quantiles
+    losses = np.maximum(levels * error, (levels - 1) * error).mean(axis=1)
+    return np.nansum(losses, axis=1)
+
+
+def added(
+    forecast: Forecast,
+    effect: Float[np.ndarray, "B P"],
+    lowest: float,
+    deviation: Float[np.ndarray, "B P"] | None = None,
+    normals: Float[np.ndarray, "B S"] | None = None,
+) -> Forecast:
+    """Adds a part that was removed from the series to their forecast.
+
+    Args:
+      forecast: The forecast of the rest.
+      effect: The part.
+      lowest: Smallest possible value of the sum.
+      deviation: Standard deviation of the part. `None`: it is certain.
+      normals: Standard normal numbers for the error of the part in each sample path.
+    """
+    changes: dict[str, Any] = {"lowest": lowest}
+    if forecast.marginals is not None:
+        df, loc, scale = forecast.marginals
+        if deviation is not None:
+            scale = np.hypot(scale, deviation * np.sqrt((df - 2) / df))
+        changes["marginals"] = Marginals(df, loc + effect, scale)
+    if forecast.samples is not None:
+        sums = forecast.samples + effect[:, None]
+        if deviation is not None and normals is not None:
+            sums = sums + normals[:, :, None] * deviation[:, None]
+        changes["samples"] = np.maximum(sums, lowest)
+    if forecast.values is not None:
+        changes["values"] = np.maximum(forecast.values + effect[:, None], lowest)
+    if forecast.means is not None:
+        changes["means"] = np.maximum(forecast.means + effect, lowest)
+    return replace(forecast, **changes)
