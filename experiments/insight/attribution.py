@@ -68,7 +68,8 @@ def located(model: LagLlama, dataset: SeriesDataset, variants: list[np.ndarray],
         item._replace(item_id=f"{number}", target=values[None])
         for number, (item, values) in enumerate(zip(whole, variants, strict=True))
     )
-    return model.predict(whole, step, coarsen=1, progress=False).mean[:, step - 1]
+    forecast = model.predict(whole, step, coarsen=1, difference="none", progress=False)
+    return forecast.mean[:, step - 1]
 
 
 def without(values: np.ndarray, back: np.ndarray) -> np.ndarray:

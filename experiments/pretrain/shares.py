@@ -17,9 +17,10 @@ from lagllama_jax.evaluation.baselines import baseline
 from lagllama_jax.evaluation.run import evaluate_tasks
 from lagllama_jax.evaluation.scores import relative_score
 
+PLAIN = ForecastConfig(coarsen=1, difference="none")
 METHODS = {
-    "one_pass": ForecastConfig(coarsen=1),
-    "paths": ForecastConfig(coarsen=1, method="paths", num_samples=40, match_marginals=False),
+    "one_pass": PLAIN,
+    "paths": PLAIN.replace(method="paths", num_samples=40, match_marginals=False),
 }
 
 

@@ -125,7 +125,7 @@ def measure(study: Study, name: str, seed: int) -> dict[str, float]:
     model = train(study.corpus, recipe)
     trained_in = time.perf_counter() - begun
     tasks = short_tasks(study.parquet)
-    config = ForecastConfig(num_samples=study.num_samples, coarsen=1)
+    config = ForecastConfig(num_samples=study.num_samples, coarsen=1, difference="none")
     rows = evaluate_tasks(model.predictor(), tasks, name, config)
     naive = evaluate_tasks(baseline("seasonal_naive"), tasks)
     coverage = sum(row["coverage_80"] for row in rows) / len(rows)

@@ -9,13 +9,17 @@ from lagllama_jax.inference.backtest import added, cheap, loss
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.method import TOGETHER
 from lagllama_jax.series.dataset import SeriesDataset
-from lagllama_jax.typing import Float, Int
+from lagllama_jax.typing import Bool, Float, Int
 
+LONGEST, COMPARED = 168, 256
+"""Number of lags that are compared, or a season if that is longer, and number of points by which
+they are."""
 RECENT = 4
 """Number of lags of the past in which differences have to be small, and values observed."""
-SMALL = 0.25
-"""Largest 95 % quantile of the absolute differences, relative to the mean distance of the values
-from their median."""
+SMALL = 0.04
+"""Largest mean square of the differences, as a part of the variance."""
+TINY, ROUNDING = 1e-300, 1e-12
+"""Smallest scale of a series, and rounding of a sum of squares, as a part of it."""
 WINDOWS, GAIN = 2, 0.75
 """Differences are used if they lower the loss in the last two horizons of the past by a quarter."""
 
@@ -26,11 +30,13 @@ class Differenced:
 
     A model that reads scaled values tells them apart to a few per cent of their scale. A series
     such as a smooth daily cycle is predictable to less than that. Such a series is replaced by its
-    differences at a lag of whole seasons that is not shorter than the horizon, and the values of
-    the last seasons are added to the forecast. Differences are used for a target if they were
-    small in the last seasons, and if they lower the loss in the last horizons of the past by a
-    quarter, unless the network sees several variates, or `config.coarsen` is a number above 1.
-    Otherwise, the forecast is that of the predictor, bit for bit.
+    differences at a lag that is not shorter than the horizon, and the values of the last seasons
+    are added to the forecast.
+
+    Differences are used for a target if they were small in the last seasons, and if they lower the
+    loss in the last horizons of the past by a quarter, unless the network sees several variates,
+    or `config.coarsen` is a number above 1. Otherwise, the forecast is that of the predictor, bit
+    for bit.
 
     Attributes:
       predictor: Predictor of series that end with an observed point.
@@ -63,7 +69,7 @@ class Differenced:
         lags: Int[np.ndarray, "n V"],
         steps: int,
         config: ForecastConfig,
-    ) -> Float[np.ndarray, "n V"]:
+    ) -> Bool[np.ndarray, "n V"]:
         """Whether the differences of each target lower the loss enough."""
         better = np.zeros(lags.shape, bool)
         rows = np.flatnonzero(lags.any(axis=1))
@@ -85,35 +91,60 @@ class Differenced:
 
 
 def candidates(dataset: SeriesDataset, steps: int) -> Int[np.ndarray, "n V"]:
-    """The lag at which each target repeats itself nearly, or 0.
-
-    It is the shortest one of whole seasons that is not shorter than the horizon.
-    """
+    """The lag at which each target repeats itself nearly, or 0."""
     lags = np.zeros((len(dataset), len(dataset.target_names)), int)
-    for item, (target, frequency) in enumerate(
-        zip(dataset.targets, dataset.frequencies, strict=True)
-    ):
-        season = 1 if frequency is None else frequency.season
-        lag = season * -(-steps // season)
-        if season > 1 and target.shape[1] >= (RECENT + 1) * lag:
-            for variate, past in enumerate(target):
-                lags[item, variate] = lag if repeats(past, lag) else 0
+    pairs = zip(dataset.targets, dataset.frequencies, strict=True)
+    for item, (target, frequency) in enumerate(pairs):
+        longest = max(LONGEST, 1 if frequency is None else frequency.season)
+        for variate, past in enumerate(target):
+            lag = closest_lag(past, steps, longest)
+            lags[item, variate] = lag if lag and repeats(past, lag) else 0
     return lags
+
+
+def closest_lag(past: Float[np.ndarray, "T"], shortest: int, count: int) -> int:
+    """The lag with the smallest mean square of the differences near the end of the series.
+
+    Args:
+      past: The series.
+      shortest: The shortest lag.
+      count: Number of lags. Those that are too long for the series are left out.
+
+    Returns:
+      The lag, the shortest one of several that are equal up to rounding. 0: all are too long, or
+      values are missing.
+
+    >>> hours = np.tile(np.sin(np.arange(24) / 24 * 2 * np.pi), 20)
+    >>> closest_lag(hours, 30, 168)
+    48
+    """
+    longest = min(len(past) // (RECENT + 1), shortest + count - 1)
+    if longest < shortest or not np.isfinite(past[-(RECENT + 1) * shortest :]).all():
+        return 0
+    points = min(COMPARED, len(past) - longest)
+    recent = past[-points - longest :]
+    recent = np.nan_to_num(recent - np.nanmean(recent))
+    recent /= max(np.abs(recent).max(), TINY)
+    products = np.correlate(recent[:-shortest], recent[-points:], "valid")
+    total = np.concatenate([[0.0], np.cumsum(recent**2)])
+    squares = (total[points:] - total[:-points])[: len(products)]
+    distance = squares - 2 * products  # without the square of the last points, which all have
+    near = np.flatnonzero(distance <= distance.min() + ROUNDING * total[-1])
+    return longest - int(near[-1])
 
 
 def repeats(past: Float[np.ndarray, "T"], lag: int) -> bool:
     """Whether a series was observed, and nearly the same as `lag` steps before, near its end.
 
-    >>> days = np.tile(np.sin(np.arange(24) / 24 * 2 * np.pi), 10)
-    >>> repeats(days, 24), repeats(days, 30), repeats(np.ones(240), 24)
+    >>> hours = np.tile(np.sin(np.arange(24) / 24 * 2 * np.pi), 10)
+    >>> repeats(hours, 24), repeats(hours, 30), repeats(np.ones(240), 24)
     (True, False, False)
     """
     recent = past[-(RECENT + 1) * lag :]
     if not np.isfinite(recent).all():
         return False
-    values = recent[lag:]
-    spread = np.abs(values - np.median(values)).mean()
-    return bool(np.quantile(np.abs(values - recent[:-lag]), 0.95) < SMALL * spread)
+    change = recent[lag:] - recent[:-lag]
+    return bool(np.mean(change**2) < SMALL * np.var(recent[lag:]))
 
 
 def _through(
@@ -126,26 +157,15 @@ def _through(
     """The forecast of a dataset, of which the targets with a lag are replaced by differences."""
     if not lags.any():
         return predictor.predict(dataset, steps, config)
-    pairs = list(zip(dataset.targets, lags, strict=True))
-    rests = [
-        np.stack([_differences(past, lag) for past, lag in zip(*pair, strict=True)])
-        for pair in pairs
-    ]
-    last = np.stack(
-        [
-            past[-lag:][:steps] if lag else np.zeros(steps)
-            for pair in pairs
-            for past, lag in zip(*pair, strict=True)
-        ]
-    )
-    rest = replace(dataset, targets=rests)
-    forecast = predictor.predict(rest, steps, config.replace(nonnegative=False))
+    rests, last = [], np.zeros((*lags.shape, steps))
+    for item, target in enumerate(dataset.targets):
+        rest = np.array(target, np.float64)
+        for variate in np.flatnonzero(lags[item]).tolist():
+            lag, past = lags[item, variate], target[variate]
+            rest[variate] = np.concatenate([np.full(lag, np.nan), past[lag:] - past[:-lag]])
+            last[item, variate] = past[-lag:][:steps]
+        rests.append(rest)
+    left = replace(dataset, targets=rests)
+    forecast = predictor.predict(left, steps, config.replace(nonnegative=False))
     lowest = 0.0 if config.nonnegative else -np.inf
-    return replace(added(forecast, last, lowest), dataset=dataset)
-
-
-def _differences(past: Float[np.ndarray, "T"], lag: int) -> Float[np.ndarray, "T"]:
-    """The differences of a series to its values `lag` steps before, or the series if that is 0."""
-    if not lag:
-        return past
-    return np.concatenate([np.full(lag, np.nan), past[lag:] - past[:-lag]])
+    return replace(added(forecast, last.reshape(-1, steps), lowest), dataset=dataset)

@@ -62,7 +62,7 @@ def attribute(
     plain = replace(dataset, known_covariates=None, known_names=())
     series, coming = only_series(plain, "lag_attribution"), capacity_for(max(steps))
     check_memory(model, 0, coming, devices_for(1)[0])
-    options = ForecastConfig(context_length=context_length, coarsen=1)
+    options = ForecastConfig(context_length=context_length, coarsen=1, difference="none")
     known = _known_parts(dataset, series, max(steps), regression, options)
     prepared = prepare(known.left, np.array([0]), model, coming)
     flags = np.array([baseline == "median"])

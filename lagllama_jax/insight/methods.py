@@ -112,10 +112,10 @@ class Explained:
 
         This explains the location (median and mean) of the distribution that the network forecasts:
         from the last token for the first step, and in one pass for later ones. It is the forecast
-        of `predict` with `coarsen=1` of as many steps as the latest explained one. The
-        contributions of all features, by integrated gradients, add up to the difference between
-        the location and that of a baseline. Known covariates contribute what their future values
-        change of the regression's effect (`Forecast.effect`).
+        of `predict` with `coarsen=1` and `difference="none"` of as many steps as the latest
+        explained one. The contributions of all features, by integrated gradients, add up to the
+        difference between the location and that of a baseline. Known covariates contribute what
+        their future values change of the regression's effect (`Forecast.effect`).
 
         Args:
           series: One series, as in `predict`.

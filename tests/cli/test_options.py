@@ -62,8 +62,10 @@ def asked(monkeypatch):
 def test_flags_are_read_into_the_types_of_the_fields(lagllama, asked):
     options = asked(forecast)
     words = "--coarsen 4 --context-length 9 --nonnegative --batch-size None --sampling random"
+    words += " --difference none"
     assert lagllama("forecast", "data.csv", "-p", 3, *words.split())[0] == 0
     changed = {"coarsen": 4, "context_length": 9, "nonnegative": True, "sampling": "random"}
+    changed["difference"] = "none"
     assert ForecastConfig.of(**options["forecast"]) == ForecastConfig(**changed)
     options = asked(evaluate)
     assert lagllama("evaluate", "--seed", 3, "--quantile-levels", 0.5)[0] == 2

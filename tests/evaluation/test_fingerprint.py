@@ -40,6 +40,7 @@ def test_a_fingerprint_tells_options_and_weights_apart(task, tiny_config):
         of(seed=1),
         of(num_samples=7),
         of(coarsen=1),
+        of(difference="none"),
         of(context_length=8),
     ]
     assert len(set(different)) == len(different)

@@ -21,7 +21,9 @@ def test_the_parts_add_up_to_the_difference_from_the_baseline(one_pass, walk, ba
     np.testing.assert_allclose(found.by_lag().sum(), lagged, rtol=1e-4)
     flags = np.abs(found.observed).sum()
     assert flags > 0 if baseline == "missing" else flags == 0
-    forecast = one_pass.predict(series, 9, start="2024-01-01", freq="D", coarsen=1)
+    forecast = one_pass.predict(
+        series, 9, start="2024-01-01", freq="D", coarsen=1, difference="none"
+    )
     np.testing.assert_allclose(found.location, forecast.mean[0, [0, 3, 8]], rtol=1e-5)
 
 
@@ -38,11 +40,13 @@ def test_the_parts_of_covariates_add_up_to_their_effect(one_pass, shop):
     sales, known = shop
     dated = {"start": "2024-01-01", "freq": "D", "known_covariates": known}
     found = one_pass.lag_attribution(sales, [1, 4, 9], **dated)
-    forecast = one_pass.predict(sales, 9, coarsen=1, **dated)
+    forecast = one_pass.predict(sales, 9, coarsen=1, difference="none", **dated)
     np.testing.assert_allclose(found.location, forecast.mean[0, [0, 3, 8]], rtol=1e-5)
     np.testing.assert_allclose(found.total, found.location - found.baseline, rtol=1e-3)
     usual = {name: np.r_[row[:120], [row[:120].mean()] * 9] for name, row in known.items()}
-    without = one_pass.predict(sales, 9, coarsen=1, **dated | {"known_covariates": usual})
+    without = one_pass.predict(
+        sales, 9, coarsen=1, difference="none", **dated | {"known_covariates": usual}
+    )
     effect = (forecast.effect - without.effect)[0, [0, 3, 8]]
     np.testing.assert_allclose(found.covariates.sum(1), effect, rtol=1e-3)
     assert np.abs(effect).max() > 1
