@@ -18,8 +18,8 @@ RECENT = 4
 """Number of lags of the past in which differences have to be small, and values observed."""
 SMALL = 0.04
 """Largest mean square of the differences, as a part of the variance."""
-TINY, ROUNDING = 1e-300, 1e-12
-"""Smallest scale of a series, and rounding of a sum of squares, as a part of it."""
+ROUNDING = 1e-12
+"""Rounding of a sum of squares, as a part of it."""
 WINDOWS, GAIN = 2, 0.75
 """Differences are used if they lower the loss in the last two horizons of the past by a quarter."""
 
@@ -123,8 +123,8 @@ def closest_lag(past: Float[np.ndarray, "T"], shortest: int, count: int) -> int:
         return 0
     points = min(COMPARED, len(past) - longest)
     recent = past[-points - longest :]
+    recent = recent / _largest(recent)
     recent = np.nan_to_num(recent - np.nanmean(recent))
-    recent /= max(np.abs(recent).max(), TINY)
     products = np.correlate(recent[:-shortest], recent[-points:], "valid")
     total = np.concatenate([[0.0], np.cumsum(recent**2)])
     squares = (total[points:] - total[:-points])[: len(products)]
@@ -143,8 +143,14 @@ def repeats(past: Float[np.ndarray, "T"], lag: int) -> bool:
     recent = past[-(RECENT + 1) * lag :]
     if not np.isfinite(recent).all():
         return False
+    recent = recent / _largest(recent)
     change = recent[lag:] - recent[:-lag]
     return bool(np.mean(change**2) < SMALL * np.var(recent[lag:]))
+
+
+def _largest(values: Float[np.ndarray, "n"]) -> float:
+    """The largest absolute value, which is observed, or 1 if all are 0."""
+    return float(np.nanmax(np.abs(values))) or 1.0
 
 
 def _through(

@@ -152,7 +152,7 @@ def test_the_lag_is_the_shortest_whole_number_of_periods(period, steps, seed):
 
 @pytest.mark.filterwarnings("error")
 @given(
-    st.lists(st.floats(allow_nan=True, allow_infinity=False, width=32), max_size=60),
+    st.lists(st.floats(allow_nan=True, allow_infinity=False), max_size=60),
     st.integers(1, 12),
 )
 def test_any_numbers_are_read(values, steps):
