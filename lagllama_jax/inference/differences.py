@@ -16,12 +16,13 @@ LONGEST, COMPARED = 168, 256
 they are."""
 RECENT = 4
 """Number of lags of the past in which differences have to be small, and values observed."""
-SMALL = 0.04
+SMALL = 0.2
 """Largest mean square of the differences, as a part of the variance."""
 ROUNDING = 1e-12
 """Rounding of a sum of squares, as a part of it."""
 WINDOWS, GAIN = 2, 0.75
-"""Differences are used if they lower the loss in the last two horizons of the past by a quarter."""
+"""Differences are used if they lower the loss in each of the last two horizons of the past, and in
+both together by a quarter."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Differenced:
     are added to the forecast.
 
     Differences are used for a target if they were small in the last seasons, and if they lower the
-    loss in the last horizons of the past by a quarter, unless the network sees several variates,
-    or `config.coarsen` is a number above 1. Otherwise, the forecast is that of the predictor, bit
-    for bit.
+    loss in each of the last horizons of the past, and by a quarter in all. Otherwise, the forecast
+    is that of the predictor, bit for bit. They are not used if the network sees several variates,
+    or `config.coarsen` is a number above 1.
 
     Attributes:
       predictor: Predictor of series that end with an observed point.
@@ -85,8 +86,10 @@ class Differenced:
         for tried in (np.zeros_like(lags), lags):
             found = _through(self.judge, past, tried[cases], steps, cheap(config))
             each = loss(found.quantiles(DEFAULT_LEVELS), truth)
-            losses.append(each.reshape(WINDOWS, len(rows), -1).sum(axis=0))
-        better[rows] = losses[1] < GAIN * losses[0]
+            losses.append(each.reshape(WINDOWS, len(rows), -1))
+        usual, other = losses
+        in_each = (other < usual).all(axis=0)
+        better[rows] = in_each & (other.sum(axis=0) < GAIN * usual.sum(axis=0))
         return better
 
 
