@@ -32,7 +32,7 @@ class Differenced:
     A model that reads scaled values tells them apart to a few per cent of their scale. A series
     such as a smooth daily cycle is predictable to less than that. Such a series is replaced by its
     differences at a lag that is not shorter than the horizon, and the values of the last seasons
-    are added to the forecast.
+    are added to the forecast. With `nonnegative`, the sums are clipped.
 
     Differences are used for a target if they were small in the last seasons, and if they lower the
     loss in each of the last horizons of the past, and by a quarter in all. Otherwise, the forecast
@@ -76,18 +76,16 @@ class Differenced:
         rows = np.flatnonzero(lags.any(axis=1))
         if not rows.size:
             return better
-        windows = np.repeat(np.arange(1, WINDOWS + 1), len(rows))
-        cases = np.tile(rows, WINDOWS)
-        ends = dataset.lengths[cases] - steps * windows
+        shape = 2, WINDOWS, len(rows)  # without and with differences
+        way, window, place = (part.ravel() for part in np.indices(shape))
+        cases = rows[place]
+        ends = dataset.lengths[cases] - steps * (window + 1)
         past = dataset.take(cases.tolist()).truncate(ends)
+        tried = way[:, None] * lags[cases]
+        found = _through(self.judge, past, tried, steps, cheap(config)).quantiles(DEFAULT_LEVELS)
         pairs = zip(cases.tolist(), ends.tolist(), strict=True)
         truth = np.concatenate([dataset.targets[row][:, end : end + steps] for row, end in pairs])
-        losses = []
-        for tried in (np.zeros_like(lags), lags):
-            found = _through(self.judge, past, tried[cases], steps, cheap(config))
-            each = loss(found.quantiles(DEFAULT_LEVELS), truth)
-            losses.append(each.reshape(WINDOWS, len(rows), -1))
-        usual, other = losses
+        usual, other = loss(found, truth).reshape(*shape, -1)
         in_each = (other < usual).all(axis=0)
         better[rows] = in_each & (other.sum(axis=0) < GAIN * usual.sum(axis=0))
         return better

@@ -96,8 +96,8 @@ def check_memory(
         raise ConfigError(
             f"{what} needs about {needed / 2**30:.1f} GiB at context_length="
             f"{model.context_length}, attention_window={model.window}{drawn} and a "
-            f"prediction_length of about {capacity}, but {device} has {available / 2**30:.1f} GiB. "
-            f"Lower one of them{remedy}."
+            f"prediction_length rounded up to {capacity}, but {device} has "
+            f"{available / 2**30:.1f} GiB. Lower one of them{remedy}."
         )
     return needed
 
