@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
-SPREAD := -n $(WORKERS) --dist loadfile
+# In the order of their names, notebooks first, as these take long.
+SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PINS := setup.cfg pyproject.toml constraints.txt
 
 # $(call new_venv,FOLDER): a virtual environment of the first Python that will do.
