@@ -2,10 +2,12 @@
 
 python experiments/zero_shot/methods.py
 
-An interrupted run goes on with the tasks that are not yet in the table.
+An interrupted run goes on with the tasks that are not yet in the table. Rows of another number of
+windows are replaced.
 """
 
 import os
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,15 +15,18 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from lagllama_jax import ForecastConfig, LagLlama
-from lagllama_jax.evaluation import metrics
-from lagllama_jax.evaluation.baselines import baseline
-from lagllama_jax.evaluation.run import evaluate_task
-from lagllama_jax.evaluation.scores import CRPS, LEVELS, MASE, score
-from lagllama_jax.evaluation.suites import suite_tasks
-from lagllama_jax.files import read_rows, write_rows
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from ledger import Ledger  # noqa: E402
+
+from lagllama_jax import ForecastConfig, LagLlama  # noqa: E402
+from lagllama_jax.evaluation import metrics  # noqa: E402
+from lagllama_jax.evaluation.baselines import baseline  # noqa: E402
+from lagllama_jax.evaluation.run import evaluate_task  # noqa: E402
+from lagllama_jax.evaluation.scores import CRPS, LEVELS, MASE, score  # noqa: E402
+from lagllama_jax.evaluation.suites import suite_tasks  # noqa: E402
+
 SHARED = Path(os.environ.get("LAGLLAMA_SHARED", HERE / "../../../shared"))
 SHARES = {"one_pass": 1.0, "paths": 0.0, "both": 0.5}
 """Weight of the one-pass quantiles in those of each method."""
@@ -54,11 +59,12 @@ def coverage_by_third(target: np.ndarray, quantiles: np.ndarray) -> list[float]:
 def main(arguments: Arguments) -> None:
     predictor = LagLlama.from_pretrained(arguments.model).predictor()
     config = ForecastConfig(method="both", quantile_levels=LEVELS)
-    rows = read_rows(arguments.output) if arguments.output.exists() else []
+    ledger = Ledger(arguments.output, ("dataset", "method"))
     for task in suite_tasks("all", arguments.data_dir):
-        if task.name in {row["dataset"] for row in rows}:
-            continue
         windows = task.windows(arguments.limit)
+        done = ledger.select({"dataset": task.name})
+        if len(done) == len(SHARES) and (done["windows"] == len(windows)).all():
+            continue
         naive = evaluate_task(baseline("seasonal_naive"), task, limit=arguments.limit)
         begun = time.perf_counter()
         forecast = predictor.predict(windows.dataset, task.prediction_length, config)
@@ -74,16 +80,10 @@ def main(arguments: Arguments) -> None:
             row["coverage_80"] = f"{scored['coverage_80']:.3f}"
             row |= {f"coverage_third_{n}": f"{part:.3f}" for n, part in enumerate(thirds, 1)}
             row["seconds_both"] = f"{seconds:.0f}"
-            rows.append(row)
+            ledger.put(row)
             print(row, flush=True)
-        write_rows(arguments.output, rows, list(rows[0]))
-    for method in SHARES:
-        own = [row for row in rows if row["method"] == method]
-        means = {
-            name: round(float(np.exp(np.mean([np.log(float(row[name])) for row in own]))), 4)
-            for name in ("crps_over_naive", "mase_over_naive")
-        }
-        print(f"{method}: {means}")
+    ratios = ledger.table().groupby("method")[["crps_over_naive", "mase_over_naive"]]
+    print(ratios.agg(lambda values: np.exp(np.log(values).mean())).round(4))
 
 
 if __name__ == "__main__":
