@@ -62,7 +62,7 @@ COPY := @rm -rf executed && cp -r notebooks executed
 
 test: $(VENV)/.dev
 	$(COPY)
-	$(BIN)/pytest $(SPREAD) tests $(RUN_COPIES)
+	$(BIN)/pytest $(SPREAD) $(RUN_COPIES) tests
 
 notebooks: $(VENV)/.dev
 	$(COPY)

@@ -5,6 +5,7 @@ fresh JAX starts a subprocess with `XLA_FLAGS=--xla_force_host_platform_device_c
 the ordinary ones do not pay for it.
 """
 
+import gc
 import http.server
 import importlib.util
 import os
@@ -22,6 +23,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import hypothesis
 import jax
 import jaxtyping
+import psutil
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -49,6 +51,19 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = config.rootpath / ".pytest_cache" / "jax" / pathlib.Path(sys.prefix).name / worker
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+MOST_MEMORY = 3 * 2**30
+"""Size in bytes of a test process beyond which JAX forgets its compiled programs."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded_memory() -> Iterator[None]:
+    """Forgets compiled programs after a module if the process is large; the folder keeps them."""
+    yield
+    if psutil.Process().memory_info().rss > MOST_MEMORY:
+        jax.clear_caches()
+        gc.collect()
 
 
 EXTRAS = {"torch": "peers", "gluonts": "peers", "ray": "clusters", "pyspark": "clusters"}

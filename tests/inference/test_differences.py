@@ -35,10 +35,9 @@ def walk(points=600):
     return np.random.default_rng(3).normal(size=points).cumsum()
 
 
-@pytest.mark.parametrize("method", ["one_pass", "paths", "both"])
-@pytest.mark.parametrize("period", [24, 31])
+@pytest.mark.parametrize(("method", "period"), [("one_pass", 24), ("one_pass", 31), ("both", 24)])
 def test_a_nearly_exact_cycle_is_forecast_much_better(model, method, period):
-    pairs = [cycle(period, seed=seed) for seed in range(6)]
+    pairs = [cycle(period, seed=seed) for seed in range(4)]
     past, truth = [past for past, _ in pairs], np.stack([future for _, future in pairs])
     options = HOURS | {"method": method}
     found = model.predict(past, STEPS, **options)

@@ -344,7 +344,8 @@ def test_parts_of_times_in_columns_are_joined(parts):
 @TOLD
 @settings(max_examples=40, deadline=None)
 @given(
-    st.dates(datetime.date(1900, 1, 31), datetime.date(2090, 1, 1)),
+    # 28.02.00 and 01.03.00 are next to each other in 1900, and have a day between them in 2000.
+    st.dates(datetime.date(1900, 3, 1), datetime.date(2090, 1, 1)),
     st.integers(20, 90),
     st.sampled_from(["D", "ME", "QE", "YE"]),
     st.sampled_from(["%d.%m.%y", "%m/%d/%y", "%d-%b-%y", "%y%m%d", "%d%m%y"]),
