@@ -79,7 +79,7 @@ executed/%.ipynb: notebooks/%.ipynb | $(VENV)/.dev
 	@echo "Installing PyTorch and GluonTS in .venv-peers (once, a few minutes)"
 	@grep -vE '^(chex|toolz)==' constraints.txt > .venv-peers/constraints.txt
 	@.venv-peers/bin/python $(PIP_INSTALL) -c .venv-peers/constraints.txt \
-	  -e '.[deepar,nhits,torch]' beartype hypothesis pytest pytest-xdist
+	  -e '.[deepar,nhits,torch]' beartype hypothesis psutil pytest pytest-xdist
 	@touch $@
 
 test-peers: .venv-peers/.done
@@ -91,7 +91,7 @@ test-peers: .venv-peers/.done
 	@echo "Installing Ray, Spark, sktime and fev in .venv-clusters (once, a few minutes)"
 	@grep -vE '^(fsspec|hf-xet|huggingface_hub|httpx2|httpcore2)==' constraints.txt > .venv-clusters/constraints.txt
 	@.venv-clusters/bin/python $(PIP_INSTALL) -c .venv-clusters/constraints.txt \
-	  -e '.[fev,ray,sktime,spark]' beartype hypothesis pytest pytest-xdist
+	  -e '.[fev,ray,sktime,spark]' beartype hypothesis psutil pytest pytest-xdist
 	@touch $@
 
 test-clusters: .venv-clusters/.done
@@ -102,7 +102,7 @@ test-clusters: .venv-clusters/.done
 .venv-plain/.done: $(PINS)
 	$(call new_venv,.venv-plain)
 	@echo "Installing the newest of everything in .venv-plain (once, a few minutes)"
-	@.venv-plain/bin/python $(PIP_INSTALL) . beartype hypothesis polars pytest pytest-xdist
+	@.venv-plain/bin/python $(PIP_INSTALL) . beartype hypothesis polars psutil pytest pytest-xdist
 	@touch $@
 
 test-plain: .venv-plain/.done
