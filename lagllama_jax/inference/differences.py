@@ -123,9 +123,11 @@ def closest_lag(past: Float[np.ndarray, "T"], shortest: int, count: int) -> int:
     if longest < shortest or not np.isfinite(past[-(RECENT + 1) * shortest :]).all():
         return 0
     points = min(COMPARED, len(past) - longest)
-    recent = past[-points - longest :]
-    recent = recent / _largest(recent)
-    recent = np.nan_to_num(recent - np.nanmean(recent))
+    recent = _scaled(past[-points - longest :])
+    mean = recent.mean()
+    if np.isnan(mean):
+        recent, mean = np.nan_to_num(recent - np.nanmean(recent)), 0.0
+    recent = recent - mean
     products = np.correlate(recent[:-shortest], recent[-points:], "valid")
     total = np.concatenate([[0.0], np.cumsum(recent**2)])
     squares = (total[points:] - total[:-points])[: len(products)]
@@ -144,14 +146,17 @@ def repeats(past: Float[np.ndarray, "T"], lag: int) -> bool:
     recent = past[-(RECENT + 1) * lag :]
     if not np.isfinite(recent).all():
         return False
-    recent = recent / _largest(recent)
-    change = recent[lag:] - recent[:-lag]
-    return bool(np.mean(change**2) < SMALL * np.var(recent[lag:]))
+    recent = _scaled(recent)
+    change, values = recent[lag:] - recent[:-lag], recent[lag:] - recent[lag:].mean()
+    return bool(change @ change < SMALL * (values @ values))
 
 
-def _largest(values: Float[np.ndarray, "n"]) -> float:
-    """The largest absolute value, which is observed, or 1 if all are 0."""
-    return float(np.nanmax(np.abs(values))) or 1.0
+def _scaled(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """The values divided by the largest absolute one, so that their squares are numbers."""
+    largest = max(values.max(), -values.min())
+    if np.isnan(largest):
+        largest = np.nanmax(np.abs(values))
+    return values / (largest or 1.0)
 
 
 def _through(
