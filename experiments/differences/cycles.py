@@ -10,8 +10,9 @@ import numpy as np
 import tyro
 
 from lagllama_jax import LagLlama
-from lagllama_jax.evaluation.metrics import LEVELS
+from lagllama_jax.config import DEFAULT_LEVELS as LEVELS
 from lagllama_jax.files import write_rows
+from lagllama_jax.inference.backtest import loss
 
 HERE = Path(__file__).resolve().parent
 NOISES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
@@ -49,13 +50,6 @@ def cycles(count: int, noise: float) -> np.ndarray:
     return whole + noise * (rng.normal(size=whole.shape) + walk)
 
 
-def loss(quantiles: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Twice the mean quantile loss of each series."""
-    levels = np.array(LEVELS)[:, None]
-    error = truth[:, None] - quantiles
-    return 2 * np.maximum(levels * error, (levels - 1) * error).mean(axis=(1, 2))
-
-
 def main(arguments: Arguments) -> None:
     model, rows = LagLlama.from_pretrained(arguments.model), []
     for noise in NOISES:
@@ -65,7 +59,7 @@ def main(arguments: Arguments) -> None:
         for way in ("none", "auto"):
             found = model.predict(past, STEPS, difference=way).quantiles(LEVELS)
             medians.append(found[:, len(LEVELS) // 2])
-            row[f"crps_{way}"] = f"{loss(found, truth).mean():.5f}"
+            row[f"crps_{way}"] = f"{2 * loss(found, truth).mean() / STEPS:.5f}"
             inside = (truth >= found[:, 0]) & (truth <= found[:, -1])
             row[f"coverage_80_{way}"] = f"{inside.mean():.2f}"
         row["through_differences"] = int((medians[0] != medians[1]).any(axis=1).sum())

@@ -32,12 +32,12 @@ class Differenced:
     A model that reads scaled values tells them apart to a few per cent of their scale. A series
     such as a smooth daily cycle is predictable to less than that. Such a series is replaced by its
     differences at a lag that is not shorter than the horizon, and the values of the last seasons
-    are added to the forecast. With `nonnegative`, the sums are clipped.
+    are added to the forecast.
 
     Differences are used for a target if they were small in the last seasons, and if they lower the
     loss in each of the last horizons of the past, and by a quarter in all. Otherwise, the forecast
     is that of the predictor, bit for bit. They are not used if the network sees several variates,
-    or `config.coarsen` is a number above 1.
+    if `config.coarsen` is a number above 1, or if sample paths are clipped at 0 on their way.
 
     Attributes:
       predictor: Predictor of series that end with an observed point.
@@ -59,7 +59,8 @@ class Differenced:
         """
         lags = np.zeros((len(dataset), len(dataset.target_names)), int)
         alone = config.covariates not in TOGETHER and config.coarsen in ("auto", 1)
-        if config.difference == "auto" and alone:
+        paths = config.num_samples is not None or config.method in ("paths", "both")
+        if config.difference == "auto" and alone and not (config.nonnegative and paths):
             lags = candidates(dataset, prediction_length)
             lags = np.where(self._better(dataset, lags, prediction_length, config), lags, 0)
         return _through(self.predictor, dataset, lags, prediction_length, config)
@@ -96,9 +97,9 @@ def candidates(dataset: SeriesDataset, steps: int) -> Int[np.ndarray, "n V"]:
     lags = np.zeros((len(dataset), len(dataset.target_names)), int)
     pairs = zip(dataset.targets, dataset.frequencies, strict=True)
     for item, (target, frequency) in enumerate(pairs):
-        longest = max(LONGEST, 1 if frequency is None else frequency.season)
+        count = max(LONGEST, 1 if frequency is None else frequency.season)
         for variate, past in enumerate(target):
-            lag = closest_lag(past, steps, longest)
+            lag = closest_lag(past, steps, count)
             lags[item, variate] = lag if lag and repeats(past, lag) else 0
     return lags
 
@@ -178,6 +179,5 @@ def _through(
             last[item, variate] = past[-lag:][:steps]
         rests.append(rest)
     left = replace(dataset, targets=rests)
-    forecast = predictor.predict(left, steps, config.replace(nonnegative=False))
-    lowest = 0.0 if config.nonnegative else -np.inf
-    return replace(added(forecast, last.reshape(-1, steps), lowest), dataset=dataset)
+    forecast = predictor.predict(left, steps, config)
+    return replace(added(forecast, last.reshape(-1, steps), forecast.lowest), dataset=dataset)

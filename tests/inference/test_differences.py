@@ -72,7 +72,6 @@ def test_the_forecast_of_a_series_does_not_depend_on_the_others(model):
     for row, (name, one) in enumerate(zip("abcd", series, strict=True)):
         alone = model.predict([one], STEPS, **HOURS, item_ids=[name])
         assert np.allclose(alone.median[0], together.median[row], atol=1e-4)
-    assert together.dataset.targets[1][0] is not None
     assert np.array_equal(together.past[1], series[1])
 
 
@@ -99,6 +98,14 @@ def test_values_below_zero_are_cut_off(model):
         found = model.predict(past, STEPS, nonnegative=True, method=method, **HOURS)
         assert found.quantile(0.01).min() == 0
         assert found.samples is None or found.samples.min() == 0
+
+
+def test_paths_that_are_clipped_on_their_way_are_those_of_the_model(model):
+    series = [np.maximum(walk(), 0), np.maximum(cycle()[0], 0)]
+    options = HOURS | {"nonnegative": True, "num_samples": 5}
+    found = model.predict(series, STEPS, **options)
+    usual = model.predict(series, STEPS, difference="none", **options)
+    assert np.array_equal(found.samples, usual.samples)
 
 
 def test_across_missing_values_at_the_end(model):
