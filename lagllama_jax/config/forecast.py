@@ -56,8 +56,8 @@ class ForecastConfig(Config):
         has at least 64 means, and the horizon at least twice as many means as a mean has points. If
         there is none, there is no aggregation. 1: no aggregation. Sample paths are not aggregated.
       difference: Whether a series that repeats itself nearly exactly is forecast through its
-        seasonal differences (`Differenced`). `auto`: if this lowers the loss in the last horizons
-        of the past by a quarter, and the weights forecast in one pass. `none`: never.
+        seasonal differences too (`Differenced`). `auto`: if this lowers the loss in the last three
+        horizons of the past, and the weights forecast in one pass. `none`: never.
       sampling: `stratified`: the draws of one step cover the distribution evenly, so that fewer
         samples give the same accuracy. `random`: the draws are independent.
       nonnegative: Whether to clip every draw at 0 before it becomes an input of the next step.

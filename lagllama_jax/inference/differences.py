@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass, replace
 
+import jax
 import numpy as np
 
 from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig
 from lagllama_jax.inference.backtest import added, cheap, loss
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.method import TOGETHER
+from lagllama_jax.inference.predictor import ranked_as
 from lagllama_jax.series.dataset import SeriesDataset
-from lagllama_jax.typing import Bool, Float, Int
+from lagllama_jax.typing import Float, Int
 
 LONGEST, COMPARED = 168, 256
 """Number of lags that are compared, or a season if that is longer, and number of points by which
@@ -20,9 +22,8 @@ SMALL = 0.2
 """Largest mean square of the differences, as a part of the variance."""
 ROUNDING = 1e-12
 """Rounding of a sum of squares, as a part of it."""
-WINDOWS, GAIN = 2, 0.75
-"""Differences are used if they lower the loss in each of the last two horizons of the past, and in
-both together by a quarter."""
+WINDOWS = 3
+"""Differences are used if they lower the loss in each of this many last horizons of the past."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,14 @@ class Differenced:
     are added to the forecast.
 
     Differences are used for a target if they were small in the last seasons, and if they lower the
-    loss in each of the last horizons of the past, and by a quarter in all. Otherwise, the forecast
-    is that of the predictor, bit for bit. They are not used if the network sees several variates,
-    if `config.coarsen` is a number above 1, or if sample paths are clipped at 0 on their way.
+    loss in each of the last horizons of the past. The forecast is then the mean of both quantile
+    functions, with weights inverse to the squares of these losses. Otherwise, it is that of the
+    predictor, bit for bit. Differences are not used if the network sees several variates, if
+    `config.coarsen` is a number above 1, or if sample paths are clipped at 0 on their way.
 
     Attributes:
       predictor: Predictor of series that end with an observed point.
-      judge: The same predictor, for forecasts of the past, whose progress is not reported.
+      judge: The same predictor, whose progress is not reported: for differences and for the past.
     """
 
     predictor: Predictor
@@ -57,26 +59,32 @@ class Differenced:
           prediction_length: Number of time steps to forecast.
           config: Options of the forecast. `difference` says whether differences may be used.
         """
-        lags = np.zeros((len(dataset), len(dataset.target_names)), int)
+        usual = self.predictor.predict(dataset, prediction_length, config)
         alone = config.covariates not in TOGETHER and config.coarsen in ("auto", 1)
         paths = config.num_samples is not None or config.method in ("paths", "both")
-        if config.difference == "auto" and alone and not (config.nonnegative and paths):
-            lags = candidates(dataset, prediction_length)
-            lags = np.where(self._better(dataset, lags, prediction_length, config), lags, 0)
-        return _through(self.predictor, dataset, lags, prediction_length, config)
+        if config.difference == "none" or not alone or (config.nonnegative and paths):
+            return usual
+        lags = candidates(dataset, prediction_length)
+        weights = self._weights(dataset, lags, prediction_length, config)
+        items = np.flatnonzero(weights.any(axis=1))
+        if not items.size:
+            return usual
+        part = dataset.take(items.tolist())
+        other = _through(self.judge, part, lags[items], prediction_length, config)
+        return with_means(usual, other, items, weights)
 
-    def _better(
+    def _weights(
         self,
         dataset: SeriesDataset,
         lags: Int[np.ndarray, "n V"],
         steps: int,
         config: ForecastConfig,
-    ) -> Bool[np.ndarray, "n V"]:
-        """Whether the differences of each target lower the loss enough."""
-        better = np.zeros(lags.shape, bool)
+    ) -> Float[np.ndarray, "n V"]:
+        """The weight of the differences in the forecast of each target, from 0 to 1."""
+        weights = np.zeros(lags.shape)
         rows = np.flatnonzero(lags.any(axis=1))
         if not rows.size:
-            return better
+            return weights
         shape = 2, WINDOWS, len(rows)  # without and with differences
         way, window, place = (part.ravel() for part in np.indices(shape))
         cases = rows[place]
@@ -87,9 +95,66 @@ class Differenced:
         pairs = zip(cases.tolist(), ends.tolist(), strict=True)
         truth = np.concatenate([dataset.targets[row][:, end : end + steps] for row, end in pairs])
         usual, other = loss(found, truth).reshape(*shape, -1)
-        in_each = (other < usual).all(axis=0)
-        better[rows] = in_each & (other.sum(axis=0) < GAIN * usual.sum(axis=0))
-        return better
+        weights[rows] = weights_of(usual, other)
+        return weights
+
+
+def weights_of(
+    usual: Float[np.ndarray, "W *n"], other: Float[np.ndarray, "W *n"]
+) -> Float[np.ndarray, "*n"]:
+    """The weight of other forecasts by their loss and the usual one in W windows of the past.
+
+    It is 0 unless the loss of the others is smaller in each window.
+
+    >>> weights_of(np.array([[2.0], [2.0]]), np.array([[1.0], [1.0]]))
+    array([0.8])
+    """
+    better = (other < usual).all(axis=0)
+    ratio = np.ones(better.shape)
+    np.divide(other.sum(axis=0), usual.sum(axis=0), out=ratio, where=better)
+    return np.where(better, 1 / (1 + ratio**2), 0)
+
+
+def with_means(
+    usual: Forecast, other: Forecast, items: Int[np.ndarray, "n"], weights: Float[np.ndarray, "N V"]
+) -> Forecast:
+    """A forecast in which the quantiles of some rows are weighted means with another forecast.
+
+    Args:
+      usual: Forecast of all items.
+      other: Forecast of some items, by the same method.
+      items: Indices of these items.
+      weights: Weight of `other` for each target. The rows of weight 0 stay as they are.
+    """
+    rows, place = (np.flatnonzero(part) for part in (weights, weights[items]))
+    one = jax.tree.map(lambda field: field[rows], usual.arrays)
+    two = jax.tree.map(lambda field: field[place], other.arrays)
+    weight, mean = weights.ravel()[rows], dict(one)
+    if one["marginals"] is not None:
+        mean["marginals"] = one["marginals"].mean_with(two["marginals"], weight)
+    if one["samples"] is not None:
+        mean["samples"] = mean_of_paths(one["samples"], two["samples"], weight)
+
+    def changed(whole: np.ndarray, part: np.ndarray) -> np.ndarray:
+        whole = whole.copy()
+        whole[rows] = part
+        return whole
+
+    return replace(usual, **jax.tree.map(changed, usual.arrays, mean))
+
+
+def mean_of_paths(
+    one: Float[np.ndarray, "n S P"], two: Float[np.ndarray, "n S P"], weight: Float[np.ndarray, "n"]
+) -> Float[np.ndarray, "n S P"]:
+    """Paths whose quantiles at each point are weighted means, with the ranks of the heavier ones.
+
+    >>> steps = np.array([[[1.0, 3], [2, 2], [3, 1]]])
+    >>> mean_of_paths(steps, 10 * steps[:, ::-1], np.array([0.25])).tolist()
+    [[[3.25, 9.75], [6.5, 6.5], [9.75, 3.25]]]
+    """
+    share = weight[:, None, None]
+    values = (1 - share) * np.sort(one, axis=1) + share * np.sort(two, axis=1)
+    return ranked_as(np.where(share > 0.5, two, one), values)
 
 
 def candidates(dataset: SeriesDataset, steps: int) -> Int[np.ndarray, "n V"]:

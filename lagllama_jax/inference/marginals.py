@@ -48,6 +48,27 @@ class Marginals(NamedTuple):
         """The distributions of one row."""
         return Marginals(*(part[index : index + 1] for part in self))
 
+    def mean_with(self, other: "Marginals", weight: Float[np.ndarray, "B"]) -> "Marginals":
+        """The distributions whose quantiles are weighted means of those of two forecasts.
+
+        This is exact if both have the same degrees of freedom, or one has scale 0.
+
+        Args:
+          other: The other distributions.
+          weight: Their weight, from 0 to 1.
+
+        >>> one = np.ones((1, 1))
+        >>> law = Marginals(5 * one, 10 * one, 2 * one)
+        >>> law.mean_with(Marginals(5 * one, 14 * one, 4 * one), np.array([0.25])).loc.item()
+        11.0
+        """
+        share = weight[:, None]
+        scales = (1 - share) * self.scale, share * other.scale
+        scale = scales[0] + scales[1]
+        part = np.divide(scales[1], scale, out=np.zeros_like(scale), where=scale > 0)
+        df = 1 / ((1 - part) / self.df + part / other.df)
+        return Marginals(df, (1 - share) * self.loc + share * other.loc, scale)
+
     def quantiles(self, levels: Sequence[float]) -> Float[np.ndarray, "B Q P"]:
         """The quantiles at some levels between 0 and 1.
 

@@ -308,9 +308,15 @@ def matched(
 
     This is the Schaake shuffle (https://doi.org/10.1175/1525-7541(2004)005<0243:TSSAMF>2.0.CO;2).
     """
+    return ranked_as(samples, marginals.quantiles(middle_levels(samples.shape[1])))
+
+
+def ranked_as(
+    samples: Float[np.ndarray, "B S P"], values: Float[np.ndarray, "B S P"]
+) -> Float[np.ndarray, "B S P"]:
+    """Sorted values of each point, in the order of the samples there."""
     ranks = samples.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    quantiles = marginals.quantiles(middle_levels(samples.shape[1]))
-    return np.take_along_axis(quantiles, ranks, axis=1)
+    return np.take_along_axis(values, ranks, axis=1)
 
 
 def check_finite(values: Float[np.ndarray, "n *any"], dataset: SeriesDataset) -> None:

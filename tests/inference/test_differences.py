@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lagllama_jax import LagLlama, ModelConfig
+from lagllama_jax.inference import differences
 from lagllama_jax.inference.differences import RECENT, candidates, closest_lag, repeats
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.arrays import read_arrays
@@ -48,6 +49,34 @@ def test_a_nearly_exact_cycle_is_forecast_much_better(model, method, period):
     assert 0.5 < inside.mean() <= 1
     if found.samples is not None:
         assert np.abs(found.samples.mean(axis=1) - truth).mean() < worse / 2
+
+
+@pytest.mark.parametrize("options", [{}, {"num_samples": 40}, {"method": "paths"}])
+def test_quantiles_are_weighted_means_of_those_with_and_without(model, options, monkeypatch):
+    past, _ = cycle(noise=0.03)
+
+    def quantiles(weight):
+        monkeypatch.setattr(differences, "weights_of", lambda *losses: np.array([[weight]]))
+        found = model.predict(past, STEPS, **HOURS, **options)
+        values = found.quantiles([0.1, 0.5, 0.9])
+        if found.samples is not None:
+            drawn = np.quantile(found.samples, [0.1, 0.5, 0.9], axis=1).swapaxes(0, 1)
+            assert np.allclose(drawn, values, atol=0.1)
+        return values
+
+    without, mean, alone = (quantiles(weight) for weight in (0.0, 0.7, 1.0))
+    assert np.abs(alone - without).max() > 0.1
+    assert np.allclose(mean, 0.3 * without + 0.7 * alone, atol=0.005)
+
+
+def test_the_weight_falls_with_the_loss_of_differences():
+    losses = np.array([[1.0], [2.0], [3.0]])
+    shares = [0.0, 0.1, 0.5, 0.9]
+    weights = [differences.weights_of(losses, share * losses).item() for share in shares]
+    assert weights[0] == 1 and (np.diff(weights) < 0).all() and weights[-1] > 0.5
+    once_worse = np.array([[0.1], [0.1], [3.1]])
+    assert differences.weights_of(losses, once_worse).item() == 0
+    assert differences.weights_of(0 * losses, 0 * losses).item() == 0
 
 
 def test_an_exact_cycle_goes_on_exactly(model):

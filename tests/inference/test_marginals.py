@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from lagllama_jax.inference.differences import mean_of_paths
 from lagllama_jax.inference.marginals import Marginals, middle_levels
 from lagllama_jax.inference.predictor import matched
 
@@ -56,3 +57,24 @@ def test_matched_paths_have_the_marginals_and_keep_their_ranks():
     ranks = lambda x: x.argsort(1).argsort(1)  # noqa: E731
     assert np.array_equal(ranks(found), ranks(paths))
     np.testing.assert_allclose(np.sort(found, axis=1), law.quantiles(middle_levels(40)))
+
+
+@given(
+    st.floats(0, 1), st.floats(2.5, 100), st.floats(2.5, 100), st.floats(0, 10), st.floats(0, 10)
+)
+def test_means_of_distributions_have_means_of_quantiles(weight, df, other_df, scale, other_scale):
+    first, second = one(df, 1.0, scale), one(other_df, -2.0, other_scale)
+    levels = [0.1, 0.3, 0.5, 0.8, 0.9]
+    found = first.mean_with(second, np.array([weight])).quantiles(levels)
+    wanted = (1 - weight) * first.quantiles(levels) + weight * second.quantiles(levels)
+    assert np.allclose(found, wanted, atol=0.02 * (scale + other_scale) + 1e-9)
+
+
+@given(st.integers(0, 9), st.floats(0, 1))
+def test_means_of_paths_have_means_of_quantiles(seed, weight):
+    first, second = np.random.default_rng(seed).normal(size=(2, 3, 7, 4))
+    found = mean_of_paths(first, second, np.full(3, weight))
+    wanted = (1 - weight) * np.sort(first, axis=1) + weight * np.sort(second, axis=1)
+    assert np.allclose(np.sort(found, axis=1), wanted)
+    heavier = second if weight > 0.5 else first
+    assert np.array_equal(found.argsort(axis=1), heavier.argsort(axis=1))
