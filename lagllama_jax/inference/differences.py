@@ -233,8 +233,6 @@ def _through(
     config: ForecastConfig,
 ) -> Forecast:
     """The forecast of a dataset, of which the targets with a lag are replaced by differences."""
-    if not lags.any():
-        return predictor.predict(dataset, steps, config)
     rests, last = [], np.zeros((*lags.shape, steps))
     for item, target in enumerate(dataset.targets):
         rest = np.array(target, np.float64)
