@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, ModelConfig, check_levels
@@ -290,12 +291,14 @@ class LagLlama(Explained, FineTuned, CalledLikeNixtla):
     def _univariate(self, finished: Finished | None) -> Predictor:
         """The model as a predictor that uses no covariates."""
         from lagllama_jax.inference.aggregation import Aggregated
+        from lagllama_jax.inference.daily_means import WithDailyMeans
         from lagllama_jax.inference.differences import Differenced
         from lagllama_jax.inference.gaps import AcrossGaps
         from lagllama_jax.inference.predictor import ModelPredictor
 
-        plain, silent = (
-            Aggregated(ModelPredictor(self.parameters, self.config, report))
-            for report in (finished, None)
-        )
-        return AcrossGaps(Differenced(plain, silent) if self.config.one_pass else plain)
+        model = ModelPredictor(self.parameters, self.config)
+        plain = Aggregated(replace(model, finished=finished))
+        if not self.config.one_pass:
+            return AcrossGaps(plain)
+        silent = WithDailyMeans(Aggregated(model), model)
+        return AcrossGaps(Differenced(replace(silent, predictor=plain), silent))
