@@ -1,11 +1,13 @@
 """CRPS of forecasts of random walks, relative to that of the exact forecast.
 
 python experiments/zero_shot/random_walks.py
+python experiments/zero_shot/random_walks.py --models auto_ets auto_theta --pasts 60 300
 
 The steps of the walks are standard normal, so the exact forecast of h steps is the last value with
 a standard deviation of the root of h. `dated` series are daily; the others have no dates.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +15,17 @@ import numpy as np
 import tyro
 from scipy.stats import norm
 
-from lagllama_jax import LagLlama
-from lagllama_jax.evaluation.metrics import LEVELS
-from lagllama_jax.files import write_rows
-
 HERE = Path(__file__).resolve().parent
-PASTS, STEPS = (60, 300, 1200), 30
+sys.path.insert(0, str(HERE.parent))
+
+from ledger import Ledger  # noqa: E402
+
+from lagllama_jax import ForecastConfig, LagLlama  # noqa: E402
+from lagllama_jax.evaluation.baselines import BASELINES, baseline  # noqa: E402
+from lagllama_jax.evaluation.metrics import LEVELS  # noqa: E402
+from lagllama_jax.series.arrays import read_arrays  # noqa: E402
+
+STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -26,13 +33,15 @@ class Arguments:
     """What is scored.
 
     Attributes:
-      model: Folder of the model, or `box`.
+      models: Folders of models, `box`, or names of baselines.
+      pasts: Numbers of points of the past.
       series: Number of random walks.
-      output: CSV file to write.
+      output: CSV file, in which rows of these models and pasts are replaced.
     """
 
-    model: str = "box"
-    series: int = 400
+    models: tuple[str, ...] = ("box",)
+    pasts: tuple[int, ...] = (60, 300, 1200)
+    series: int = 2000
     output: Path = HERE / "results" / "random_walks.csv"
 
 
@@ -44,22 +53,27 @@ def losses(quantiles: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def main(arguments: Arguments) -> None:
-    model, rows = LagLlama.from_pretrained(arguments.model), []
-    rng = np.random.default_rng(0)
+    ledger = Ledger(arguments.output, ("model", "past", "dates"))
+    config = ForecastConfig(quantile_levels=tuple(LEVELS))
     spread = norm.ppf(LEVELS)[:, None] * np.sqrt(np.arange(1, STEPS + 1))
-    for length in PASTS:
-        walks = rng.standard_normal((arguments.series, length + STEPS)).cumsum(axis=1)
-        past, truth = walks[:, :length], walks[:, length:]
-        exact = losses(past[:, -1:, None] + spread, truth)
-        for name, dates in (("dated", {"start": "2020-01-01", "freq": "D"}), ("undated", {})):
-            found = model.predict(past, STEPS, **dates).quantiles(LEVELS)
-            ratio = losses(found, truth).mean(axis=0) / exact.mean(axis=0)
-            covered = (truth >= found[:, 0]) & (truth <= found[:, -1])
-            row = {"past": length, "dates": name, "first_step": f"{ratio[0]:.3f}"}
-            row |= {"last_step": f"{ratio[-1]:.3f}", "coverage_80": f"{covered.mean():.3f}"}
-            rows.append(row)
-            print(row, flush=True)
-    write_rows(arguments.output, rows, list(rows[0]))
+    for model in arguments.models:
+        known = model in BASELINES
+        predictor = baseline(model) if known else LagLlama.from_pretrained(model).predictor()
+        for length in arguments.pasts:
+            rng = np.random.default_rng(length)
+            walks = rng.standard_normal((arguments.series, length + STEPS)).cumsum(axis=1)
+            past, truth = walks[:, :length], walks[:, length:]
+            exact = losses(past[:, -1:, None] + spread, truth).mean(axis=0)
+            for name, dates in (("dated", ("2020-01-01", "D")), ("undated", (None, None))):
+                forecast = predictor.predict(read_arrays(past, *dates), STEPS, config)
+                found = forecast.quantiles(LEVELS)
+                ratio = losses(found, truth).mean(axis=0) / exact
+                covered = (truth >= found[:, 0]) & (truth <= found[:, -1])
+                row = {"model": model, "past": length, "dates": name}
+                row |= {"first_step": f"{ratio[0]:.3f}", "last_step": f"{ratio[-1]:.3f}"}
+                row["coverage_80"] = f"{covered.mean():.3f}"
+                ledger.put(row)
+                print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,9 @@ def export_model(
 
     The folder has `program.bin`, which `jax.export` reads, `config.json`, and `loader.py`, which
     needs JAX (with NumPy and SciPy, which JAX brings) and flatbuffers, by which JAX reads programs,
-    and nothing of this package. The program takes any number of series. Series through means
-    (`coarsen`) or seasonal differences (`difference`), covariates, sample paths and missing values
-    at the end of a series are not part of it.
+    and nothing of this package. The program takes any number of series. Forecasts through means of
+    hours or days (`coarsen`) or seasonal differences (`difference`), covariates, sample paths and
+    missing values at the end of a series are not part of it.
 
     Args:
       model: A model that forecasts in one pass.

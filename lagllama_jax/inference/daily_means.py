@@ -85,14 +85,15 @@ class WithDailyMeans:
 def days_of(dataset: SeriesDataset, prediction_length: int) -> Int[np.ndarray, "n"]:
     """Number of points per day of the items whose daily means are forecast too, and 0 for others.
 
-    It must be the same for all variates of an item, so that each of them was observed.
+    All variates of an item are, if each of them was observed.
     """
     days = np.array([points_per_day(frequency) for frequency in dataset.frequencies], int)
-    long = (days >= HOURS) & (prediction_length >= FEWEST * days)
-    for item in np.flatnonzero(long & (dataset.lengths >= SHORTEST * days)).tolist():
+    used = (days >= HOURS) & (prediction_length >= FEWEST * days)
+    used &= dataset.lengths >= SHORTEST * days
+    for item in np.flatnonzero(used).tolist():
         recent = dataset.targets[item][:, -SHORTEST * days[item] :]
-        long[item] = np.isfinite(recent).mean(axis=1).min() >= OBSERVED
-    return np.where(long & (dataset.lengths >= SHORTEST * days), days, 0)
+        used[item] = np.isfinite(recent).mean(axis=1).min() >= OBSERVED
+    return np.where(used, days, 0)
 
 
 def averaged(points: Marginals, means: Marginals, day: int) -> Marginals:
