@@ -8,7 +8,7 @@ from lagllama_jax.config import ForecastConfig
 from lagllama_jax.inference.aggregation import points_per_day
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.marginals import Marginals
-from lagllama_jax.inference.method import TOGETHER, method_of
+from lagllama_jax.inference.method import method_of
 from lagllama_jax.inference.predictor import ModelPredictor, matched
 from lagllama_jax.series.blocks import SHORTEST
 from lagllama_jax.series.dataset import SeriesDataset
@@ -59,7 +59,7 @@ class WithDailyMeans:
           config: Options of the forecast.
         """
         usual = self.predictor.predict(dataset, prediction_length, config)
-        if usual.marginals is None or config.coarsen != "auto" or config.covariates in TOGETHER:
+        if usual.marginals is None or config.coarsen != "auto":
             return usual
         days = days_of(dataset, prediction_length)
         if not days.any():

@@ -97,6 +97,31 @@ def test_each_target_of_an_item_is_forecast_as_on_its_own(model, series):
     assert np.allclose(together, apart, atol=1e-4)
 
 
+@pytest.mark.parametrize("steps", [LONG, LONG + 5])
+def test_variates_that_see_one_another_do_so_in_daily_means_too(series, steps):
+    config = CONFIG.replace(variate_attention=True)
+    parameters = init_parameters(config, jax.random.key(0))
+    for number in range(config.num_layers):
+        layer = parameters[f"block_{number}"]["variate_attention"]
+        shape = layer["output"]["kernel"].shape
+        layer["output"] = {"kernel": jax.random.normal(jax.random.key(number), shape)}
+    model, generator = LagLlama(parameters, config), np.random.default_rng(1)
+    targets = np.stack([one[-1600:] for one in series[:2]])
+    weather = generator.normal(size=(1, 1600 + steps)).cumsum(axis=1)
+
+    def quantiles(known, **options):
+        given = {"covariates": "network", "known_covariates": [known], "difference": "none"}
+        return model.predict([targets], steps, **given, **HOURS, **options).quantiles(LEVELS)
+
+    found, points = quantiles(weather), quantiles(weather, coarsen=1)
+    assert found.shape == (2, 3, steps) and np.isfinite(found).all()
+    assert (found[:, :, 0] == points[:, :, 0]).all()
+    later = weather.copy()
+    later[:, 1600 + 48 : 1600 + 72] += 50  # the third day
+    change = quantiles(later) - found - (quantiles(later, coarsen=1) - points)
+    assert np.abs(change[:, :, 48:72]).max() > 1e-3
+
+
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_sample_paths_have_the_quantiles_of_the_forecast(model, series, nonnegative):
     series = [one - nonnegative * one.min() for one in series]
