@@ -2,13 +2,13 @@
 
 python experiments/aggregation/daily_means.py
 
-The windows are the long ones of the validation suite, and those of two data sets in the years that
-were left out of the training (`--mask` of `lagllama data corpus`).
+The windows are the long ones of the validation suite, those of two data sets in the years that were
+left out of the training (`--mask` of `lagllama data corpus`), and made-up series of noise.
 """
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,9 @@ from lagllama_jax.files import write_rows
 from lagllama_jax.inference.aggregation import Aggregated
 from lagllama_jax.inference.backtest import loss
 from lagllama_jax.inference.daily_means import WithDailyMeans
+from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.predictor import ModelPredictor
+from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.dataset import SeriesDataset
 
 HERE = Path(__file__).resolve().parent
@@ -36,6 +38,20 @@ MASKED = (
 """Data set, seconds per step, horizon, and first and last start of a window."""
 EVERY = "37D"
 """Time between two windows of a series."""
+PAST, STEPS = 2400, 336
+"""Lengths of made-up series."""
+VARIANTS = {
+    "as it is": {},
+    "weight 0.25": {"weight": 0.25},
+    "weight 1": {"weight": 1.0},
+    "at once": {"rise": 1e-9},
+    "in 3 days": {"rise": 3.0},
+    "in 14 days": {"rise": 14.0},
+    "most 1": {"most": 1.0},
+    "most 4": {"most": 4.0},
+    "any change": {"most": np.inf},
+}
+"""Arguments of `WithDailyMeans`."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +71,34 @@ class Arguments:
     output: Path = HERE / "daily_means.csv"
 
 
+@dataclass
+class Remembered:
+    """A predictor that computes each forecast once for all variants.
+
+    Attributes:
+      predictor: The predictor.
+      model: The architecture, as of a `ModelPredictor`.
+      known: The last forecast by horizon.
+    """
+
+    predictor: Predictor
+    model: object = None
+    known: dict[int, Forecast] = field(default_factory=dict)
+
+    def predict(
+        self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
+    ) -> Forecast:
+        """The forecast of the first call after `known` was emptied."""
+        if prediction_length not in self.known:
+            self.known[prediction_length] = self.predictor.predict(
+                dataset, prediction_length, config
+            )
+        return self.known[prediction_length]
+
+
 def windows(arguments: Arguments) -> Iterator[tuple[str, SeriesDataset, np.ndarray]]:
     """Name, pasts and true values. The windows that start at one time are one of these."""
+    yield from made_up(arguments.series)
     for task in validation_tasks(arguments.data_dir):
         if task.name in LONG:
             found = task.windows()
@@ -79,6 +121,21 @@ def windows(arguments: Arguments) -> Iterator[tuple[str, SeriesDataset, np.ndarr
             yield f"{name}, left out", past, truth[seen]
 
 
+def made_up(count: int) -> Iterator[tuple[str, SeriesDataset, np.ndarray]]:
+    """Hourly series of independent values, and a random walk with a daily cycle."""
+    rng, shape = np.random.default_rng(0), (count, PAST + STEPS)
+    day = np.sin(np.arange(PAST + STEPS) / 24 * 2 * np.pi)
+    for name, values in (
+        ("normal noise", rng.normal(size=shape)),
+        ("counts of 0.1 per hour", rng.poisson(0.1, shape)),
+        ("counts with a daily cycle", rng.poisson(5 + 3 * day, shape)),
+        ("rain", np.where(rng.random(shape) < 0.05, rng.gamma(1, 20, shape), 0)),
+        ("random walk and a daily cycle", rng.normal(size=shape).cumsum(axis=1) / 5 + 3 * day),
+    ):
+        series = values.astype(float)
+        yield name, read_arrays(series[:, :PAST], "2024-01-01", "h"), series[:, PAST:]
+
+
 def covers(dataset: SeriesDataset, row: int, seconds: int, first: str, last: str) -> bool:
     """Whether a series has these time steps, begins before `first` and ends long after `last`."""
     step, length = dataset.frequencies[row], int(dataset.lengths[row])
@@ -88,34 +145,43 @@ def covers(dataset: SeriesDataset, row: int, seconds: int, first: str, last: str
     return begin < pd.Timestamp(first) and end > pd.Timestamp(last) + pd.Timedelta(EVERY)
 
 
+def scores(quantiles: np.ndarray, truth: np.ndarray) -> list[float]:
+    """The mean CRPS of each third of the horizon, in units of the spread, and the coverage."""
+    spread = np.nanstd(truth, axis=1)
+    spread = np.where(spread > 0, spread, np.inf)
+    thirds = np.array_split(np.arange(truth.shape[1]), 3)
+    found = [loss(quantiles[:, :, part], truth[:, part]) / spread / len(part) for part in thirds]
+    inside = (truth >= quantiles[:, 0]) & (truth <= quantiles[:, -1])
+    return [*(2 * part.mean() for part in found), inside.sum() / np.isfinite(truth).sum()]
+
+
 def main(arguments: Arguments) -> None:
     given = LagLlama.from_pretrained(arguments.model)
     model = ModelPredictor(given.parameters, given.config)
-    points = Aggregated(model)
-    predictors = {"points": points, "with_daily_means": WithDailyMeans(points, model)}
-    found: dict[str, list[np.ndarray]] = {}
+    points, daily = Remembered(Aggregated(model)), Remembered(model, given.config)
+    config, found = ForecastConfig(method="one_pass"), {}
     for name, past, truth in windows(arguments):
-        spread = np.nanstd(truth, axis=1)
-        spread = np.where(spread > 0, spread, np.inf)
-        config, steps, both = ForecastConfig(method="one_pass"), truth.shape[1], []
-        for predictor in predictors.values():
-            quantiles = predictor.predict(past, steps, config).quantiles(DEFAULT_LEVELS)
-            inside = (truth >= quantiles[:, 0]) & (truth <= quantiles[:, -1])
-            losses = 2 * loss(quantiles, truth) / spread / steps
-            both.append([losses.mean(), inside.sum() / np.isfinite(truth).sum(), len(truth)])
-        found.setdefault(name, []).append(np.array(both))
+        points.known.clear()
+        daily.known.clear()
+        ways = [points, *(WithDailyMeans(points, daily, **one) for one in VARIANTS.values())]
+        forecasts = [way.predict(past, truth.shape[1], config) for way in ways]
+        scored = [scores(one.quantiles(DEFAULT_LEVELS), truth) for one in forecasts]
+        found.setdefault(name, []).append((len(truth), np.array(scored)))
     rows = []
     for name, parts in found.items():
-        crps, covered, count = np.moveaxis(np.stack(parts), 2, 0)
-        change = (crps[:, 1] - crps[:, 0]) / crps[:, 0].mean()
-        error = change.std(ddof=1) / len(parts) ** 0.5 if len(parts) > 1 else np.nan
-        row = {"windows": int(count[:, 0].sum()), "starts": len(parts)}
-        for number, one in enumerate(predictors):
-            row[f"crps_{one}"] = f"{crps[:, number].mean():.4f}"
-            row[f"coverage_80_{one}"] = f"{covered[:, number].mean():.2f}"
-        row |= {"change": f"{change.mean():.3f}", "standard_error": f"{error:.3f}"}
-        rows.append({"dataset": name} | row)
-        print(rows[-1], flush=True)
+        scored = np.stack([part for _, part in parts])  # start, way, score
+        crps = scored[:, :, :3].mean(axis=2)
+        for number, way in enumerate(("points alone", *VARIANTS)):
+            change = (crps[:, number] - crps[:, 0]) / crps[:, 0].mean()
+            error = change.std(ddof=1) / len(parts) ** 0.5 if len(parts) > 1 else np.nan
+            thirds = scored[:, number, :3].mean(axis=0) / scored[:, 0, :3].mean(axis=0) - 1
+            row = {"series": name, "way": way, "windows": sum(count for count, _ in parts)}
+            row |= {"crps": f"{crps[:, number].mean():.4f}", "change": f"{change.mean():.3f}"}
+            row |= {"standard_error": f"{error:.3f}"}
+            row |= {f"change_third_{n}": f"{part:.3f}" for n, part in enumerate(thirds, 1)}
+            row["coverage_80"] = f"{scored[:, number, 3].mean():.3f}"
+            rows.append(row)
+            print(",".join(map(str, row.values())), flush=True)
     write_rows(arguments.output, rows, list(rows[0]))
 
 

@@ -55,7 +55,7 @@ class ForecastConfig(Config):
         aggregated to means of 60, 30 or 15 minutes. The longest of these is used for which the past
         has at least 64 means, and the horizon at least twice as many means as a mean has points. If
         there is none, there is no aggregation. Forecasts of steps of at most an hour over at least
-        three days are averaged with forecasts of their daily means (`WithDailyMeans`). 1: no
+        three days are moved towards forecasts of their daily means (`WithDailyMeans`). 1: no
         aggregation. Sample paths are not aggregated.
       difference: Whether a series that repeats itself nearly exactly is forecast through its
         seasonal differences too (`Differenced`). `auto`: if this lowers the loss in the last three

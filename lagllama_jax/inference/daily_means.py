@@ -18,12 +18,10 @@ HOURS = 24
 """Smallest number of points per day of a series."""
 FEWEST = 3
 """Smallest number of days of a horizon."""
-RISE = 7
-"""Number of days over which the weight of the daily forecast rises."""
-MOST = 0.5
-"""Largest weight of the daily forecast."""
 OBSERVED = 0.98
 """Smallest share of observed points. Otherwise the mean of a day may be that of some hours."""
+WHOLE = 0.9
+"""Smallest share of the points of a day that must be observed. Otherwise its mean is unknown."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,9 @@ class WithDailyMeans:
 
     The context of the model is two or three days of hours, but two months of daily means, which
     tell more about the level after some days. So the daily means are forecast too, and the
-    distribution of the mean of each day is averaged with that of the points (a temporal
-    hierarchy, https://doi.org/10.1016/j.ejor.2017.02.046). The weight of the daily forecast rises
-    from 0 to `MOST` in the first `RISE` days.
+    locations of the points are moved towards them (a temporal hierarchy,
+    https://doi.org/10.1016/j.ejor.2017.02.046). The widths of the distributions stay, because the
+    forecast of a mean does not tell how much the points differ from it.
 
     This is done with `config.coarsen="auto"`, in one pass, if the horizon has at least `FEWEST`
     days, and if the last `SHORTEST` days are known and nearly all of their points were observed.
@@ -43,10 +41,17 @@ class WithDailyMeans:
     Attributes:
       predictor: Predictor of the points.
       daily: Predictor of the daily means.
+      weight: The largest weight of the daily forecast, from 0 to 1.
+      rise: Number of days over which the weight rises from 0.
+      most: Largest change of a point, in multiples of its scale and before it is weighted. The
+        forecasts of rare events differ by more, one being a median and the other a mean.
     """
 
     predictor: Predictor
     daily: ModelPredictor
+    weight: float = 0.5
+    rise: float = 7.0
+    most: float = 2.0
 
     def predict(
         self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
@@ -66,16 +71,17 @@ class WithDailyMeans:
             return usual
         alone = config.replace(method="one_pass", num_samples=None, match_marginals=False)
         rows = np.arange(len(usual)).reshape(len(dataset), -1)
-        marginals = Marginals(*(part.copy() for part in usual.marginals))
+        loc = usual.marginals.loc.copy()
         for day in np.unique(days[days > 0]).tolist():
             items = np.flatnonzero(days == day)
-            means = dataset.take(items.tolist()).coarsen(day)
+            means = dataset.take(items.tolist()).coarsen(day, WHOLE)
             found = self.daily.predict(means, prediction_length // day, alone).marginals
             assert found is not None  # as `method="one_pass"` gives them
             place = rows[items].ravel()
-            points = Marginals(*(part[place] for part in marginals))
-            for whole, part in zip(marginals, averaged(points, found, day), strict=True):
-                whole[place] = part
+            points = Marginals(*(part[place] for part in usual.marginals))
+            weight = self.weight * np.minimum(np.arange(prediction_length) / (self.rise * day), 1)
+            loc[place] += weight * changes(points, found.loc, day, self.most)
+        marginals = usual.marginals._replace(loc=loc)
         samples = usual.samples
         if samples is not None and method_of(self.daily.model, config).match:
             samples = np.maximum(matched(samples, marginals), usual.lowest)
@@ -91,46 +97,42 @@ def days_of(dataset: SeriesDataset, prediction_length: int) -> Int[np.ndarray, "
     used = (days >= HOURS) & (prediction_length >= FEWEST * days)
     used &= dataset.lengths >= SHORTEST * days
     for item in np.flatnonzero(used).tolist():
-        recent = dataset.targets[item][:, -SHORTEST * days[item] :]
-        used[item] = np.isfinite(recent).mean(axis=1).min() >= OBSERVED
+        day = int(days[item])
+        seen = np.isfinite(dataset.targets[item][:, -SHORTEST * day :])
+        used[item] = (seen.mean(axis=1) >= OBSERVED).all()
+        used[item] &= (seen[:, -day:].mean(axis=1) >= WHOLE).all()
     return np.where(used, days, 0)
 
 
-def averaged(points: Marginals, means: Marginals, day: int) -> Marginals:
-    """The distributions of points, after those of their daily means are averaged with others.
+def changes(
+    points: Marginals, means: Float[np.ndarray, "B D"], day: int, most: float
+) -> Float[np.ndarray, "B P"]:
+    """What has to be added to the locations of points so that their daily means are others.
 
-    The errors of the points of a day are taken to rise and fall together. So the quantiles of their
-    mean are the means of their quantiles, and a change of the mean is divided among the points in
-    proportion to their scales. Between the middles of the days, changes are interpolated.
+    It is divided among the points of a day in proportion to their scales, so that certain points
+    stay. Between the middles of the days, it is interpolated.
 
     Args:
       points: Distributions of the points.
-      means: Distributions of the means of the days that are complete.
+      means: The means of the days that are complete.
       day: Number of points per day.
+      most: Largest change, in multiples of the scale of the point.
 
     >>> one = np.ones((1, 480))
     >>> law = Marginals(5 * one, 10 * one, 2 * one)
-    >>> daily = Marginals(5 * one[:, :20], 14 * one[:, :20], 1 * one[:, :20])
-    >>> averaged(law, daily, 24).loc[0, [0, 84, 168, 479]].tolist()
-    [10.0, 11.0, 12.0, 12.0]
-    >>> averaged(law, daily, 24).scale[0, [0, 84, 168, 479]].tolist()
-    [2.0, 1.75, 1.5, 1.5]
+    >>> changes(law, 13 * one[:, :20], 24, most=2.0)[0, [0, 84, 479]].tolist()
+    [3.0, 3.0, 3.0]
+    >>> changes(law, 99 * one[:, :20], 24, most=2.0)[0, [0, 84, 479]].tolist()
+    [4.0, 4.0, 4.0]
     """
-    steps, count = points.loc.shape[1], means.loc.shape[1]
+    steps, count = points.loc.shape[1], means.shape[1]
     loc, scale = (
         part[:, : count * day].reshape(-1, count, day).mean(axis=2)
         for part in (points.loc, points.scale)
     )
-    known = scale > 0
-    unit = np.where(known, scale, 1)
-    moved = _between(np.where(known, (means.loc - loc) / unit, 0), day, steps)
-    wider = _between(np.where(known, means.scale / unit - 1, 0), day, steps)
-    weight = MOST * np.minimum(np.arange(steps) / (RISE * day), 1)
-    return Marginals(
-        points.df,
-        points.loc + weight * moved * points.scale,
-        points.scale * (1 + weight * wider),
-    )
+    change, unit = (_between(part, day, steps) for part in (means - loc, scale))
+    units = np.divide(change, unit, out=np.zeros_like(change), where=unit > 0)
+    return np.clip(units, -most, most) * points.scale
 
 
 def _between(

@@ -33,9 +33,11 @@ def block_means(
     return np.where(np.mean(~np.isnan(blocks), axis=1) >= share, means, np.nan)
 
 
-def last_blocks(values: Float[np.ndarray, "T"], size: int) -> Float[np.ndarray, "t"]:
+def last_blocks(
+    values: Float[np.ndarray, "T"], size: int, share: float = 0.0
+) -> Float[np.ndarray, "t"]:
     """`block_means` with blocks counted from the end. The last block ends with the last point."""
-    return block_means(values[len(values) % size :], size)
+    return block_means(values[len(values) % size :], size, share)
 
 
 def blocks_around(values: Float[np.ndarray, "N"], place: int, size: int) -> Float[np.ndarray, "n"]:

@@ -222,15 +222,18 @@ class SeriesDataset:
         repeated = plain.take(rows)
         return replace(repeated, item_ids=ids, targets=apart, labels=ids, target_names=("target",))
 
-    def coarsen(self, size: int) -> Self:
+    def coarsen(self, size: int, share: float = 0.0) -> Self:
         """Aggregates values, starts and frequencies to blocks of `size` points (`last_blocks`).
 
-        Blocks of the future of known covariates are counted from the end of the target.
+        Blocks of the future of known covariates are counted from the end of the target. The mean of
+        a block of a target is missing if a smaller part of it than `share` is observed.
         """
         if size == 1:
             return self
         means = lambda rows: np.stack([last_blocks(row, size) for row in rows])  # noqa: E731
-        targets = [means(target) for target in self.targets]
+        targets = [
+            np.stack([last_blocks(row, size, share) for row in target]) for target in self.targets
+        ]
         past, known = self.past_covariates, self.known_covariates
         if past is not None:
             past = [means(rows) for rows in past]

@@ -7,12 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lagllama_jax import ForecastConfig, LagLlama, ModelConfig
+from lagllama_jax.config import DEFAULT_LEVELS
 from lagllama_jax.inference.aggregation import Aggregated
-from lagllama_jax.inference.daily_means import MOST, RISE, averaged, days_of
+from lagllama_jax.inference.backtest import loss
+from lagllama_jax.inference.daily_means import WithDailyMeans, changes, days_of
 from lagllama_jax.inference.marginals import Marginals, middle_levels
 from lagllama_jax.inference.predictor import ModelPredictor
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.arrays import read_arrays
+from lagllama_jax.series.covariates import with_covariates
 
 CONFIG = ModelConfig.tiny(
     lags=(0, 1, 2, 7), context_length=8, attention_window=24, observed_features=True, one_pass=True
@@ -45,7 +48,7 @@ def differ(model, series, steps, dates):
     return np.abs(found - by_points(model, series, steps, dates).quantiles(LEVELS))
 
 
-def test_only_long_forecasts_change_and_the_first_day_hardly(model, series):
+def test_only_long_forecasts_change_and_the_first_step_never(model, series):
     change = differ(model, series, LONG, HOURS)
     scale = np.std(series[0])
     assert change[:, :, 0].max() == 0 and change[:, :, -48:].max() > 0.02 * scale
@@ -66,8 +69,11 @@ def test_series_that_are_short_or_not_observed_at_some_hours_keep_their_forecast
     nights = series[0].copy()
     nights[np.arange(len(nights)) % 24 == 3] = np.nan
     assert differ(model, [nights], LONG, HOURS).max() == 0
+    night = series[0].copy()
+    night[-24:-1] = np.nan
+    assert differ(model, [night], LONG, HOURS).max() == 0
     few = series[0].copy()
-    few[-40:-20] = np.nan
+    few[-60:-40] = np.nan
     assert differ(model, [few], LONG, HOURS).max() > 0
     without_dates = model.predict(series, LONG, difference="none").quantiles(LEVELS)
     alone = model.predict(series, LONG, difference="none", coarsen=1).quantiles(LEVELS)
@@ -109,17 +115,23 @@ def test_variates_that_see_one_another_do_so_in_daily_means_too(series, steps):
     targets = np.stack([one[-1600:] for one in series[:2]])
     weather = generator.normal(size=(1, 1600 + steps)).cumsum(axis=1)
 
-    def quantiles(known, **options):
-        given = {"covariates": "network", "known_covariates": [known], "difference": "none"}
-        return model.predict([targets], steps, **given, **HOURS, **options).quantiles(LEVELS)
+    asked = []
 
-    found, points = quantiles(weather), quantiles(weather, coarsen=1)
-    assert found.shape == (2, 3, steps) and np.isfinite(found).all()
-    assert (found[:, :, 0] == points[:, :, 0]).all()
-    later = weather.copy()
-    later[:, 1600 + 48 : 1600 + 72] += 50  # the third day
-    change = quantiles(later) - found - (quantiles(later, coarsen=1) - points)
-    assert np.abs(change[:, :, 48:72]).max() > 1e-3
+    class Watched(ModelPredictor):
+        def predict(self, dataset, prediction_length, config):
+            asked.append((dataset, prediction_length, config))
+            return super().predict(dataset, prediction_length, config)
+
+    inner = ModelPredictor(model.parameters, config)
+    predictor = WithDailyMeans(Aggregated(inner), Watched(model.parameters, config))
+    dataset = with_covariates(read_arrays([targets], **HOURS), None, [weather])
+    options = ForecastConfig(covariates="network")
+    found = predictor.predict(dataset, steps, options)
+    (daily, days, given) = asked.pop()
+    assert days == LONG // 24 and given.covariates == "network" and found.marginals is not None
+    assert np.allclose(daily.targets[0], targets[:, 1600 % 24 :].reshape(2, -1, 24).mean(axis=2))
+    known = weather[:, 1600 % 24 : 1600 + LONG].reshape(1, -1, 24).mean(axis=2)
+    assert np.allclose(daily.known_covariates[0][:, : known.shape[1]], known)
 
 
 @pytest.mark.parametrize("nonnegative", [False, True])
@@ -134,9 +146,7 @@ def test_sample_paths_have_the_quantiles_of_the_forecast(model, series, nonnegat
     assert (drawn == points).all()
 
 
-laws = st.tuples(
-    st.floats(2.5, 30), st.floats(-50, 50), st.floats(0.01, 10), st.floats(-50, 50), st.floats(0, 9)
-)
+laws = st.tuples(st.floats(2.5, 30), st.floats(-50, 50), st.floats(0.01, 10), st.floats(-50, 50))
 
 
 def law(df, loc, scale, count, spread=0.0):
@@ -144,39 +154,51 @@ def law(df, loc, scale, count, spread=0.0):
     return Marginals(np.full((1, count), df), loc * shape, scale * shape)
 
 
-@given(laws, st.integers(10, 20), st.sampled_from([24, 48, 96]))
+@given(laws, st.integers(3, 20), st.sampled_from([24, 48, 96]))
 @settings(max_examples=40, deadline=None)
-def test_quantiles_of_daily_means_are_averaged(numbers, count, day):
-    df, loc, scale, other, wide = numbers
-    points, means = law(df, loc, scale, count * day, 0.3), law(df, other, wide, count)
+def test_daily_means_become_those_that_are_asked_for(numbers, count, day):
+    df, loc, scale, other = numbers
+    pattern = law(df, loc, scale, day, 0.3)
     # The pattern of each day is the same, so that nothing changes between the days.
-    points = Marginals(*(np.tile(part[:, :day], count) for part in points))
-    found = averaged(points, means, day)
-    daily = [one.quantiles(LEVELS).reshape(3, count, day).mean(axis=2) for one in (points, found)]
-    expected = (1 - MOST) * daily[0] + MOST * means.quantiles(LEVELS)[0]
-    assert np.allclose(daily[1][:, RISE:], expected[:, RISE:], rtol=1e-9, atol=1e-9)
-    assert (found.df == points.df).all() and (found.scale >= 0).all()
-    assert (found.loc[:, 0] == points.loc[:, 0]).all()
+    points = Marginals(*(np.tile(part, count) for part in pattern))
+    found = changes(points, np.full((1, count), other), day, np.inf)
+    means = (points.loc + found).reshape(count, day).mean(axis=1)
+    assert np.allclose(means, other, rtol=1e-9, atol=1e-9)
+    units = found / points.scale
+    assert np.allclose(units, units[0, 0])
+    least = changes(points, np.full((1, count), other), day, 2.0) / points.scale
+    assert np.allclose(least, np.clip(units, -2, 2))
 
 
 @given(laws, st.floats(1e-6, 1e6), st.floats(-1e3, 1e3))
 @settings(max_examples=40, deadline=None)
 def test_units_and_levels_do_not_matter(numbers, unit, level):
-    df, loc, scale, other, wide = numbers
-    points, means = law(df, loc, scale, 100, 0.5), law(df, other, wide, 4, 0.5)
-
-    def changed(one):
-        return Marginals(one.df, unit * (one.loc + level), unit * one.scale)
-
-    found = averaged(changed(points), changed(means), 24)
-    expected = changed(averaged(points, means, 24))
-    for part, same in zip(found, expected, strict=True):
-        assert np.allclose(part, same, rtol=1e-6, atol=1e-6 * unit)
+    df, loc, scale, other = numbers
+    points, means = law(df, loc, scale, 100, 0.5), other * (1 + np.sin(np.arange(4))[None])
+    moved = points._replace(loc=unit * (points.loc + level), scale=unit * points.scale)
+    found = changes(moved, unit * (means + level), 24, 2.0)
+    expected = unit * changes(points, means, 24, 2.0)
+    assert np.allclose(found, expected, rtol=1e-6, atol=1e-6 * unit)
 
 
-def test_certain_points_and_incomplete_days_are_kept():
-    points, means = law(5, 1.0, 1.0, 100), law(5, 9.0, 1.0, 4)
+def test_certain_points_and_days_keep_their_values():
+    points, means = law(5, 1.0, 1.0, 100), np.full((1, 4), 9.0)
     points.scale[:, :30] = 0
-    found = averaged(points, means, 24)
-    assert (found.loc[:, :30] == 1).all() and (found.scale[:, :30] == 0).all()
-    assert np.isfinite(found.loc).all() and (np.diff(found.loc[0, 30:]) > 0).all()
+    points.scale[:, 72:80] = 1e-9  # as at night
+    found = changes(points, means, 24, 2.0)
+    assert (found[:, :30] == 0).all() and np.isfinite(found).all()
+    assert (np.abs(found) <= 2 * points.scale).all() and found[:, 30:72].min() > 0
+
+
+@pytest.mark.parametrize("rate", [0.1, 5.0])
+def test_intervals_of_independent_counts_stay_calibrated(rate):
+    model, generator = LagLlama.from_pretrained(), np.random.default_rng(0)
+    whole = generator.poisson(rate, (16, 2000 + LONG)).astype(float)
+    past, truth = list(whole[:, :2000]), whole[:, 2000:]
+    covered, losses = [], []
+    for coarsen in ("auto", 1):
+        found = model.predict(past, LONG, coarsen=coarsen, difference="none", **HOURS)
+        quantiles = found.quantiles(DEFAULT_LEVELS)
+        covered.append(((truth >= quantiles[:, 0]) & (truth <= quantiles[:, -1])).mean())
+        losses.append(loss(quantiles, truth).mean())
+    assert abs(covered[0] - covered[1]) < 0.02 and losses[0] < 1.01 * losses[1]
