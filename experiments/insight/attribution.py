@@ -107,6 +107,22 @@ def changes(
     return moves | {"random": float(np.mean(drawn))}
 
 
+def sales(model: LagLlama, output: Path) -> None:
+    """Errors of the sums with known covariates, for made-up sales of 400 days."""
+    rng, days, ahead = np.random.default_rng(0), 400, max(STEPS)
+    price = rng.normal(3, 0.5, days + ahead)
+    promotion = (rng.random(days + ahead) < 0.2).astype(float)
+    sold = (60 - 4 * price + 6 * promotion + rng.normal(size=days + ahead))[:days]
+    known = {"price": price, "promotion": promotion}
+    dated = {"start": "2024-01-01", "freq": "D", "known_covariates": known}
+    found = model.lag_attribution(sold, STEPS, **dated)
+    apart = np.abs(found.total / (found.location - found.baseline) - 1)
+    pairs = zip(STEPS, apart, strict=True)
+    rows = [{"step": step, "relative_error": f"{error:.1e}"} for step, error in pairs]
+    write_rows(output / "completeness_covariates.csv", rows, list(rows[0]))
+    print(found.by_covariate(), rows)
+
+
 def friday(model: LagLlama, arguments: Arguments) -> None:
     """Pictures of what the forecast of a Friday at 18:00 rests on."""
     dataset = ett(arguments.data_dir / "ETTh1.csv.gz", "H").take([0])
@@ -160,6 +176,7 @@ def main(arguments: Arguments) -> None:
     ]
     write_rows(arguments.output / "deletion.csv", rows, list(rows[0]))
     print(pd.DataFrame(rows))
+    sales(model, arguments.output)
     friday(model, arguments)
 
 
