@@ -23,8 +23,9 @@ from lagllama_jax.files import write_rows
 from lagllama_jax.inference.aggregation import Aggregated
 from lagllama_jax.inference.backtest import loss
 from lagllama_jax.inference.daily_means import WithDailyMeans
-from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.inference.marginals import Marginals
 from lagllama_jax.inference.predictor import ModelPredictor
+from lagllama_jax.progress import Finished
 from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.dataset import SeriesDataset
 
@@ -71,29 +72,28 @@ class Arguments:
     output: Path = HERE / "daily_means.csv"
 
 
-@dataclass
-class Remembered:
-    """A predictor that computes each forecast once for all variants.
+@dataclass(frozen=True)
+class Remembered(ModelPredictor):
+    """A predictor that forecasts the points and the daily means once for all variants.
 
     Attributes:
-      predictor: The predictor.
-      model: The architecture, as of a `ModelPredictor`.
-      known: The last forecast by horizon.
+      known: What was forecast.
     """
 
-    predictor: Predictor
-    model: object = None
-    known: dict[int, Forecast] = field(default_factory=dict)
+    known: dict[int, Marginals] = field(default_factory=dict)
 
-    def predict(
-        self, dataset: SeriesDataset, prediction_length: int, config: ForecastConfig
-    ) -> Forecast:
-        """The forecast of the first call after `known` was emptied."""
-        if prediction_length not in self.known:
-            self.known[prediction_length] = self.predictor.predict(
-                dataset, prediction_length, config
-            )
-        return self.known[prediction_length]
+    def marginals(
+        self,
+        dataset: SeriesDataset,
+        steps: int,
+        config: ForecastConfig,
+        finished: Finished | None = None,
+    ) -> Marginals:
+        """The distributions, which depend on the series and the steps only here."""
+        key = hash((steps, *(target.tobytes() for target in dataset.targets)))
+        if key not in self.known:
+            self.known[key] = super().marginals(dataset, steps, config, finished)
+        return self.known[key]
 
 
 def windows(arguments: Arguments) -> Iterator[tuple[str, SeriesDataset, np.ndarray]]:
@@ -157,13 +157,11 @@ def scores(quantiles: np.ndarray, truth: np.ndarray) -> list[float]:
 
 def main(arguments: Arguments) -> None:
     given = LagLlama.from_pretrained(arguments.model)
-    model = ModelPredictor(given.parameters, given.config)
-    points, daily = Remembered(Aggregated(model)), Remembered(model, given.config)
     config, found = ForecastConfig(method="one_pass"), {}
     for name, past, truth in windows(arguments):
-        points.known.clear()
-        daily.known.clear()
-        ways = [points, *(WithDailyMeans(points, daily, **one) for one in VARIANTS.values())]
+        model = Remembered(given.parameters, given.config)
+        points = Aggregated(model)
+        ways = [points, *(WithDailyMeans(points, model, **one) for one in VARIANTS.values())]
         forecasts = [way.predict(past, truth.shape[1], config) for way in ways]
         scored = [scores(one.quantiles(DEFAULT_LEVELS), truth) for one in forecasts]
         found.setdefault(name, []).append((len(truth), np.array(scored)))

@@ -1,6 +1,6 @@
 """`Aggregated`: a predictor that forecasts sub-hourly series through aggregated series."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -80,12 +80,9 @@ class Aggregated:
         One mean beyond the horizon is forecast too, because the points of the last block are
         interpolated between its neighbours.
         """
-        alone = config.replace(method="one_pass", num_samples=None, match_marginals=False)
         steps = -(-prediction_length // size) + 1
-        quiet = replace(self.predictor, finished=None)
-        near = quiet.predict(dataset, size, alone).marginals
-        means = quiet.predict(dataset.coarsen(size), steps, alone).marginals
-        assert near is not None and means is not None  # as `method="one_pass"` gives them
+        near = self.predictor.marginals(dataset, size, config)
+        means = self.predictor.marginals(dataset.coarsen(size), steps, config)
         laws = []
         for row in range(len(near.loc)):
             item, variate = divmod(row, len(dataset.target_names))

@@ -10,7 +10,7 @@ from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.marginals import Marginals
 from lagllama_jax.inference.method import method_of
 from lagllama_jax.inference.predictor import ModelPredictor, matched
-from lagllama_jax.series.blocks import SHORTEST
+from lagllama_jax.series.blocks import SHORTEST, between_means
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Float, Int
 
@@ -69,14 +69,12 @@ class WithDailyMeans:
         days = days_of(dataset, prediction_length)
         if not days.any():
             return usual
-        alone = config.replace(method="one_pass", num_samples=None, match_marginals=False)
         rows = np.arange(len(usual)).reshape(len(dataset), -1)
         loc = usual.marginals.loc.copy()
         for day in np.unique(days[days > 0]).tolist():
             items = np.flatnonzero(days == day)
             means = dataset.take(items.tolist()).coarsen(day, WHOLE)
-            found = self.daily.predict(means, prediction_length // day, alone).marginals
-            assert found is not None  # as `method="one_pass"` gives them
+            found = self.daily.marginals(means, prediction_length // day, config)
             place = rows[items].ravel()
             points = Marginals(*(part[place] for part in usual.marginals))
             weight = self.weight * np.minimum(np.arange(prediction_length) / (self.rise * day), 1)
@@ -138,7 +136,6 @@ def changes(
 def _between(
     values: Float[np.ndarray, "B D"], day: int, prediction_length: int
 ) -> Float[np.ndarray, "B P"]:
-    """Values of days, interpolated linearly between the middles of the days."""
-    middles = (np.arange(values.shape[1]) + 0.5) * day - 0.5
-    steps = np.arange(prediction_length)
-    return np.stack([np.interp(steps, middles, row) for row in values])
+    """`between_means` of days. Before the first middle and after the last, the values stay."""
+    points = between_means(np.pad(values, ((0, 0), (1, 1)), "edge"), day).reshape(len(values), -1)
+    return np.pad(points, ((0, 0), (0, prediction_length - points.shape[1])), "edge")

@@ -184,19 +184,30 @@ class ModelPredictor:
         marginals, samples = None, None
         if method.one_pass:
             report = None if method.num_samples else self.finished
-            marginals = self._marginals(dataset, steps, config, report)
+            marginals = self.marginals(dataset, steps, config, report)
         if method.num_samples:
             samples = self._paths(dataset, steps, method.num_samples, config)
         return assembled(dataset, marginals, samples, method, config)
 
-    def _marginals(
+    def marginals(
         self,
         dataset: SeriesDataset,
         steps: int,
         config: ForecastConfig,
-        finished: Finished | None,
+        finished: Finished | None = None,
     ) -> Marginals:
-        """The distributions of all points of all items, in one pass."""
+        """The distributions of all points of all items, in one pass, whatever `config.method` says.
+
+        Args:
+          dataset: The series.
+          steps: Number of time steps to forecast.
+          config: Options of the forecast.
+          finished: As the attribute, for this call.
+
+        Raises:
+          ConfigError: As in `predict`, but for the method.
+          DataError: As in `predict`.
+        """
         variates, capacity = len(dataset.target_names), queries_for(steps)
         model, lanes = self._lanes(dataset, 0, capacity, config)
         rows = lanes.size * Group.of(dataset, model).size * model.context_length

@@ -230,10 +230,11 @@ class SeriesDataset:
         """
         if size == 1:
             return self
-        means = lambda rows: np.stack([last_blocks(row, size) for row in rows])  # noqa: E731
-        targets = [
-            np.stack([last_blocks(row, size, share) for row in target]) for target in self.targets
-        ]
+
+        def means(rows: Float[np.ndarray, "V T"], share: float = 0.0) -> Float[np.ndarray, "V t"]:
+            return np.stack([last_blocks(row, size, share) for row in rows])
+
+        targets = [means(target, share) for target in self.targets]
         past, known = self.past_covariates, self.known_covariates
         if past is not None:
             past = [means(rows) for rows in past]

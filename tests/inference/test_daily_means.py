@@ -118,9 +118,9 @@ def test_variates_that_see_one_another_do_so_in_daily_means_too(series, steps):
     asked = []
 
     class Watched(ModelPredictor):
-        def predict(self, dataset, prediction_length, config):
-            asked.append((dataset, prediction_length, config))
-            return super().predict(dataset, prediction_length, config)
+        def marginals(self, dataset, steps, config, finished=None):
+            asked.append((dataset, steps, config))
+            return super().marginals(dataset, steps, config, finished)
 
     inner = ModelPredictor(model.parameters, config)
     predictor = WithDailyMeans(Aggregated(inner), Watched(model.parameters, config))
