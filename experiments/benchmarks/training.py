@@ -56,12 +56,13 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
 
     from lagllama_jax.corpus.store import Corpus
     from lagllama_jax.model.network import init_parameters
+    from lagllama_jax.training.optimizer import learning_rates
     from lagllama_jax.training.presets import PRESETS
     from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
     from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
     from lagllama_jax.training.sources.device import DeviceSource, sample_batch
     from lagllama_jax.training.state import init_state
-    from lagllama_jax.training.step import make_steps
+    from lagllama_jax.training.step import compiled_steps
     from lagllama_jax.training.throughput import (
         measured_peak,
         operations_per_token,
@@ -76,13 +77,16 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
     source = DeviceSource(arrays, ("walks",), recipe, mesh, Rules())
     parameters = init_parameters(model, key, train.residual_gain)
     state = shard_state(mesh, Rules(), init_state(parameters, train))
-    advance = jax.jit(make_steps(source.batch, recipe, together), donate_argnums=0)
+    advance = compiled_steps(source.batch, recipe.program)
+    rates_of_steps = learning_rates(train, 0, together)
     sample = jax.jit(lambda corpus, key: sample_batch(corpus, key, batch, model, data))
     rates = []
 
     def dispatch() -> None:
         nonlocal state
-        state, _ = jax.block_until_ready(advance(state, source.next(0, together), key))
+        state, _ = jax.block_until_ready(
+            advance(state, source.next(0, together), key, rates_of_steps)
+        )
 
     dispatch()
     seconds = []

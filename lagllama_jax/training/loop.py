@@ -2,7 +2,7 @@
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +11,12 @@ import numpy as np
 from lagllama_jax.config import LoopConfig
 from lagllama_jax.errors import TrainingError
 from lagllama_jax.training.checkpoints import Checkpoints
+from lagllama_jax.training.optimizer import learning_rates
 from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.signals import stop_on_signals
 from lagllama_jax.training.sources import BatchSource
 from lagllama_jax.training.state import TrainState
-from lagllama_jax.training.step import make_steps
+from lagllama_jax.training.step import compiled_steps
 from lagllama_jax.training.validation import Evaluate
 from lagllama_jax.training.watch import Watch
 from lagllama_jax.typing import Key, Parameters
@@ -63,19 +64,13 @@ class Run:
         """Random key of the run."""
         return jax.random.key(self.recipe.train.seed) if self.key is None else self.key
 
-    @functools.cached_property
-    def _compiled(self) -> dict[int, Any]:
-        return {}
-
     def advance(
         self, state: TrainState, step: int, count: int
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs `count` steps that follow `step` and returns their metrics. The state is donated."""
-        if count not in self._compiled:
-            steps = make_steps(self.source.batch, self.recipe, count)
-            self._compiled[count] = jax.jit(steps, donate_argnums=0)
-        feed = self.source.next(step, count)
-        state, metrics = self._compiled[count](state, feed, self.run_key)
+        steps = compiled_steps(self.source.batch, self.recipe.program)
+        rates = learning_rates(self.recipe.train, step, count)
+        state, metrics = steps(state, self.source.next(step, count), self.run_key, rates)
         return state, {name: np.asarray(values) for name, values in metrics.items()}
 
 

@@ -3,12 +3,13 @@
 from fnmatch import fnmatchcase
 
 import jax
+import numpy as np
 import optax
 import optax.contrib
 
 from lagllama_jax.config import TrainConfig
 from lagllama_jax.config.base import check
-from lagllama_jax.typing import Parameters
+from lagllama_jax.typing import Array, Float, Parameters
 
 
 def learning_rate(train: TrainConfig) -> optax.Schedule:
@@ -25,9 +26,22 @@ def learning_rate(train: TrainConfig) -> optax.Schedule:
     return optax.linear_schedule(0.0 if train.warmup_steps else peak, peak, train.warmup_steps)
 
 
-def make_optimizer(train: TrainConfig) -> optax.GradientTransformation:
-    """Gradient clipping, then Adam(W) or Muon. Weight decay is applied to matrices only."""
-    moving = muon(train) if train.optimizer == "muon" else adam(train)
+def learning_rates(train: TrainConfig, first: int, count: int) -> Float[np.ndarray, "n"]:
+    """The learning rates of `count` steps from the step `first` on."""
+    rates = learning_rate(train)(np.arange(first, first + count, dtype=np.int32))
+    return np.array(np.broadcast_to(rates, count), np.float32)
+
+
+def make_optimizer(
+    train: TrainConfig, rate: Float[Array, ""] | float = 0.0
+) -> optax.GradientTransformation:
+    """Gradient clipping, then Adam(W) or Muon. Weight decay is applied to matrices only.
+
+    Args:
+      train: The optimizer and its options.
+      rate: Learning rate of the next step. The state does not depend on it.
+    """
+    moving = muon(train, rate) if train.optimizer == "muon" else adam(train, rate)
     if train.clip_norm is not None:
         moving = optax.chain(optax.clip_by_global_norm(train.clip_norm), moving)
     if not train.freeze:
@@ -38,14 +52,12 @@ def make_optimizer(train: TrainConfig) -> optax.GradientTransformation:
     )
 
 
-def adam(train: TrainConfig) -> optax.GradientTransformation:
+def adam(train: TrainConfig, rate: Float[Array, ""] | float) -> optax.GradientTransformation:
     """Adam with decoupled weight decay (arXiv 1711.05101)."""
-    return optax.adamw(
-        learning_rate(train), b2=train.b2, weight_decay=train.weight_decay, mask=matrices
-    )
+    return optax.adamw(lambda _: rate, b2=train.b2, weight_decay=train.weight_decay, mask=matrices)
 
 
-def muon(train: TrainConfig) -> optax.GradientTransformation:
+def muon(train: TrainConfig, rate: Float[Array, ""] | float) -> optax.GradientTransformation:
     """Muon for the matrices of the blocks, with updates as large as Adam's (arXiv 2502.16982)."""
 
     def of_blocks(parameters: Parameters) -> Parameters:
@@ -59,7 +71,7 @@ def muon(train: TrainConfig) -> optax.GradientTransformation:
         )
 
     return optax.contrib.muon(
-        learning_rate(train),
+        lambda _: rate,
         weight_decay=train.weight_decay,
         adam_b2=train.b2,
         consistent_rms=0.2,

@@ -6,15 +6,18 @@ are used (arXiv 2304.11277).
 """
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lagllama_jax.config.base import check
+from lagllama_jax.errors import DataError
 from lagllama_jax.training.state import TrainState
 
 DATA, FSDP = "data", "fsdp"
@@ -143,8 +146,23 @@ def batch_sharding(mesh: Mesh, rules: Rules, batch: int, groups: int = 0) -> Nam
 
 
 def replicated(mesh: Mesh, tree: Any) -> Any:
-    """Copies arrays to every device of a mesh."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    """Copies arrays to every device of a mesh.
+
+    Raises:
+      DataError: If the processes of a run have different arrays.
+    """
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    if jax.process_count() == 1:
+        return jax.device_put(tree, everywhere)
+    tree = jax.tree.map(np.asarray, tree)  # `device_put` takes missing values for differences
+    sums = [zlib.crc32(np.ascontiguousarray(leaf).data) for leaf in jax.tree.leaves(tree)]
+    found = multihost_utils.process_allgather(np.array(sums, np.uint32))
+    if (found != found[0]).any():
+        raise DataError(
+            "The processes of this run read different corpora: give all of them the same files."
+        )
+    place = lambda x: jax.make_array_from_callback(x.shape, everywhere, x.__getitem__)  # noqa: E731
+    return jax.tree.map(place, tree)
 
 
 def to_host(tree: Any) -> Any:

@@ -8,7 +8,7 @@ import optax
 
 from lagllama_jax.config import TrainConfig
 from lagllama_jax.training.optimizer import make_optimizer
-from lagllama_jax.typing import Array, Int, Parameters
+from lagllama_jax.typing import Array, Float, Int, Parameters
 
 
 class TrainState(NamedTuple):
@@ -39,12 +39,22 @@ def init_state(parameters: Parameters, train: TrainConfig) -> TrainState:
     return TrainState(jnp.int32(0), parameters, optimizer, ema)
 
 
-def apply_gradients(state: TrainState, grads: Parameters, train: TrainConfig) -> TrainState:
-    """Applies one optimizer step, and updates the moving average, which adapts faster at first."""
-    updates, optimizer = make_optimizer(train).update(grads, state.optimizer, state.parameters)
+def apply_gradients(
+    state: TrainState, grads: Parameters, train: TrainConfig, rate: Float[Array, ""] | float
+) -> TrainState:
+    """Applies one optimizer step, and updates the moving average, which adapts faster at first.
+
+    Args:
+      state: State before the step.
+      grads: Gradient of the loss.
+      train: The optimizer and its options.
+      rate: Learning rate of the step.
+    """
+    optimizer = make_optimizer(train, rate)
+    updates, moments = optimizer.update(grads, state.optimizer, state.parameters)
     parameters = optax.apply_updates(state.parameters, updates)
     ema = state.ema
     if ema is not None:
         decay = jnp.minimum(train.ema_decay, (1 + state.step) / (10 + state.step))
         ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), ema, parameters)
-    return TrainState(state.step + 1, parameters, optimizer, ema)
+    return TrainState(state.step + 1, parameters, moments, ema)

@@ -1,5 +1,6 @@
 """Training steps as pure functions: from batches to gradients to new weights."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import optax
 from lagllama_jax.config import TrainConfig
 from lagllama_jax.training.loss import targets_loss
 from lagllama_jax.training.recipe import Recipe
-from lagllama_jax.training.sources import Batches
+from lagllama_jax.training.sources import Batches, MakeBatch
 from lagllama_jax.training.state import TrainState, apply_gradients
 from lagllama_jax.typing import Array, Float, Int, Key
 
@@ -18,6 +19,10 @@ Metrics = dict[str, Float[Array, "*n"]]
 
 BatchOf = Callable[[Int[Array, ""] | int, Key], Batches]
 """A function that returns a batch of a step, from its number in the step and its key."""
+
+
+KEPT = 8
+"""Number of recipes whose compiled steps a process keeps."""
 
 
 def step_keys(key: Key, step: Int[Array, ""] | int) -> tuple[Key, Key]:
@@ -32,7 +37,7 @@ def batch_key(window_key: Key, index: Int[Array, ""] | int, train: TrainConfig) 
 
 
 def update(
-    state: TrainState, batch_of: BatchOf, key: Key, recipe: Recipe
+    state: TrainState, batch_of: BatchOf, key: Key, recipe: Recipe, rate: Float[Array, ""] | float
 ) -> tuple[TrainState, Metrics]:
     """Applies one optimizer step with the mean gradient of `accumulate` batches.
 
@@ -41,6 +46,7 @@ def update(
       batch_of: Gives the batches of the step.
       key: Random key of the run; the random numbers depend on it and on the number of the step.
       recipe: The architecture, the objective and the optimizer.
+      rate: Learning rate of the step.
 
     Returns:
       The new state, and the metrics of `targets_loss` and `gradient_norm`.
@@ -65,31 +71,42 @@ def update(
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         (grads, metrics), _ = jax.lax.scan(add, zeros, jnp.arange(train.accumulate))
     metrics |= {"gradient_norm": optax.tree.norm(grads)}
-    return apply_gradients(state, grads, train), metrics
+    return apply_gradients(state, grads, train, rate), metrics
 
 
-def make_steps(
-    batch: Callable[[Any, Int[Array, ""], Int[Array, ""] | int, Key], Batches],
-    recipe: Recipe,
-    count: int,
-) -> Callable[[TrainState, Any, Key], tuple[TrainState, Metrics]]:
-    """Makes a function that runs `count` steps in one call.
+Steps = Callable[[TrainState, Any, Key, Any], tuple[TrainState, Metrics]]
+"""A function of the state, what `BatchSource.next` returned, the random key of the run, and the
+learning rate of each step. It returns the new state, and the metrics of each step."""
+
+
+def make_steps(batch: MakeBatch, recipe: Recipe) -> Steps:
+    """Makes a function that runs several steps in one call, as many as it is given learning rates.
 
     Args:
-      batch: The method `batch` of a `BatchSource`.
+      batch: The function `batch` of a `BatchSource`.
       recipe: The architecture, the objective and the optimizer.
-      count: Number of steps.
-
-    Returns:
-      A function of the state, what `BatchSource.next` returned, and the random key of the run. It
-      returns the new state, and the metrics of each step.
     """
 
-    def steps(state: TrainState, feed: Any, key: Key) -> Any:
-        def step(state: TrainState, place: Int[Array, ""]) -> Any:
+    def steps(state: TrainState, feed: Any, key: Key, rates: Float[Array, "n"]) -> Any:
+        def step(state: TrainState, turn: tuple[Int[Array, ""], Float[Array, ""]]) -> Any:
+            place, rate = turn
             batch_of = lambda index, key: batch(feed, place, index, key)  # noqa: E731
-            return update(state, batch_of, key, recipe)
+            return update(state, batch_of, key, recipe, rate)
 
-        return jax.lax.scan(step, state, jnp.arange(count))
+        return jax.lax.scan(step, state, (jnp.arange(len(rates)), rates))
 
     return steps
+
+
+@functools.lru_cache(maxsize=KEPT)
+def compiled_steps(batch: MakeBatch, recipe: Recipe) -> Steps:
+    """As `make_steps`, compiled. The state is donated.
+
+    Runs share a program if they make batches in the same way, and `recipe.program`, their number of
+    steps per call, and the shapes of their arrays are equal.
+
+    Args:
+      batch: As for `make_steps`.
+      recipe: `Recipe.program` of the run.
+    """
+    return jax.jit(make_steps(batch, recipe), donate_argnums=0)

@@ -1,5 +1,6 @@
 """The validation loss: the loss of the held-back ends of series in fixed windows."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.model.network import bind_head
 from lagllama_jax.training.loss import point_losses
+from lagllama_jax.training.recipe import program_of
 from lagllama_jax.training.sources.windows import Draws
 from lagllama_jax.typing import Array, Bool, Float, Int, Parameters
 
@@ -97,31 +99,43 @@ def make_evaluate(
         )
     batches = list(_batches((windows, unit), train.batch_size))
 
-    head = bind_head(model, {"head": {}})
-
-    @jax.jit
-    def totals(
-        parameters: Parameters, windows: Batch, unit: Float[Array, "G V"] | None
-    ) -> Float[Array, "2"]:
-        future = windows.values.shape[-1] - model.past_length
-        steps = jnp.arange(1, future)[None] if model.one_pass and future > 1 else None
-        kinds = point_losses(
-            parameters, model, train, windows, None, window=model.window, steps=steps
-        )
-        sums = []
-        for losses, weight, scale in (kind for kind in kinds if kind is not None):
-            own = scale if unit is None else unit.reshape(scale.shape)
-            free = head.rescale_loss(losses, 1 / own)
-            counted = jnp.stack([jnp.where(weight, free, 0), weight])
-            sums.append(counted[:, :, -future:].sum((1, 2)))
-        return jnp.stack(sums).sum(0)
-
     def evaluate(parameters: Parameters) -> float:
-        sums = [np.asarray(totals(parameters, *place(batch))) for batch in batches]
+        fixed = model, program_of(train)
+        sums = [np.asarray(totals(parameters, *place(batch), *fixed)) for batch in batches]
         loss, count = np.sum(sums, axis=0, dtype=float)
         return float(loss / max(count, 1))
 
     return evaluate
+
+
+@functools.partial(jax.jit, static_argnames=("model", "train"))
+def totals(
+    parameters: Parameters,
+    windows: Batch,
+    unit: Float[Array, "G V"] | None,
+    model: ModelConfig,
+    train: TrainConfig,
+) -> Float[Array, "2"]:
+    """The sum of the losses of the futures of some windows, and the number of points that count.
+
+    Args:
+      parameters: Parameters of the model.
+      windows: The windows.
+      unit: As for `make_evaluate`.
+      model: The architecture.
+      train: Data type of the computation, and which targets count, by `program_of`.
+    """
+    head = bind_head(model, {"head": {}})
+    future = windows.values.shape[-1] - model.past_length
+    steps = jnp.arange(1, future)[None] if model.one_pass and future > 1 else None
+    kinds = point_losses(parameters, model, train, windows, None, window=model.window, steps=steps)
+    sums = []
+    for losses, weight, scale in (kind for kind in kinds if kind is not None):
+        own = scale if unit is None else unit.reshape(scale.shape)
+        free = head.rescale_loss(losses, 1 / own)
+        counted = jnp.stack([jnp.where(weight, free, 0), weight])
+        sums.append(counted[:, :, -future:].sum((1, 2)))
+    return jnp.stack(sums).sum(0)
 
 
 def _future(windows: Batch) -> Bool[np.ndarray, "G 1 U"]:

@@ -16,7 +16,7 @@ from lagllama_jax.cli.main import main as lagllama
 from lagllama_jax.training.checkpoints import Checkpoints
 from lagllama_jax.training.metrics import read_metrics
 from lagllama_jax.training.sharding import make_mesh
-from tests.training.conftest import two_waves
+from tests.training.conftest import two_waves, waves
 from tests.training.several_devices import KEY, STEPS, curve, fresh, run_on
 
 HURRY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -116,7 +116,9 @@ def start_two(repository, commands_of):
 
 def test_two_processes_train_as_one_does(tmp_path, repository):
     """By the command: windows drawn on the devices; on the host; the first run, gone on with."""
-    two_waves().save(tmp_path / "corpus")
+    corpus = two_waves()
+    corpus.values[[20, 21, 300]] = np.nan
+    corpus.save(tmp_path / "corpus")
 
     def commands(joined):
         host = words(tmp_path, "host", "--path", "host")
@@ -131,6 +133,21 @@ def test_two_processes_train_as_one_does(tmp_path, repository):
         together = losses(tmp_path, way)
         assert len(set(together)) == 21
         np.testing.assert_allclose(together, losses(tmp_path, f"one {way}"), rtol=1e-5)
+
+
+def test_two_processes_with_different_corpora_are_refused(tmp_path, repository):
+    for number, length in (("0", 200), ("1", 201)):
+        waves((length, 120)).save(tmp_path / number / "corpus")
+
+    def commands(joined):
+        first, *rest = words(tmp_path, "run", *joined)
+        return [[first, str(tmp_path / joined[-1] / "corpus"), *rest[1:]]]
+
+    processes = start_two(repository, commands)
+    for process in processes:
+        said = process.communicate()[0]
+        assert process.returncode not in (0, None), said
+        assert "different corpora" in said
 
 
 def test_a_signal_to_one_of_two_processes_saves_and_ends_both(tmp_path, repository):

@@ -11,7 +11,7 @@ import pytest
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.training.loss import targets_loss
-from lagllama_jax.training.optimizer import learning_rate, make_optimizer
+from lagllama_jax.training.optimizer import learning_rate, learning_rates, make_optimizer
 from lagllama_jax.training.sharding import Rules, make_mesh
 from lagllama_jax.training.sources.complete import complete, num_synthetic
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
@@ -35,8 +35,13 @@ def parameters(recipe):
 def run(recipe, arrays, parameters, train, count):
     whole = dataclasses.replace(recipe, train=train)
     source = DeviceSource(arrays, ("waves", "other"), whole, make_mesh(), Rules())
-    steps = jax.jit(make_steps(source.batch, whole, count))
-    return lambda state: steps(state, source.next(0, count), KEY)
+    steps = jax.jit(make_steps(source.batch, whole))
+
+    def some(state):
+        rates = learning_rates(train, int(state.step), count)
+        return steps(state, source.next(0, count), KEY, rates)
+
+    return some
 
 
 def close(one, two, tolerance=1e-6):
@@ -45,7 +50,8 @@ def close(one, two, tolerance=1e-6):
 
 
 def stepped(state, grads, train):
-    return jax.jit(lambda state, grads: apply_gradients(state, grads, train))(state, grads)
+    step = jax.jit(lambda *given: apply_gradients(*given[:2], train, given[2]))
+    return step(state, grads, learning_rate(train)(state.step))
 
 
 def test_many_steps_in_one_call_are_those_of_many_calls(recipe, arrays, parameters):

@@ -1,11 +1,13 @@
 """The sources of training batches: drawn on the device, or read on the host by grain."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import jax
 from jax.sharding import NamedSharding
 
+from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.typing import Array, Int, Key
 
@@ -29,17 +31,9 @@ class BatchSource(Protocol):
         """The input of the steps `first` to `first + count - 1`, a pytree of arrays."""
         ...
 
-    def batch(
-        self, feed: Any, place: Int[Array, ""], index: Int[Array, ""] | int, key: Key
-    ) -> Batches:
-        """Batch `index` of a step. It is a pure function that is called under `jit`.
-
-        Args:
-          feed: What `next` returned.
-          place: Number of the step in the dispatch.
-          index: Number of the batch in the step.
-          key: Random key of the batch.
-        """
+    @property
+    def batch(self) -> "MakeBatch":
+        """The function that makes a batch within the program."""
         ...
 
     def datasets(self, key: Key, step: int) -> list[str]:
@@ -51,19 +45,49 @@ class BatchSource(Protocol):
         ...
 
 
-def make_batches(
-    sizes: tuple[int, int], split: NamedSharding, *make: Callable[[int], Batch]
-) -> Batches:
-    """A batch of single windows, of groups, or one of each, divided over the devices.
+@dataclass(frozen=True)
+class MakeBatch:
+    """A pure function that makes a batch of single windows, of groups, or one of each, under `jit`.
 
-    Args:
+    It holds no arrays. Two that do the same are equal, so that runs can share a program.
+
+    Attributes:
+      windows: Makes single windows of what `BatchSource.next` returned, the key of the batch, their
+        number, the architecture, and the configuration of the windows.
+      groups: Makes groups, likewise.
+      stacked: Whether the arrays of `BatchSource.next` have a part for each batch of each step.
+      model: The architecture.
+      data: The configuration of the windows.
       sizes: Numbers of single windows and of groups, one of which is above 0.
-      split: How batches are divided.
-      *make: Functions that make a batch of some windows, and of some groups.
+      split: How batches are divided over the devices.
     """
-    made = [
-        jax.lax.with_sharding_constraint(one(count), split)
-        for one, count in zip(make, sizes, strict=True)
-        if count
-    ]
-    return made[0] if len(made) == 1 else (made[0], made[1])
+
+    windows: Callable[..., Batch]
+    groups: Callable[..., Batch]
+    stacked: bool
+    model: ModelConfig
+    data: DataConfig
+    sizes: tuple[int, int]
+    split: NamedSharding
+
+    def __call__(
+        self, feed: Any, place: Int[Array, ""] | int, index: Int[Array, ""] | int, key: Key
+    ) -> Batches:
+        """Batch `index` of a step.
+
+        Args:
+          feed: What `BatchSource.next` returned.
+          place: Number of the step in the dispatch.
+          index: Number of the batch in the step.
+          key: Random key of the batch.
+        """
+        if self.stacked:
+            feed = jax.tree.map(lambda leaf: leaf[place, index], feed)
+        made = [
+            jax.lax.with_sharding_constraint(
+                make(feed, key, count, self.model, self.data), self.split
+            )
+            for make, count in zip((self.windows, self.groups), self.sizes, strict=True)
+            if count
+        ]
+        return made[0] if len(made) == 1 else (made[0], made[1])

@@ -24,6 +24,8 @@ from lagllama_jax.typing import Bool, Int
 
 MOST_ON_DEVICE = 2**31 - 1
 """Largest number of points that int32 indices can address."""
+MOST_PADDED = 2**22
+"""Largest number of points that are padded: at most to 16 MiB."""
 
 
 def corpus_arrays(
@@ -97,6 +99,9 @@ def usable_series(
 def to_device(arrays: CorpusArrays) -> CorpusArrays:
     """Copies the arrays to the default device, with indices as int32.
 
+    Up to `MOST_PADDED` points are padded to a power of two, so that runs on corpora of about the
+    same size can share a program. No series has the points of the padding.
+
     Raises:
       DataError: If there are more points than int32 indices can address.
     """
@@ -105,6 +110,11 @@ def to_device(arrays: CorpusArrays) -> CorpusArrays:
             f"The corpus has {len(arrays.values)} points; on a device at most {MOST_ON_DEVICE} "
             "can be addressed. Read it on the host instead (--path host)."
         )
+    count = len(arrays.values)
+    if 0 < count <= MOST_PADDED:
+        padding = (1 << (count - 1).bit_length()) - count
+        values: Any = np.pad(arrays.values, (0, padding), constant_values=np.nan)
+        arrays = arrays._replace(values=values)
     kinds = {"f": jnp.float32, "i": jnp.int32}
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, kinds[leaf.dtype.kind]), arrays)
 

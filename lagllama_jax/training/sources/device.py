@@ -10,7 +10,7 @@ from lagllama_jax.config import DataConfig, ModelConfig
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding, replicated
-from lagllama_jax.training.sources import SYNTHETIC, Batches, make_batches
+from lagllama_jax.training.sources import SYNTHETIC, MakeBatch
 from lagllama_jax.training.sources.complete import (
     complete,
     complete_groups,
@@ -21,7 +21,7 @@ from lagllama_jax.training.sources.complete import (
 from lagllama_jax.training.sources.groups import batch_sizes, draw_groups, gather_groups
 from lagllama_jax.training.sources.windows import CorpusArrays, draw, gather
 from lagllama_jax.training.step import batch_key, step_keys
-from lagllama_jax.typing import Array, Int, Key
+from lagllama_jax.typing import Key
 
 
 class DeviceSource:
@@ -46,27 +46,18 @@ class DeviceSource:
 
         Raises:
           ConfigError: If the batch does not divide over the mesh.
+          DataError: If the processes of the run have different corpora.
         """
         self.recipe, self.names = recipe, names
         self.corpus = replicated(mesh, corpus)
-        self._sizes = batch_sizes(recipe.train.batch_size, recipe.data)
-        self._split = batch_sharding(mesh, rules, *self._sizes)
+        model, data = recipe.model, recipe.data
+        self._sizes = batch_sizes(recipe.train.batch_size, data)
+        split = batch_sharding(mesh, rules, *self._sizes)
+        self.batch = MakeBatch(sample_batch, sample_groups, False, model, data, self._sizes, split)
 
     def next(self, first: int, count: int) -> CorpusArrays:
         """The corpus, which is the same for all steps."""
         return self.corpus
-
-    def batch(
-        self, feed: CorpusArrays, place: Int[Array, ""], index: Int[Array, ""] | int, key: Key
-    ) -> Batches:
-        """Real windows drawn from the corpus, then synthetic ones, and groups of both."""
-        model, data = self.recipe.model, self.recipe.data
-        return make_batches(
-            self._sizes,
-            self._split,
-            lambda windows: sample_batch(feed, key, windows, model, data),
-            lambda groups: sample_groups(feed, key, groups, model, data),
-        )
 
     def datasets(self, key: Key, step: int) -> list[str]:
         """Names of the datasets from which the windows of a step were drawn."""

@@ -13,12 +13,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from lagllama_jax.config import check
+from lagllama_jax.config import DataConfig, ModelConfig, check
 from lagllama_jax.errors import require
 from lagllama_jax.model.batch import Batch
 from lagllama_jax.training.recipe import Recipe
 from lagllama_jax.training.sharding import Rules, batch_sharding
-from lagllama_jax.training.sources import SYNTHETIC, Batches, make_batches
+from lagllama_jax.training.sources import SYNTHETIC, MakeBatch
 from lagllama_jax.training.sources.complete import complete, complete_groups, num_real
 from lagllama_jax.training.sources.groups import (
     GroupDraws,
@@ -27,7 +27,7 @@ from lagllama_jax.training.sources.groups import (
     gather_groups,
 )
 from lagllama_jax.training.sources.windows import CorpusArrays, Draws, draw_on_host, gather
-from lagllama_jax.typing import Array, Int, Key
+from lagllama_jax.typing import Int, Key
 
 AHEAD = 4
 """Number of batches that are read in advance."""
@@ -206,7 +206,10 @@ class GrainSource:
         """
         self.recipe, self.names = recipe, names
         self._sizes = batch_sizes(recipe.train.batch_size, recipe.data)
-        self._split = batch_sharding(mesh, rules, *self._sizes)
+        split = batch_sharding(mesh, rules, *self._sizes)
+        self.batch = MakeBatch(
+            completed, completed_groups, True, recipe.model, recipe.data, self._sizes, split
+        )
         made = {WINDOWS: WindowSource(corpus, recipe), GROUPS: GroupSource(corpus, recipe)}
         self._sources = {name: source for name, source in made.items() if source.size > 0}
         check(
@@ -231,23 +234,6 @@ class GrainSource:
         place = partial(jax.make_array_from_process_local_data, self._stacked)
         return jax.tree.map(lambda x: place(x.reshape(count, each, *x.shape[1:])), stacked)
 
-    def batch(
-        self,
-        feed: dict[str, Batch],
-        place: Int[Array, ""],
-        index: Int[Array, ""] | int,
-        key: Key,
-    ) -> Batches:
-        """The real windows that were read, augmented, then synthetic ones, and such groups."""
-        real = jax.tree.map(lambda leaf: leaf[place, index], feed)
-        model, data = self.recipe.model, self.recipe.data
-        return make_batches(
-            self._sizes,
-            self._split,
-            lambda windows: complete(key, real.get(WINDOWS), windows, model, data),
-            lambda groups: complete_groups(key, real.get(GROUPS), groups, model, data),
-        )
-
     def datasets(self, key: Key, step: int) -> list[str]:
         """Names of the datasets from which this process drew the windows of a step."""
         each = self.recipe.train.accumulate
@@ -263,6 +249,20 @@ class GrainSource:
         if self._batches is not None:
             self._batches.close()
             self._batches = None
+
+
+def completed(
+    read: dict[str, Batch], key: Key, size: int, model: ModelConfig, data: DataConfig
+) -> Batch:
+    """The real windows that were read, augmented, then synthetic ones."""
+    return complete(key, read.get(WINDOWS), size, model, data)
+
+
+def completed_groups(
+    read: dict[str, Batch], key: Key, count: int, model: ModelConfig, data: DataConfig
+) -> Batch:
+    """The real groups that were read, augmented, then synthetic ones."""
+    return complete_groups(key, read.get(GROUPS), count, model, data)
 
 
 def own_rows(split: NamedSharding, size: int) -> Int[np.ndarray, "rows"]:
