@@ -21,13 +21,9 @@ from tests.training.conftest import RECIPE, packed, waves
 
 COUNT = 4
 CHANGES = {
-    "seed": {"seed": 5},
-    "rate": {"learning_rate": 1e-2},
-    "length": {"steps": 17},
-    "warm-up": {"warmup_steps": 3},
+    "seed, rate and length": {"seed": 5, "learning_rate": 1e-2, "steps": 17, "residual_gain": 0.5},
     "cosine": {"schedule": "cosine", "warmup_steps": 2},
-    "trapezoid": {"schedule": "trapezoid", "decay_steps": 38},
-    "initial weights": {"residual_gain": 0.5},
+    "trapezoid": {"schedule": "trapezoid", "decay_steps": 38, "warmup_steps": 1},
     "what enters the program": {"b2": 0.9, "clip_norm": None, "ema_decay": 0.0},
 }
 
