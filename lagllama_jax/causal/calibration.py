@@ -52,6 +52,7 @@ class Null(NamedTuple):
         apart = samples - middle
         mean = apart.mean(axis=1)
         slope = _smooth(mean @ apart / max(float(mean @ mean), 1e-300))
+        copies = copies if np.isfinite(self.df) else 1  # all would be alike
         count = copies * len(samples)
         widths = np.full(count, self.factor)
         if np.isfinite(self.df):

@@ -55,7 +55,7 @@ def cases(dataset: SeriesDataset, steps: int, config: ForecastConfig) -> Iterato
                 f"{place} is missing. Fill it, or leave the control out."
             )
         rng = np.random.default_rng((config.seed, identity(item.item_id)))
-        period = 1 if item.frequency is None else item.frequency.season
+        period = 1 if item.frequency is None else item.frequency.cycle
         waves = _waves(period, length + steps, end)
         yield Case(item.target[0, :end].astype(float), controls, waves, length - end, rng)
 

@@ -95,8 +95,13 @@ class Effect:
 
     @property
     def relative_effect(self) -> float:
-        """The average effect relative to the mean of the predicted values."""
-        return self.average_effect / float(self.predicted[self.observed].mean())
+        """The average effect relative to the size of the mean of the predicted values.
+
+        It has the sign of the average effect, and is NaN if the interval of that mean contains 0.
+        """
+        if np.isnan(self._sizes).any():
+            return float("nan")
+        return self.average_effect / abs(float(self.predicted[self.observed].mean()))
 
     @property
     def average_interval(self) -> tuple[float, float]:
@@ -112,10 +117,9 @@ class Effect:
 
     @property
     def relative_interval(self) -> tuple[float, float]:
-        """95 % interval of the relative effect."""
+        """95 % interval of the relative effect. It is NaN where that is."""
         means = self.counterfactual[:, self.observed].mean(axis=1)
-        effects = self._mean - means
-        low, high = np.quantile(effects / means, _ends(LEVEL))
+        low, high = np.quantile((self._mean - means) / self._sizes, _ends(LEVEL))
         return float(low), float(high)
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
@@ -146,6 +150,13 @@ class Effect:
         5 % if the interval of 95 % is on one side of 0.
         """
         return _two_sided(self.counterfactual[:, self.observed].mean(axis=1), self._mean)
+
+    @cached_property
+    def _sizes(self) -> Float[np.ndarray, "s"]:
+        """Absolute means of the paths, or NaN if 0 is within their interval of 95 %."""
+        means = self.counterfactual[:, self.observed].mean(axis=1)
+        low, high = np.quantile(means, _ends(LEVEL))
+        return np.abs(means) if low * high > 0 else np.full(len(means), np.nan)
 
     @property
     def _mean(self) -> float:

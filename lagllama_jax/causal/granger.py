@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from scipy import stats
 
-from lagllama_jax.causal.columns import read_columns
+from lagllama_jax.causal.columns import names_of, read_columns
 from lagllama_jax.causal.pasts import earlier
 from lagllama_jax.causal.predictors import LazyModel
 from lagllama_jax.config import Count, ForecastConfig, checked
@@ -32,7 +32,7 @@ SIXTY_EIGHT = tuple(stats.norm.cdf([-1.0, 0.0, 1.0]).tolist())
 def predictive_causes(
     df: Any,
     target: str,
-    columns: Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     *,
     predictor: LagLlama | Predictor | None = None,
     lags: int = 8,
@@ -88,7 +88,8 @@ def predictive_causes(
         int(checked(name, n, Count)) for name, n in (("lags", lags), ("points", points))
     )
     permutations = int(checked("permutations", permutations, Annotated[int, Interval(least=19)]))
-    read = read_columns(df, [target], columns, dict(reading))
+    others = None if columns is None else names_of(columns)
+    read = read_columns(df, [target], others, dict(reading))
     values, names = read.targets[0], list(read.target_names[1:])
     if not names:
         raise DataError(f"There is no column beside {target!r} and the time stamps.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from lagllama_jax.causal.effect import Effect
 from lagllama_jax.causal.estimation import estimate
-from lagllama_jax.causal.placebos import PLACEBOS
+from lagllama_jax.causal.placebos import PLACEBOS, check_samples
 from lagllama_jax.causal.predictors import LazyModel
 from lagllama_jax.causal.refutation import moved_controls
 from lagllama_jax.causal.study import Study, read_study
@@ -112,6 +112,7 @@ def impact(
         decimal=decimal,
     )
     config = ForecastConfig.of(num_samples=num_samples, seed=seed, **options)
+    check_samples(config.num_samples or NUM_SAMPLES)
     effect = estimate(study, method, LazyModel(predictor), config, count)
     return replace(effect, notes=_notes(study, moved_controls(effect)))
 

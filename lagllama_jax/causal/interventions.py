@@ -1,5 +1,6 @@
 """Where in the data the interventions on the treated units are."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,8 @@ def _place(read: SeriesDataset, intervention: Any) -> int:
     if not read.dated:
         numbers = np.asarray(read.positions(0, -length, length))
         try:
-            return int(np.searchsorted(numbers, float(intervention)))
+            place = int(np.searchsorted(numbers, float(intervention)))
+            return _told(place, numbers, float(intervention))
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"The rows are numbered from {numbers[0]} to {numbers[-1]}, and the intervention "
@@ -59,7 +61,27 @@ def _place(read: SeriesDataset, intervention: Any) -> int:
         stamp = stamp.tz_localize(stamps.tz) if stamp.tz is None else stamp.tz_convert(stamps.tz)
     elif stamp.tz is not None:
         raise DataError(f"The intervention {intervention} has a zone, and the table has none.")
-    return int(stamps.searchsorted(stamp))
+    return _told(int(stamps.searchsorted(stamp)), stamps, stamp)
+
+
+def _told(place: int, times: Any, when: Any) -> int:
+    """`place`, with a warning if the intervention is between the row of that number and another."""
+    if not 0 < place < len(times) or times[place] == when or _begins(times[place - 1], when):
+        return place
+    warnings.warn(
+        f"The intervention {when} is between two rows. The first one after it is {times[place]}, "
+        f"and {times[place - 1]} counts as before it. If that row was changed in part, name it as "
+        "the intervention.",
+        stacklevel=2,
+    )
+    return place
+
+
+def _begins(before: Any, when: Any) -> bool:
+    """Whether a period begins at a time, if the row before it is named by its last day."""
+    if not isinstance(before, pd.Timestamp):
+        return False
+    return before.is_month_end and before.normalize() + pd.Timedelta(days=1) == when
 
 
 def _year(intervention: Any) -> Any:

@@ -66,6 +66,20 @@ def summarised(
     return float(effects[observed].mean()), max(float(high - low) / 2, floor), effects
 
 
+FEWEST_SAMPLES = 40
+"""Number of sample paths below which an interval of 95 % has no paths beyond its ends."""
+
+
+def check_samples(num_samples: int) -> None:
+    """Warns of too few sample paths for intervals."""
+    if num_samples < FEWEST_SAMPLES:
+        warnings.warn(
+            f"num_samples={num_samples} is too few: intervals of 95 % are too narrow. Take "
+            f"{FEWEST_SAMPLES} or more.",
+            stacklevel=3,
+        )
+
+
 def draw(
     estimator: Predictor, dataset: SeriesDataset, steps: int, config: ForecastConfig
 ) -> Float[np.ndarray, "B S P"]:

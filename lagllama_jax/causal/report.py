@@ -42,8 +42,8 @@ def summary(effect: Effect) -> str:
         ("Absolute effect (s.d.)", both(lambda n: _with(n * effect.average_effect, n * deviation))),
         ("95% CI", both(lambda n: _range(n * bottom, n * top))),
         ("", ["", ""]),
-        ("Relative effect", [f"{relative:.1%}"] * 2),
-        ("95% CI", [_range(*share, form="{:.1%}".format)] * 2),
+        ("Relative effect", [_share(relative)] * 2),
+        ("95% CI", [_range(*share, form=_share)] * 2),
     ]
     widths = [max(len(row[1][column]) for row in rows) for column in (0, 1)]
     widths = [
@@ -55,7 +55,7 @@ def summary(effect: Effect) -> str:
         lines.append(f"{name:<24}{average:<{widths[0] + 2}}{cumulative}".rstrip())
     lines += [
         "",
-        f"p-value, by {len(effect.trials)} placebos: {effect.p_value:.3g}",
+        f"p-value, {_by(effect)}: {effect.p_value:.3g}",
         f"Tail probability of the sample paths alone: {effect.tail_probability:.3g}",
         f"Method: {effect.method}",
         effect.verdict,
@@ -63,8 +63,25 @@ def summary(effect: Effect) -> str:
     return "\n".join(lines)
 
 
+def _by(effect: Effect) -> str:
+    """What the p-value rests on."""
+    if effect.trials:
+        return f"by {len(effect.trials)} placebos"
+    return "by the sample paths alone, without placebos"
+
+
 def _number(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _share(part: float) -> str:
+    return "unknown" if np.isnan(part) else f"{part:.1%}"
+
+
+def _relatively(effect: Effect) -> str:
+    if np.isnan(effect.relative_effect):
+        return "It has no relative size, as the prediction may be 0."
+    return f"In relative terms, it is {effect.relative_effect:+.1%}."
 
 
 def _with(value: float, deviation: float) -> str:
@@ -92,7 +109,7 @@ def report(effect: Effect) -> str:
         f"been expected. The difference is {_number(effect.average_effect)} per time step, with a "
         f"95 % interval from {_number(low)} to {_number(high)}, and "
         f"{_number(effect.cumulative_effect)} in sum (from {_number(sums[0])} to "
-        f"{_number(sums[1])}). In relative terms, it is {effect.relative_effect:+.1%}."
+        f"{_number(sums[1])}). {_relatively(effect)}"
     )
     return "\n\n".join([first, _decision(effect), _how(effect), " ".join([*effect.notes, CAVEAT])])
 

@@ -17,6 +17,8 @@ from lagllama_jax.typing import Float, Int
 
 FEWEST_POINTS = 8
 """Number of points before the intervention without which nothing is estimated."""
+SAME = 1e-8
+"""Share of the variance of a target that a control leaves open, below which both are one series."""
 SHORT = 30
 """With fewer points before the intervention than this, a warning is given."""
 
@@ -120,6 +122,8 @@ def read_study(
     rows, kept = _complete_controls(values[len(units) :, whole], others, before)
     known = [rows[:, place - places.min() :][:, : before + after] for place in places]
     actual = np.stack([values[u, window][before:] for u, window in enumerate(windows)])
+    for name, row, window, controls_of in zip(units, values, windows, known, strict=False):
+        _check_copies(row[window], name, controls_of, kept)
     past = [values[u, None, window][:, :before] for u, window in enumerate(windows)]
     return Study(_dataset(read, past, windows, units, (known, kept)), actual)
 
@@ -188,6 +192,22 @@ def _check_past(past: Float[np.ndarray, "T"], name: str) -> None:
         raise DataError(
             f"{name!r} is constant before the intervention: its variation is not known."
         )
+
+
+def _check_copies(
+    unit: Float[np.ndarray, "N"], name: str, controls: Float[np.ndarray, "K N"], names: list[str]
+) -> None:
+    """Raises `DataError` if a control is the unit, up to a factor and a constant."""
+    observed = np.isfinite(unit)
+    for control, values in zip(names, controls, strict=True):
+        with np.errstate(invalid="ignore"):
+            likeness = np.corrcoef(unit[observed], values[observed])[0, 1]
+        if 1 - likeness**2 < SAME:
+            raise DataError(
+                f"The control {control!r} is the target {name!r} itself, up to a factor and a "
+                "constant, also after the intervention: whatever the target did, it did too. Leave "
+                "it out."
+            )
 
 
 def _complete_controls(

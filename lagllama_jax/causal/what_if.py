@@ -1,5 +1,6 @@
 """`what_if`: the difference of two futures of the known covariates."""
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lagllama_jax.causal.estimators import estimator
-from lagllama_jax.causal.placebos import draw
+from lagllama_jax.causal.placebos import check_samples, draw
 from lagllama_jax.causal.predictors import LazyModel
 from lagllama_jax.config import ForecastConfig, check
 from lagllama_jax.errors import DataError
@@ -92,6 +93,43 @@ class Difference:
         return pd.concat(frames, ignore_index=True)
 
 
+def check_contrast(first: SeriesDataset, second: SeriesDataset, steps: int) -> None:
+    """Checks that the past tells what the difference of two futures does.
+
+    Raises:
+      DataError: If a future value is missing, or a covariate that differs between the futures did
+        not vary in the past of its series.
+    """
+    for row, item in enumerate(first.item_ids):
+        length = int(first.lengths[row])
+        pair = [one.known_covariates[row] for one in (first, second) if one.known_covariates]
+        for name, *both in zip(first.known_names, *pair, strict=True):
+            futures = np.stack([values[length : length + steps] for values in both])
+            past = both[0][:length][np.isfinite(both[0][:length])]
+            if not np.isfinite(futures).all():
+                step = int(np.argwhere(~np.isfinite(futures))[0, 1]) + 1
+                raise DataError(
+                    f"Series {item!r}, covariate {name!r}: step {step} of a future is missing. "
+                    "Give a value, as the answer depends on it."
+                )
+            changed = futures[:, futures[0] != futures[1]]
+            if not changed.size:
+                continue
+            if not past.size or past.min() == past.max():
+                raise DataError(
+                    f"Series {item!r}, covariate {name!r}: it did not vary in the past, so what "
+                    "another value does cannot be told from it. Give a past in which it varies."
+                )
+            low, high = float(past.min()), float(past.max())
+            if changed.min() < low or changed.max() > high:
+                far = float(changed.min() if changed.min() < low else changed.max())
+                warnings.warn(
+                    f"Series {item!r}, covariate {name!r}: the past has values from {low:g} to "
+                    f"{high:g}, and a future has {far:g}. What it does there is a guess.",
+                    stacklevel=3,
+                )
+
+
 def what_if(
     df: Any,
     future_df_a: Any,
@@ -126,7 +164,8 @@ def what_if(
       **reading: Further arguments of `predict_df` on the columns, such as `id_column` or `freq`.
 
     Raises:
-      DataError: If the data cannot be used, or the futures have other columns or series.
+      DataError: If the data cannot be used, the futures have other columns or series, or as for
+        `check_contrast`.
       ConfigError: If an option is invalid.
 
     Examples:
@@ -151,8 +190,10 @@ def what_if(
             f"The covariates of the futures differ: {', '.join(first.known_names)} and "
             f"{', '.join(second.known_names)}. Give both the same columns, and no new categories."
         )
+    check_contrast(first, second, prediction_length)
     model = LazyModel(predictor)
     config = ForecastConfig.of(num_samples=num_samples, seed=seed)
+    check_samples(num_samples)
     chosen = estimator(method, model)
     paths = [draw(chosen, one, prediction_length, config) for one in (first, second)]
     return Difference(first, *paths)

@@ -20,6 +20,7 @@ def check_levels(levels: Any) -> tuple[float, ...]:
         isinstance(levels, Iterable),
         f"Quantile levels {levels!r} must be a list, such as [0.1, 0.9].",
     )
+    levels = tuple(levels)
     for level in levels:
         number = isinstance(level, numbers.Real) and not isinstance(level, bool)
         inside = number and 0 < level < 1

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig
 from lagllama_jax.inference.forecast import Forecast
@@ -64,7 +65,18 @@ def added(
             sums = sums + normals[:, :, None] * deviation[:, None]
         changes["samples"] = np.maximum(sums, lowest)
     if forecast.values is not None:
-        changes["values"] = np.maximum(forecast.values + effect[:, None], lowest)
+        values = forecast.values if deviation is None else _wider(forecast, deviation)
+        changes["values"] = np.maximum(values + effect[:, None], lowest)
     if forecast.means is not None:
         changes["means"] = np.maximum(forecast.means + effect, lowest)
     return replace(forecast, **changes)
+
+
+def _wider(forecast: Forecast, deviation: Float[np.ndarray, "B P"]) -> Float[np.ndarray, "B Q P"]:
+    """The quantiles of a forecast, with the error of a part that is added."""
+    assert forecast.values is not None and forecast.means is not None
+    levels = np.asarray(forecast.quantile_levels)
+    normal = special.ndtri(levels)[:, None] * deviation[:, None]
+    apart = forecast.values - forecast.means[:, None]
+    far = np.hypot(apart, normal) * np.sign(levels - 0.5)[:, None]
+    return forecast.means[:, None] + np.where(deviation[:, None] > 0, far, apart)

@@ -112,6 +112,15 @@ class Frequency:
         season, rest = divmod(_SEASONS.get(self.unit, 1), self.step)
         return season if rest == 0 else 1
 
+    @property
+    def cycle(self) -> int:
+        """Number of steps after which a series may repeat itself: as `season`, but a week of days.
+
+        >>> Frequency.parse("D").cycle, Frequency.parse("h").cycle
+        (7, 24)
+        """
+        return 7 if (self.unit, self.step) == ("D", 1) else self.season
+
     def calendar(self, start: Any, ahead: int | Int[np.ndarray, "n"] = 0) -> Calendar:
         """The time grid that begins at `start`, for the calendar features.
 

@@ -167,7 +167,7 @@ def test_rows_may_be_numbered_and_polars_read(market):
 
 @pytest.mark.filterwarnings("ignore:The controls")
 def test_auto_takes_the_method_with_the_narrowest_interval_and_says_so(market, small):
-    options = {"predictor": small, "num_samples": 20, "placebos": 1}
+    options = {"predictor": small, "num_samples": 40, "placebos": 1}
     effect = impact(market(2.0), DATE, "y", CONTROLS, **options)
     assert set(effect.scores) == {"network", "regression_network", "synthetic_control", "ridge"}
     assert effect.method == min(effect.scores, key=effect.scores.get)
@@ -183,13 +183,13 @@ def test_auto_takes_the_method_with_the_narrowest_interval_and_says_so(market, s
 
 @pytest.mark.filterwarnings("ignore:The controls")
 def test_what_happened_does_not_change_what_auto_takes(market, small):
-    options = {"predictor": small, "num_samples": 20, "placebos": 1}
+    options = {"predictor": small, "num_samples": 40, "placebos": 1}
     first, second = (impact(market(e), DATE, "y", "a", **options) for e in (0.0, 50.0))
     assert first.scores == second.scores
 
 
 def test_auto_without_placebos_has_the_intervals_of_the_paths(market, small):
-    effect = impact(market(2.0), DATE, "y", None, predictor=small, num_samples=20, placebos=0)
+    effect = impact(market(2.0), DATE, "y", None, predictor=small, num_samples=40, placebos=0)
     assert set(effect.scores) == {"network", "ridge"}
     assert effect.trials == [] and effect.null.factor == 1
 
@@ -198,7 +198,7 @@ def test_auto_without_placebos_has_the_intervals_of_the_paths(market, small):
 @pytest.mark.parametrize("method", ["network", "regression_network"])
 def test_the_model_estimates_with_and_without_controls(market, small, method):
     for controls in (CONTROLS, None):
-        options = {"predictor": small, "method": method, "num_samples": 20, "placebos": 1}
+        options = {"predictor": small, "method": method, "num_samples": 40, "placebos": 1}
         effect = impact(market(2.0), DATE, "y", controls, **options)
         again = impact(market(2.0), DATE, "y", controls, **options)
         np.testing.assert_array_equal(effect.samples, again.samples)

@@ -52,7 +52,7 @@ def test_equal_futures_differ_by_nothing_with_the_network(
     model = LagLlama(tiny_parameters, tiny_config)
     for method in ("regression_network", "network"):
         found = what_if(
-            shop[:80], *futures(shop, 3.0, 3.0), 10, predictor=model, method=method, num_samples=5
+            shop[:80], *futures(shop, 3.0, 3.0), 10, predictor=model, method=method, num_samples=40
         )
         np.testing.assert_array_equal(found.samples, 0.0)
 
@@ -98,3 +98,37 @@ def test_causes_need_columns_and_points():
         predictive_causes(table(0, 0.0)[["day", "y"]], "y", **QUICK)
     with pytest.raises(DataError, match="at least 50 are needed"):
         predictive_causes(table(0, 0.0)[:40], "y", **QUICK)
+
+
+def test_a_price_that_never_changed_has_no_answer(shop):
+    flat = shop.assign(price=3.0)
+    for method in ("ridge", "network", "regression_network"):
+        with pytest.raises(DataError, match="'price': it did not vary in the past"):
+            what_if(flat[:80], *futures(flat, 3.0, 4.0), 10, method=method)
+    same = what_if(flat[:80], *futures(flat, 3.0, 3.0), 10, method="ridge")
+    np.testing.assert_array_equal(same.samples, 0.0)
+
+
+def test_a_missing_price_has_no_answer_by_any_method(shop):
+    a, b = futures(shop, 2.5, 3.5)
+    b.loc[b.index[4], "price"] = np.nan
+    for method in ("ridge", "network"):
+        with pytest.raises(DataError, match="'price': step 5 of a future is missing"):
+            what_if(shop[:80], a, b, 10, method=method)
+
+
+def test_a_price_beyond_the_past_is_told(shop):
+    with pytest.warns(UserWarning, match="'price': the past has values from .* future has 30"):
+        what_if(shop[:80], *futures(shop, 3.0, 30.0), 10, method="ridge")
+
+
+def test_few_paths_are_told(shop):
+    with pytest.warns(UserWarning, match="num_samples=5 is too few"):
+        what_if(shop[:80], *futures(shop, 2.5, 3.5), 10, method="ridge", num_samples=5)
+
+
+def test_one_name_of_a_column_is_a_list_of_one():
+    naive = baseline("seasonal_naive")
+    options = {"predictor": naive, "permutations": 19}
+    one = predictive_causes(table(0, 2.0), "y", "x0", **options)
+    pd.testing.assert_frame_equal(one, predictive_causes(table(0, 2.0), "y", ["x0"], **options))

@@ -261,3 +261,58 @@ def test_nonnegative_forecasts_are_not_below_zero(model):
     forecast = model.predict(target, STEPS, known_covariates=cause[-424:], **options)
     assert forecast.samples.min() >= 0
     assert forecast.quantile(0.1).min() >= 0
+
+
+def blanked(cause, steps):
+    """A covariate without its values in some steps of the horizon."""
+    cause = cause.copy()
+    cause[len(HOURS) + np.asarray(steps, int)] = np.nan
+    return cause
+
+
+@pytest.mark.parametrize("paths", [None, 200])
+def test_where_a_covariate_is_missing_the_forecast_is_as_wide_as_without_it(paths):
+    config = CONFIG.replace(num_samples=paths, quantile_levels=(0.1, 0.9))
+    target, cause = driven(effect=5.0)
+    gone = [3, 10, 11]
+    known, some = (
+        NAIVE.predict(hourly([target], [{"x": one}]), STEPS, config)
+        for one in (cause, blanked(cause, gone))
+    )
+    widths = [np.diff(one.quantiles([0.1, 0.9])[0], axis=0)[0] for one in (known, some)]
+    without = 2 * 1.2816 * 5.0  # of normal numbers with a standard deviation of 5
+    assert (widths[1][gone] > 0.8 * without).all() and (widths[0] < 0.3 * without).all()
+    there = np.setdiff1d(np.arange(STEPS), gone)
+    np.testing.assert_allclose(widths[1][there], widths[0][there], rtol=0.05)
+
+
+def test_missing_values_that_tell_nothing_new_do_not_widen():
+    """Of two covariates, only the one that drives the target is missed."""
+    target, cause = driven()
+    other = noise(9)
+    both = {"x": cause, "other": other}
+    usual = NAIVE.predict(hourly([target], [both]), STEPS, CONFIG)
+    idle = NAIVE.predict(hourly([target], [both | {"other": blanked(other, [5])}]), STEPS, CONFIG)
+    wide = NAIVE.predict(hourly([target], [both | {"x": blanked(cause, [5])}]), STEPS, CONFIG)
+    width = [np.diff(one.quantiles([0.1, 0.9])[0, :, 5])[0] for one in (usual, idle, wide)]
+    assert width[1] < 1.3 * width[0] and width[2] > 4 * width[0]
+
+
+def test_a_covariate_without_a_value_in_the_horizon_is_told():
+    target, cause = driven()
+    with pytest.warns(UserWarning, match="covariates x are not used: they have no value in the ho"):
+        NAIVE.predict(hourly([target], [{"x": blanked(cause, range(STEPS))}]), STEPS, CONFIG)
+
+
+def test_many_sets_of_missing_covariates_are_taken_together():
+    target, cause = driven()
+    columns = {f"c{n}": noise(20 + n) for n in range(4)} | {"x": cause}
+    rng = np.random.default_rng(0)
+    holes = {
+        name: blanked(column, np.flatnonzero(rng.random(STEPS) < 0.5))
+        for name, column in columns.items()
+    }
+    found = NAIVE.predict(hourly([target], [holes]), STEPS, CONFIG)
+    gone = np.isnan(np.stack(list(holes.values()))[:, -STEPS:])
+    width = np.diff(found.quantiles([0.1, 0.9])[0], axis=0)[0]
+    assert width[gone.any(axis=0)].min() > 3 and np.isfinite(width).all()

@@ -69,13 +69,13 @@ def report_network_use(dataset: SeriesDataset) -> None:
         )
 
 
-def report_use(dataset: SeriesDataset) -> None:
+def report_use(dataset: SeriesDataset, steps: int) -> None:
     """Tells which covariates the regression uses (as information) and warns of the others.
 
     Covariates of the past alone are not used, and neither are those that have one value, or none,
-    in the past of every series.
+    in the past of every series, or no value in the next `steps` points of any.
     """
-    idle = set(dataset.known_names)
+    idle, unknown = set(dataset.known_names), set(dataset.known_names)
     for part, length in zip(dataset.known_covariates or (), dataset.lengths, strict=False):
         past = part[:, :length]
         low = np.min(past, axis=1, initial=np.inf, where=~np.isnan(past))
@@ -83,11 +83,15 @@ def report_use(dataset: SeriesDataset) -> None:
         idle -= {
             name for name, varies in zip(dataset.known_names, low < high, strict=True) if varies
         }
-    used = [name for name in dataset.known_names if name not in idle]
+        there = np.isfinite(part[:, length : length + steps]).any(axis=1).tolist()
+        unknown -= {name for name, some in zip(dataset.known_names, there, strict=True) if some}
+    used = [name for name in dataset.known_names if name not in idle | unknown]
+    blank = [name for name in dataset.known_names if name in unknown - idle]
     if used:
         LOG.info("Known covariates: %s.", listed(used))
     for names, cause in (
         ([name for name in dataset.known_names if name in idle], "they do not vary in the past"),
+        (blank, "they have no value in the horizon"),
         (
             dataset.past_names,
             "their future is not given: only covariates='network' uses a past",

@@ -54,7 +54,7 @@ def grid_of(dataset: SeriesDataset, row: int, count: int) -> Grid:
     points = SECONDS_A_DAY / frequency.seconds
     if points > 1:
         return Grid(calendar, int(points) if points.is_integer() else 0, max(round(points), 1))
-    return Grid(calendar, 0, 7 if frequency.seconds == SECONDS_A_DAY else frequency.season)
+    return Grid(calendar, 0, frequency.cycle)
 
 
 def responses(

@@ -22,6 +22,7 @@ from lagllama_jax.inference.covariates.design import (
     joint_responses,
     responses,
 )
+from lagllama_jax.inference.covariates.hidden import hidden_pasts
 from lagllama_jax.inference.covariates.hint import out_of_sample, with_hints
 from lagllama_jax.inference.covariates.ridge import FEWEST_ROWS, effects
 from lagllama_jax.inference.forecast import Forecast, Predictor
@@ -60,8 +61,8 @@ class CovariateRegression:
     calendar. It is fitted to the values, and to their seasonal differences. Each of these is
     weighted against the predictor alone by the loss of their forecasts in the last windows of the
     past, per series, so that covariates that do not help have little effect. The weighted
-    effect in the future is added to the forecast (`Forecast.effect`), and the error of its
-    coefficients to the width.
+    effect in the future is added to the forecast (`Forecast.effect`). The error of its coefficients
+    and what missing values of the future leave open (`hidden`) are added to the width.
 
     With `ForecastConfig.covariates="network"`, there is no regression: the predictor gets the
     series with their covariates. With `"both"`, it gets the effect that is fitted to the values as
@@ -95,7 +96,7 @@ class CovariateRegression:
         check_covariates(dataset, steps)
         if config.covariates in TOGETHER:
             return self._together(dataset, steps, config)
-        report_use(dataset)
+        report_use(dataset, steps)
         if dataset.known_covariates is None or config.covariates == "none":
             forecast = self.predictor.predict(_alone(dataset), steps, config)
             return replace(forecast, dataset=dataset)
@@ -203,6 +204,9 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     covariates = dataset.known_covariates[row][:, : length + steps]
     grid = grid_of(dataset, row, length + steps)
     calendar = controls(grid)
+    hidden = hidden_pasts(covariates, length)
+    covariates = np.concatenate([covariates, *hidden.covariates], axis=1)
+    grid = grid._replace(calendar=grid.calendar[hidden.rows])
     windows = int(np.clip(-(-WINDOW_POINTS // steps), FEWEST_WINDOWS, MOST_WINDOWS))
     ends = length - steps * np.arange(windows, -1, -1)
     ends = ends[ends > 0]
@@ -210,19 +214,21 @@ def _fit(dataset: SeriesDataset, row: int, steps: int) -> _Fit:
     ends = ends[(observed[ends - 1] >= FEWEST_ROWS) & ~_in_long_gap(target, ends)]
     if len(ends) < 2:
         ends = np.array([length])
-    shape = len(target), CANDIDATES, len(ends), length + steps
+    count = length + steps
+    shape = len(target), CANDIDATES, len(ends), count
     values, deviation = np.zeros(shape), np.zeros((*shape[:2], steps))
     fitted = np.zeros(shape[:2], bool)
     fitted[:, 0] = True
-    varying = [_varying_times(past, grid.day, length + steps) for past in target]
+    varying = [_varying_times(past, grid.day, count) for past in target]
     for joint, design in _designs(covariates, grid, length):
         recent, share = _recent(grid, joint), 1 / JOINT_DRAWS if joint else 1.0
         for variate, lag in np.ndindex(len(target), 2 if len(ends) > 1 else 0):
             found = effects(target[variate], design, calendar, ends, grid.lag * lag, recent)
             if found is not None:
                 candidate, part = 1 + 2 * joint + lag, share * varying[variate]
-                values[variate, candidate] += part * found.values
-                deviation[variate, candidate] += part[length:] * found.deviation
+                unknown = np.hypot(found.deviation[:steps], hidden.deviation(found.values[-1]))
+                values[variate, candidate] += part * found.values[:, :count]
+                deviation[variate, candidate] += part[length:] * unknown
                 fitted[variate, candidate] = True
     return _Fit(ends, values, deviation, fitted)
 

@@ -34,7 +34,7 @@ class Effects(NamedTuple):
 def effects(
     target: Float[np.ndarray, "T"],
     responses: Float[np.ndarray, "N F"],
-    controls: Float[np.ndarray, "N C"],
+    controls: Float[np.ndarray, "M C"],
     ends: Int[np.ndarray, "E"],
     lag: int,
     recent: int,
@@ -47,7 +47,7 @@ def effects(
     Args:
       target: The series, NaN where missing.
       responses: Columns whose effect is wanted, also at points of the future.
-      controls: Columns that the effect is adjusted for.
+      controls: Columns that the effect is adjusted for, at least at the points of the past.
       ends: Ascending ends of the past.
       lag: If above 0, differences over this many points are regressed instead of values.
       recent: Number of points before the last end that are regressed at most.
