@@ -83,8 +83,8 @@ def report_use(dataset: SeriesDataset, steps: int) -> None:
         idle -= {
             name for name, varies in zip(dataset.known_names, low < high, strict=True) if varies
         }
-        there = np.isfinite(part[:, length : length + steps]).any(axis=1).tolist()
-        unknown -= {name for name, some in zip(dataset.known_names, there, strict=True) if some}
+        there = np.isfinite(part[:, length : length + steps]).any(axis=1)
+        unknown -= {dataset.known_names[place] for place in np.flatnonzero(there)}
     used = [name for name in dataset.known_names if name not in idle | unknown]
     blank = [name for name in dataset.known_names if name in unknown - idle]
     if used:
