@@ -62,7 +62,7 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
     from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
     from lagllama_jax.training.sources.device import DeviceSource, sample_batch
     from lagllama_jax.training.state import init_state
-    from lagllama_jax.training.step import compiled_steps
+    from lagllama_jax.training.step import compiled_steps, shapes_of
     from lagllama_jax.training.throughput import (
         measured_peak,
         operations_per_token,
@@ -77,16 +77,15 @@ def steps(corpus: Path, preset: str, batch: int, together: int) -> dict[str, flo
     source = DeviceSource(arrays, ("walks",), recipe, mesh, Rules())
     parameters = init_parameters(model, key, train.residual_gain)
     state = shard_state(mesh, Rules(), init_state(parameters, train))
-    advance = compiled_steps(source.batch, recipe.program)
-    rates_of_steps = learning_rates(train, 0, together)
+    at_rates = learning_rates(train, 0, together)
+    shapes = shapes_of((source.next(0, together), at_rates))
+    advance = compiled_steps(source.batch, recipe.program, shapes)
     sample = jax.jit(lambda corpus, key: sample_batch(corpus, key, batch, model, data))
     rates = []
 
     def dispatch() -> None:
         nonlocal state
-        state, _ = jax.block_until_ready(
-            advance(state, source.next(0, together), key, rates_of_steps)
-        )
+        state, _ = jax.block_until_ready(advance(state, source.next(0, together), key, at_rates))
 
     dispatch()
     seconds = []

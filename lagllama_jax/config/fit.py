@@ -26,6 +26,7 @@ class FitConfig(Config):
       batch_size: Number of windows per step. The variates of an item are as many windows.
       patience: Number of epochs without improvement after which training stops.
       last_k_percentage: Percentage of the training part of each series that is used, from its end.
+        Forecasts that validate have no other history either.
       clip_norm: Largest norm of the gradient. `None`: no clipping.
       dtype: Data type of the computation.
       seed: Random seed of the windows.

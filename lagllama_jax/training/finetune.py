@@ -5,6 +5,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
 from lagllama_jax.config import FitConfig, ModelConfig, check
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.training.finetune_task import make_task
@@ -22,7 +25,7 @@ class Report(NamedTuple):
     Attributes:
       improved: Whether the weights were changed.
       zero_shot_loss: Validation loss before fine-tuning, in scaled units. `None`: no validation.
-      best_loss: Lowest validation loss during fine-tuning.
+      best_loss: Lowest validation loss during fine-tuning. `None`: there was no validation.
       steps: Number of optimizer steps up to the returned weights.
       history: One row per dispatch, as in `training.metrics`.
       interrupted: Whether Ctrl-C or SIGTERM stopped the training early.
@@ -42,6 +45,8 @@ class Report(NamedTuple):
         early = "interrupted: " if self.interrupted else ""
         if self.zero_shot_loss is None:
             return f"{early}fine-tuned for {self.steps} steps, without validation"
+        if self.best_loss is None:
+            return f"{early}kept the zero-shot weights, as nothing was validated yet"
         found = f"loss {self.zero_shot_loss:.4f} zero-shot, {self.best_loss:.4f} fine-tuned"
         if self.forecasts is not None:
             found = f"{self.forecasts}; {found}"
@@ -94,11 +99,13 @@ def fit(
     """
     task = make_task(config, corpus, prediction_length, options, validation)
     sink = _Rows()
-    run = task.run(parameters, sink)
-    state = shard_state(task.mesh, Rules(), init_state(parameters, task.recipe.train))
+    # The given weights may be on devices that are none of the mesh.
+    given = jax.tree.map(np.asarray, parameters)
+    run = task.run(given, sink)
+    state = shard_state(task.mesh, Rules(), init_state(given, task.recipe.train))
     start = None
     if task.validated:
-        start = Best(parameters, task.evaluate(config)(parameters), 0, 0)
+        start = Best(given, task.evaluate(config)(given), 0, 0)
     trained = train(run, state, start, progress)
     cut = trained.stopped == "signal"
     if start is None:
@@ -107,7 +114,7 @@ def fit(
     losses = [row["validation_loss"] for row in sink.rows if row["validation_loss"] is not None]
     best = trained.best
     if best is None or best.step == 0:
-        least = min(losses, default=start.loss)
+        least = min(losses, default=None)
         return Fitted(parameters, config, Report(False, start.loss, least, 0, sink.rows, cut))
     weights = to_host(best.weights)
     found = compare(task.crps(config, parameters), task.crps(task.recipe.model, weights))
@@ -177,7 +184,10 @@ def sweep_table(tried: Sequence[tuple[FitConfig, Report]]) -> str:
     lines = ["learning rate  context  zero-shot fine-tuned  steps"]
     for options, report in tried:
         context = options.context_length or "as is"
-        losses = f"{report.zero_shot_loss:>10.4f} {report.best_loss:>10.4f}"
+        losses = " ".join(
+            f"{'-':>10}" if loss is None else f"{loss:>10.4f}"
+            for loss in (report.zero_shot_loss, report.best_loss)
+        )
         lines.append(f"{options.learning_rate:>13g} {context:>8} {losses} {report.steps:>6}")
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """The comparison of forecasts before and after fine-tuning, by which the weights are chosen."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -46,7 +47,12 @@ class Comparison(NamedTuple):
 
 
 def compare(before: Float[np.ndarray, "w P"], after: Float[np.ndarray, "w P"]) -> Comparison:
-    """Compares the CRPS of two forecasts of the same points; NaN where a true value is missing."""
+    """Compares the CRPS of two forecasts of the same points; NaN where a true value is missing.
+
+    New forecasts that are no numbers are no improvement.
+    """
+    if (np.isnan(after) & ~np.isnan(before)).any():
+        return Comparison(float(np.nanmean(before)), math.inf, 0.0)
     difference = before - after
     if len(difference) >= FEWEST_WINDOWS:
         difference = np.nanmean(difference, axis=1)

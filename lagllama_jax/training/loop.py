@@ -13,13 +13,14 @@ from lagllama_jax.errors import TrainingError
 from lagllama_jax.training.checkpoints import Checkpoints
 from lagllama_jax.training.optimizer import learning_rates
 from lagllama_jax.training.recipe import Recipe
+from lagllama_jax.training.sharding import to_host
 from lagllama_jax.training.signals import stop_on_signals
 from lagllama_jax.training.sources import BatchSource
 from lagllama_jax.training.state import TrainState
-from lagllama_jax.training.step import compiled_steps
+from lagllama_jax.training.step import compiled_steps, shapes_of
 from lagllama_jax.training.validation import Evaluate
 from lagllama_jax.training.watch import Watch
-from lagllama_jax.typing import Key, Parameters
+from lagllama_jax.typing import Array, Bool, Key, Parameters
 
 
 class Best(NamedTuple):
@@ -68,9 +69,10 @@ class Run:
         self, state: TrainState, step: int, count: int
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs `count` steps that follow `step` and returns their metrics. The state is donated."""
-        steps = compiled_steps(self.source.batch, self.recipe.program)
-        rates = learning_rates(self.recipe.train, step, count)
-        state, metrics = steps(state, self.source.next(step, count), self.run_key, rates)
+        feed, rates = self.source.next(step, count), learning_rates(self.recipe.train, step, count)
+        shapes = shapes_of((feed, rates))
+        steps = compiled_steps(self.source.batch, self.recipe.program, shapes)
+        state, metrics = steps(state, feed, self.run_key, rates)
         return state, {name: np.asarray(values) for name, values in metrics.items()}
 
 
@@ -122,6 +124,7 @@ def train(
                 row["validation_loss"] = loss = run.evaluate(state.weights)
                 best = better(best, state.weights, loss, step)
             if due or asked:
+                _check_weights(state, step, run)
                 _save(run, state, best)
             run.watch.write(row)
         if run.checkpoints is not None:
@@ -167,12 +170,32 @@ def _check_steps(losses: np.ndarray, first: int, run: Run) -> None:
     if not wrong.size:
         return
     step = first + int(wrong[0])
-    if run.checkpoints is not None:
-        run.checkpoints.wait()
-    kept = None if run.checkpoints is None else run.checkpoints.latest
     remedy = "Lower the learning rate, clip gradients (clip_norm), or look at these data."
-    where = "" if kept is None else f" The checkpoint of step {kept} is whole."
     raise TrainingError(
         f"The loss of step {step} is {losses[wrong[0]]}; its batch was drawn from "
-        f"{', '.join(run.source.datasets(run.run_key, step))}. {remedy}{where}"
+        f"{', '.join(run.source.datasets(run.run_key, step))}. {remedy}{_kept(run)}"
     )
+
+
+def _check_weights(state: TrainState, step: int, run: Run) -> None:
+    """Raises `TrainingError` if weights are not finite, so that they are neither saved nor used."""
+    if not to_host(all_finite(state.weights)):
+        raise TrainingError(
+            f"The weights after step {step} are not finite: lower the learning rate, or clip "
+            f"gradients (clip_norm).{_kept(run)}"
+        )
+
+
+@jax.jit
+def all_finite(weights: Parameters) -> Bool[Array, ""]:
+    """Whether all weights are numbers."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)]).all()
+
+
+def _kept(run: Run) -> str:
+    """The last checkpoint, in a sentence."""
+    if run.checkpoints is None:
+        return ""
+    run.checkpoints.wait()
+    kept = run.checkpoints.latest
+    return "" if kept is None else f" The checkpoint of step {kept} is whole."

@@ -1,6 +1,7 @@
 """Pre-training in a folder, which can be stopped and resumed."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -157,6 +158,11 @@ def _begin(
             if other.latest is None:
                 raise CheckpointError(f"{continue_from}: holds no checkpoint to continue from.")
             _check_recipe(other, recipe, ("model",))
+            check(
+                other.latest < recipe.train.steps,
+                f"{continue_from} has {other.latest} steps, from which the steps of this run count "
+                f"on: steps={recipe.train.steps} must be more.",
+            )
             return Restored(other.restore(other.latest, state, key).state, key, {})
     return Restored(state, key, {})
 
@@ -183,7 +189,15 @@ def _best(checkpoints: Checkpoints, start: Restored) -> Best | None:
     place = start.record.get("best")
     if place is None:
         return None
-    weights = checkpoints.restore(place["step"], start.state, start.key).state.weights
+    try:
+        weights = checkpoints.restore(place["step"], start.state, start.key).state.weights
+    except CheckpointError:
+        warnings.warn(
+            f"The best weights so far, of step {place['step']}, are gone: those that follow are "
+            "compared with one another only.",
+            stacklevel=3,
+        )
+        return None
     return Best(weights, place["loss"], place["step"], place["stale"])
 
 

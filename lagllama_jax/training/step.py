@@ -21,8 +21,8 @@ BatchOf = Callable[[Int[Array, ""] | int, Key], Batches]
 """A function that returns a batch of a step, from its number in the step and its key."""
 
 
-KEPT = 8
-"""Number of recipes whose compiled steps a process keeps."""
+KEPT = 4
+"""Number of compiled programs that a process keeps, each for one recipe and arrays of one size."""
 
 
 def step_keys(key: Key, step: Int[Array, ""] | int) -> tuple[Key, Key]:
@@ -98,15 +98,23 @@ def make_steps(batch: MakeBatch, recipe: Recipe) -> Steps:
     return steps
 
 
+def shapes_of(tree: Any) -> tuple[Any, ...]:
+    """The structure, the shapes and the data types of arrays: what a program is compiled for."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, *((leaf.shape, leaf.dtype) for leaf in leaves)
+
+
 @functools.lru_cache(maxsize=KEPT)
-def compiled_steps(batch: MakeBatch, recipe: Recipe) -> Steps:
+def compiled_steps(batch: MakeBatch, recipe: Recipe, shapes: tuple[Any, ...]) -> Steps:
     """As `make_steps`, compiled. The state is donated.
 
-    Runs share a program if they make batches in the same way, and `recipe.program`, their number of
-    steps per call, and the shapes of their arrays are equal.
+    Runs share a program if they make batches in the same way, and `recipe.program` and the shapes
+    of their arrays are equal.
 
     Args:
       batch: As for `make_steps`.
       recipe: `Recipe.program` of the run.
+      shapes: `shapes_of` what `BatchSource.next` returned, and of the learning rates. Programs for
+        other shapes are kept and forgotten on their own.
     """
     return jax.jit(make_steps(batch, recipe), donate_argnums=0)

@@ -11,11 +11,12 @@ import numpy as np
 from lagllama_jax.config import DataConfig, ModelConfig, TrainConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import DataError
-from lagllama_jax.model.batch import Batch
+from lagllama_jax.model.batch import TARGET, Batch
 from lagllama_jax.model.network import bind_head
 from lagllama_jax.training.loss import point_losses
 from lagllama_jax.training.recipe import program_of
 from lagllama_jax.training.sources.windows import Draws
+from lagllama_jax.training.step import KEPT, shapes_of
 from lagllama_jax.typing import Array, Bool, Float, Int, Parameters
 
 Evaluate = Callable[[Parameters], float]
@@ -92,7 +93,8 @@ def make_evaluate(
     Raises:
       DataError: If no future point was observed.
     """
-    if not (np.asarray(windows.observed) & _future(windows)).any():
+    targets = np.asarray(windows.role)[:, :, None] == TARGET
+    if not (np.asarray(windows.observed) & targets & _future(windows)).any():
         raise DataError(
             "None of the points that validate was observed: hold back more of them, or train "
             "without validation."
@@ -100,15 +102,23 @@ def make_evaluate(
     batches = list(_batches((windows, unit), train.batch_size))
 
     def evaluate(parameters: Parameters) -> float:
-        fixed = model, program_of(train)
-        sums = [np.asarray(totals(parameters, *place(batch), *fixed)) for batch in batches]
+        totals = compiled_totals(model, program_of(train), shapes_of(batches[0]))
+        sums = [np.asarray(totals(parameters, *place(batch))) for batch in batches]
         loss, count = np.sum(sums, axis=0, dtype=float)
         return float(loss / max(count, 1))
 
     return evaluate
 
 
-@functools.partial(jax.jit, static_argnames=("model", "train"))
+Totals = Callable[[Parameters, Batch, Float[np.ndarray, "G V"] | None], Float[Array, "2"]]
+
+
+@functools.lru_cache(maxsize=KEPT)
+def compiled_totals(model: ModelConfig, train: TrainConfig, shapes: tuple[Any, ...]) -> Totals:
+    """`totals` of an architecture and of windows of some `shapes`, compiled. Runs share it."""
+    return jax.jit(functools.partial(totals, model=model, train=train))
+
+
 def totals(
     parameters: Parameters,
     windows: Batch,

@@ -14,7 +14,7 @@ from lagllama_jax.training.sharding import Rules, make_mesh
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
 from lagllama_jax.training.sources.device import DeviceSource
 from lagllama_jax.training.state import init_state
-from lagllama_jax.training.step import compiled_steps
+from lagllama_jax.training.step import compiled_steps, shapes_of
 
 PLATFORMS = ("tpu", "cuda")
 
@@ -36,8 +36,8 @@ def test_a_training_step_lowers(corpus, platform, preset, dtype):
     arrays = corpus_arrays(corpus, model, data)
     whole = Recipe(model, data, train)
     source = DeviceSource(arrays, corpus.dataset_names, whole, make_mesh(), Rules())
-    steps = compiled_steps(source.batch, whole.program)
     rates = jax.ShapeDtypeStruct((10,), jnp.float32)
+    steps = compiled_steps(source.batch, whole.program, shapes_of((arrays, rates)))
     exported = jax.export.export(steps, platforms=[platform])(state, shapes(arrays), key, rates)
     assert exported.platforms == (platform,)
     assert {leaf.dtype for leaf in jax.tree.leaves(state.parameters)} == {jnp.dtype("float32")}

@@ -1,6 +1,8 @@
 """Runs that compute the same thing share a compiled program, and each is what it is alone."""
 
 import dataclasses
+import gc
+import weakref
 
 import jax
 import numpy as np
@@ -14,8 +16,8 @@ from lagllama_jax.training.sharding import Rules, make_mesh, shard_state
 from lagllama_jax.training.sources.corpus_arrays import corpus_arrays
 from lagllama_jax.training.sources.device import DeviceSource
 from lagllama_jax.training.state import init_state
-from lagllama_jax.training.step import compiled_steps, make_steps
-from lagllama_jax.training.validation import make_evaluate, totals
+from lagllama_jax.training.step import KEPT, compiled_steps, make_steps, shapes_of
+from lagllama_jax.training.validation import compiled_totals, make_evaluate
 from lagllama_jax.training.watch import Watch
 from tests.training.conftest import RECIPE, packed, waves
 
@@ -34,6 +36,11 @@ def run_of(corpus, recipe):
     return Run(recipe, source, Watch([], 1, 1, 1.0))
 
 
+def program(run, count=COUNT):
+    given = run.source.next(0, count), learning_rates(run.recipe.train, 0, count)
+    return compiled_steps(run.source.batch, run.recipe.program, shapes_of(given))
+
+
 def start(recipe):
     key = jax.random.key(recipe.train.seed)
     parameters = init_parameters(recipe.model, key, recipe.train.residual_gain)
@@ -46,10 +53,10 @@ def test_a_run_after_another_is_what_it_is_alone(corpus, change):
     recipe = dataclasses.replace(RECIPE, train=RECIPE.train.replace(**CHANGES[change]))
     first, run = run_of(corpus, RECIPE), run_of(corpus, recipe)
     first.advance(start(RECIPE), 0, COUNT)
-    known = compiled_steps(first.source.batch, RECIPE.program)
+    known = program(first)
     programs = known._cache_size()
     after, metrics = run.advance(start(recipe), 0, COUNT)
-    shared = compiled_steps(run.source.batch, recipe.program) is known
+    shared = program(run) is known
     assert shared == (change != "what enters the program")
     assert known._cache_size() == programs
 
@@ -80,7 +87,7 @@ def test_a_corpus_that_has_grown_a_little_needs_no_new_program(corpus):
     runs = [run_of(waves(lengths), recipe) for lengths in ((300, 310), (340, 330))]
     for run in runs:
         run.advance(start(recipe), 0, COUNT)
-    assert compiled_steps(runs[0].source.batch, recipe.program)._cache_size() == 1
+    assert program(runs[0]) is program(runs[1]) and program(runs[0])._cache_size() == 1
     assert all(len(run.source.corpus.values) == 1024 for run in runs)
 
 
@@ -102,11 +109,18 @@ def test_validations_share_a_program(corpus):
     run = run_of(corpus, RECIPE)
     batch = jax.tree.map(np.asarray, jax.jit(run.source.batch)(*_turn(run)))
     parameters = init_parameters(RECIPE.model, jax.random.key(0))
+    compiled_totals.cache_clear()
     make_evaluate(batch, RECIPE.model, RECIPE.train)(parameters)
-    programs = totals._cache_size()
     again = make_evaluate(batch, RECIPE.model, RECIPE.train.replace(seed=3, learning_rate=0.1))
     again(parameters)
-    assert totals._cache_size() == programs
+    assert compiled_totals.cache_info().misses == 1
+    assert compiled_totals.cache_info().hits == 1
+
+
+def test_a_process_that_trains_on_ever_other_corpora_keeps_few_programs():
+    programs = [weakref.ref(program(run_of(waves([60] * n), RECIPE))) for n in range(2, 8)]
+    gc.collect()
+    assert sum(one() is not None for one in programs) <= KEPT < len(programs)
 
 
 def _turn(run):
