@@ -158,11 +158,6 @@ def _begin(
             if other.latest is None:
                 raise CheckpointError(f"{continue_from}: holds no checkpoint to continue from.")
             _check_recipe(other, recipe, ("model",))
-            check(
-                other.latest < recipe.train.steps,
-                f"{continue_from} has {other.latest} steps, from which the steps of this run count "
-                f"on: steps={recipe.train.steps} must be more.",
-            )
             return Restored(other.restore(other.latest, state, key).state, key, {})
     return Restored(state, key, {})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from lagllama_jax import LagLlama
 from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.model.network import init_parameters
@@ -61,9 +62,15 @@ def main(folder):
     with Checkpoints(folder / "of 1 device", read_only=True) as checkpoints:
         restored = checkpoints.restore(STEPS, state, KEY).state
     losses["gone on with"], _ = curve(run, restored)
+    # Weights on one device, and a batch that is divided over all of them.
+    alone = jax.device_put(init_parameters(RECIPE.model, KEY), jax.devices()[0])
+    options = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 8, "progress": False}
+    waves = np.sin(np.arange(60) / 3 + np.arange(4)[:, None])
+    tuned = LagLlama(alone, RECIPE.model).fit(waves, 4, **options)
     narrow = ModelConfig.tiny(head_dim=6, lags=(0,), context_length=4)
     found = {
         "losses": losses,
+        "steps of a fit": len(tuned.report.history),
         "rows of a kernel on one device": kernel.addressable_shards[0].data.shape[0],
         "refusals": [
             refusal(make_mesh, fsdp=3),

@@ -13,10 +13,10 @@ import pytest
 
 from lagllama_jax import LagLlama, ModelConfig
 from lagllama_jax.config import FitConfig
-from lagllama_jax.errors import ConfigError, DataError
+from lagllama_jax.errors import ConfigError, DataError, TrainingError
 from lagllama_jax.model.network import init_parameters
 from lagllama_jax.series.blocks import last_blocks
-from lagllama_jax.training.finetune import fit, sweep, sweep_table
+from lagllama_jax.training.finetune import Report, fit, sweep, sweep_table
 from lagllama_jax.training.finetune_task import make_task
 from lagllama_jax.training.signals import StopRequest
 from tests.training.conftest import packed
@@ -287,3 +287,22 @@ def test_options_tell_how_a_frame_is_read(model):
     assert "several ways" not in str(read.value)
     with pytest.raises(DataError, match="dayfirst: only a data frame"):
         model.fit(sines(), HORIZON, dayfirst=True)
+
+
+def test_weights_that_are_no_numbers_are_not_returned(model):
+    with pytest.raises(TrainingError, match="weights after step 2 are not finite"):
+        model.fit(sines(), HORIZON, epochs=1, steps_per_epoch=2, learning_rate=1e30, validation=0)
+
+
+def test_a_report_before_the_first_validation_claims_nothing():
+    report = Report(False, 1.6, None, 0, [], interrupted=True)
+    assert str(report) == "interrupted: kept the zero-shot weights, as nothing was validated yet"
+
+
+def test_one_setting_without_validation_has_a_table(model):
+    corpus = packed(sines())
+    options = FitConfig(validation=0, epochs=1, steps_per_epoch=1, batch_size=4)
+    _, tried = sweep(
+        model.parameters, CONFIG, corpus, HORIZON, options, learning_rates=(1e-3,), progress=False
+    )
+    assert sweep_table(tried).splitlines()[1].split() == ["0.001", "as", "is", "-", "-", "1"]

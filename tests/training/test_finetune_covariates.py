@@ -237,3 +237,13 @@ def test_the_command_line_trains_on_a_table_with_covariates(model, tmp_path, mon
     assert told.err.count("Covariates: cause.") == 1
     assert "CRPS" in told.out and "tuned/" in told.out
     assert LagLlama.from_pretrained(tmp_path / "tuned").config.variate_attention
+
+
+def test_held_back_targets_without_a_value_are_refused():
+    """Known covariates have values there, which are no targets."""
+    targets, known = driven(count=4, length=40)
+    missing = [np.where(np.arange(40) < 36, one, np.nan) for one in targets]
+    model = LagLlama(init_parameters(CONFIG, jax.random.key(0)), CONFIG)
+    options = TOGETHER | {"steps_per_epoch": 1, "epochs": 1, "progress": False}
+    with pytest.raises(DataError, match="None of the points that validate was observed"):
+        model.fit(missing, HORIZON, known_covariates=known, **options)

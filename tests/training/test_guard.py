@@ -85,3 +85,11 @@ def test_windows_without_an_observed_end_are_left_out(parameters, monkeypatch):
     series[1][-1] = np.nan
     found = forecast_crps(parameters, MODEL, ends(series), HORIZON, np.ones((6, 1)))
     assert np.isnan(found).tolist() == [[False] * 3 + [True], [False] * 4, [False] * 4]
+
+
+def test_forecasts_that_are_no_numbers_are_no_improvement():
+    before = np.ones((10, HORIZON))
+    after = np.where(np.arange(HORIZON) < 1, np.nan, np.full((10, 1), 0.5))
+    assert not compare(before, after).improved
+    unseen = np.where(np.isnan(after), np.nan, before)  # no true value is known there
+    assert compare(unseen, after).improved

@@ -1,5 +1,7 @@
 """A run in a folder: where it begins, when it stops, what it writes, what it refuses."""
 
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from lagllama_jax.config import LoopConfig
 from lagllama_jax.corpus.store import Corpus
 from lagllama_jax.errors import CheckpointError, DataError, TrainingError
 from lagllama_jax.model.network import init_parameters
+from lagllama_jax.training import pretrain as pretraining
 from lagllama_jax.training.checkpoints import Checkpoints
 from lagllama_jax.training.loop import Run, train
 from lagllama_jax.training.metrics import COLUMNS, MetricsFile, read_metrics
@@ -103,6 +106,31 @@ def test_a_rate_that_diverges_is_told_with_step_and_data_sets_and_loses_nothing(
     with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
         state = checkpoints.restore(1, like, jax.random.key(0)).state
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.parameters))
+
+
+def test_weights_that_are_no_numbers_are_not_saved(corpus, tmp_path):
+    wild = SHORT.train.replace(learning_rate=1e30, clip_norm=None, ema_decay=0.0)
+    each = LoopConfig(dispatch=1, checkpoint_every=1)
+    recipe = Recipe(SHORT.model, SHORT.data, wild, each)
+    said = r"weights after step 2 are not finite: lower the learning rate.*step 1 is whole"
+    with pytest.raises(TrainingError, match=said):
+        pretrain(corpus, tmp_path, recipe)
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.latest == 1
+
+
+def test_a_run_goes_on_without_best_weights_that_are_gone(corpus, tmp_path, monkeypatch):
+    """As after the newest checkpoint, which was also the best, was damaged and removed."""
+    scores = [1.0, 2.0, 3.0, 0.5, 0.7]
+    monkeypatch.setattr(pretraining, "_evaluate", lambda *_: lambda weights: scores.pop(0))
+    every = LoopConfig(dispatch=2, checkpoint_every=2, keep=2)
+    recipe = Recipe(SHORT.model, SHORT.data, SHORT.train.replace(steps=8), every)
+    lengths = held_back(corpus, 4, 20)
+    pretrain(corpus, tmp_path, recipe, lengths=lengths)
+    shutil.rmtree(tmp_path / "checkpoints" / "8")
+    with pytest.warns(UserWarning, match="best weights so far, of step 2, are gone"):
+        again = pretrain(corpus, tmp_path, recipe, lengths=lengths)
+    assert int(again.state.step) == 8 and (again.best.loss, again.best.step) == (0.7, 8)
 
 
 class Scores:

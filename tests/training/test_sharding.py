@@ -57,6 +57,10 @@ def test_fsdp_splits_the_parameters(eight_devices, recipe):
     assert eight_devices["rows of a kernel on one device"] == recipe.model.width // 2
 
 
+def test_weights_on_one_device_are_tuned_on_eight(eight_devices):
+    assert eight_devices["steps of a fit"] == 1
+
+
 def test_a_checkpoint_of_one_device_goes_on_on_eight(one_device, eight_devices):
     _, _, late, _ = one_device
     np.testing.assert_allclose(eight_devices["losses"]["gone on with"], late, rtol=1e-5)
