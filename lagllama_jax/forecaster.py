@@ -9,6 +9,7 @@ from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, ModelConfig, che
 from lagllama_jax.evaluation.nixtla import CalledLikeNixtla
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.nonnegative import warn_of_negative
+from lagllama_jax.inference.rare_values import warn_of_rare_values
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.insight.methods import Explained
 from lagllama_jax.progress import Finished, Progress, counted, progress_bar
@@ -183,7 +184,9 @@ class LagLlama(Explained, FineTuned, CalledLikeNixtla):
         warn_of_negative(read, config)
         with own_settings(), progress_bar(progress) as report:
             predictor = self.predictor(counted(report, len(read)))
-            return predictor.predict(read, prediction_length, config)
+            forecast = predictor.predict(read, prediction_length, config)
+        warn_of_rare_values(forecast)
+        return forecast
 
     def predict_df(
         self,

@@ -13,6 +13,7 @@ from lagllama_jax.config import ModelConfig, check
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import prepare
 from lagllama_jax.inference.marginals import Marginals
+from lagllama_jax.inference.rare_values import usual_value
 from lagllama_jax.insight.windows import (
     check_student_t,
     explained_model,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+RARE = 0.02
+"""Largest share of ordinary points of a series below the threshold, without a warning."""
 SEGMENT = 32
 """Number of consecutive steps that are scored with one location and scale, from before them."""
 FEWEST = 16
@@ -130,7 +133,29 @@ def score(
     ):
         for part, values in zip(laws[row], law, strict=True):
             part[0, begin:end] = values[: end - begin]
-    return AnomalyScores(series, laws, threshold, coverage)
+    scores = AnomalyScores(series, laws, threshold, coverage)
+    _warn_of_rare_values(scores)
+    return scores
+
+
+def _warn_of_rare_values(scores: "AnomalyScores") -> None:
+    """Warns if values that a series has now and then are taken for anomalies."""
+    found = []
+    for name, past, tail in zip(
+        scores.item_ids, scores.observed, scores.tail_probability, strict=True
+    ):
+        share = (tail < scores.threshold).sum() / max(np.isfinite(tail).sum(), 1)
+        usual = usual_value(past)
+        if usual is not None and share > max(RARE, 10 * scores.threshold):
+            found.append((share, name, usual))
+    if found:
+        share, name, usual = max(found)
+        warnings.warn(
+            f"{len(found)} of {len(scores)} series, such as {name!r}, mostly have one value "
+            f"({usual:g}), and {share:.0%} of all points are below the threshold: other values are "
+            "ordinary there, and no anomalies. Score sums over longer steps, such as weeks.",
+            stacklevel=4,
+        )
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,0 +1,96 @@
+"""Tells of rare values, such as the sales of spare parts, that a forecast leaves out."""
+
+import warnings
+
+import numpy as np
+
+from lagllama_jax.inference.aggregation import points_per_day
+from lagllama_jax.inference.forecast import Forecast
+from lagllama_jax.series.frequency import Frequency
+from lagllama_jax.typing import Float
+
+RECENT, CYCLES = 256, 14
+"""Number of last points that are looked at, and of days or weeks if these are more points."""
+USUAL = 0.6
+"""Smallest share of the points that have the usual value."""
+TIMES = 4
+"""Smallest number of times at which the series left that value. A level that shifted did not."""
+LEVELS, OUTSIDE = (0.01, 0.99), 0.05
+"""An interval, and the largest share of the past outside of it. 2 % are expected."""
+
+
+def usual_value(past: Float[np.ndarray, "T"]) -> float | None:
+    """The value that a series mostly has, and leaves now and then. `None`: there is none.
+
+    >>> usual_value(np.array([0.0, 0, 0, 1, 0, 2, 0, 0, 1, 0, 0, 3, 0]))
+    0.0
+    >>> usual_value(np.array([0.0, 0, 0, 0, 0, 0, 7, 7, 7])) is None
+    True
+    """
+    recent = past[np.isfinite(past)][-RECENT:]
+    values, counts = np.unique(recent, return_counts=True)
+    if not len(recent) or counts.max() < USUAL * len(recent):
+        return None
+    apart = recent != values[counts.argmax()]
+    leaves = int((apart[1:] & ~apart[:-1]).sum())
+    return float(values[counts.argmax()]) if leaves >= TIMES else None
+
+
+def share_outside(
+    past: Float[np.ndarray, "T"],
+    low: Float[np.ndarray, "P"],
+    high: Float[np.ndarray, "P"],
+    cycle: int,
+) -> float:
+    """Share of the last points outside of the bounds of the steps at the same place of a cycle.
+
+    Args:
+      past: The series, up to the first step.
+      low: Lower bounds of the steps.
+      high: Upper bounds.
+      cycle: Number of points of the cycle. 1: each point is compared with the widest bounds.
+    """
+    cycles = min(max(RECENT // cycle, CYCLES), len(past) // cycle)
+    by_place = past[len(past) - cycles * cycle :].reshape(cycles, cycle)
+    places = np.arange(len(low)) % cycle
+    lowest, highest = np.full(cycle, np.inf), np.full(cycle, -np.inf)
+    np.minimum.at(lowest, places, low)
+    np.maximum.at(highest, places, high)
+    used = by_place[:, lowest <= highest]
+    outside = (used < lowest[lowest <= highest]) | (used > highest[lowest <= highest])
+    seen = np.isfinite(used)
+    return float((outside & seen).sum() / max(seen.sum(), 1))
+
+
+def _cycle(frequency: Frequency | None) -> int:
+    """Number of points of a day, or of the cycle of days or longer steps."""
+    if frequency is None:
+        return 1
+    day = points_per_day(frequency)
+    return day if day > 1 else frequency.cycle
+
+
+def warn_of_rare_values(forecast: Forecast) -> None:
+    """Warns if a forecast leaves out values that a series has now and then.
+
+    The bundled weights take a value that is mostly there for certain, so that their intervals do
+    not contain the others.
+    """
+    variates, found = len(forecast.dataset.target_names), []
+    for row, past in enumerate(forecast.past):
+        usual = usual_value(past)
+        if usual is None:
+            continue
+        low, high = forecast.quantiles(LEVELS, row)[0]
+        cycle = _cycle(forecast.dataset.frequencies[row // variates])
+        share = share_outside(past, low, high, cycle)
+        if share > OUTSIDE:
+            found.append((share, forecast.item_ids[row], usual))
+    if found:
+        share, name, usual = max(found)
+        warnings.warn(
+            f"{len(found)} of {len(forecast)} series, such as {name!r}, mostly have one value "
+            f"({usual:g}), and the forecast leaves the others out: {share:.0%} of the last values "
+            "are outside of its interval of 98 %. Forecast sums over longer steps, such as weeks.",
+            stacklevel=3,
+        )
