@@ -3,7 +3,7 @@
 from lagllama_jax.config.base import Count, check, checked
 from lagllama_jax.config.data import DataConfig
 from lagllama_jax.config.fit import FitConfig
-from lagllama_jax.config.forecast import DEFAULT_LEVELS, ForecastConfig, check_levels
+from lagllama_jax.config.forecast import DEFAULT_LEVELS, ForecastConfig, check_levels, level_names
 from lagllama_jax.config.loop import LoopConfig
 from lagllama_jax.config.model import LAGS, ModelConfig
 from lagllama_jax.config.train import TrainConfig
@@ -20,5 +20,6 @@ __all__ = [
     "TrainConfig",
     "check",
     "check_levels",
+    "level_names",
     "checked",
 ]

@@ -1,7 +1,7 @@
 """The configuration of a forecast."""
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -27,6 +27,20 @@ def check_levels(levels: Any) -> tuple[float, ...]:
         check(inside, f"Quantile level {level!r} must be between 0 and 1, such as 0.9.")
     check(len(levels) > 0, "Quantile levels are empty: give at least one, such as 0.5.")
     return tuple(float(level) for level in levels)
+
+
+def level_names(levels: Sequence[float]) -> list[str]:
+    """Names of columns for quantile levels: short ones if these say enough, and differ.
+
+    >>> level_names([0.1, 0.5, 0.9999999, 0.12345678, 0.1 + 2e-9])
+    ['0.1', '0.5', '0.9999999', '0.12345678', '0.100000002']
+    """
+    names: list[str] = []
+    for level in levels:
+        short = f"{level:g}"
+        enough = 0 < float(short) < 1 and abs(float(short) - level) < 1e-7
+        names.append(short if enough and short not in names else str(float(level)))
+    return names
 
 
 @dataclass(frozen=True)

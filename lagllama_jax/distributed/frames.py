@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lagllama_jax.config import Count, ForecastConfig, checked
+from lagllama_jax.config import Count, ForecastConfig, checked, level_names
 from lagllama_jax.corpus.formats.parquet import COLUMNS
 from lagllama_jax.distributed.job import Job, forecast_parts
 from lagllama_jax.distributed.reading import ReadShard, read_entries, read_long
@@ -65,10 +65,9 @@ class LongColumns:
         return Job(model, steps, ForecastConfig.of(**options), reading)
 
 
-def level_names(job: Job) -> list[str]:
+def number_names(job: Job) -> list[str]:
     """Names of the columns of numbers of the result of a job."""
-    levels = job.config.quantile_levels
-    return ["predictions", *(f"{level:g}" for level in levels)]
+    return ["predictions", *level_names(job.config.quantile_levels)]
 
 
 def forecast_table(job: Job, frame: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +104,7 @@ def with_errors(job: Job, read: ReadShard, names: tuple[str, str]) -> pd.DataFra
         failures |= failed
         parts.append(part)
     forecasts = pd.concat([part for part in parts if len(part)] or [pd.DataFrame()])
-    columns = [*names, *level_names(job)]
+    columns = [*names, *number_names(job)]
     forecasts = forecasts.reindex(columns=columns).assign(**{ERROR: None})
     if not failures:
         return forecasts

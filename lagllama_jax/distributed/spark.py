@@ -15,7 +15,7 @@ from lagllama_jax.distributed.frames import (
     ERROR,
     LongColumns,
     forecast_table,
-    level_names,
+    number_names,
     whole_series,
 )
 from lagllama_jax.distributed.job import Job
@@ -129,7 +129,7 @@ def forecast_df(
     job = columns.job(model, prediction_length, freq, options)
     kinds = dict(df.dtypes)
     fields = [f"`{name}` {kinds[name]}" for name in (columns.item_id, columns.timestamp)]
-    fields += [f"`{name}` double" for name in level_names(job)]
+    fields += [f"`{name}` double" for name in number_names(job)]
     rows = df.select(columns.item_id, columns.timestamp, columns.target)
     count = () if partitions is None else (partitions,)
     apart = rows.repartition(*count, columns.item_id).sortWithinPartitions(columns.item_id)

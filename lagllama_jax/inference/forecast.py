@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, check_levels
+from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, check_levels, level_names
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.inference.marginals import Marginals
 from lagllama_jax.series.dataset import SeriesDataset
@@ -224,9 +224,8 @@ class Forecast:
             index[0].append(index[1:]) if dated else np.concatenate(index)
         )
         columns["predictions"] = values[:, 0].ravel()
-        for number, level in enumerate(levels, start=1):
-            name = f"{level:g}"
-            columns[str(level) if name in columns else name] = values[:, number].ravel()
+        for number, name in enumerate(level_names(levels), start=1):
+            columns[name] = values[:, number].ravel()
         return pd.DataFrame(columns)
 
     def plot(

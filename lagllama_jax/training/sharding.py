@@ -155,8 +155,11 @@ def replicated(mesh: Mesh, tree: Any) -> Any:
     if jax.process_count() == 1:
         return jax.device_put(tree, everywhere)
     tree = jax.tree.map(np.asarray, tree)  # `device_put` takes missing values for differences
-    sums = [zlib.crc32(np.ascontiguousarray(leaf).data) for leaf in jax.tree.leaves(tree)]
-    found = multihost_utils.process_allgather(np.array(sums, np.uint32))
+    total = 0
+    for leaf in jax.tree.leaves(tree):
+        total = zlib.crc32(f"{leaf.dtype}{leaf.shape}".encode(), total)
+        total = zlib.crc32(np.ascontiguousarray(leaf).data, total)
+    found = multihost_utils.process_allgather(np.uint32(total))
     if (found != found[0]).any():
         raise DataError(
             "The processes of this run read different corpora: give all of them the same files."
