@@ -43,18 +43,16 @@ from lagllama_jax.config import ModelConfig  # noqa: E402 (must follow the impor
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keeps compiled programs between runs, in a folder that the processes of a run share.
+    """Keeps compiled programs between runs, in a folder of this process alone.
 
-    JAX writes the entries in place, and locks the folder only if its size is limited.
+    JAX writes entries of that cache in place, so processes must not share it.
     """
-    folder = config.rootpath / ".pytest_cache" / "jax" / pathlib.Path(sys.prefix).name
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    folder = config.rootpath / ".pytest_cache" / "jax" / pathlib.Path(sys.prefix).name / worker
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_compilation_cache_max_size", MOST_KEPT)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
-MOST_KEPT = 2**32
-"""Size in bytes of the folder of compiled programs."""
 MOST_MEMORY = 3 * 2**30
 """Size in bytes of a test process beyond which JAX forgets its compiled programs."""
 
