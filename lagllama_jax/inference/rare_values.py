@@ -27,7 +27,8 @@ def usual_value(past: Float[np.ndarray, "T"]) -> float | None:
     >>> usual_value(np.array([0.0, 0, 0, 0, 0, 0, 7, 7, 7])) is None
     True
     """
-    recent = past[np.isfinite(past)][-RECENT:]
+    recent = past[-8 * RECENT :]
+    recent = recent[np.isfinite(recent)][-RECENT:]
     values, counts = np.unique(recent, return_counts=True)
     if not len(recent) or counts.max() < USUAL * len(recent):
         return None
