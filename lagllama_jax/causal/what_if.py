@@ -173,7 +173,7 @@ def what_if(
       >>> days = pd.date_range("2026-01-01", periods=63)
       >>> price = 2 + np.sin(np.arange(63))
       >>> df = pd.DataFrame({"ds": days, "y": 50 - 3 * price, "price": price})
-      >>> a, b = (df[60:].drop(columns="y").assign(price=p) for p in (2.0, 3.0))
+      >>> a, b = (df[60:].drop(columns="y").assign(price=p) for p in (1.5, 2.5))
       >>> what_if(df[:60], a, b, 3, method="ridge").average.round(1)
       array([3.])
     """

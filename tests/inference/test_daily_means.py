@@ -190,6 +190,7 @@ def test_certain_points_and_days_keep_their_values():
     assert (np.abs(found) <= 2 * points.scale).all() and found[:, 30:72].min() > 0
 
 
+@pytest.mark.filterwarnings("ignore:.*mostly have one value")
 @pytest.mark.parametrize("rate", [0.1, 5.0])
 def test_intervals_of_independent_counts_stay_calibrated(rate):
     model, generator = LagLlama.from_pretrained(), np.random.default_rng(0)
