@@ -74,9 +74,12 @@ def added(
 
 def _wider(forecast: Forecast, deviation: Float[np.ndarray, "B P"]) -> Float[np.ndarray, "B Q P"]:
     """The quantiles of a forecast, with the error of a part that is added."""
-    assert forecast.values is not None and forecast.means is not None
+    assert forecast.values is not None
     levels = np.asarray(forecast.quantile_levels)
     normal = special.ndtri(levels)[:, None] * deviation[:, None]
-    apart = forecast.values - forecast.means[:, None]
-    far = np.hypot(apart, normal) * np.sign(levels - 0.5)[:, None]
-    return forecast.means[:, None] + np.where(deviation[:, None] > 0, far, apart)
+    order = np.argsort(levels)
+    place = np.interp(0.5, levels[order], np.arange(len(levels)))
+    around = forecast.values[:, order[[int(place), int(np.ceil(place))]]]
+    middle = around[:, :1] + (place % 1) * (around[:, 1:] - around[:, :1])
+    far = np.hypot(forecast.values - middle, normal)
+    return middle + far * np.sign(levels - 0.5)[:, None]

@@ -87,11 +87,26 @@ def warn_of_rare_values(forecast: Forecast) -> None:
         share = share_outside(past, low, high, cycle)
         if share > OUTSIDE:
             found.append((share, forecast.item_ids[row], usual))
+    tell(
+        found,
+        len(forecast),
+        "the forecast leaves the others out: {:.0%} of the last values are outside of its interval "
+        "of 98 %. Forecast sums over longer steps, such as weeks.",
+    )
+
+
+def tell(found: list[tuple[float, str, float]], total: int, what: str) -> None:
+    """Warns of series with rare values, if any were found.
+
+    Args:
+      found: A share, the name and the usual value of each such series.
+      total: Number of all series.
+      what: What follows from the values, with a place for the largest share.
+    """
     if found:
         share, name, usual = max(found)
         warnings.warn(
-            f"{len(found)} of {len(forecast)} series, such as {name!r}, mostly have one value "
-            f"({usual:g}), and the forecast leaves the others out: {share:.0%} of the last values "
-            "are outside of its interval of 98 %. Forecast sums over longer steps, such as weeks.",
-            stacklevel=3,
+            f"{len(found)} of {total} series, such as {name!r}, mostly have one value ({usual:g}), "
+            f"and {what.format(share)}",
+            stacklevel=4,
         )

@@ -13,7 +13,7 @@ from lagllama_jax.config import ModelConfig, check
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import prepare
 from lagllama_jax.inference.marginals import Marginals
-from lagllama_jax.inference.rare_values import usual_value
+from lagllama_jax.inference.rare_values import tell, usual_value
 from lagllama_jax.insight.windows import (
     check_student_t,
     explained_model,
@@ -148,14 +148,12 @@ def _warn_of_rare_values(scores: "AnomalyScores") -> None:
         usual = usual_value(past)
         if usual is not None and share > max(RARE, 10 * scores.threshold):
             found.append((share, name, usual))
-    if found:
-        share, name, usual = max(found)
-        warnings.warn(
-            f"{len(found)} of {len(scores)} series, such as {name!r}, mostly have one value "
-            f"({usual:g}), and {share:.0%} of all points are below the threshold: other values are "
-            "ordinary there, and no anomalies. Score sums over longer steps, such as weeks.",
-            stacklevel=4,
-        )
+    tell(
+        found,
+        len(scores),
+        "{:.0%} of all points are below the threshold: other values are ordinary there, and no "
+        "anomalies. Score sums over longer steps, such as weeks.",
+    )
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from lagllama_jax import ForecastConfig, LagLlama
 from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.inference.backtest import added
 from lagllama_jax.inference.covariates.design import controls, grid_of, joint_responses
 from lagllama_jax.inference.covariates.regression import CovariateRegression
 from lagllama_jax.inference.covariates.ridge import effects
+from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.inference.gaps import AcrossGaps
 from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.covariates import with_covariates
@@ -316,3 +318,15 @@ def test_many_sets_of_missing_covariates_are_taken_together():
     gone = np.isnan(np.stack(list(holes.values()))[:, -STEPS:])
     width = np.diff(found.quantiles([0.1, 0.9])[0], axis=0)[0]
     assert width[gone.any(axis=0)].min() > 3 and np.isfinite(width).all()
+
+
+def test_a_median_stays_where_the_error_of_an_effect_is_added():
+    """Of quantiles that are not symmetric about their mean."""
+    levels = (0.9, 0.1, 0.5, 0.3)
+    values = np.array([9.0, 0.0, 1.0, 0.5])[None, :, None] * np.ones((1, 4, 3))
+    skewed = Forecast(read_arrays([[1.0, 2.0]]), None, levels, values, 4 * np.ones((1, 3)))
+    found = added(skewed, np.zeros((1, 3)), -np.inf, np.array([[0.0, 1.0, 100.0]])).values[0]
+    np.testing.assert_allclose(found[:, 0], values[0, :, 0], atol=1e-12)
+    np.testing.assert_allclose(found[2], 1.0)
+    assert (np.diff(found[np.argsort(levels)], axis=0) > 0).all()
+    np.testing.assert_allclose(np.abs(found[:2, 2] - 1), 128.2, rtol=0.01)

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from lagllama_jax.errors import DataError, listed
+from lagllama_jax.inference.covariates.design import varies
 from lagllama_jax.series.dataset import SeriesDataset
 
 LOG = logging.getLogger("lagllama_jax")
@@ -77,14 +78,11 @@ def report_use(dataset: SeriesDataset, steps: int) -> None:
     """
     idle, unknown = set(dataset.known_names), set(dataset.known_names)
     for part, length in zip(dataset.known_covariates or (), dataset.lengths, strict=False):
-        past = part[:, :length]
-        low = np.min(past, axis=1, initial=np.inf, where=~np.isnan(past))
-        high = np.max(past, axis=1, initial=-np.inf, where=~np.isnan(past))
-        idle -= {
-            name for name, varies in zip(dataset.known_names, low < high, strict=True) if varies
-        }
-        there = np.isfinite(part[:, length : length + steps]).any(axis=1)
-        unknown -= {dataset.known_names[place] for place in np.flatnonzero(there)}
+        for name, values in zip(dataset.known_names, part, strict=True):
+            if varies(values[:length]):
+                idle.discard(name)
+            if np.isfinite(values[length : length + steps]).any():
+                unknown.discard(name)
     used = [name for name in dataset.known_names if name not in idle | unknown]
     blank = [name for name in dataset.known_names if name in unknown - idle]
     if used:

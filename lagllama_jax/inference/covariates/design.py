@@ -72,13 +72,13 @@ def responses(
       grid: The time grid.
       past: Number of points before the forecast.
     """
-    varying = [row for row in covariates if _varies(row[:past])]
+    varying = [row for row in covariates if varies(row[:past])]
     parts = [_response(row, grid, past, rich=True) for row in varying]
     if sum(part.shape[1] for part in parts) > MOST_COLUMNS:
         linear = [_response(row, grid, past, rich=False) for row in varying]
         first = _components(np.concatenate(linear, axis=1), past, COMPONENTS)
         parts = linear + [
-            _response(row, grid, past, rich=True) for row in first if _varies(row[:past])
+            _response(row, grid, past, rich=True) for row in first if varies(row[:past])
         ]
     return np.concatenate([np.zeros((covariates.shape[1], 0)), *parts], axis=1)
 
@@ -100,7 +100,7 @@ def joint_responses(
       past: Number of points before the forecast.
       draw: Number of the draw of the random weights.
     """
-    varying = [row for row in covariates if _varies(row[:past])]
+    varying = [row for row in covariates if varies(row[:past])]
     inputs = [part for row in varying for part in _inputs(row, grid, past)]
     count = min(JOINT_COLUMNS[1], past // ROWS_PER_COLUMN)
     if count < JOINT_COLUMNS[0] or not inputs:
@@ -178,7 +178,8 @@ def _components(
     return (columns @ np.where(first.sum(axis=0) < 0, -first, first)).T
 
 
-def _varies(past: Float[np.ndarray, "T"]) -> bool:
+def varies(past: Float[np.ndarray, "T"]) -> bool:
+    """Whether a covariate had different values."""
     observed = past[np.isfinite(past)]
     return len(observed) > 1 and bool(observed.min() < observed.max())
 

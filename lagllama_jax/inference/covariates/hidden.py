@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lagllama_jax.inference.covariates.design import varies
 from lagllama_jax.typing import Float, Int
 
 MOST_POINTS = 1024
@@ -58,11 +59,8 @@ def hidden_pasts(covariates: Float[np.ndarray, "K N"], past: int) -> HiddenPasts
     >>> found.deviation(np.array([1.0, 2, 3, 0, 4, 2, 2, 2])).round(2).tolist()
     [0.82, 0.0]
     """
-    lowest, highest = (
-        pick(covariates[:, :past], axis=1, initial=end, where=~np.isnan(covariates[:, :past]))
-        for pick, end in ((np.min, np.inf), (np.max, -np.inf))
-    )
-    missing = np.isnan(covariates[:, past:]) & (lowest < highest)[:, None]
+    varying = np.array([varies(row[:past]) for row in covariates], bool)
+    missing = np.isnan(covariates[:, past:]) & varying[:, None]
     sets, kinds = np.unique(missing, axis=1, return_inverse=True)
     if sets.shape[1] > MOST_KINDS:
         some = missing.any(axis=0)
