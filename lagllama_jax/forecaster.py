@@ -297,6 +297,7 @@ class LagLlama(Explained, FineTuned, CalledLikeNixtla):
         from lagllama_jax.inference.daily_means import WithDailyMeans
         from lagllama_jax.inference.differences import Differenced
         from lagllama_jax.inference.gaps import AcrossGaps
+        from lagllama_jax.inference.point_mass import WithPointMasses
         from lagllama_jax.inference.predictor import ModelPredictor
 
         model = ModelPredictor(self.parameters, self.config)
@@ -304,4 +305,5 @@ class LagLlama(Explained, FineTuned, CalledLikeNixtla):
         if not self.config.one_pass:
             return AcrossGaps(plain)
         silent = WithDailyMeans(Aggregated(model), model)
-        return AcrossGaps(Differenced(replace(silent, predictor=plain), silent))
+        whole = AcrossGaps(Differenced(replace(silent, predictor=plain), silent))
+        return WithPointMasses(whole)

@@ -75,6 +75,9 @@ class ForecastConfig(Config):
       difference: Whether a series that repeats itself nearly exactly is forecast through its
         seasonal differences too (`Differenced`). `auto`: if this lowers the loss in the last three
         horizons of the past, and the weights forecast in one pass. `none`: never.
+      point_mass: Whether the forecast of a series that mostly has one value, such as counts of rare
+        events, has a point mass there (`WithPointMasses`). `auto`: if the forecast would leave the
+        other values out, and the weights forecast in one pass. `none`: never.
       sampling: `stratified`: the draws of one step cover the distribution evenly, so that fewer
         samples give the same accuracy. `random`: the draws are independent.
       nonnegative: Whether to clip every draw at 0 before it becomes an input of the next step.
@@ -97,6 +100,7 @@ class ForecastConfig(Config):
     attention_window: Length | None = None
     coarsen: Aggregation = "auto"
     difference: Literal["auto", "none"] = "auto"
+    point_mass: Literal["auto", "none"] = "auto"
     sampling: Literal["random", "stratified"] = "stratified"
     nonnegative: bool = False
     seed: Seed = 0

@@ -77,7 +77,7 @@ class ExportedProgram(NamedTuple):
         )
         df, loc, scale = np.asarray(drawn, np.float64)[:, :, :steps]
         center, width = (part[:, None] for part in put_back(standard, raw))
-        return Marginals(df, center + width * loc, width * scale)
+        return Marginals.student_t(df, center + width * loc, width * scale)
 
     def _last_points(self, number: int, one: Any) -> Any:
         values = np.asarray(one, np.float64)

@@ -87,7 +87,8 @@ class Aggregated:
         for row in range(len(near.loc)):
             item, variate = divmod(row, len(dataset.target_names))
             past, day = dataset.targets[item][variate], points_per_day(dataset.frequencies[item])
-            laws.append(disaggregate(near.row(row), means.row(row), past, day, prediction_length))
+            first, rest = near.take([row]), means.take([row])
+            laws.append(disaggregate(first, rest, past, day, prediction_length))
         marginals = Marginals(*(np.concatenate(parts) for parts in zip(*laws, strict=True)))
         method, samples = method_of(self.predictor.model, config), None
         if method.num_samples:
@@ -123,12 +124,12 @@ def disaggregate(
     df, scale = (np.repeat(part[0], size)[:count] for part in (means.df, means.scale))
     detail = detail_deviation(past, size, day, count)
     scale = np.hypot(scale, detail * np.sqrt((df - 2) / df))
-    for points, first in zip((df, loc, scale), near, strict=True):
+    for points, first in zip((df, loc, scale), near[:3], strict=True):
         points[:size] = first[0, :count]
     constant = daily_constants(past, day, count)
     loc = np.where(np.isnan(constant), loc, constant)
     scale = np.where(np.isnan(constant), scale, 0.0)
-    return Marginals(df[None], loc[None], scale[None])
+    return Marginals.student_t(df[None], loc[None], scale[None])
 
 
 def sizes_of(

@@ -8,7 +8,6 @@ from scipy import special
 
 from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig
 from lagllama_jax.inference.forecast import Forecast
-from lagllama_jax.inference.marginals import Marginals
 from lagllama_jax.typing import Float
 
 JUDGED_SAMPLES = 25
@@ -55,10 +54,13 @@ def added(
     """
     changes: dict[str, Any] = {"lowest": lowest}
     if forecast.marginals is not None:
-        df, loc, scale = forecast.marginals
+        law = forecast.marginals
+        inside = law.side == 0
+        loc, scale = law.loc + np.where(inside, effect, 0.0), law.scale
         if deviation is not None:
-            scale = np.hypot(scale, deviation * np.sqrt((df - 2) / df))
-        changes["marginals"] = Marginals(df, loc + effect, scale)
+            more = deviation * np.sqrt((law.df - 2) / law.df)
+            scale = np.hypot(scale, np.where(inside, more, 0.0))
+        changes["marginals"] = law._replace(loc=loc, scale=scale, usual=law.usual + effect)
     if forecast.samples is not None:
         sums = forecast.samples + effect[:, None]
         if deviation is not None and normals is not None:

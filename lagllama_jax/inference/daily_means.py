@@ -76,7 +76,7 @@ class WithDailyMeans:
             means = dataset.take(items.tolist()).coarsen(day, WHOLE)
             found = self.daily.marginals(means, prediction_length // day, config)
             place = rows[items].ravel()
-            points = Marginals(*(part[place] for part in usual.marginals))
+            points = usual.marginals.take(place)
             weight = self.weight * np.minimum(np.arange(prediction_length) / (self.rise * day), 1)
             loc[place] += weight * changes(points, found.loc, day, self.most)
         marginals = usual.marginals._replace(loc=loc)
@@ -117,7 +117,7 @@ def changes(
       most: Largest change, in multiples of the scale of the point.
 
     >>> one = np.ones((1, 480))
-    >>> law = Marginals(5 * one, 10 * one, 2 * one)
+    >>> law = Marginals.student_t(5 * one, 10 * one, 2 * one)
     >>> changes(law, 13 * one[:, :20], 24, most=2.0)[0, [0, 84, 479]].tolist()
     [3.0, 3.0, 3.0]
     >>> changes(law, 99 * one[:, :20], 24, most=2.0)[0, [0, 84, 479]].tolist()

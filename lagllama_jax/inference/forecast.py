@@ -150,9 +150,7 @@ class Forecast:
         levels, rows = check_levels(levels), slice(row, None if row is None else row + 1)
         if self.values is None:
             return self._mixed(
-                lambda marginals: np.maximum(
-                    Marginals(*(part[rows] for part in marginals)).quantiles(levels), self.lowest
-                ),
+                lambda marginals: np.maximum(marginals.take(rows).quantiles(levels), self.lowest),
                 lambda samples: np.moveaxis(
                     np.quantile(samples[rows].astype(np.float64), levels, axis=1), 0, 1
                 ),

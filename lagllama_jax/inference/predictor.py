@@ -228,7 +228,7 @@ class ModelPredictor:
             if finished is not None:
                 finished(batch.stop - batch.start)
         check_finite(np.moveaxis(found, 0, 1), dataset)
-        return Marginals(*found.reshape(3, len(dataset) * variates, steps))
+        return Marginals.student_t(*found.reshape(3, len(dataset) * variates, steps))
 
     def _paths(
         self, dataset: SeriesDataset, steps: int, num_samples: int, config: ForecastConfig

@@ -11,12 +11,18 @@ from lagllama_jax.typing import Float
 
 RECENT, CYCLES = 256, 14
 """Number of last points that are looked at, and of days or weeks if these are more points."""
-USUAL = 0.6
+USUAL = 0.5
 """Smallest share of the points that have the usual value."""
 TIMES = 4
 """Smallest number of times at which the series left that value. A level that shifted did not."""
 LEVELS, OUTSIDE = (0.01, 0.99), 0.05
 """An interval, and the largest share of the past outside of it. 2 % are expected."""
+
+
+def recent(past: Float[np.ndarray, "T"]) -> Float[np.ndarray, "n"]:
+    """The last `RECENT` points that are not missing, if they are not too far back."""
+    last = past[-8 * RECENT :]
+    return last[np.isfinite(last)][-RECENT:]
 
 
 def usual_value(past: Float[np.ndarray, "T"]) -> float | None:
@@ -27,14 +33,19 @@ def usual_value(past: Float[np.ndarray, "T"]) -> float | None:
     >>> usual_value(np.array([0.0, 0, 0, 0, 0, 0, 7, 7, 7])) is None
     True
     """
-    recent = past[-8 * RECENT :]
-    recent = recent[np.isfinite(recent)][-RECENT:]
-    values, counts = np.unique(recent, return_counts=True)
-    if not len(recent) or counts.max() < USUAL * len(recent):
+    last = recent(past)
+    values, counts = np.unique(last, return_counts=True)
+    if not len(last) or counts.max() < USUAL * len(last):
         return None
-    apart = recent != values[counts.argmax()]
+    apart = last != values[counts.argmax()]
     leaves = int((apart[1:] & ~apart[:-1]).sum())
     return float(values[counts.argmax()]) if leaves >= TIMES else None
+
+
+def by_place(past: Float[np.ndarray, "T"], cycle: int) -> Float[np.ndarray, "N C"]:
+    """The last points, one row per cycle. The first column has the place of the next step."""
+    cycles = min(max(RECENT // cycle, CYCLES), len(past) // cycle)
+    return past[len(past) - cycles * cycle :].reshape(cycles, cycle)
 
 
 def share_outside(
@@ -51,19 +62,18 @@ def share_outside(
       high: Upper bounds.
       cycle: Number of points of the cycle. 1: each point is compared with the widest bounds.
     """
-    cycles = min(max(RECENT // cycle, CYCLES), len(past) // cycle)
-    by_place = past[len(past) - cycles * cycle :].reshape(cycles, cycle)
+    last = by_place(past, cycle)
     places = np.arange(len(low)) % cycle
     lowest, highest = np.full(cycle, np.inf), np.full(cycle, -np.inf)
     np.minimum.at(lowest, places, low)
     np.maximum.at(highest, places, high)
-    used = by_place[:, lowest <= highest]
+    used = last[:, lowest <= highest]
     outside = (used < lowest[lowest <= highest]) | (used > highest[lowest <= highest])
     seen = np.isfinite(used)
     return float((outside & seen).sum() / max(seen.sum(), 1))
 
 
-def _cycle(frequency: Frequency | None) -> int:
+def cycle_of(frequency: Frequency | None) -> int:
     """Number of points of a day, or of the cycle of days or longer steps."""
     if frequency is None:
         return 1
@@ -75,15 +85,15 @@ def warn_of_rare_values(forecast: Forecast) -> None:
     """Warns if a forecast leaves out values that a series has now and then.
 
     The bundled weights take a value that is mostly there for certain, so that their intervals do
-    not contain the others.
+    not contain the others. Rows that have a point mass (`WithPointMasses`) are no such forecasts.
     """
     variates, found = len(forecast.dataset.target_names), []
     for row, past in enumerate(forecast.past):
-        usual = usual_value(past)
-        if usual is None:
+        usual, law = usual_value(past), forecast.marginals
+        if usual is None or (law is not None and law.rare[row].any()):
             continue
         low, high = forecast.quantiles(LEVELS, row)[0]
-        cycle = _cycle(forecast.dataset.frequencies[row // variates])
+        cycle = cycle_of(forecast.dataset.frequencies[row // variates])
         share = share_outside(past, low, high, cycle)
         if share > OUTSIDE:
             found.append((share, forecast.item_ids[row], usual))

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from scipy import special
 
 from lagllama_jax.config import ModelConfig, check
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import prepare
 from lagllama_jax.inference.marginals import Marginals
-from lagllama_jax.inference.rare_values import tell, usual_value
+from lagllama_jax.inference.point_mass import LEVELS, departures, describes
+from lagllama_jax.inference.rare_values import cycle_of, tell, usual_value
 from lagllama_jax.insight.windows import (
     check_student_t,
     explained_model,
@@ -127,15 +127,35 @@ def score(
 
     found = over_windows(segment_laws, parameters, model, len(segments.row), make)
     df, loc, scale = np.moveaxis(found.astype(np.float64), 1, 0)
-    laws = [Marginals(*np.full((3, 1, length), np.nan)) for length in series.lengths]
+    laws = [_unknown(length) for length in series.lengths]
     for row, begin, end, *law in zip(
         *segments, df, center + width * loc, width * scale, strict=True
     ):
-        for part, values in zip(laws[row], law, strict=True):
+        for part, values in zip(laws[row], law, strict=False):
             part[0, begin:end] = values[: end - begin]
+    _share_with_rare_values(laws, series, segments)
     scores = AnomalyScores(series, laws, threshold, coverage)
     _warn_of_rare_values(scores)
     return scores
+
+
+def _unknown(length: int) -> Marginals:
+    """Distributions of steps that are filled in later."""
+    return Marginals(*map(np.array, Marginals.student_t(*np.full((3, 1, length), np.nan))))
+
+
+def _share_with_rare_values(
+    laws: list[Marginals], dataset: SeriesDataset, segments: Segments
+) -> None:
+    """Gives segments of series that mostly have one value a point mass (`WithPointMasses`)."""
+    for row, begin, end in zip(*(part.tolist() for part in segments), strict=True):
+        past, cycle = dataset.targets[row][0, :begin], cycle_of(dataset.frequencies[row])
+        law, steps = departures(past, cycle), slice(begin, end)
+        if law is None or not describes(law, laws[row].steps(steps).quantiles(LEVELS)[0], past):
+            continue
+        new = law.steps(np.arange(end - begin) % law.loc.shape[1])
+        for part, values in zip(laws[row], new, strict=True):
+            part[:, steps] = values
 
 
 def _warn_of_rare_values(scores: "AnomalyScores") -> None:
@@ -219,8 +239,7 @@ class AnomalyScores:
         If the distributions are right, these numbers are uniform between 0 and 1 (the probability
         integral transform).
         """
-        pairs = zip(self.laws, self.observed, strict=True)
-        return [special.stdtr(law.df[0], distance(law, values)) for law, values in pairs]
+        return [at_most for at_most, _ in self._probabilities()]
 
     @property
     def tail_probability(self) -> list[Float[np.ndarray, "T"]]:
@@ -228,8 +247,12 @@ class AnomalyScores:
 
         This is twice the smaller one of the probabilities of at most and of at least the value.
         """
+        return [np.minimum(2 * np.minimum(*both), 1) for both in self._probabilities()]
+
+    def _probabilities(self) -> list[Float[np.ndarray, "2 T"]]:
+        """The probabilities of at most and of at least each value."""
         pairs = zip(self.laws, self.observed, strict=True)
-        return [2 * special.stdtr(law.df[0], -abs(distance(law, values))) for law, values in pairs]
+        return [np.stack(law.probability(values[None]))[:, 0] for law, values in pairs]
 
     def to_frame(self) -> "pd.DataFrame":
         """One row per series and time step.
@@ -279,13 +302,3 @@ class AnomalyScores:
         from lagllama_jax.insight.plots import plot_scores
 
         return plot_scores(self, series, history)
-
-
-def distance(law: Marginals, values: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
-    """Distance of each value from the location of its distribution, in multiples of the scale.
-
-    For a certain value, whose scale is 0, it is 0 or infinite.
-    """
-    apart = values - law.loc[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((law.scale[0] == 0) & (apart == 0), 0.0, apart / law.scale[0])

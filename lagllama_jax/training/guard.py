@@ -120,7 +120,7 @@ def _draws(
     devices = (jax.local_devices()[0],)
     if model.one_pass:
         laws = np.asarray(one_pass_program(model, future, devices)(parameters, past))
-        rows = Marginals(*laws.astype(np.float64).reshape(3, -1, future))
+        rows = Marginals.student_t(*laws.astype(np.float64).reshape(3, -1, future))
         drawn = rows.quantiles(middle_levels(NUM_SAMPLES))
         return drawn.reshape(*laws.shape[1:3], NUM_SAMPLES, future)
     run = paths_program(model, Sampling(NUM_SAMPLES, future), devices)

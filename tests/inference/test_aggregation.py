@@ -96,7 +96,7 @@ def test_a_series_is_forecast_the_same_alone_and_among_series_of_other_steps(mod
 
 def test_the_variance_of_points_around_the_means_is_that_of_the_past():
     one = np.ones((1, 4))
-    near, means = (Marginals(5 * one, 0 * one, width * one) for width in (1.0, 0.5))
+    near, means = (Marginals.student_t(5 * one, 0 * one, width * one) for width in (1.0, 0.5))
     past = np.random.default_rng(0).normal(size=4 * 400) * 3
     law = disaggregate(near, means, past, 0, 12)
     deviation = detail_deviation(past, 4, 0, 1)[0]

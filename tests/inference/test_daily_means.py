@@ -151,7 +151,7 @@ laws = st.tuples(st.floats(2.5, 30), st.floats(-50, 50), st.floats(0.01, 10), st
 
 def law(df, loc, scale, count, spread=0.0):
     shape = 1 + spread * np.sin(np.arange(count))[None]
-    return Marginals(np.full((1, count), df), loc * shape, scale * shape)
+    return Marginals.student_t(np.full((1, count), df), loc * shape, scale * shape)
 
 
 @given(laws, st.integers(3, 20), st.sampled_from([24, 48, 96]))
@@ -160,7 +160,7 @@ def test_daily_means_become_those_that_are_asked_for(numbers, count, day):
     df, loc, scale, other = numbers
     pattern = law(df, loc, scale, day, 0.3)
     # The pattern of each day is the same, so that nothing changes between the days.
-    points = Marginals(*(np.tile(part, count) for part in pattern))
+    points = Marginals.student_t(*(np.tile(part, count) for part in pattern[:3]))
     found = changes(points, np.full((1, count), other), day, np.inf)
     means = (points.loc + found).reshape(count, day).mean(axis=1)
     assert np.allclose(means, other, rtol=1e-9, atol=1e-9)
@@ -182,7 +182,7 @@ def test_units_and_levels_do_not_matter(numbers, unit, level):
 
 
 def test_certain_points_and_days_keep_their_values():
-    points, means = law(5, 1.0, 1.0, 100), np.full((1, 4), 9.0)
+    points, means = law(5.0, 1.0, 1.0, 100), np.full((1, 4), 9.0)
     points.scale[:, :30] = 0
     points.scale[:, 72:80] = 1e-9  # as at night
     found = changes(points, means, 24, 2.0)

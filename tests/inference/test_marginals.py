@@ -13,7 +13,65 @@ degrees = st.one_of(st.floats(2.000001, 50), st.floats(50, 1e9))
 
 
 def one(df, loc=0.0, scale=1.0):
-    return Marginals(*(np.array([[number]], float) for number in (df, loc, scale)))
+    return Marginals.student_t(*(np.array([[number]], float) for number in (df, loc, scale)))
+
+
+masses = st.builds(
+    lambda *numbers: Marginals(*(np.array([[number]], float) for number in numbers)),
+    st.floats(5, 100),
+    st.floats(-2, 2),
+    st.floats(0.05, 1),
+    st.floats(0.01, 1),
+    st.floats(-100, 100),
+    st.sampled_from([-1, 0, 1]),
+)
+LEVELS = middle_levels(200_000)
+
+
+def drawn(law):
+    return law.at(np.array(LEVELS)[None, :, None]).ravel()
+
+
+@settings(max_examples=100)
+@given(masses)
+def test_a_point_mass_has_its_share_of_the_draws(law):
+    values, usual = drawn(law), law.usual.item()
+    assert (np.diff(values) >= 0).all()
+    assert abs((values != usual).mean() - law.share.item()) < 1e-4
+    if law.side.item():
+        assert (law.side.item() * (values - usual) >= 0).all()
+
+
+@settings(max_examples=100)
+@given(masses, st.floats(0.001, 0.999))
+def test_a_quantile_has_its_level_between_the_probabilities(law, level):
+    value = law.quantiles([level])[:, 0]
+    at_most, at_least = law.probability(value)
+    assert at_most.item() >= level - 1e-6 and at_least.item() >= 1 - level - 1e-6
+    values = drawn(law)
+    at_most, at_least = law.probability(value + 0.5)
+    assert abs(at_most.item() - (values <= value + 0.5).mean()) < 1e-3
+    assert abs(at_least.item() - (values >= value + 0.5).mean()) < 1e-3
+
+
+@settings(max_examples=100)
+@given(masses, st.sampled_from([-np.inf, 0.0]))
+def test_the_mean_with_a_point_mass_is_that_of_the_draws(law, lowest):
+    if law.side.item():  # the mean of a log-normal distribution
+        law = law._replace(df=law.df + 1e6)
+    values = np.maximum(drawn(law), lowest)
+    width = values.std() + law.scale.item()
+    assert abs(law.mean(lowest).item() - values.mean()) < 0.02 * width
+
+
+def test_rows_without_a_point_mass_keep_their_quantiles():
+    law = one(5.0, 3.0, 2.0)
+    rare = Marginals(*(np.array([[number]]) for number in (5.0, 0.0, 1.0, 0.5, 7.0, 1.0)))
+    both = Marginals(*(np.concatenate(parts) for parts in zip(law, rare, strict=True)))
+    levels = [0.1, 0.5, 0.9]
+    assert np.array_equal(both.quantiles(levels)[:1], law.quantiles(levels))
+    assert np.array_equal(both.quantiles(levels)[1:], rare.quantiles(levels))
+    assert both.mean(0.0)[0] == law.mean(0.0)[0]
 
 
 @settings(max_examples=200)
@@ -44,7 +102,7 @@ def test_a_certain_value_has_no_width():
 
 
 def test_draws_are_the_quantiles_at_random_levels():
-    law = Marginals(*(np.full((2, 3), number) for number in (4.0, 1.0, 2.0)))
+    law = Marginals.student_t(*(np.full((2, 3), number) for number in (4.0, 1.0, 2.0)))
     levels = np.random.default_rng(0).random((2, 5, 3))
     np.testing.assert_allclose(law.at(levels), stats.t.ppf(levels, 4.0, 1.0, 2.0))
 
@@ -52,7 +110,7 @@ def test_draws_are_the_quantiles_at_random_levels():
 def test_matched_paths_have_the_marginals_and_keep_their_ranks():
     random = np.random.default_rng(0)
     paths = random.normal(size=(2, 40, 3)).cumsum(-1)
-    law = Marginals(*(random.uniform(3, 9, (2, 3)) for _ in range(3)))
+    law = Marginals.student_t(*(random.uniform(3, 9, (2, 3)) for _ in range(3)))
     found = matched(paths, law)
     ranks = lambda x: x.argsort(1).argsort(1)  # noqa: E731
     assert np.array_equal(ranks(found), ranks(paths))

@@ -29,13 +29,21 @@ def model():
     return LagLlama.from_pretrained()
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.3])
-def test_rare_counts_are_told(model, rate):
-    counts = np.random.default_rng(2).poisson(rate, 400).astype(float)
+def in_runs(count, seed=0):
+    """Values that stay at 0, or above it, for some time."""
+    rng, values = np.random.default_rng(seed), np.zeros(count)
+    for step in range(1, count):
+        if rng.random() < (0.8 if values[step - 1] else 0.04):
+            values[step] = rng.uniform(5, 9)
+    return values
+
+
+def test_rare_values_in_runs_are_told(model):
+    runs = in_runs(600)
     with pytest.warns(UserWarning, match="1 of 2 series, such as 'parts', mostly have one value"):
-        model.predict([counts, ORDINARY["counts"][0]], 7, item_ids=["parts", "many"])
+        model.predict([runs, ORDINARY["counts"][0]], 7, item_ids=["parts", "many"])
     with pytest.warns(UserWarning, match="1 of 1 series, such as 'parts'.*no anomalies"):
-        model.score(counts, item_ids=["parts"])
+        model.score(runs, item_ids=["parts"])
 
 
 @pytest.mark.parametrize("name", ORDINARY)

@@ -29,6 +29,8 @@ from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.gaps import LONGEST_GAP, join
 from lagllama_jax.inference.marginals import middle_levels
 from lagllama_jax.inference.method import TOGETHER
+from lagllama_jax.inference.point_mass import departures
+from lagllama_jax.inference.rare_values import cycle_of
 from lagllama_jax.series.blocks import daily_constants
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.typing import Bool, Float, Int
@@ -108,7 +110,7 @@ class CovariateRegression:
 
     def _predict(self, dataset: SeriesDataset, steps: int, config: ForecastConfig) -> Forecast:
         fits = [_fit(dataset, row, steps) for row in range(len(dataset))]
-        shares = self._shares(dataset, fits, steps, config)
+        shares = _apart(dataset, self._shares(dataset, fits, steps, config), config)
         values, deviations = [], []
         for fit, share in zip(fits, shares, strict=True):
             values.append(np.einsum("vc,vcn->vn", share, fit.values[:, :, -1]))
@@ -157,6 +159,24 @@ class CovariateRegression:
                 truth = dataset.targets[row] - effect[:, : dataset.targets[row].shape[1]]
                 losses[row][window, :, candidate] = loss(found, truth[:, end : end + steps])
         return np.stack([_weights(*pair) for pair in zip(losses, fits, strict=True)])
+
+
+def _apart(
+    dataset: SeriesDataset, shares: Float[np.ndarray, "n V C"], config: ForecastConfig
+) -> Float[np.ndarray, "n V C"]:
+    """The weights of the candidates, of which targets that mostly have one value get the best one.
+
+    A part of an effect would move that value, so that it were no point mass any more.
+    """
+    if config.point_mass == "none":
+        return shares
+    found = shares.copy()
+    for item, target in enumerate(dataset.targets):
+        cycle = cycle_of(dataset.frequencies[item])
+        for variate, past in enumerate(target):
+            if departures(past, cycle) is not None:
+                found[item, variate] = np.eye(CANDIDATES)[shares[item, variate].argmax()]
+    return found
 
 
 def _weights(losses: Float[np.ndarray, "W V C"], fit: "_Fit") -> Float[np.ndarray, "V C"]:
