@@ -11,12 +11,17 @@ from lagllama_jax.config import ForecastConfig
 from lagllama_jax.errors import require
 from lagllama_jax.forecaster import LagLlama
 from lagllama_jax.inference.forecast import Forecast
+from lagllama_jax.inference.marginals import middle_levels
 from lagllama_jax.series.arrays import read_arrays
 from lagllama_jax.series.dataset import SeriesDataset
 
 require("sktime", "sktime")
 
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon  # noqa: E402 (must follow the check)
+
+
+DRAWS = 200
+"""Number of evenly spaced quantiles that stand for a distribution with a point mass."""
 
 
 class LagLlamaForecaster(BaseForecaster):
@@ -96,17 +101,19 @@ class LagLlamaForecaster(BaseForecaster):
         return pd.DataFrame(np.concatenate(values, axis=1), index, names)
 
     def _predict_proba(self, fh: Any, X: Any, marginal: bool = True) -> Any:
-        """The distributions of the single points: Student-t, or those of the sample paths."""
+        """The distributions of the single points: Student-t, or those of draws."""
         drawn, steps, index = self._drawn(fh, X)
-        if drawn.marginals is not None:
+        if drawn.marginals is not None and not drawn.marginals.rare.any():
             law = require("skpro.distributions.t", "sktime").TDistribution
-            df, loc, scale = (picked(part, steps) for part in drawn.marginals)
+            df, loc, scale = (picked(part, steps) for part in drawn.marginals[:3])
             return law(loc, np.maximum(scale, 1e-12), df, index=index, columns=self._past.columns)
         law = require("skpro.distributions.empirical", "sktime").Empirical
-        assert drawn.samples is not None
-        paths = np.moveaxis(drawn.samples, 1, 0)
+        draws = drawn.samples
+        if draws is None:
+            draws = drawn.quantiles(middle_levels(DRAWS))
+        paths = np.moveaxis(draws, 1, 0)
         parts = [pd.DataFrame(picked(path, steps), index, self._past.columns) for path in paths]
-        return law(pd.concat(parts, keys=range(len(parts))), time_indep=False)
+        return law(pd.concat(parts, keys=range(len(parts))), time_indep=drawn.samples is None)
 
     def _drawn(self, fh: Any, X: Any) -> tuple[Forecast, np.ndarray, pd.Index]:
         """The forecast, the steps of each series that are asked for, and their index."""

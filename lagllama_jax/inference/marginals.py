@@ -194,8 +194,9 @@ class Marginals(NamedTuple):
 
     def _mean_distance(self, lowest: float) -> Float[np.ndarray, "B P"]:
         """The mean distance from the usual value, if `lowest` is taken for values below it."""
-        scale = np.maximum(self.scale * np.sqrt(self.df / (self.df - 2)), 1e-12)
-        loc, below = np.where(self.side == 0, 0.0, self.loc), self.side < 0
+        drawn, below = self.side != 0, self.side < 0
+        deviation = np.maximum(self.scale * np.sqrt(self.df / (self.df - 2)), 1e-12)
+        loc, scale = np.where(drawn, self.loc, 0.0), np.where(drawn, deviation, 1.0)
         mean = np.exp(loc + scale**2 / 2)
         if np.isneginf(lowest):
             return mean

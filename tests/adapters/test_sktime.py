@@ -75,6 +75,19 @@ def test_sample_paths_are_an_empirical_distribution(one_pass, y):
     np.testing.assert_allclose(law.mean().iloc[:, 0], paths[:, :2].mean(axis=0), rtol=1e-4)
 
 
+def test_rare_counts_are_an_empirical_distribution_with_their_point_mass():
+    from lagllama_jax import LagLlama
+    from lagllama_jax.adapters.sktime import LagLlamaForecaster
+
+    days = pd.period_range("2024-01-01", periods=300, freq="D")
+    counts = pd.Series(np.random.default_rng(0).poisson(0.2, 300).astype(float), days)
+    law = LagLlamaForecaster().fit(counts, fh=[1, 5]).predict_proba()
+    plain = LagLlama.from_pretrained().predict(counts.to_numpy(), 5, start="2024-01-01", freq="D")
+    assert (law.ppf(0.5) == 0).all(axis=None)
+    np.testing.assert_allclose(law.ppf(0.95), plain.quantile(0.95).T[[0, 4]], atol=0.1)
+    np.testing.assert_allclose(law.mean(), counts.mean(), atol=0.08)
+
+
 def test_a_panel_is_forecast_in_one_call_as_its_series_are(forecaster, y, one_pass):
     panel = pd.concat({"a": y, "b": y.iloc[:-4] * 2}, names=["shop", "month"]).to_frame()
     table = forecaster.fit(panel, fh=[1, 2]).predict()

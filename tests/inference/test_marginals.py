@@ -25,24 +25,24 @@ masses = st.builds(
     st.floats(-100, 100),
     st.sampled_from([-1, 0, 1]),
 )
-LEVELS = middle_levels(200_000)
+LEVELS = middle_levels(20_000)
 
 
 def drawn(law):
     return law.at(np.array(LEVELS)[None, :, None]).ravel()
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(masses)
 def test_a_point_mass_has_its_share_of_the_draws(law):
     values, usual = drawn(law), law.usual.item()
     assert (np.diff(values) >= 0).all()
-    assert abs((values != usual).mean() - law.share.item()) < 1e-4
+    assert abs((values != usual).mean() - law.share.item()) < 1e-3
     if law.side.item():
         assert (law.side.item() * (values - usual) >= 0).all()
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(masses, st.floats(0.001, 0.999))
 def test_a_quantile_has_its_level_between_the_probabilities(law, level):
     value = law.quantiles([level])[:, 0]
@@ -54,7 +54,7 @@ def test_a_quantile_has_its_level_between_the_probabilities(law, level):
     assert abs(at_least.item() - (values >= value + 0.5).mean()) < 1e-3
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(masses, st.sampled_from([-np.inf, 0.0]))
 def test_the_mean_with_a_point_mass_is_that_of_the_draws(law, lowest):
     if law.side.item():  # the mean of a log-normal distribution
@@ -65,7 +65,7 @@ def test_the_mean_with_a_point_mass_is_that_of_the_draws(law, lowest):
 
 
 def test_rows_without_a_point_mass_keep_their_quantiles():
-    law = one(5.0, 3.0, 2.0)
+    law = one(5.0, 3.0, 2000.0)
     rare = Marginals(*(np.array([[number]]) for number in (5.0, 0.0, 1.0, 0.5, 7.0, 1.0)))
     both = Marginals(*(np.concatenate(parts) for parts in zip(law, rare, strict=True)))
     levels = [0.1, 0.5, 0.9]
