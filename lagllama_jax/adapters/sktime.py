@@ -19,7 +19,6 @@ require("sktime", "sktime")
 
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon  # noqa: E402 (must follow the check)
 
-
 DRAWS = 200
 """Number of evenly spaced quantiles that stand for a distribution with a point mass."""
 
