@@ -306,4 +306,4 @@ class LagLlama(Explained, FineTuned, CalledLikeNixtla):
             return AcrossGaps(plain)
         silent = WithDailyMeans(Aggregated(model), model)
         whole = AcrossGaps(Differenced(replace(silent, predictor=plain), silent))
-        return WithPointMasses(whole)
+        return WithPointMasses(whole, AcrossGaps(Differenced(silent, silent)))

@@ -102,7 +102,7 @@ class LagLlamaForecaster(BaseForecaster):
     def _predict_proba(self, fh: Any, X: Any, marginal: bool = True) -> Any:
         """The distributions of the single points: Student-t, or those of draws."""
         drawn, steps, index = self._drawn(fh, X)
-        if drawn.marginals is not None and not drawn.marginals.rare.any():
+        if drawn.marginals is not None and not drawn.marginals.has_mass.any():
             law = require("skpro.distributions.t", "sktime").TDistribution
             df, loc, scale = (picked(part, steps) for part in drawn.marginals[:3])
             return law(loc, np.maximum(scale, 1e-12), df, index=index, columns=self._past.columns)

@@ -76,8 +76,8 @@ class ForecastConfig(Config):
         seasonal differences too (`Differenced`). `auto`: if this lowers the loss in the last three
         horizons of the past, and the weights forecast in one pass. `none`: never.
       point_mass: Whether the forecast of a series that mostly has one value, such as counts of rare
-        events, has a point mass there (`WithPointMasses`). `auto`: if the forecast would leave the
-        other values out, and the weights forecast in one pass. `none`: never.
+        events, has a point mass there (`WithPointMasses`). `auto`: if departures from it come
+        unforeseeably, and the weights forecast in one pass. `none`: never.
       sampling: `stratified`: the draws of one step cover the distribution evenly, so that fewer
         samples give the same accuracy. `random`: the draws are independent.
       nonnegative: Whether to clip every draw at 0 before it becomes an input of the next step.

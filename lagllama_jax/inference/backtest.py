@@ -60,7 +60,8 @@ def added(
         if deviation is not None:
             more = deviation * np.sqrt((law.df - 2) / law.df)
             scale = np.hypot(scale, np.where(inside, more, 0.0))
-        changes["marginals"] = law._replace(loc=loc, scale=scale, usual=law.usual + effect)
+        moved = {"usual": law.usual + effect, "center": law.center + effect}
+        changes["marginals"] = law._replace(loc=loc, scale=scale, **moved)
     if forecast.samples is not None:
         sums = forecast.samples + effect[:, None]
         if deviation is not None and normals is not None:

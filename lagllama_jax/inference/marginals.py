@@ -45,6 +45,8 @@ class Marginals(NamedTuple):
       usual: Value of the point mass.
       side: 0 if values are drawn in the units of the series. 1 or -1 if the logarithm of their
         distance above or below `usual` is drawn, so that all departures are on one side of it.
+      center: Mean of the departing values if `side` is not 0. That of their logarithm does not
+        tell it.
     """
 
     df: Float[np.ndarray, "B P"]
@@ -53,6 +55,7 @@ class Marginals(NamedTuple):
     share: Float[np.ndarray, "B P"]
     usual: Float[np.ndarray, "B P"]
     side: Float[np.ndarray, "B P"]
+    center: Float[np.ndarray, "B P"]
 
     @classmethod
     def student_t(
@@ -63,10 +66,10 @@ class Marginals(NamedTuple):
     ) -> "Marginals":
         """Distributions without point masses."""
         one, zero = (np.broadcast_to(number, np.shape(loc)) for number in (1.0, 0.0))
-        return cls(df, loc, scale, one, zero, zero)
+        return cls(df, loc, scale, one, zero, zero, zero)
 
     @property
-    def rare(self) -> Bool[np.ndarray, "B P"]:
+    def has_mass(self) -> Bool[np.ndarray, "B P"]:
         """Whether a distribution is not a Student-t distribution."""
         return (self.share < 1) | (self.side != 0)
 
@@ -94,7 +97,7 @@ class Marginals(NamedTuple):
         >>> law.mean_with(other, np.array([0.25])).loc.item()
         11.0
         """
-        assert not (self.rare.any() or other.rare.any())
+        assert not (self.has_mass.any() or other.has_mass.any())
         share = weight[:, None]
         scales = (1 - share) * self.scale, share * other.scale
         scale = scales[0] + scales[1]
@@ -109,14 +112,14 @@ class Marginals(NamedTuple):
         >>> law = Marginals.student_t(5 * one, 10 * one, 2 * one)
         >>> law.quantiles([0.5, 0.9]).round(3).tolist()
         [[[10.0], [12.952]]]
-        >>> rare = Marginals(5 * one, 0 * one, one, 0.3 * one, 7 * one, one)
+        >>> rare = Marginals(5 * one, 0 * one, one, 0.3 * one, 7 * one, one, 9 * one)
         >>> rare.quantiles([0.5, 0.9]).round(3).tolist()
         [[[7.0], [8.58]]]
         """
         coefficients = quantile_polynomials(tuple(levels))
         standard = np.moveaxis(chebyshev.chebval(4 / self.df - 1, coefficients), 0, 1)
         found = self.loc[:, None] + self.scale[:, None] * standard
-        rare = np.flatnonzero(self.rare.any(axis=1))
+        rare = np.flatnonzero(self.has_mass.any(axis=1))
         if rare.size:
             shape = len(rare), len(levels), found.shape[2]
             found[rare] = self.take(rare).at(np.broadcast_to(np.array(levels)[:, None], shape))
@@ -124,8 +127,8 @@ class Marginals(NamedTuple):
 
     def at(self, levels: Float[np.ndarray, "B S P"]) -> Float[np.ndarray, "B S P"]:
         """The quantile of each point at levels of its own. Uniform random levels give draws."""
-        df, loc, scale, share, usual, side = (part[:, None] for part in self)
-        if not self.rare.any():
+        df, loc, scale, share, usual, side = (part[:, None] for part in self[:6])
+        if not self.has_mass.any():
             return loc + scale * special.stdtrit(df, levels)
         part = np.where(side == 0, self._tails(self.usual)[0][:, None], side < 0)
         below = share * part  # the probability of a value below the usual one
@@ -142,7 +145,7 @@ class Marginals(NamedTuple):
         """The probabilities of at most, and of at least, a value for each point.
 
         >>> one = np.ones((1, 1))
-        >>> rare = Marginals(5 * one, 0 * one, one, 0.5 * one, 7 * one, one)
+        >>> rare = Marginals(5 * one, 0 * one, one, 0.5 * one, 7 * one, one, 9 * one)
         >>> [part.item() for part in rare.probability(8 * one)]
         [0.75, 0.25]
         """
@@ -167,18 +170,14 @@ class Marginals(NamedTuple):
     def mean(self, lowest: float = -np.inf) -> Float[np.ndarray, "B P"]:
         """The means of the points, after values below `lowest` are replaced by it.
 
-        If the logarithm of a distance is drawn, its mean is that of a log-normal distribution with
-        the same variance of the logarithm, as that of the Student-t distribution is infinite.
-
         >>> one = np.ones((1, 1))
         >>> Marginals.student_t(5 * one, 0 * one, one).mean(lowest=0.0).round(3).item()
         0.475
         """
-        apart = self.loc if np.isneginf(lowest) else self._mean_above(lowest)
-        if not self.rare.any():
-            return apart
-        far = np.maximum(self.usual + self.side * self._mean_distance(lowest), lowest)
-        apart = np.where(self.side == 0, apart, far)
+        drawn = self.loc if np.isneginf(lowest) else self._mean_above(lowest)
+        if not self.has_mass.any():
+            return drawn
+        apart = np.where(self.side == 0, drawn, np.maximum(self.center, lowest))
         return self.share * apart + (1 - self.share) * np.maximum(self.usual, lowest)
 
     def _mean_above(self, lowest: float) -> Float[np.ndarray, "B P"]:
@@ -191,17 +190,3 @@ class Marginals(NamedTuple):
         above = special.stdtr(self.df, z)
         excess = z * above + density * (self.df + z**2) / (self.df - 1)
         return np.where(self.scale > 0, lowest + scale * excess, np.maximum(self.loc, lowest))
-
-    def _mean_distance(self, lowest: float) -> Float[np.ndarray, "B P"]:
-        """The mean distance from the usual value, if `lowest` is taken for values below it."""
-        drawn, below = self.side != 0, self.side < 0
-        deviation = np.maximum(self.scale * np.sqrt(self.df / (self.df - 2)), 1e-12)
-        loc, scale = np.where(drawn, self.loc, 0.0), np.where(drawn, deviation, 1.0)
-        mean = np.exp(loc + scale**2 / 2)
-        if np.isneginf(lowest):
-            return mean
-        bound = np.maximum(np.where(below, self.usual - lowest, lowest - self.usual), 0)
-        with np.errstate(divide="ignore"):
-            z = (np.log(bound) - loc) / scale
-        smaller = mean * special.ndtr(z - scale) + bound * special.ndtr(-z)  # of it and the bound
-        return np.where(below, smaller, mean + bound - smaller)

@@ -87,10 +87,11 @@ def warn_of_rare_values(forecast: Forecast) -> None:
     The bundled weights take a value that is mostly there for certain, so that their intervals do
     not contain the others. Rows that have a point mass (`WithPointMasses`) are no such forecasts.
     """
-    variates, found = len(forecast.dataset.target_names), []
+    variates, found, law = len(forecast.dataset.target_names), [], forecast.marginals
+    masses = set() if law is None else set(np.flatnonzero(law.has_mass.any(axis=1)).tolist())
     for row, past in enumerate(forecast.past):
-        usual, law = usual_value(past), forecast.marginals
-        if usual is None or (law is not None and law.rare[row].any()):
+        usual = usual_value(past)
+        if usual is None or row in masses:
             continue
         low, high = forecast.quantiles(LEVELS, row)[0]
         cycle = cycle_of(forecast.dataset.frequencies[row // variates])

@@ -12,7 +12,14 @@ from lagllama_jax.config import ModelConfig, check
 from lagllama_jax.errors import DataError
 from lagllama_jax.inference.batch import prepare
 from lagllama_jax.inference.marginals import Marginals
-from lagllama_jax.inference.point_mass import LEVELS, departures, describes
+from lagllama_jax.inference.point_mass import (
+    JUDGED,
+    WINDOWS,
+    Window,
+    departures,
+    describes,
+    foresaw,
+)
 from lagllama_jax.inference.rare_values import cycle_of, tell, usual_value
 from lagllama_jax.insight.windows import (
     check_student_t,
@@ -133,7 +140,7 @@ def score(
     ):
         for part, values in zip(laws[row], law, strict=False):
             part[0, begin:end] = values[: end - begin]
-    _share_with_rare_values(laws, series, segments)
+    _give_point_masses(laws, series, segments)
     scores = AnomalyScores(series, laws, threshold, coverage)
     _warn_of_rare_values(scores)
     return scores
@@ -144,18 +151,24 @@ def _unknown(length: int) -> Marginals:
     return Marginals(*map(np.array, Marginals.student_t(*np.full((3, 1, length), np.nan))))
 
 
-def _share_with_rare_values(
-    laws: list[Marginals], dataset: SeriesDataset, segments: Segments
-) -> None:
-    """Gives segments of series that mostly have one value a point mass (`WithPointMasses`)."""
+def _give_point_masses(laws: list[Marginals], dataset: SeriesDataset, segments: Segments) -> None:
+    """Gives segments of series that mostly have one value a point mass, as `WithPointMasses` does.
+
+    The windows of the past are the last segments before each.
+    """
+    windows: dict[int, list[Window]] = {}
     for row, begin, end in zip(*(part.tolist() for part in segments), strict=True):
-        past, cycle = dataset.targets[row][0, :begin], cycle_of(dataset.frequencies[row])
-        law, steps = departures(past, cycle), slice(begin, end)
-        if law is None or not describes(law, laws[row].steps(steps).quantiles(LEVELS)[0], past):
+        values, cycle = dataset.targets[row][0], cycle_of(dataset.frequencies[row])
+        law, steps = departures(values[:begin], cycle), slice(begin, end)
+        if law is None:
             continue
-        new = law.steps(np.arange(end - begin) % law.loc.shape[1])
-        for part, values in zip(laws[row], new, strict=True):
-            part[:, steps] = values
+        quantiles = laws[row].steps(steps).quantiles(JUDGED)[0]
+        before = windows.setdefault(row, [])
+        if describes(law, quantiles, values[:begin]) and not foresaw(before[-WINDOWS:]):
+            new = law.steps(np.arange(end - begin) % cycle)
+            for part, one in zip(laws[row], new, strict=True):
+                part[:, steps] = one
+        before.append(Window.of(law, quantiles, values[steps]))
 
 
 def _warn_of_rare_values(scores: "AnomalyScores") -> None:

@@ -15,6 +15,12 @@ OPEN = (HOURS % 24 >= 9) & (HOURS % 24 < 17) & (HOURS // 24 % 7 < 6)
 ORDINARY = {
     "constant": (np.full(400, 3.0), "D"),
     "weekly": ((np.arange(400) % 7 == 0) * 5.0, "D"),
+    "every tenth": ((np.arange(400) % 10 == 3) * 5.0, "D"),
+    "alternating": (np.arange(400) % 2 * 1.0, "D"),
+    "every fourth week": ((np.arange(200) % 4 == 0) * 5.0, "W"),
+    "weekdays at nine": ((HOURS % 24 == 9) * (HOURS // 24 % 7 < 5) * 5.0, "h"),
+    "dead": (np.r_[RNG.poisson(0.6, 340), np.zeros(60)].astype(float), "D"),
+    "another price": (np.where(RNG.random(400) < 0.1, 8, np.arange(400) // 375 * 2 + 10.0), "D"),
     "solar": (np.maximum(np.sin((HOURS % 24 - 6) / 12 * np.pi), 0) * RNG.uniform(0.3, 1), "h"),
     "shop": (np.where(OPEN, RNG.poisson(5, len(HOURS)), 0).astype(float), "h"),
     "counts": (RNG.poisson(2.0, 400).astype(float), "D"),
@@ -64,6 +70,7 @@ def test_paths_depart_independently(model):
     assert np.allclose(forecast.quantile(0.97), np.quantile(forecast.samples, 0.97, axis=1), atol=1)
 
 
+@pytest.mark.filterwarnings("ignore:.*mostly have one value")
 @pytest.mark.parametrize("name", ORDINARY)
 @pytest.mark.parametrize("steps", [5, 30])
 def test_other_forecasts_stay_as_they_are(model, name, steps):

@@ -29,7 +29,7 @@ from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.gaps import LONGEST_GAP, join
 from lagllama_jax.inference.marginals import middle_levels
 from lagllama_jax.inference.method import TOGETHER
-from lagllama_jax.inference.point_mass import departures
+from lagllama_jax.inference.point_mass import WithPointMasses, departures
 from lagllama_jax.inference.rare_values import cycle_of
 from lagllama_jax.series.blocks import daily_constants
 from lagllama_jax.series.dataset import SeriesDataset
@@ -110,7 +110,9 @@ class CovariateRegression:
 
     def _predict(self, dataset: SeriesDataset, steps: int, config: ForecastConfig) -> Forecast:
         fits = [_fit(dataset, row, steps) for row in range(len(dataset))]
-        shares = _apart(dataset, self._shares(dataset, fits, steps, config), config)
+        shares = self._shares(dataset, fits, steps, config)
+        if isinstance(self.predictor, WithPointMasses) and config.point_mass != "none":
+            shares = _unmixed(dataset, shares)
         values, deviations = [], []
         for fit, share in zip(fits, shares, strict=True):
             values.append(np.einsum("vc,vcn->vn", share, fit.values[:, :, -1]))
@@ -161,21 +163,23 @@ class CovariateRegression:
         return np.stack([_weights(*pair) for pair in zip(losses, fits, strict=True)])
 
 
-def _apart(
-    dataset: SeriesDataset, shares: Float[np.ndarray, "n V C"], config: ForecastConfig
+def _unmixed(
+    dataset: SeriesDataset, shares: Float[np.ndarray, "n V C"]
 ) -> Float[np.ndarray, "n V C"]:
-    """The weights of the candidates, of which targets that mostly have one value get the best one.
+    """The weights of the candidates, with a single one for targets that may have a point mass.
 
-    A part of an effect would move that value, so that it were no point mass any more.
+    A part of an effect would move the usual value, so that it were no point mass any more. It is no
+    effect, if its weight is not below its prior, or the best of the others.
     """
-    if config.point_mass == "none":
-        return shares
     found = shares.copy()
     for item, target in enumerate(dataset.targets):
         cycle = cycle_of(dataset.frequencies[item])
         for variate, past in enumerate(target):
             if departures(past, cycle) is not None:
-                found[item, variate] = np.eye(CANDIDATES)[shares[item, variate].argmax()]
+                share = shares[item, variate]
+                none = share[0] >= 1 / (1 + EFFECTS) - 1e-9
+                best = 0 if none else 1 + share[1:].argmax()
+                found[item, variate] = np.eye(CANDIDATES)[best]
     return found
 
 
