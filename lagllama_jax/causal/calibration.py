@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from lagllama_jax.causal.placebos import Trial, false_dates
+from lagllama_jax.causal.placebos import Trial, false_dates, middles
 from lagllama_jax.causal.study import Study
 from lagllama_jax.typing import Float
 
@@ -48,7 +48,7 @@ class Null(NamedTuple):
           seed: Seed of the random numbers.
           copies: Number of copies of each path, of different widths.
         """
-        middle = np.median(samples, axis=0)
+        middle = middles(samples)
         apart = samples - middle
         mean = apart.mean(axis=1)
         slope = _smooth(mean @ apart / max(float(mean @ mean), 1e-300))

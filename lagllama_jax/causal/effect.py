@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lagllama_jax.causal.calibration import Null
-from lagllama_jax.causal.placebos import Trial, summarised
+from lagllama_jax.causal.placebos import Trial, middles, summarised
 from lagllama_jax.causal.study import Study
 from lagllama_jax.config import ForecastConfig, check
 from lagllama_jax.inference.forecast import Predictor
@@ -75,8 +75,8 @@ class Effect:
 
     @cached_property
     def predicted(self) -> Float[np.ndarray, "P"]:
-        """Median of what would have happened at each point."""
-        return np.asarray(np.median(self.samples.mean(axis=0), axis=0))
+        """Median of what would have happened at each point; of rare counts, the mean."""
+        return middles(self.samples.mean(axis=0))
 
     @property
     def observed(self) -> np.ndarray:
@@ -99,9 +99,10 @@ class Effect:
 
         It has the sign of the average effect, and is NaN if the interval of that mean contains 0.
         """
-        if np.isnan(self._sizes).any():
+        size = abs(float(self.predicted[self.observed].mean()))
+        if size == 0 or np.isnan(self._sizes).any():
             return float("nan")
-        return self.average_effect / abs(float(self.predicted[self.observed].mean()))
+        return self.average_effect / size
 
     @property
     def average_interval(self) -> tuple[float, float]:

@@ -51,6 +51,23 @@ class Trial(NamedTuple):
         return self.effect / self.deviation
 
 
+EQUAL = 0.1
+"""Share of paths with the value of the median, above which there is a point mass."""
+
+
+def middles(samples: Float[np.ndarray, "S P"]) -> Float[np.ndarray, "P"]:
+    """The median of each point, or its mean where many paths have the same value as the median.
+
+    The median of rare counts is 0, which says nothing about their sum.
+
+    >>> middles(np.array([[0.0, 1], [0, 2], [0, 6], [4, 3]])).tolist()
+    [1.0, 2.5]
+    """
+    median = np.median(samples, axis=0)
+    equal = (samples == median).sum(axis=0)
+    return np.where(equal > max(2, EQUAL * len(samples)), samples.mean(axis=0), median)
+
+
 def summarised(
     samples: Float[np.ndarray, "S P"], actual: Float[np.ndarray, "P"]
 ) -> tuple[float, float, Float[np.ndarray, "P"]]:
@@ -59,7 +76,7 @@ def summarised(
     The standard deviation is half of the central interval of 68 %, which outliers do not move.
     """
     observed = np.isfinite(actual)
-    effects = actual - np.median(samples, axis=0)
+    effects = actual - middles(samples)
     means = samples[:, observed].mean(axis=1)
     low, high = np.quantile(means, stats.norm.cdf([-1.0, 1.0]))
     floor = 1e-9 * max(float(np.abs(means).max()), 1e-300)

@@ -149,8 +149,8 @@ def foresaw(windows: Sequence[Window]) -> bool:
 
     Without a departure, windows do not tell.
     """
-    own, plain, departed = (sum(part) for part in zip(*windows, strict=True))
-    return departed > 0 and own > FORESEEN * plain
+    own, plain = (sum(getattr(window, name) for window in windows) for name in ("own", "plain"))
+    return own > FORESEEN * plain and any(window.departed for window in windows)
 
 
 def departures(past: Float[np.ndarray, "T"], cycle: int = 1) -> Marginals | None:

@@ -363,3 +363,15 @@ def test_summary_and_picture_hold_the_figures(market):
         (last.cumulative_lower, last.cumulative_upper), effect.cumulative_interval
     )
     assert (frame.effect_lower < frame.effect).all() and (frame.effect < frame.effect_upper).all()
+
+
+def test_rare_counts_without_an_effect_have_none():
+    counts = np.random.default_rng(7).poisson(0.3, 330).astype(float)
+    days = pd.date_range("2024-01-01", periods=330)
+    frame = pd.DataFrame({"ds": days, "y": counts})
+    found = impact(frame, "2024-10-27", "y", method="network", placebos=0)
+    low, high = found.average_interval
+    assert low < 0 < high and low < found.average_effect < high and found.p_value > 0.1
+    assert 0.15 < found.predicted.mean() < 0.45
+    frame.loc[frame["ds"] >= "2024-10-27", "y"] += 2
+    assert impact(frame, "2024-10-27", "y", method="network", placebos=0).average_interval[0] > 1.5
