@@ -133,6 +133,7 @@ class Marginals(NamedTuple):
         part = np.where(side == 0, self._tails(self.usual)[0][:, None], side < 0)
         below = share * part  # the probability of a value below the usual one
         rare = (levels < below) | (levels > below + 1 - share)
+        # The levels of the drawn part alone, for values below the point mass and above it.
         low, high = levels / share, (levels - (1 - share)) / share
         level = np.where(levels < below, np.where(side < 0, 1 - low, low), high)
         drawn = loc + scale * special.stdtrit(df, np.where(rare, level, 0.5))

@@ -14,7 +14,8 @@ RECENT, CYCLES = 256, 14
 USUAL = 0.5
 """Smallest share of the points that have the usual value."""
 TIMES = 4
-"""Smallest number of times at which the series left that value. A level that shifted did not."""
+"""Smallest number of times at which the series left that value. A level that only shifted left it
+once."""
 LEVELS, OUTSIDE = (0.01, 0.99), 0.05
 """An interval, and the largest share of the past outside of it. 2 % are expected."""
 
