@@ -1,5 +1,6 @@
 """Forecasts of the past: their options, their loss, and how a part of a series is added again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,12 +28,14 @@ def cheap(config: ForecastConfig) -> ForecastConfig:
 
 
 def loss(
-    quantiles: Float[np.ndarray, "V Q P"], truth: Float[np.ndarray, "V P"]
+    quantiles: Float[np.ndarray, "#V Q P"],
+    truth: Float[np.ndarray, "V P"],
+    levels: Sequence[float] = DEFAULT_LEVELS,
 ) -> Float[np.ndarray, "V"]:
-    """Sum over the observed points of the mean quantile loss at `DEFAULT_LEVELS`."""
-    levels = np.array(DEFAULT_LEVELS)[:, None]
+    """Sum over the observed points of the mean quantile loss at some levels."""
+    level = np.array(levels)[:, None]
     error = truth[:, None] - quantiles
-    losses = np.maximum(levels * error, (levels - 1) * error).mean(axis=1)
+    losses = np.maximum(level * error, (level - 1) * error).mean(axis=1)
     return np.nansum(losses, axis=1)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from lagllama_jax.config import ForecastConfig
-from lagllama_jax.inference.backtest import cheap
+from lagllama_jax.inference.backtest import cheap, loss
 from lagllama_jax.inference.batch import identity
 from lagllama_jax.inference.forecast import Forecast, Predictor
 from lagllama_jax.inference.marginals import Marginals
@@ -138,7 +138,7 @@ class Window(NamedTuple):
         cls, law: Marginals, quantiles: Float[np.ndarray, "Q P"], truth: Float[np.ndarray, "P"]
     ) -> "Window":
         """The losses of a distribution at each place of a cycle, and of quantiles at `JUDGED`."""
-        own = _cycled(law, len(truth)).quantiles(JUDGED)[0]
+        own = cycled(law, len(truth)).quantiles(JUDGED)[0]
         departed = np.isfinite(truth) & (truth != law.usual[0, 0])
         losses = _loss(own, truth[None]), _loss(quantiles, truth[None])
         return cls(*losses, bool(departed.any()))
@@ -252,19 +252,18 @@ def describes(
 
 
 def _loss(quantiles: Float[np.ndarray, "Q n"], values: Float[np.ndarray, "N n"]) -> float:
-    """The sum of the quantile losses of the values that are not missing."""
-    levels, error = np.array(JUDGED)[:, None], values[:, None] - quantiles
-    return float(np.nansum(np.maximum(levels * error, (levels - 1) * error)))
+    """The sum of the losses of the values that are not missing."""
+    return float(loss(quantiles[None], values, JUDGED).sum())
 
 
-def _cycled(law: Marginals, steps: int) -> Marginals:
+def cycled(law: Marginals, steps: int) -> Marginals:
     """The distributions of some steps, from those at each place of a cycle."""
     return law.steps(np.arange(steps) % law.loc.shape[1])
 
 
 def _replaced(forecast: Forecast, laws: dict[int, Marginals], config: ForecastConfig) -> Forecast:
     """A forecast with other distributions of some rows."""
-    found = [_cycled(law, forecast.prediction_length) for law in laws.values()]
+    found = [cycled(law, forecast.prediction_length) for law in laws.values()]
     rows, changes = list(laws), dict[str, Any]()
     if forecast.marginals is not None:
         law = Marginals(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

@@ -16,6 +16,7 @@ from lagllama_jax.inference.point_mass import (
     JUDGED,
     WINDOWS,
     Window,
+    cycled,
     departures,
     describes,
     foresaw,
@@ -138,7 +139,7 @@ def score(
     for row, begin, end, *law in zip(
         *segments, df, center + width * loc, width * scale, strict=True
     ):
-        for part, values in zip(laws[row], law, strict=False):
+        for part, values in zip(laws[row][:3], law, strict=True):
             part[0, begin:end] = values[: end - begin]
     _give_point_masses(laws, series, segments)
     scores = AnomalyScores(series, laws, threshold, coverage)
@@ -152,7 +153,7 @@ def _unknown(length: int) -> Marginals:
 
 
 def _give_point_masses(laws: list[Marginals], dataset: SeriesDataset, segments: Segments) -> None:
-    """Gives segments of series that mostly have one value a point mass, as `WithPointMasses` does.
+    """Gives a point mass to segments of series that mostly have one value (`WithPointMasses`).
 
     The windows of the past are the last segments before each.
     """
@@ -165,8 +166,7 @@ def _give_point_masses(laws: list[Marginals], dataset: SeriesDataset, segments: 
         quantiles = laws[row].steps(steps).quantiles(JUDGED)[0]
         before = windows.setdefault(row, [])
         if describes(law, quantiles, values[:begin]) and not foresaw(before[-WINDOWS:]):
-            new = law.steps(np.arange(end - begin) % cycle)
-            for part, one in zip(laws[row], new, strict=True):
+            for part, one in zip(laws[row], cycled(law, end - begin), strict=True):
                 part[:, steps] = one
         before.append(Window.of(law, quantiles, values[steps]))
 
