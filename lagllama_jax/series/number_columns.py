@@ -45,9 +45,8 @@ def numbers(
             row = int(np.argmax(wrong))
             raise DataError(
                 f"{series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
-                f"{quoted(cells.iloc[row])} is {problem}. Leave the cell empty (NaN) if the value "
-                "is missing, or drop the column if it is not a series. A column of names of series "
-                "is told by id_column=, and the columns to forecast by target=."
+                f"{quoted(cells.iloc[row])} is {problem}"
+                + _remedy(str(column), every=bool((bad | cells.isna()).all()))
             )
     low = np.nanmin(values, initial=0.0)
     if low in MARKERS and values[values > low].min(initial=0.0) > low / 4:
@@ -57,6 +56,21 @@ def numbers(
             stacklevel=2,
         )
     return values
+
+
+def _remedy(column: str, every: bool) -> str:
+    """The end of a message on a cell of a column. `every`: the column has no number at all."""
+    if every:
+        return (
+            ", nor is any other cell of the column. If it names the series, give "
+            f"id_column={column!r}. If it is of no use, drop it, or name the columns to forecast "
+            "with target=."
+        )
+    return (
+        ". Leave the cell empty (NaN) if the value is missing, or drop the column if it is not a "
+        "series. A column of names of series is told by id_column=, and the columns to forecast by "
+        "target=."
+    )
 
 
 def _values(cells: pd.Series, writing: Writing) -> tuple[np.ndarray, np.ndarray]:

@@ -214,6 +214,12 @@ def put(row: int, column: str, value: object):
         (lambda f: f.assign(target=f.target.where(f.item_id == "a")), "Series 'b' has no value"),
         (lambda f: f.assign(timestamp=0.5), "Duplicate time stamp: series 'a', row 0"),
         (lambda f: f.assign(target=f.timestamp), "column 'target'.*not a number"),
+        (
+            lambda f: f.rename(columns={"item_id": "shop", "target": "sales"}).assign(
+                sales=f.target.astype(object).where(f.index != 8, "many")
+            ),
+            "column 'shop', row 0.*'a' is not a number, nor is any other.*id_column='shop'",
+        ),
         (lambda f: f[f.index % 6 == 0], "one time stamp per series.*freq='h'"),
         (lambda f: "frame", "Expected a data frame, not str"),
     ],
