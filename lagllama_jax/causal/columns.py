@@ -1,16 +1,17 @@
 """Reads the columns of a question from a wide or a long data frame."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.columns import find_columns
 from lagllama_jax.series.dataframe import read_frame
 from lagllama_jax.series.dataset import SeriesDataset
 from lagllama_jax.series.frames import as_table
+from lagllama_jax.series.tables import Table
 
 
 def read_columns(
@@ -44,7 +45,7 @@ def names_of(names: str | Sequence[str] | None) -> list[str]:
     return [] if names is None else [names] if isinstance(names, str) else list(names)
 
 
-def _table(df: Any, names: list[str], id_column: Any, reading: dict[str, Any]) -> pd.DataFrame:
+def _table(df: Any, names: list[str], id_column: Any, reading: dict[str, Any]) -> Table:
     """A wide table of the times and of the named columns, which may be items of a long table."""
     table = as_table(df)
     frame, time = table.frame, reading.get("timestamp_column")
@@ -65,6 +66,7 @@ def _table(df: Any, names: list[str], id_column: Any, reading: dict[str, Any]) -
             index=time, columns="_item", values=columns.target[0]
         )
         frame = frame.rename_axis(columns=None).reset_index()
+        table = replace(table, frame=frame, name=f"{table.name} by name", line=None)
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise DataError(
@@ -74,7 +76,7 @@ def _table(df: Any, names: list[str], id_column: Any, reading: dict[str, Any]) -
     if id_column is None and time is None:
         if set(frame.columns) == set(names):
             reading["timestamp_column"], reading["freq"] = "row", reading.get("freq") or 1
-            return frame.assign(row=np.arange(len(frame)))
+            return table.with_frame(frame.assign(row=np.arange(len(frame))))
         time = find_columns(table, None, None, names).timestamp
     reading["timestamp_column"] = time
-    return frame[[time, *names]]
+    return table.with_frame(frame[[time, *names]])

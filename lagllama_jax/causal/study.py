@@ -19,6 +19,8 @@ FEWEST_POINTS = 8
 """Number of points before the intervention without which nothing is estimated."""
 SAME = 1e-8
 """Share of the variance of a target that a control leaves open, below which both are one series."""
+MOST_MISSING = 0.5
+"""Largest share of a control after the intervention that may be missing."""
 SHORT = 30
 """With fewer points before the intervention than this, a warning is given."""
 
@@ -223,9 +225,16 @@ def _complete_controls(
                 f"The control {name!r} ends {len(row) - last} time steps before the end of the "
                 "period after the intervention: leave it out, or give a shorter prediction_length."
             )
-        if not observed.all():
+        lost, later = (~observed).sum(), (~observed[before:]).sum()
+        if later > MOST_MISSING * (len(row) - before):
+            raise DataError(
+                f"The control {name!r} has no value at {later} of the {len(row) - before} time "
+                "steps after the intervention: leave it out, or fill it in."
+            )
+        if lost:
             warnings.warn(
-                f"{(~observed).sum()} missing values of the control {name!r} are interpolated.",
+                f"{lost} missing values of the control {name!r} are interpolated, {later} of them "
+                "after the intervention.",
                 stacklevel=2,
             )
             places = np.arange(len(row))

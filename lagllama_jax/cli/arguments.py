@@ -10,7 +10,7 @@ import tyro
 from lagllama_jax.config.base import Config
 
 if TYPE_CHECKING:
-    from lagllama_jax.series.dataset import SeriesDataset
+    from lagllama_jax.series.dataset import Item, SeriesDataset
 
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
@@ -89,10 +89,31 @@ class TableOptions:
             unused = [name for name, value in vars(self).items() if value not in (None, ())]
             if set(unused) - {"freq"}:
                 raise DataError(f"{path.name} is no table: leave out {', '.join(unused)}.")
-            return SeriesDataset.of(read(path, guess_format(path), frequency=self.freq))
+            items = list(read(path, guess_format(path), frequency=self.freq))
+            self._check_steps(items)
+            return SeriesDataset.of(items)
         options = {name: value for name, value in vars(self).items() if name != "encoding"}
         options |= {"target": list(self.target) or None, "known": known}
         if future is not None:
             options["future"] = read_table(future, self.encoding)
             options["prediction_length"] = prediction_length
         return read_frame(read_table(path, self.encoding), **options)
+
+    def _check_steps(self, items: "Sequence[Item]") -> None:
+        """Checks that items with a start have a step, which is `freq` if that is given.
+
+        Raises:
+          DataError: If one has none, or another one.
+        """
+        from lagllama_jax.errors import DataError
+        from lagllama_jax.series.frequency import Frequency
+
+        asked = None if self.freq is None else Frequency.parse(self.freq)
+        for item in items:
+            if item.start is not None and item.frequency is None:
+                raise DataError(f"Series {item.item_id!r} has a start and no step: give freq.")
+            if asked is not None and item.frequency != asked:
+                raise DataError(
+                    f"Series {item.item_id!r} has steps of {item.frequency}, and freq is "
+                    f"{self.freq}: leave it out, or correct the file."
+                )

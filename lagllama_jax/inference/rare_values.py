@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from lagllama_jax.inference.aggregation import points_per_day
+from lagllama_jax.inference.differences import LONGEST, closest_lag, repeats
 from lagllama_jax.inference.forecast import Forecast
 from lagllama_jax.series.frequency import Frequency
 from lagllama_jax.typing import Float
@@ -82,6 +83,16 @@ def cycle_of(frequency: Frequency | None) -> int:
     return day if day > 1 else frequency.cycle
 
 
+def period_of(past: Float[np.ndarray, "T"], frequency: Frequency | None) -> int:
+    """The lag at which a series nearly repeats itself, otherwise `cycle_of` its frequency.
+
+    >>> period_of((np.arange(100) % 10 == 0) * 1.0, None)
+    10
+    """
+    lag = closest_lag(past, 1, LONGEST)
+    return lag if lag and repeats(past, lag) else cycle_of(frequency)
+
+
 def warn_of_rare_values(forecast: Forecast) -> None:
     """Warns if a forecast leaves out values that a series has now and then.
 
@@ -95,7 +106,7 @@ def warn_of_rare_values(forecast: Forecast) -> None:
         if usual is None or row in masses:
             continue
         low, high = forecast.quantiles(LEVELS, row)[0]
-        cycle = cycle_of(forecast.dataset.frequencies[row // variates])
+        cycle = period_of(past, forecast.dataset.frequencies[row // variates])
         share = share_outside(past, low, high, cycle)
         if share > OUTSIDE:
             found.append((share, forecast.item_ids[row], usual))

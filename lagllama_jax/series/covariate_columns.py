@@ -1,13 +1,14 @@
 """Reads the columns of covariates: numbers, booleans, and categories as one column per level."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.columns import is_text, is_time
-from lagllama_jax.series.number_columns import numbers
+from lagllama_jax.series.number_columns import numbers, share_of_numbers
 from lagllama_jax.series.tables import Table
 from lagllama_jax.typing import Bool, Float
 
@@ -49,7 +50,10 @@ def read_covariate(
             "Drop it, or convert it to numbers, such as days since then."
         )
     values = read_values(table, column, series, decimal)
-    return {str(column): values} if values is not None else _levels(str(column), cells, past)
+    if values is not None:
+        return {str(column): values}
+    _warn_of_new_levels(table, column, past)
+    return _levels(str(column), cells, past)
 
 
 def read_values(
@@ -66,10 +70,26 @@ def read_values(
     try:
         return numbers(table, column, series, decimal)
     except DataError:
-        given = pd.to_numeric(cells.dropna().astype(object), errors="coerce")
-        if not is_text(cells) or np.isfinite(given.to_numpy(np.float64)).mean() > MOSTLY_NUMBERS:
+        if not is_text(cells) or share_of_numbers(table, column, decimal) > MOSTLY_NUMBERS:
             raise
         return None
+
+
+def _warn_of_new_levels(table: Table, column: Any, past: Bool[np.ndarray, "n"]) -> None:
+    """Warns of cells of the future whose level does not occur in the past."""
+    texts = table.frame[column].dropna().astype(object).map(str)
+    before = past[table.frame[column].notna().to_numpy()]
+    levels, coming = texts[before].unique().tolist(), texts[~before]
+    strange = coming[~coming.isin(levels)]
+    if not len(strange) or not levels:
+        return
+    warnings.warn(
+        f"Column {str(column)!r} of {table.name}: {listed(strange.unique().tolist())} "
+        f"({len(strange)} of {len(coming)} cells of the future) do not occur in the past, which "
+        f"has {listed(levels)}. They share the covariate '{column}={OTHER}', of which the past "
+        "tells nothing. If they are known, write both alike.",
+        stacklevel=2,
+    )
 
 
 def _levels(

@@ -86,7 +86,7 @@ def read_frame(
         _check_known(table, known, columns, future)
     if future is not None:
         horizon = int(checked("prediction_length", prediction_length, Count))
-        table, known = _join(table, future, columns)
+        table, known = _join(table, future, columns, decimal)
     series = _series_of(table, columns)
     cells = _read_cells(table, columns, known, series, length, decimal)
     options = TimeOptions(frequency, dayfirst, date_format)
@@ -140,13 +140,15 @@ def _check_long(table: Table, columns: Columns) -> None:
         )
 
 
-def _join(table: Table, future: Any, columns: Columns) -> tuple[Table, list[Any]]:
+def _join(
+    table: Table, future: Any, columns: Columns, decimal: str | None
+) -> tuple[Table, list[Any]]:
     """The rows of the past and of the future, and the names of the known covariates."""
     _check_long(table, columns)
     coming = as_table(future)
     if coming.name == Table.name:
         coming = replace(coming, name="the future frame")
-    return join_future(table, join_times(coming), columns)
+    return join_future(table, join_times(coming), columns, decimal)
 
 
 def _series_of(table: Table, columns: Columns) -> _Series:

@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 
 from lagllama_jax.errors import DataError
 from lagllama_jax.series.header import TextRow, find_header
-from lagllama_jax.series.tables import UNNAMED, Table
+from lagllama_jax.series.tables import UNNAMED, Table, decimal_mark
 from lagllama_jax.typing import Int
 
 SAMPLE_BYTES, SAMPLE_ROWS, SNIFFED = 1 << 20, 200, 1 << 14
@@ -187,7 +187,8 @@ def _named(
         if label or column.null_count < len(column)
     }
     frame = pd.DataFrame(named)
-    return Table(frame, name, lambda row: line(int(kept[row])), dialect.separator)
+    at = lambda row: line(int(kept[row]))  # noqa: E731
+    return Table(frame, name, at, dialect.separator, decimal_mark(frame))
 
 
 def _stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:

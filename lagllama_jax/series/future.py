@@ -8,11 +8,14 @@ import pandas as pd
 from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.columns import Columns, is_numbering, is_text, is_time
 from lagllama_jax.series.groups import Groups
+from lagllama_jax.series.number_columns import numbers, share_of_numbers
 from lagllama_jax.series.tables import Table
 from lagllama_jax.typing import Bool, Int
 
 
-def join_future(table: Table, future: Table, columns: Columns) -> tuple[Table, list[Any]]:
+def join_future(
+    table: Table, future: Table, columns: Columns, decimal: str | None = None
+) -> tuple[Table, list[Any]]:
     """Appends the rows of the future to those of the past.
 
     The values of other columns than those of the names, the times and the known covariates are
@@ -22,6 +25,7 @@ def join_future(table: Table, future: Table, columns: Columns) -> tuple[Table, l
       table: The past.
       future: The future. It has the columns of names and times of the past.
       columns: The columns of the past.
+      decimal: Decimal mark of numbers in text, as in `number_columns.numbers`.
 
     Returns:
       The table of all rows, and the names of the columns that are known covariates.
@@ -56,9 +60,24 @@ def join_future(table: Table, future: Table, columns: Columns) -> tuple[Table, l
         )
     if columns.item_id is not None:
         _check_items(table, future, columns.item_id)
+    if table.separator != future.separator:
+        table, future = _read_apart(table, future, known, decimal)
     rows = {name: _alike(table, future, name) for name in (*keys, *known)}
     joined = pd.concat([table.frame, pd.DataFrame(rows)], ignore_index=True)
     return table.followed_by(future, joined), known
+
+
+def _read_apart(
+    table: Table, future: Table, names: list[Any], decimal: str | None
+) -> tuple[Table, Table]:
+    """Tables whose columns of numbers are read by the decimal mark of each, as files may differ."""
+    frames = table.frame.copy(deep=False), future.frame.copy(deep=False)
+    for name in names:
+        texts = all(is_text(frame[name]) for frame in frames)
+        if texts and all(share_of_numbers(one, name, decimal) == 1 for one in (table, future)):
+            for one, frame in zip((table, future), frames, strict=True):
+                frame[name] = numbers(one, name, str(name), decimal)
+    return table.with_frame(frames[0]), future.with_frame(frames[1])
 
 
 def _check_items(table: Table, future: Table, column: Any) -> None:

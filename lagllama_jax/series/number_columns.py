@@ -36,9 +36,7 @@ def numbers(
             f"Column {str(column)!r} of {table.name} holds durations. Convert them to numbers, as "
             "with dt.total_seconds()."
         )
-    writing = Writing(
-        f"Column {str(column)!r} of {table.name}", decimal, table.separator, table.decimal
-    )
+    writing = _writing(table, column, decimal)
     values, bad = _values(cells, writing)
     for wrong, problem in ((bad, "not a number"), (np.isinf(values), "infinite")):
         if wrong.any():
@@ -58,12 +56,33 @@ def numbers(
     return values
 
 
+def share_of_numbers(table: Table, column: Any, decimal: str | None = None) -> float:
+    """Share of the cells that are numbers, of those that are not empty. The arguments are as above.
+
+    >>> table = Table(pd.DataFrame({"a": ["1,5", "2,25", "x", None]}))
+    >>> round(share_of_numbers(table, "a"), 2)
+    0.67
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            values, bad = _values(table.frame[column], _writing(table, column, decimal))
+        except DataError:  # all are numbers by either decimal mark
+            return 1.0
+    return float(1 - bad.sum() / max((bad | np.isfinite(values)).sum(), 1))
+
+
+def _writing(table: Table, column: Any, decimal: str | None) -> Writing:
+    place = f"Column {str(column)!r} of {table.name}"
+    return Writing(place, decimal, table.separator, table.decimal)
+
+
 def _remedy(column: str, every: bool) -> str:
     """The end of a message on a cell of a column. `every`: the column has no number at all."""
     if every:
         return (
             ", nor is any other cell of the column. If it names the series, give "
-            f"id_column={column!r}. If it is of no use, drop it, or name the columns to forecast "
+            f"id_column={column!r}. If it is of no use, drop the column, or name those to forecast "
             "with target=."
         )
     return (

@@ -194,9 +194,10 @@ def _tell(text: str, decimal: str, writing: Writing) -> None:
 
 
 def _as_booleans(cells: Any) -> Any:
-    """The numbers 1 and 0 if all cells are `true` or `false`, otherwise `None`."""
+    """The numbers 1 and 0 if all cells are `true`, `false`, 1 or 0, otherwise `None`."""
     words = pc.utf8_lower(cells)
-    known = pc.all(pc.is_in(words.drop_null(), value_set=pa.array(["true", "false"]))).as_py()
-    if cells.null_count == len(cells) or not known:
+    known = pc.all(pc.is_in(words.drop_null(), value_set=pa.array(["true", "false", "1", "0"])))
+    if cells.null_count == len(cells) or not known.as_py():
         return None
-    return pc.equal(words, "true").cast(pa.float64())
+    yes = pc.is_in(words, value_set=pa.array(["true", "1"])).cast(pa.float64())
+    return pc.if_else(pc.is_valid(words), yes, pa.scalar(None, pa.float64()))

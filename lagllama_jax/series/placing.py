@@ -94,6 +94,10 @@ def place_rows(
     return Placed(rows, position, unit, reading and reading.write)
 
 
+FEWEST_ROWS = 10
+"""Number of rows of a series that tell that it has no weekends."""
+
+
 @dataclass(frozen=True)
 class _Rows:
     """The rows of a table, sorted by series and time.
@@ -148,7 +152,25 @@ class _Rows:
         series, inferred = self.groups.series, step is None
         found = infer(self.times, series) if step is None else step
         found = found.stamped_like(local_clock(self.times))
-        return place(found, self.times, series, self.describe, inferred), found
+        position = place(found, self.times, series, self.describe, inferred)
+        if inferred and str(found) == "D":
+            self._warn_of_business_days()
+        return position, found
+
+    def _warn_of_business_days(self) -> None:
+        """Warns if some series have no row at weekends, and others have."""
+        groups = self.groups
+        business = np.maximum.reduceat(self.times.weekday, groups.first) < 5
+        business &= groups.counts >= FEWEST_ROWS
+        if business.any() and not business.all():
+            place = int(self.order[groups.first[np.argmax(business)]])
+            name = "" if self.of_row is None else f", such as {self.of_row[place]!r},"
+            warnings.warn(
+                f"{self.table.name}: {business.sum()} of {len(business)} series{name} have no row "
+                "at a weekend. All series have one step, D, so that their weekends count as "
+                "missing, and are forecast. Forecast them in a call of their own, or give freq.",
+                stacklevel=2,
+            )
 
 
 def _may_occur_twice(time: Any) -> bool:

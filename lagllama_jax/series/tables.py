@@ -1,6 +1,5 @@
 """`Table`: a user's table as a pandas data frame, with names of its rows for error messages."""
 
-import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ class Table:
       line: Function of the number of a row that returns its line in the file. `None`: rows are
         counted from 0.
       separator: Separator of the cells of a file of delimited text.
+      decimal: Decimal mark of such a file (`decimal_mark`).
       parts: The tables that were joined to this one, if it was joined.
 
     Raises:
@@ -37,6 +37,7 @@ class Table:
     name: str = "the frame"
     line: Callable[[int], int] | None = None
     separator: str | None = None
+    decimal: str | None = None
     parts: "tuple[Table, ...]" = ()
 
     def __post_init__(self) -> None:
@@ -46,17 +47,6 @@ class Table:
             raise DataError(f"Column {twice!r} occurs twice in {self.name}: rename or drop one.")
         if len(self.frame) == 0:
             raise DataError(f"No rows in {self.name}: there is nothing to forecast.")
-
-    @functools.cached_property
-    def decimal(self) -> str | None:
-        """The decimal mark of a file, if its first cells with decimals have only one."""
-        if self.separator is None:
-            return None
-        cells = set(map(str, self.frame.iloc[:200, :50].to_numpy(dtype=object).ravel()))
-        marked = r"-?[\d{1}]*\d\{0}(\d\d?|\d{{4,}})"
-        patterns = {marks[0]: re.compile(marked.format(*marks)) for marks in (".,", ",.")}
-        found = [mark for mark, one in patterns.items() if any(map(one.fullmatch, cells))]
-        return found.pop() if len(found) == 1 else None
 
     def row(self, position: int) -> str:
         """Describes the place of a row, such as `line 19 of data.csv`."""
@@ -83,6 +73,19 @@ class Table:
     def followed_by(self, after: "Table", frame: pd.DataFrame) -> "Table":
         """A table of the rows of this one and then those of another one, as `frame` holds them."""
         return replace(self, frame=frame, parts=(self, after))
+
+
+def decimal_mark(frame: pd.DataFrame) -> str | None:
+    """The decimal mark of a table of text, if its first cells with decimals have only one.
+
+    >>> decimal_mark(pd.DataFrame({"a": ["1.850", "1.781"], "b": ["-0,2", "12,7"]}))
+    ','
+    """
+    cells = set(map(str, frame.iloc[:200, :50].to_numpy(dtype=object).ravel()))
+    marked = r"-?[\d{1}]*\d\{0}(\d\d?|\d{{4,}})"
+    patterns = {marks[0]: re.compile(marked.format(*marks)) for marks in (".,", ",.")}
+    found = [mark for mark, one in patterns.items() if any(map(one.fullmatch, cells))]
+    return found.pop() if len(found) == 1 else None
 
 
 def quoted(cell: Any) -> str:

@@ -7,11 +7,13 @@ import pytest
 
 from lagllama_jax import ForecastConfig, LagLlama
 from lagllama_jax.causal import impact
+from lagllama_jax.causal.columns import read_columns
 from lagllama_jax.causal.estimation import LUCK
 from lagllama_jax.causal.estimators import estimator
 from lagllama_jax.causal.study import read_study
 from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.evaluation.baselines import baseline
+from lagllama_jax.series.table_files import read_table
 
 DATE = "2026-03-22"  # the 81st day
 CONTROLS = ["a", "b", "c"]
@@ -325,6 +327,29 @@ def test_doubtful_data_are_used_with_a_warning(market, spoil, date, message):
     with pytest.warns(UserWarning, match=message):
         effect = impact(spoil(market(3.0)), date, "y", CONTROLS, method="ridge", **QUICK)
     assert np.isfinite(effect.average_interval).all()
+
+
+def test_a_control_without_most_values_after_the_intervention_is_refused(market):
+    with pytest.raises(DataError, match="control 'a' has no value at 15 of the 20 time steps"):
+        impact(hole("a", slice(84, 98))(market()), DATE, "y", CONTROLS, method="ridge", **QUICK)
+
+
+def test_a_file_is_read_as_for_forecasts(tmp_path, market):
+    """Thousands and decimal commas are told by other columns, and a bad cell by its line."""
+    table = market(9.0)
+    time = next(name for name in table if name not in ("y", *CONTROLS))
+    whole = ((table[["y", *CONTROLS]] + 1000) * 10).round().astype(int)
+    grouped = {n: whole[n].map(lambda v: f"{v:,}".replace(",", ".")) for n in whole}
+    odd = pd.DataFrame({time: table[time], **grouped, "heat": "2,5"})
+    path = tmp_path / "data.csv"
+    odd.to_csv(path, sep=";", index=False)
+    with pytest.warns(UserWarning, match="was read as"):
+        found = read_columns(read_table(path), ["y"], CONTROLS, {})
+    assert np.array_equal(found.targets[0], whole.to_numpy(float).T)
+    odd.loc[7, "y"] = "x1"
+    odd.to_csv(path, sep=";", index=False)
+    with pytest.raises(DataError, match="line 9 of .*data.csv: 'x1'"):
+        read_columns(read_table(path), ["y"], CONTROLS, {})
 
 
 def test_one_point_after_the_intervention_is_enough(market):

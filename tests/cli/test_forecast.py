@@ -108,6 +108,22 @@ def test_json_lines_are_forecast(lagllama, tmp_path, model_folder):
     assert (code, shown.count("a,2024-01-0")) == (0, 3)
 
 
+@pytest.mark.parametrize(
+    ("line", "words", "message"),
+    [
+        ('"start": "2024-01-01", "freq": "D"', ("--freq", "h"), "'0' has steps of D, and --freq"),
+        ('"start": "2024-01-01"', (), "'0' has a start and no step: give --freq"),
+    ],
+)
+def test_json_lines_with_another_step_or_none_are_refused(
+    lagllama, tmp_path, model_folder, line, words, message
+):
+    path = tmp_path / "data.jsonl"
+    path.write_text(f'{{{line}, "target": [1, 2, 3, 4]}}\n')
+    code, _, complaint = lagllama("forecast", path, "--model", model_folder, *OPTIONS, *words)
+    assert code == 2 and message in complaint
+
+
 @pytest.mark.filterwarnings("always:export.csv")
 def test_options_tell_how_a_file_is_read_and_guesses_are_one_line(lagllama, tmp_path, model_folder):
     path = tmp_path / "export.csv"

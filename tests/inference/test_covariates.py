@@ -173,6 +173,19 @@ def test_covariates_that_do_not_vary_are_named_and_change_nothing(values):
     np.testing.assert_allclose(both.median, alone.median, rtol=1e-6)
 
 
+@pytest.mark.parametrize("item", [0, 1])
+@pytest.mark.parametrize("factor", [1000, -1000])
+def test_values_far_from_the_past_are_named(item, factor):
+    (target, cause), known = driven(), [{"x": noise(0)}, {"x": noise(0)}]
+    known[item]["x"][-1] *= factor
+    with pytest.warns(
+        UserWarning, match=f"covariate 'x' has values far.* in series 's{item}' .* ch"
+    ):
+        NAIVE.predict(hourly([target, target], known), STEPS, CONFIG)
+    known[item]["x"][-1] = cause[: len(HOURS)].max() + 0.1
+    NAIVE.predict(hourly([target, target], known), STEPS, CONFIG)
+
+
 def test_covariates_of_the_past_are_named_as_not_used():
     target, cause = driven()
     with pytest.warns(UserWarning, match="rain are not used: their future is not given"):

@@ -20,6 +20,9 @@ ORDINARY = {
     "weekly": ((np.arange(400) % 7 == 0) * 5.0, "D"),
     "solar": (DAYLIGHT * RNG.uniform(0.3, 1, len(HOURS)), "h"),
     "shop": (np.where(OPEN, RNG.poisson(5, len(HOURS)), 0).astype(float), "h"),
+    "every tenth": ((np.arange(400) % 10 == 3) * 5.0, "D"),
+    "two of five": ((np.arange(400) % 5 < 2) * 5.0, "D"),
+    "every fourth week": ((np.arange(200) % 4 == 0) * 5.0, "W"),
     "counts": (RNG.poisson(2.0, 400).astype(float), "D"),
 }
 

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from lagllama_jax.errors import DataError
 from lagllama_jax.series.arrays import read_series
 from lagllama_jax.series.covariates import with_covariates
 from lagllama_jax.series.dataframe import read_frame
+from lagllama_jax.series.table_files import read_table
 
 DAYS = pd.date_range("2024-01-01", periods=13)
 PAST, STEPS = 10, 3
@@ -72,7 +75,8 @@ def test_a_horizon_of_one_step_is_read():
 def test_booleans_are_numbers_and_text_has_one_variate_per_level():
     weather = np.array(["sun", "rain", "sun", None] * 3 + ["hail"], dtype=object)
     table = frame(open=[True, False] * 6 + [True], weather=weather)
-    dataset = read(*split(table, ("open", "weather")))
+    with pytest.warns(UserWarning, match="'weather'.*hail .1 of 2 cells.*has sun, rain"):
+        dataset = read(*split(table, ("open", "weather")))
     named = dict(zip(dataset.known_names, dataset.known_covariates[0], strict=True))
     assert named["open"].tolist() == [1.0, 0.0] * 6 + [1.0]
     assert named["weather=sun"].tolist() == [1, 0, 1, 0] * 3 + [0]
@@ -82,12 +86,59 @@ def test_booleans_are_numbers_and_text_has_one_variate_per_level():
 def test_levels_do_not_depend_on_the_future():
     table = frame(kind=list("ababababab") + list("xyz"))
     other = frame(kind=list("ababababab") + list("aab"))
-    first, second = (read(*split(one, ("kind",))) for one in (table, other))
+    with pytest.warns(UserWarning, match="x, y, z .3 of 3 cells of the future. do not occur"):
+        first = read(*split(table, ("kind",)))
+    second = read(*split(other, ("kind",)))
     for names in (first.known_names, second.known_names):
         assert set(names) - {"kind=other"} == {"kind=a", "kind=b"}
     np.testing.assert_array_equal(
         first.known_covariates[0][:2, :PAST], second.known_covariates[0][:2, :PAST]
     )
+
+
+@pytest.mark.parametrize("words", [("1", "0"), ("true", "false"), (1, 0)])
+def test_booleans_may_be_written_in_two_ways(words):
+    past, future = split(frame(open=[True, False] * 6 + [True]), ("open",))
+    future = future.assign(open=[words[not one] for one in future["open"]])
+    dataset = read(past, future)
+    assert dataset.known_names == ("open",)
+    assert dataset.known_covariates[0].tolist() == [[1.0, 0.0] * 6 + [1.0]]
+
+
+def written(folder, separator, mark, prices, spoil=None):
+    """The files of a past and a future, with prices as text."""
+    cells = [f"{price:.3f}".replace(".", mark) for price in prices]
+    cells[spoil or 0] += "" if spoil is None else "*"
+    days = [f"{day:%Y-%m-%d}" for day in DAYS]
+    rows = [separator.join(row) for row in zip(days, cells, strict=True)]
+    past = [f"{row}{separator}{n}" for n, row in enumerate(rows[:PAST])]
+    tables = [f"ds{separator}price{separator}y", *past], [f"ds{separator}price", *rows[PAST:]]
+    paths = folder / f"past{separator}{mark}.csv", folder / f"future{separator}{mark}.csv"
+    for path, lines in zip(paths, tables, strict=True):
+        path.write_text("\n".join(lines) + "\n")
+    return paths
+
+
+PRICES = np.arange(13) / 8 + 1.25
+
+
+@pytest.mark.parametrize("past", [";,", ",."])
+@pytest.mark.parametrize("future", [";,", ",."])
+def test_the_future_may_have_another_decimal_mark(tmp_path, past, future):
+    files = written(tmp_path, *past, PRICES)[0], written(tmp_path, *future, PRICES)[1]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Column .* was read as")
+        dataset = read(*map(read_table, files), target="y")
+    assert dataset.known_covariates[0].tolist() == [PRICES.tolist()]
+
+
+@pytest.mark.parametrize("marks", [";,", ",."])
+@pytest.mark.parametrize("row", [4, 11])
+def test_a_bad_number_is_no_level_of_a_category(tmp_path, marks, row):
+    files = map(read_table, written(tmp_path, *marks, PRICES, row))
+    line = row + 2 if row < PAST else row + 2 - PAST
+    with pytest.raises(DataError, match=rf"'price', line {line} of .*\*' is not a number. Leave"):
+        read(*files, target="y")
 
 
 def test_text_columns_without_a_future_are_named_as_left_out():

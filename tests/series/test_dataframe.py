@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -248,6 +250,18 @@ def test_bad_input_is_named_with_series_column_row_and_remedy(change, message):
 def test_options_that_do_not_fit_the_frame_are_refused(options, message):
     with pytest.raises(DataError, match=message):
         read_frame(long_frame(a=6, b=6), **options)
+
+
+def test_series_of_business_days_among_daily_ones_are_named():
+    days = {name: pd.date_range("2024-01-01", periods=30, freq=name) for name in ("D", "B")}
+    parts = [pd.DataFrame({"unique_id": n, "ds": d, "y": np.arange(30.0)}) for n, d in days.items()]
+    with pytest.warns(UserWarning, match="1 of 2 series, such as 'B', have no row at a weekend"):
+        dataset = read_frame(pd.concat(parts))
+    assert str(dataset.frequency) == "D"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_frame(pd.concat(parts), freq="D")
+        read_frame(pd.concat([parts[1], parts[1].assign(unique_id="third")]))
 
 
 def test_text_in_a_column_of_a_wide_frame_is_named():

@@ -2,16 +2,19 @@
 
 import itertools
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lagllama_jax.corpus.formats.numbers import parse_numbers
 from lagllama_jax.corpus.formats.text import TextFile
-from lagllama_jax.errors import DataError, converting, naming
+from lagllama_jax.errors import DataError, converting, listed, naming
 from lagllama_jax.series.arrays import as_timestamp
 from lagllama_jax.series.dataset import Item
 from lagllama_jax.series.frequency import Frequency
 
+FEATURES = ("feat_dynamic", "past_feat_dynamic")
+"""Beginnings of the keys of covariates."""
 LISTS = ("data", "test", "train")
 """Keys of the series in a document, by priority. `test` has whole series, `train` shorter ones."""
 
@@ -36,16 +39,27 @@ def read_jsonl(file: TextFile) -> Iterator[Item]:
         document = {"data": [first]} if single else document
         series = next((document[key] for key in LISTS if key in document), None)
         if not isinstance(series, list):
-            raise DataError(f"{file.name} holds no series under {', '.join(LISTS)}.")
+            raise DataError(
+                f"{file.name} holds no series under {', '.join(LISTS)}. An object is a series with "
+                "a list 'target', a 'start' and a 'freq'. Write tables of rows as CSV or Parquet."
+            )
         entries = ((f"{file.name}, series {i}", entry) for i, entry in enumerate(series))
         frequency = document.get("metadata", {}).get("freq")
     else:
         places = ((f"{file.name}, line {line.number}", line.text) for line in file.lines)
         entries = itertools.chain([(place, first)], ((p, _load(t, p)) for p, t in places))
+    unread: set[str] = set()
     for position, (place, entry) in enumerate(entries):
         with naming(place):
             item = _item(entry, position, frequency)
+        unread |= {key for key in entry if key.startswith(FEATURES)}
         yield item
+    if unread:
+        warnings.warn(
+            f"{file.name}: {listed(sorted(unread))} are not read. Covariates are read from CSV and "
+            "Parquet.",
+            stacklevel=2,
+        )
 
 
 def _load(text: str, place: str) -> Any:

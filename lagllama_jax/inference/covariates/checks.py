@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from lagllama_jax.errors import DataError, listed
-from lagllama_jax.inference.covariates.design import varies
+from lagllama_jax.inference.covariates.design import bounds, varies
 from lagllama_jax.series.dataset import SeriesDataset
 
 LOG = logging.getLogger("lagllama_jax")
@@ -70,6 +70,30 @@ def report_network_use(dataset: SeriesDataset) -> None:
         )
 
 
+def _warn_of_far_values(dataset: SeriesDataset, steps: int, used: list[str]) -> None:
+    """Warns of values of the horizon that the regression clips, as they are far from the past."""
+    found: dict[str, list[str]] = {}
+    pairs = zip(dataset.item_ids, dataset.known_covariates or (), dataset.lengths, strict=False)
+    for item, part, length in pairs:
+        for name, values in zip(dataset.known_names, part, strict=True):
+            past, coming = values[:length], values[length : length + steps]
+            if name not in used or not varies(past) or not np.isfinite(coming).any():
+                continue
+            low, high = bounds(past)
+            far = coming[(coming < low) | (coming > high)]
+            if far.size:
+                least, most = np.nanmin(past), np.nanmax(past)
+                where = f"{far[0]:g} in series {item!r} ({least:g} to {most:g} in its past)"
+                found.setdefault(name, []).append(where)
+    for name, places in found.items():
+        more = f", and in {len(places) - 1} other series" if len(places) > 1 else ""
+        warnings.warn(
+            f"The covariate {name!r} has values far from those of the past, such as {places[0]}"
+            f"{more}. They are taken for less extreme ones: check the units and decimal marks.",
+            stacklevel=3,
+        )
+
+
 def report_use(dataset: SeriesDataset, steps: int) -> None:
     """Tells which covariates the regression uses (as information) and warns of the others.
 
@@ -84,6 +108,7 @@ def report_use(dataset: SeriesDataset, steps: int) -> None:
             if np.isfinite(values[length : length + steps]).any():
                 unknown.discard(name)
     used = [name for name in dataset.known_names if name not in idle | unknown]
+    _warn_of_far_values(dataset, steps, used)
     blank = [name for name in dataset.known_names if name in unknown - idle]
     if used:
         LOG.info("Known covariates: %s.", listed(used))

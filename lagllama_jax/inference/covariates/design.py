@@ -205,17 +205,26 @@ def _response(
     return np.stack(columns, axis=1)
 
 
+def bounds(past: Float[np.ndarray, "n"]) -> tuple[float, float]:
+    """The smallest and largest value of a covariate that the regression tells apart (`BEYOND`).
+
+    >>> bounds(np.array([2.0, np.nan, 4.0]))
+    (1.5, 4.5)
+    """
+    low, high = float(np.nanmin(past)), float(np.nanmax(past))
+    room = BEYOND * (high - low)
+    return low - room, high + room
+
+
 def _standardised(
     values: Float[np.ndarray, "N"], past: int
 ) -> tuple[Float[np.ndarray, "N"], Bool[np.ndarray, "N"]]:
     """A covariate with mean 0 and variance 1 in the past, 0 where missing, and where it is missing.
 
-    Values far outside of the range of the past are clipped (`BEYOND`).
+    Values outside of `bounds` are clipped.
     """
     observed = values[:past][np.isfinite(values[:past])]
-    low, high = observed.min(), observed.max()
-    room = BEYOND * (high - low)
-    scaled = (np.clip(values, low - room, high + room) - observed.mean()) / observed.std()
+    scaled = (np.clip(values, *bounds(observed)) - observed.mean()) / observed.std()
     missing = np.isnan(scaled)
     return np.where(missing, 0.0, scaled), missing
 

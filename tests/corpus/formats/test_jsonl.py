@@ -48,10 +48,17 @@ def test_lines_without_names_or_frequency_take_what_they_are_given(tmp_path):
         ('{"target": 3}\n', "expected an object with a list"),
         ('{\n"train": [\n', "data.json: not JSON"),
         ('{"metadata": {}}\n', "data.json holds no series"),
+        ('{"date": "2024-01-01", "v": 0}\n', "no series under data.*tables of rows as CSV"),
         ('{"target": [1], "item_id": "a"}\n' * 2, "the name 'a' occurs twice"),
         ("a,b\n1,2\n", "data.json, line 1: not JSON"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_line(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
+        records(tmp_path, text)
+
+
+def test_covariates_that_are_not_read_are_named(tmp_path):
+    text = '{"target": [1, 2], "feat_dynamic_real": [[1, 2, 3]], "feat_static_cat": [0]}'
+    with pytest.warns(UserWarning, match="data.json: feat_dynamic_real are not read"):
         records(tmp_path, text)
