@@ -111,9 +111,11 @@ class TableOptions:
         asked = None if self.freq is None else Frequency.parse(self.freq)
         for item in items:
             if item.start is not None and item.frequency is None:
-                raise DataError(f"Series {item.item_id!r} has a start and no step: give freq.")
+                raise DataError(
+                    f"Series {item.item_id!r} has a start and no step: give freq=, as in freq='D'."
+                )
             if asked is not None and item.frequency != asked:
                 raise DataError(
-                    f"Series {item.item_id!r} has steps of {item.frequency}, and freq is "
-                    f"{self.freq}: leave it out, or correct the file."
+                    f"Series {item.item_id!r} has steps of {item.frequency}, and "
+                    f"freq={self.freq!r} is given: leave it out, or correct the file."
                 )

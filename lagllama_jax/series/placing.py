@@ -168,7 +168,7 @@ class _Rows:
             warnings.warn(
                 f"{self.table.name}: {business.sum()} of {len(business)} series{name} have no row "
                 "at a weekend. All series have one step, D, so that their weekends count as "
-                "missing, and are forecast. Forecast them in a call of their own, or give freq.",
+                "missing, and are forecast. Forecast them in a call of their own, or give freq=.",
                 stacklevel=2,
             )
 

@@ -111,8 +111,12 @@ def test_json_lines_are_forecast(lagllama, tmp_path, model_folder):
 @pytest.mark.parametrize(
     ("line", "words", "message"),
     [
-        ('"start": "2024-01-01", "freq": "D"', ("--freq", "h"), "'0' has steps of D, and --freq"),
-        ('"start": "2024-01-01"', (), "'0' has a start and no step: give --freq"),
+        (
+            '"start": "2024-01-01", "freq": "D"',
+            ("--freq", "h"),
+            "'0' has steps of D, and --freq 'h' is given",
+        ),
+        ('"start": "2024-01-01"', (), "'0' has a start and no step: give --freq, as in --freq 'D'"),
     ],
 )
 def test_json_lines_with_another_step_or_none_are_refused(
