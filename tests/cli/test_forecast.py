@@ -114,7 +114,7 @@ def test_json_lines_are_forecast(lagllama, tmp_path, model_folder):
         (
             '"start": "2024-01-01", "freq": "D"',
             ("--freq", "h"),
-            "'0' has steps of D, and --freq 'h' is given",
+            "steps of D, and --freq 'h' is",
         ),
         ('"start": "2024-01-01"', (), "'0' has a start and no step: give --freq, as in --freq 'D'"),
     ],
