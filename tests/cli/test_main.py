@@ -85,10 +85,14 @@ def test_a_message_names_arguments_as_options_of_the_command(command, message, s
 
 def test_errors_and_warnings_about_a_file_name_options(lagllama, tmp_path):
     path = tmp_path / "data.csv"
-    path.write_text("timestamp,a,b\n2024-01-01,1,x\n2024-01-02,2,y\n2024-01-03,3,z\n")
+    path.write_text("timestamp,a,b\n2024-01-01,1,1\n2024-01-02,2,y\n2024-01-03,3,3\n")
     code, _, complaint = lagllama("forecast", path, "-p", 2)
     assert (code, "told by --id-column, and" in complaint) == (2, True)
     assert "by --target." in complaint
+    path.write_text("timestamp,a,b\n2024-01-01,1,x\n2024-01-02,2,y\n2024-01-03,3,z\n")
+    code, _, complaint = lagllama("forecast", path, "-p", 2)
+    assert (code, "names the series, give --id-column 'b'" in complaint) == (2, True)
+    assert "with --target." in complaint
 
 
 def test_the_trace_of_a_failure_can_be_asked_for(lagllama, monkeypatch):
