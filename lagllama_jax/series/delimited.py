@@ -187,8 +187,8 @@ def _named(
         if label or column.null_count < len(column)
     }
     frame = pd.DataFrame(named)
-    at = lambda row: line(int(kept[row]))  # noqa: E731
-    return Table(frame, name, at, dialect.separator, decimal_mark(frame))
+    marks = dialect.separator, decimal_mark(frame)
+    return Table(frame, name, lambda row: line(int(kept[row])), *marks)
 
 
 def _stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -19,6 +19,9 @@ from lagllama_jax.series.tables import Table, series_name
 from lagllama_jax.series.times import TimeOptions, read_numbering, read_times
 from lagllama_jax.typing import Float, Int
 
+FEWEST_ROWS = 10
+"""Number of rows of a series that tell that it has no weekends."""
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -94,10 +97,6 @@ def place_rows(
     return Placed(rows, position, unit, reading and reading.write)
 
 
-FEWEST_ROWS = 10
-"""Number of rows of a series that tell that it has no weekends."""
-
-
 @dataclass(frozen=True)
 class _Rows:
     """The rows of a table, sorted by series and time.
@@ -163,12 +162,13 @@ class _Rows:
         business = np.maximum.reduceat(self.times.weekday, groups.first) < 5
         business &= groups.counts >= FEWEST_ROWS
         if business.any() and not business.all():
-            place = int(self.order[groups.first[np.argmax(business)]])
-            name = "" if self.of_row is None else f", such as {self.of_row[place]!r},"
+            assert self.of_row is not None  # as there are several series
+            name = self.of_row[self.order[groups.first[np.argmax(business)]]]
             warnings.warn(
-                f"{self.table.name}: {business.sum()} of {len(business)} series{name} have no row "
-                "at a weekend. All series have one step, D, so that their weekends count as "
-                "missing, and are forecast. Forecast them in a call of their own, or give freq=.",
+                f"{self.table.name}: {business.sum()} of {len(business)} series, such as {name!r}, "
+                "have no row at a weekend. All series have one step, D, so that their weekends "
+                "count as missing, and are forecast. Forecast them in a call of their own, or give "
+                "freq=.",
                 stacklevel=2,
             )
 
