@@ -22,7 +22,7 @@ def example_csv() -> bytes:
     day = np.arange(DAYS + FUTURE)
     dates = pd.date_range("2025-01-01", periods=len(day))
     price = np.where((day // 14 + 1) % 3 == 2, 8.0, 10.0)
-    week = np.array([0.0, -4, -2, 0, 6, 14, 8])[dates.dayofweek]
+    week = np.array([0.0, -4, -2, 0, 6, 14, 8])[dates.day_of_week]
     year = 12 * np.sin(2 * np.pi * day / 365.25)
     level = np.convolve(rng.normal(0, 1.2, len(day) + 20), np.ones(21) / 4, "valid")
     market = 80 + year + 0.8 * week + level + rng.normal(0, 1.5, len(day))

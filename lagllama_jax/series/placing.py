@@ -159,7 +159,7 @@ class _Rows:
     def _warn_of_business_days(self) -> None:
         """Warns if some series have no row at weekends, and others have."""
         groups = self.groups
-        business = np.maximum.reduceat(self.times.weekday, groups.first) < 5
+        business = np.maximum.reduceat(self.times.day_of_week, groups.first) < 5
         business &= groups.counts >= FEWEST_ROWS
         if business.any() and not business.all():
             assert self.of_row is not None  # as there are several series
