@@ -1,5 +1,6 @@
 """Time zones of time stamps that are written as text."""
 
+import warnings
 from datetime import timedelta, timezone
 from typing import Any
 
@@ -24,6 +25,10 @@ _COMPANIONS = {"cst": "cdt", "bst": "gmt"}
 
 def with_zone(moments: np.ndarray, fields: Parts, cells: list[str]) -> pd.DatetimeIndex:
     """The time stamps of local times, with the time zones that are written beside them.
+
+    If offsets differ, the time stamps are in UTC. But if all local times have the same time of day,
+    these are the days of a local calendar: they keep their dates, without a time zone, and a
+    warning tells it.
 
     Args:
       moments: The local times, NaT where there is none.
@@ -60,10 +65,28 @@ def with_zone(moments: np.ndarray, fields: Parts, cells: list[str]) -> pd.Dateti
             f"{cells[int(np.argmax(zoned))]!r} looks like an interval, as the others do. Keep its "
             "beginning or its end."
         )
+    if len(offsets) > 1 and same_time_of_day(moments[zoned]):
+        tell_local_days(cells[int(np.argmax(zoned))])
+        return pd.DatetimeIndex(moments)
     stamps = pd.DatetimeIndex(moments - minutes.astype("timedelta64[m]"), tz="UTC")
     if len(offsets) > 1 or offsets[0] == 0:
         return stamps
     return stamps.tz_convert(timezone(timedelta(minutes=int(offsets[0]))))
+
+
+def same_time_of_day(moments: np.ndarray) -> bool:
+    """Whether all local times have the same time of day, as those of a local calendar have."""
+    clocks = moments - moments.astype("datetime64[D]")
+    return bool((clocks == clocks[0]).all())
+
+
+def tell_local_days(time: Any) -> None:
+    """Warns that offsets from UTC are left out."""
+    warnings.warn(
+        f"The offsets from UTC differ, and the time of day is always that of {str(time)!r}: these "
+        "are days of a local calendar. They are read as such, without their offsets.",
+        stacklevel=2,
+    )
 
 
 def mixed_zones(zoned: Any, local: Any) -> DataError:

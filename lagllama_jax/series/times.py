@@ -4,6 +4,7 @@ import contextlib
 import re
 import warnings
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from lagllama_jax.series.time_choice import choose, tell_numbers
 from lagllama_jax.series.time_numbers import read_codes
 from lagllama_jax.series.time_reading import DAY_FIRST, MONTH_FIRST, Reading, written
 from lagllama_jax.series.time_text import has_clock_only, read_texts
-from lagllama_jax.series.time_zones import mixed_zones
+from lagllama_jax.series.time_zones import mixed_zones, same_time_of_day, tell_local_days
 from lagllama_jax.typing import Int
 
 _NUMBER = r"-?\d+(\.\d*)?([eE]\+?\d+)?"
@@ -143,9 +144,7 @@ def _readings(cells: pd.Series, options: TimeOptions, weekly: bool) -> list[Read
         return [Reading("", pd.DatetimeIndex([cell.start_time for cell in cells]))]
     texts = cells if kind == "string" else cells.map(_as_text)
     if options.date_format is not None:
-        with converting(DataError, f"The format {options.date_format!r} is wrong", ValueError):
-            parsed = pd.to_datetime(texts, format=options.date_format, errors="coerce")
-        return [Reading("", pd.DatetimeIndex(parsed), layout=options.date_format)]
+        return [_formatted(texts, options.date_format)]
     if texts.iloc[:1].str.fullmatch(_NUMBER).any() and texts.str.fullmatch(_NUMBER).all():
         plain = texts.str.replace(r"\.0*$", "", regex=True)
         return read_codes(plain.astype(np.float64).to_numpy(), plain.tolist(), weekly)
@@ -166,19 +165,46 @@ def _from_objects(cells: pd.Series) -> pd.DatetimeIndex:
         local = next(cell for cell, zone in zones.items() if zone is None)
         raise mixed_zones(zoned[0], local)
     several = len(set(map(str, zones.values()))) > 1
+    if several:
+        clocks = cells.map(lambda cell: cell.replace(tzinfo=None), na_action="ignore")
+        local = pd.DatetimeIndex(clocks)
+        if same_time_of_day(local.dropna().to_numpy()):
+            tell_local_days(zoned[0])
+            return local
     return pd.DatetimeIndex(pd.to_datetime(cells, errors="coerce", utc=several))
+
+
+def _by_pandas(texts: pd.Series, layout: str) -> pd.DatetimeIndex | None:
+    """The time stamps. `None`: the format is wrong, or several offsets from UTC are written."""
+    parsed = None
+    # pandas warns of several offsets, and pandas 3 refuses them.
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):
+        warnings.simplefilter("ignore")
+        parsed = pd.to_datetime(texts, format=layout, errors="coerce")
+    return None if parsed is None or parsed.dtype == object else pd.DatetimeIndex(parsed)
+
+
+def _formatted(texts: pd.Series, layout: str) -> Reading:
+    """The reading of a format that was given."""
+    texts = texts.where(texts.str.contains(r"\d"))  # `now` would be the present for pandas
+    stamps = _by_pandas(texts, layout)
+    if stamps is None:
+        with converting(DataError, f"The format {layout!r} is wrong", ValueError):
+            known = pd.to_datetime(texts, format=layout, errors="coerce", utc=True).notna()
+            cells = texts.where(known).map(
+                lambda text: datetime.strptime(text, layout), na_action="ignore"
+            )
+        stamps = _from_objects(cells)
+    without = stamps.tz is None and "%z" in layout
+    return Reading("", stamps, layout="" if without else layout)
 
 
 def _from_text(texts: pd.Series, options: TimeOptions, weekly: bool) -> list[Reading]:
     usual = pc.match_substring_regex(pa.array(texts, pa.string()), _ISO)
     if len(texts) and pc.all(usual).as_py():  # pandas reads it fast
-        parsed = None
-        # pandas warns of several offsets, and pandas 3 refuses them.
-        with warnings.catch_warnings(), contextlib.suppress(ValueError):
-            warnings.simplefilter("ignore")
-            parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce")
-        if parsed is not None and parsed.dtype != object and parsed.notna().all():
-            return [written(Reading("", pd.DatetimeIndex(parsed)), texts)]
+        parsed = _by_pandas(texts, "ISO8601")
+        if parsed is not None and not parsed.hasnans:
+            return [written(Reading("", parsed), texts)]
     if texts.iloc[:1].map(has_clock_only).any():
         raise DataError(f"{texts.iloc[0]!r} is a time of day without a date. Add the date.")
     readings = read_texts([text.strip() for text in texts], weekly)

@@ -277,6 +277,46 @@ def test_objects_of_several_zones_become_universal_time():
     assert is_read_as(pd.Series(list(DAYS.to_period("D")), dtype=object), DAYS)
 
 
+ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+WRITINGS = {
+    "ISO": lambda stamps: [stamp.isoformat() for stamp in stamps],
+    "words": lambda stamps: list(stamps.strftime("%d %b %Y %H:%M %z")),
+    "objects": lambda stamps: pd.Series([_fixed(stamp) for stamp in stamps], dtype=object),
+}
+
+
+def _fixed(stamp):
+    return stamp.to_pydatetime().replace(tzinfo=datetime.timezone(stamp.utcoffset()))
+
+
+@settings(max_examples=40)
+@given(
+    zone=ZONES,
+    alias=st.sampled_from(["D", "W-MON", "MS"]),
+    hour=st.integers(6, 18),
+    writing=st.sampled_from([*WRITINGS]),
+)
+def test_days_of_a_local_calendar_keep_their_dates_across_changes_of_clocks(
+    zone, alias, hour, writing
+):
+    days = pd.date_range("2023-01-01", periods=400 if alias == "D" else 60, freq=alias)
+    local = (days + pd.Timedelta(hour, "h")).tz_localize(zone)
+    with pytest.warns(UserWarning, match=f"the time of day is always that of '.*{hour:02}:00"):
+        assert is_read_as(WRITINGS[writing](local), local)
+
+
+@pytest.mark.parametrize(("alias", "warns"), [("D", 1), ("h", 0)])
+def test_formats_with_offsets_are_read_across_changes_of_clocks(alias, warns, recwarn):
+    local = pd.date_range("2024-03-20", periods=300, freq=alias, tz="Europe/Berlin")
+    layout = "%Y-%m-%d %H:%M %z"
+    series = read(list(local.strftime(layout)), date_format=layout)
+    expected = local[-1].tz_localize(None) if alias == "D" else local[-1]
+    assert (series.timestamps(0, -1, 1)[0], series.lengths[0]) == (expected, 300)
+    assert len(recwarn) == warns
+    with pytest.raises(DataError, match="row 1.*'today' is no time stamp"):
+        read([f"{local[0]:{layout}}", "today", f"{local[-1]:{layout}}"], date_format=layout)
+
+
 def test_names_of_zones_with_several_meanings_are_told_by_those_beside_them():
     local = pd.date_range("2024-11-01", periods=90, freq="h", tz="America/Chicago")
     cells = [f"{stamp:%Y-%m-%d %H:%M %Z}" for stamp in local]
