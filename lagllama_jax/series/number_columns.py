@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lagllama_jax.errors import DataError
+from lagllama_jax.errors import DataError, listed
 from lagllama_jax.series.columns import is_time
-from lagllama_jax.series.number_text import Writing, read_numbers
+from lagllama_jax.series.number_text import Writing, read_numbers, units
 from lagllama_jax.series.tables import Table, quoted, series_name
 from lagllama_jax.typing import Float
 
@@ -44,7 +44,7 @@ def numbers(
             raise DataError(
                 f"{series_name(series, row)}column {str(column)!r}, {table.row(row)}: "
                 f"{quoted(cells.iloc[row])} is {problem}"
-                + _remedy(str(column), every=bool((bad | cells.isna()).all()))
+                + _remedy(str(column), cells, every=bool((bad | cells.isna()).all()))
             )
     low = np.nanmin(values, initial=0.0)
     if low in MARKERS and values[values > low].min(initial=0.0) > low / 4:
@@ -77,8 +77,15 @@ def _writing(table: Table, column: Any, decimal: str | None) -> Writing:
     return Writing(place, decimal, table.separator, table.decimal)
 
 
-def _remedy(column: str, every: bool) -> str:
+def _remedy(column: str, cells: pd.Series, every: bool) -> str:
     """The end of a message on a cell of a column. `every`: the column has no number at all."""
+    found = units(pa.array(cells.dropna().astype(str), pa.string()))
+    if found:
+        cause = f"units {listed(found)} occur in" if found[1:] else f"unit {found[0]} is in some of"
+        return (
+            f", as the {cause} the cells. Write all values in one unit, or, if the column names "
+            f"the series, give id_column={column!r}."
+        )
     if every:
         return (
             ", nor is any other cell of the column. If it names the series, give "

@@ -32,6 +32,7 @@ _UNIT = (
     r"\s?[A-Za-z]{2,6}(?:/[A-Za-z]{1,6})?)"
 )
 _BEFORE, _AFTER = rf"^([-+(]*)\s*(?:{_CURRENCY})\s*", rf"\s*{_UNIT}\s*(\)?-?)$"
+_NO_UNIT = r"[-+()\d.,'\s\x{2019}\x{2212}]"
 _CLEANING = (
     (r"^'|\s*$", ""),
     (r"^[\x{2212}\x{2010}\x{2011}\x{2013}]\s*|^-\s+", "-"),
@@ -130,13 +131,29 @@ def _without_signs(cells: Any) -> Any:
         known = cells.drop_null()
         with_unit = pc.match_substring_regex(known, pattern)
         bare = pc.replace_substring_regex(known, pattern, r"\1")
-        units = pc.unique(pc.replace_substring_regex(known, r"[-+()\d.,'\s\x{2019}\x{2212}]", ""))
-        same = len(units) == 1 and pc.all(with_unit).as_py()
+        found = pc.unique(pc.replace_substring_regex(known, _NO_UNIT, ""))
+        same = len(found) == 1 and pc.all(with_unit).as_py()
         if same and pc.all(pc.match_substring_regex(bare, r"\d")).as_py():
             cells = pc.replace_substring_regex(cells, pattern, r"\1")
     for pattern, replacement in _CLEANING:
         cells = pc.replace_substring_regex(cells, pattern, replacement)
     return cells
+
+
+def units(cells: Any) -> list[str]:
+    """The units and currencies of the cells that are a number with one, sorted.
+
+    Args:
+      cells: An Arrow array of strings.
+    """
+    found = set()
+    for pattern in (_BEFORE, _AFTER):
+        bare = pc.replace_substring_regex(cells, pattern, r"\1")
+        number = pc.match_substring_regex(bare, r"^[-+(]?\d[\d.,' ]*\)?-?$")
+        marked = pc.and_(number, pc.not_equal(bare, cells))
+        texts = cells.filter(pc.fill_null(marked, False))
+        found |= set(pc.unique(pc.replace_substring_regex(texts, _NO_UNIT, "")).to_pylist())
+    return sorted(found)
 
 
 def _fits(cells: Any, decimal: str) -> Any:

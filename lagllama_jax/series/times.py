@@ -91,11 +91,25 @@ def read_times(
         row = int(np.argmax(bad))
         where = "" if series is None else series_name(series, row)
         raise DataError(
-            f"{where}column {str(column)!r}, {table.row(row)}: {quoted(cells.iloc[row])} is no "
-            "time stamp. Write times as 2024-01-31 or 2024-01-31 13:00:00 (years 1678 to 2261), or "
-            "give their format, as in date_format='%d.%m.%Y %H:%M'."
+            f"{where}column {str(column)!r}, {table.row(row)}: "
+            + _fault(cells.iloc[row], every=bool(bad.all()))
         )
     return reading
+
+
+def _fault(cell: Any, every: bool) -> str:
+    """What is wrong with a cell, and the remedy. `every`: no cell of the column is a time stamp."""
+    if pd.isna(cell):
+        return "the cell is empty. Fill in the time stamp, or delete the row."
+    if not every and not re.search(r"\d", str(cell)):
+        return (
+            f"{quoted(cell)} is no time stamp. If the row is no time step, as a total or a note, "
+            "delete it."
+        )
+    return (
+        f"{quoted(cell)} is no time stamp. Write times as 2024-01-31 or 2024-01-31 13:00:00 (years "
+        "1678 to 2261), or give their format, as in date_format='%d.%m.%Y %H:%M'."
+    )
 
 
 def _as_stamps(cells: pd.Series) -> pd.DatetimeIndex:

@@ -184,6 +184,10 @@ def put(row: int, column: str, value: object):
     return change
 
 
+def with_units(*units: str):
+    return lambda frame: frame.assign(target=[f"1{units[row % 2]}" for row in range(len(frame))])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -195,8 +199,8 @@ def put(row: int, column: str, value: object):
         (lambda f: f[["item_id", "target"]], "No timestamp column.*columns are item_id, target"),
         (lambda f: f[["timestamp"]], "No column of values"),
         (lambda f: pd.concat([f, f.target], axis=1), "Column 'target' occurs twice"),
-        (put(8, "timestamp", "soon"), "Series 'b', column 'timestamp', row 8.*'soon' is no time"),
-        (put(8, "timestamp", None), "Series 'b', column 'timestamp', row 8"),
+        (put(8, "timestamp", "soon"), "'b', column 'timestamp', row 8.*'soon' is no time.*delete"),
+        (put(8, "timestamp", None), "'b', column 'timestamp', row 8.*the cell is empty.*delete"),
         (
             put(8, "timestamp", pd.Timestamp("2024-01-01")),
             "Duplicate.*'b', row 6.*and .*row 8.*id_col",
@@ -216,6 +220,8 @@ def put(row: int, column: str, value: object):
         (lambda f: f.assign(target=f.target.where(f.item_id == "a")), "Series 'b' has no value"),
         (lambda f: f.assign(timestamp=0.5), "Duplicate time stamp: series 'a', row 0"),
         (lambda f: f.assign(target=f.timestamp), "column 'target'.*not a number"),
+        (with_units(" kW", " MW"), "'1 kW' is not a number, as the units MW, kW occur.*one unit"),
+        (with_units(" kW", ""), "'1 kW' is not a number, as the unit kW is in some of the cells"),
         (
             lambda f: f.rename(columns={"item_id": "shop", "target": "sales"}).assign(
                 sales=f.target.astype(object).where(f.index != 8, "many")
