@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import numpy as np
 
-from lagllama_jax.inference.memory import BATCH_BYTES, batch_bytes, batch_size
+from lagllama_jax.inference.memory import BATCH_BYTES, batch_bytes, batch_size, small_batch_size
 from lagllama_jax.inference.settings import own_settings
 from lagllama_jax.typing import Int
 
@@ -59,12 +59,15 @@ class Lanes(NamedTuple):
         """
         devices = devices_for(items)
         within = max(BATCH_BYTES // (bytes_each * (asked or 1)), 1)
-        beside = cores() if len(devices) == 1 and devices[0].platform == "cpu" else 1
+        alone = len(devices) == 1 and devices[0].platform == "cpu"
+        beside = cores() if alone else 1
         if items > within:
             beside = min(beside, within)
         share = max(-(-items // beside), 1)
         target = batch_bytes(num_samples, devices[0]) // beside
         size = batch_size(share, bytes_each, asked, len(devices), target)
+        if alone:
+            size = small_batch_size(share, num_samples, size)
         return cls(devices, beside, size, items)
 
     def batches(self) -> list[slice]:

@@ -9,11 +9,14 @@ from lagllama_jax.config import ModelConfig
 from lagllama_jax.errors import ConfigError
 from lagllama_jax.inference.memory import (
     BATCH_BYTES,
+    MANY,
+    SMALL_BATCH,
     batch_bytes,
     batch_size,
     check_memory,
     round_up,
     series_bytes,
+    small_batch_size,
 )
 
 
@@ -52,3 +55,10 @@ def test_a_context_beyond_the_memory_is_refused_with_numbers():
     model, device = ModelConfig.tiny(context_length=10**6), jax.local_devices()[0]
     with pytest.raises(ConfigError, match=r"context_length=1000000.*GiB.*Lower one"):
         check_memory(model, 100, 64, device)
+
+
+@given(st.integers(1, 500), st.integers(0, 300), st.integers(1, 40))
+def test_few_series_on_a_cpu_share_two_programs(count, num_samples, most):
+    size = small_batch_size(count, num_samples, most)
+    assert size == most if count >= MANY else size in (1, SMALL_BATCH)
+    assert size <= most and (size == 1 or size <= count)
