@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, ModelConfig, check_levels
 from lagllama_jax.evaluation.nixtla import CalledLikeNixtla
-from lagllama_jax.inference.forecast import Forecast, Predictor
+from lagllama_jax.inference.forecast import Forecast, Predictor, frame_columns
 from lagllama_jax.inference.nonnegative import warn_of_negative
 from lagllama_jax.inference.rare_values import warn_of_rare_values
 from lagllama_jax.inference.settings import own_settings
@@ -269,6 +269,7 @@ class LagLlama(Explained, FineTuned, CalledLikeNixtla):
             date_format=date_format,
             decimal=decimal,
         )
+        read.check_columns(frame_columns(check_levels(quantile_levels), read.target_names))
         forecast = self.predict(
             read,
             prediction_length,

@@ -73,10 +73,15 @@ class Difference:
         return np.asarray(np.quantile(paths, [(1 - level) / 2, (1 + level) / 2], axis=1).T)
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row per series and time step: both medians, the difference, its interval of 95 %."""
+        """One row per series and time step: both medians, the difference, its interval of 95 %.
+
+        Raises:
+          DataError: If the column of names or times is named like another column.
+        """
         import pandas as pd
 
         data, steps, frames = self.dataset, self.first.shape[2], []
+        data.check_columns(["a", "b", "difference", "lower", "upper"])
         for row, label in enumerate(data.labels):
             low, high = np.quantile(self.samples[row], [0.025, 0.975], axis=0)
             stamps = data.timestamps if data.dated else data.positions

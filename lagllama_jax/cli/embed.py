@@ -43,6 +43,7 @@ def main(
 
     vectors = LagLlama.from_pretrained(model).embed(series, context_length=context_length)
     found = pd.DataFrame(vectors, columns=[f"e{entry}" for entry in range(vectors.shape[1])])
+    series.check_columns(found.columns)
     found.insert(0, series.id_column, pd.Index(series.variates().labels))
     if output is None:
         found.to_csv(sys.stdout, index=False)

@@ -85,6 +85,9 @@ def main(
     check_outputs(files=[output, plot], inputs=[data, future, model])
     series = table.read(data, future, prediction_length)
     from lagllama_jax.forecaster import LagLlama
+    from lagllama_jax.inference.forecast import frame_columns
+
+    series.check_columns(frame_columns(config.quantile_levels, series.target_names))
 
     drawn = LagLlama.from_pretrained(model).predict(series, prediction_length, **vars(config))
     if plot is not None:

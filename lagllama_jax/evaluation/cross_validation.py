@@ -6,9 +6,11 @@ from typing import Any
 import pandas as pd
 
 from lagllama_jax.config import DEFAULT_LEVELS, ForecastConfig, check, check_levels
+from lagllama_jax.errors import DataError
 from lagllama_jax.evaluation.baselines import baseline
 from lagllama_jax.evaluation.fingerprint import DEFAULTS
 from lagllama_jax.evaluation.windows import cut
+from lagllama_jax.inference.forecast import frame_columns
 from lagllama_jax.series.dataframe import read_frame
 
 
@@ -61,6 +63,15 @@ def cross_validate(
     asked = config.replace(quantile_levels=tuple(sorted({0.5, *levels})))
     series = read_frame(df, **reading)
     check(len(series.target_names) == 1, "Several targets: give one of them (target).")
+    usual = "y" if series.timestamp_column == "ds" else "target"
+    truth = usual if reading.get("target") is None else series.target_names[0]
+    results = ["cutoff", *frame_columns(levels, series.target_names)]
+    series.check_columns([truth, *results])
+    if truth in results:
+        raise DataError(
+            f"The column {truth!r} of the input is named like one of the result. Give it another "
+            "name."
+        )
     windows = cut(series, prediction_length, num_windows, step)
     predictor = baseline(model) if isinstance(model, str) else model
     if hasattr(predictor, "predictor"):
@@ -69,7 +80,5 @@ def cross_validate(
     frame = forecast.to_frame(levels)
     last = [pd.Series(forecast.stamps(row, -1, 1)) for row in range(len(windows))]
     frame.insert(2, "cutoff", pd.concat(last).repeat(prediction_length).array)
-    usual = "y" if series.timestamp_column == "ds" else "target"
-    truth = usual if reading.get("target") is None else series.target_names[0]
     frame.insert(3, truth, windows.target.ravel())
     return frame

@@ -71,7 +71,8 @@ def forecast_intervals(
         timestamp_column=timestamp,
         target=target,
     )
-    levels = tuple(named.values()) or (0.5,)
+    read.check_columns([NAME, *named])
+    levels = _levels(named, options)
     forecast = model.predict(read, h, quantile_levels=levels, **options)
     return like(df, with_names(forecast.to_frame(), list(named)), read)
 
@@ -99,7 +100,8 @@ def cross_validate_intervals(
       **options: `freq`, and fields of `ForecastConfig`.
     """
     named = interval_columns(level)
-    levels = tuple(named.values()) or (0.5,)
+    check(NAME not in columns, f"{NAME!r} is the column of the forecast: rename that of the input.")
+    levels = _levels(named, options)
     names = ("id_column", "timestamp_column", "target")
     reading = {"freq": options.pop("freq", None), **dict(zip(names, columns, strict=True))}
     config = ForecastConfig.of(**options)
@@ -107,6 +109,18 @@ def cross_validate_intervals(
         model, df, h, n_windows, step_size, quantile_levels=levels, config=config, **reading
     )
     return with_names(table, list(named))
+
+
+def _levels(named: dict[str, float], options: dict[str, Any]) -> tuple[float, ...]:
+    """The quantile levels of a forecast with some intervals.
+
+    Raises:
+      ConfigError: If quantile levels are among the options.
+    """
+    given = options.get("quantile_levels")
+    check(given is None, f"quantile_levels={given!r} are given by level here, such as level=[80].")
+    options.pop("quantile_levels", None)
+    return tuple(named.values()) or (0.5,)
 
 
 def with_names(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:

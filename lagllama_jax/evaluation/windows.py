@@ -1,7 +1,9 @@
 """Evaluation windows: the parts of series that a predictor must forecast."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -85,8 +87,21 @@ def cut(
             )
         errors.append(np.stack([seasonal_errors(row, season, ends) for row in target], 1))
         coming += [target[:, end : end + prediction_length] for end in ends]
+    _warn_of_empty([np.isnan(window).all() for window in coming], dataset.item_ids)
     past = _before(dataset, back, prediction_length)
     return EvaluationWindows(past, np.concatenate(coming), np.concatenate(errors).ravel())
+
+
+def _warn_of_empty(empty: list[Any], item_ids: Sequence[str]) -> None:
+    """Warns if windows have no observed value. `empty`: whether, for the windows of each series."""
+    if any(empty):
+        name = item_ids[int(np.argmax(empty)) * len(item_ids) // len(empty)]
+        warnings.warn(
+            f"{sum(empty)} of {len(empty)} windows, such as one of series {name!r}, have no "
+            "observed value, and count for nothing. If the series end with missing values, leave "
+            "these out.",
+            stacklevel=2,
+        )
 
 
 def _before(

@@ -205,12 +205,14 @@ class Forecast:
 
         Raises:
           ConfigError: If a level is not between 0 and 1, or is not available without samples.
+          DataError: If the column of names or times is named like another column.
         """
         import pandas as pd
 
         levels = check_levels(self.quantile_levels if quantile_levels is None else quantile_levels)
-        values = self.quantiles([0.5, *levels])
         steps, names = self.prediction_length, self.dataset.target_names
+        self.dataset.check_columns(frame_columns(levels, names))
+        values = self.quantiles([0.5, *levels])
         columns: dict[Hashable, Any] = {
             self.dataset.id_column: pd.Index(self.dataset.labels).repeat(len(names) * steps)
         }
@@ -221,8 +223,7 @@ class Forecast:
         columns[self.dataset.timestamp_column] = (
             index[0].append(index[1:]) if dated else np.concatenate(index)
         )
-        columns["predictions"] = values[:, 0].ravel()
-        for number, name in enumerate(level_names(levels), start=1):
+        for number, name in enumerate(["predictions", *level_names(levels)]):
             columns[name] = values[:, number].ravel()
         return pd.DataFrame(columns)
 
@@ -254,6 +255,12 @@ class Forecast:
         from lagllama_jax.inference.plots import plot_forecast
 
         return plot_forecast(self, series, history, truth, check_levels(levels))
+
+
+def frame_columns(quantile_levels: Sequence[float], target_names: Sequence[str]) -> list[str]:
+    """The columns of `Forecast.to_frame` beside those of names and times."""
+    several = ["target_name"] if len(target_names) > 1 else []
+    return [*several, "predictions", *level_names(quantile_levels)]
 
 
 @runtime_checkable

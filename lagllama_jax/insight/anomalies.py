@@ -1,5 +1,6 @@
 """Anomaly scores: how probable each past value was, given the values before it."""
 
+import numbers
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+COLUMNS = ("observed", "expected", "lower", "upper", "tail_probability", "anomaly")
+"""Columns of `AnomalyScores.to_frame` beside those of names and times."""
 RARE = 0.02
 """Largest share of ordinary points of a series below the threshold, without a warning."""
 SEGMENT = 32
@@ -112,8 +115,10 @@ def score(
     context_length: int | None = None,
 ) -> "AnomalyScores":
     """Scores the past of each series. The arguments and errors are those of `LagLlama.score`."""
-    for name, value in {"threshold": threshold, "coverage": coverage}.items():
-        check(0 < value < 1, f"{name}={value} must be between 0 and 1.")
+    shares: dict[str, Any] = {"threshold": threshold, "coverage": coverage}
+    for name, value in shares.items():
+        inside = isinstance(value, numbers.Real) and 0 < float(value) < 1
+        check(inside, f"{name}={value!r} must be between 0 and 1.")
     check_student_t(config, "score")
     asked = explained_model(config, context_length)
     model = asked.replace(
@@ -272,10 +277,14 @@ class AnomalyScores:
 
         The columns are the name of the series, the time stamp, `observed`, `expected`, `lower`,
         `upper`, `tail_probability` and `anomaly`.
+
+        Raises:
+          DataError: If the column of names or times is named like another column.
         """
         import pandas as pd
 
         data = self.dataset
+        data.check_columns(COLUMNS)
         steps = [self.stamps(row) for row in range(len(self))]
         columns: dict[Any, Any] = {
             data.id_column: pd.Index(data.labels).repeat(data.lengths),
@@ -283,7 +292,7 @@ class AnomalyScores:
             if data.dated
             else np.concatenate(steps),
         }
-        for name in ("observed", "expected", "lower", "upper", "tail_probability"):
+        for name in COLUMNS[:-1]:
             columns[name] = np.concatenate(getattr(self, name))
         columns["anomaly"] = columns["tail_probability"] < self.threshold
         return pd.DataFrame(columns)

@@ -35,10 +35,11 @@ def similarity(
     >>> similarity(references[:3] + 0.01, references).argmax(axis=1).tolist()
     [0, 1, 2]
     """
+    queries, references = np.asarray(queries, np.float64), np.asarray(references, np.float64)
     _check(queries, references)
     center, width = references.mean(axis=0), references.std(axis=0)
     width = np.where(width > 0, width, np.inf)
-    scaled = [(np.asarray(part, np.float64) - center) / width for part in (queries, references)]
+    scaled = [(part - center) / width for part in (queries, references)]
     variances, directions = np.linalg.eigh(scaled[1].T @ scaled[1] / len(references))
     kept = variances > SMALLEST * max(float(variances[-1]), SMALLEST)
     turn = directions[:, kept] / variances[kept] ** POWER

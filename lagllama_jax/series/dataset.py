@@ -164,6 +164,23 @@ class SeriesDataset:
         target = self.targets[index]
         return int(np.flatnonzero(~np.isnan(target).all(axis=0)).max(initial=-1)) + 1
 
+    def check_columns(self, names: Iterable[Hashable]) -> None:
+        """Checks that the columns of names and times can stand beside columns of a result.
+
+        Args:
+          names: Names of the columns of the result.
+
+        Raises:
+          DataError: If one of the columns has such a name.
+        """
+        taken = set(names)
+        for column in (self.id_column, self.timestamp_column):
+            if column in taken:
+                raise DataError(
+                    f"The column {str(column)!r} of the input is named like one of the result. "
+                    "Give it another name."
+                )
+
     @property
     def dated(self) -> bool:
         """Whether every item has a start and a frequency."""

@@ -126,3 +126,12 @@ def test_columns_may_have_any_names():
     found = cross_validate("naive", named, 6, 2, **columns)
     assert [*found.columns[:4]] == ["shop", "day", "cutoff", "sales"]
     np.testing.assert_array_equal(found.to_numpy(), wanted.to_numpy())
+
+
+@pytest.mark.parametrize("column", ["shop", "day", "sales"])
+@pytest.mark.parametrize("name", ["cutoff", "predictions", "0.5"])
+def test_columns_are_not_named_like_those_of_the_result(column, name):
+    named = frame(60).set_axis(["shop", "day", "sales"], axis=1).rename(columns={column: name})
+    columns = dict(zip(("id_column", "timestamp_column", "target"), named.columns, strict=True))
+    with pytest.raises(DataError, match=f"'{name}' of the input is named like one of the result"):
+        cross_validate("naive", named, 6, quantile_levels=[0.5], **columns)

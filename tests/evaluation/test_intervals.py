@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from lagllama_jax import ForecastConfig, LagLlama
-from lagllama_jax.errors import ConfigError
+from lagllama_jax.errors import ConfigError, DataError
 from lagllama_jax.evaluation.cross_validation import cross_validate
 
 
@@ -71,6 +71,24 @@ def test_cross_validation_has_nixtlas_columns_and_our_numbers(model, df):
     pd.testing.assert_frame_equal(table.set_axis(wanted.columns, axis=1), wanted)
     assert len(table) == 2 * 3 * 4
     assert (table.groupby("unique_id").cutoff.nunique() == 3).all()
+
+
+@pytest.mark.parametrize("column", ["unique_id", "ds", "y"])
+def test_columns_are_not_named_like_those_of_the_result(model, df, column):
+    named = {"unique_id": "id_col", "ds": "time_col", "y": "target_col"}
+    clashing = df.rename(columns={column: "LagLlama"})
+    options = {key: "LagLlama" if name == column else name for name, key in named.items()}
+    with pytest.raises((ConfigError, DataError), match="'LagLlama'"):
+        model.cross_validation(clashing, h=3, **options)
+    if column != "y":
+        with pytest.raises(DataError, match="'LagLlama' of the input is named like one of the res"):
+            model.forecast(clashing, h=3, **options)
+
+
+def test_quantile_levels_are_asked_for_by_level(model, df):
+    for ask in (model.forecast, model.cross_validation):
+        with pytest.raises(ConfigError, match=r"by level here, such as level=\[80\]"):
+            ask(df, h=3, quantile_levels=[0.3])
 
 
 @pytest.mark.parametrize("level", [[0], [100], [80, 120], [0.8], ["80"], 80])

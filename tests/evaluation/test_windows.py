@@ -143,6 +143,13 @@ def test_a_series_too_short_for_its_windows_is_named(series_of):
         cut(series_of(100, 30), 10, 3)
 
 
+def test_windows_without_a_value_are_told(series_of):
+    series = series_of(100, 100)
+    series.targets[1][:, -20:] = np.nan
+    with pytest.warns(UserWarning, match="2 of 6 windows, such as one of series 'series 1', have"):
+        assert len(cut(series, 10, 3)) == 6
+
+
 def test_a_frequency_or_suite_that_is_not_there_is_refused(tmp_path):
     assert horizon("15T", "medium") == 480
     with pytest.raises(ConfigError, match="'X'"):

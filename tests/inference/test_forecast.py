@@ -68,6 +68,14 @@ def test_a_level_outside_0_and_1_is_refused(dated, level):
             ask(level)
 
 
+@pytest.mark.parametrize("name", ["predictions", "0.1"])
+@pytest.mark.parametrize("key", ["id_column", "timestamp_column"])
+def test_no_column_of_the_result_replaces_names_or_times(dated, key, name):
+    series = dataclasses.replace(dated.dataset, **{key: name})
+    with pytest.raises(DataError, match=f"column '{name}' of the input is named like one of the"):
+        dataclasses.replace(dated, dataset=series).to_frame([0.1, 0.9])
+
+
 @pytest.mark.parametrize("level", [0, 1, "0.5", None, True, [0.5]])
 def test_what_is_no_level_is_refused(level):
     with pytest.raises(ConfigError, match="between 0 and 1"):

@@ -1,5 +1,7 @@
 """Anomaly scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,6 +101,13 @@ def test_short_series_are_refused_alone_and_named_beside_others(one_pass, walk):
     assert np.isnan(scores.tail_probability[1]).all() and len(scores.to_frame()) == 123
 
 
+def test_columns_are_not_named_like_those_of_the_result(one_pass, walk):
+    scores = one_pass.score(walk)
+    named = replace(scores, dataset=replace(scores.dataset, id_column="observed"))
+    with pytest.raises(DataError, match="'observed' of the input is named like one of the result"):
+        named.to_frame()
+
+
 @pytest.mark.parametrize(
     ("series", "options", "error", "message"),
     [
@@ -106,6 +115,7 @@ def test_short_series_are_refused_alone_and_named_beside_others(one_pass, walk):
         ([[np.nan] * 30], {}, DataError, "no value"),
         ([[1.0] * 30 + [np.inf]], {}, DataError, "infinite"),
         ([[1.0] * 30], {"threshold": 0}, ConfigError, "threshold=0"),
+        ([[1.0] * 30], {"threshold": "0.5"}, ConfigError, "threshold='0.5'"),
         ([[1.0] * 30], {"coverage": 95}, ConfigError, "coverage=95"),
     ],
 )
