@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +32,9 @@ def test_the_difference_of_two_prices_is_their_effect_and_its_error_that_of_the_
     frame = found.to_frame()
     assert len(frame) == 10 and frame.ds.iloc[0] == shop.ds.iloc[80]
     assert "only if" in repr(found)
+    named = replace(found, dataset=replace(found.dataset, timestamp_column="a"))
+    with pytest.raises(DataError, match="'a' of the input is named like one of the result"):
+        named.to_frame()
 
 
 def test_the_interval_of_a_difference_holds_the_true_one_as_often_as_it_says():
