@@ -66,7 +66,7 @@ class Lanes(NamedTuple):
         share = max(-(-items // beside), 1)
         target = batch_bytes(num_samples, devices[0]) // beside
         size = batch_size(share, bytes_each, asked, len(devices), target)
-        if alone:
+        if alone and asked is None:
             size = small_batch_size(share, num_samples, size)
         return cls(devices, beside, size, items)
 
