@@ -117,9 +117,8 @@ def _levels(named: dict[str, float], options: dict[str, Any]) -> tuple[float, ..
     Raises:
       ConfigError: If quantile levels are among the options.
     """
-    given = options.get("quantile_levels")
+    given = options.pop("quantile_levels", None)
     check(given is None, f"quantile_levels={given!r} are given by level here, such as level=[80].")
-    options.pop("quantile_levels", None)
     return tuple(named.values()) or (0.5,)
 
 
